@@ -1,0 +1,272 @@
+"""The domain's nouns: what a town consists of and what a device says, as plain frozen types.
+
+No database and no network here; every other room builds on these. Names follow OGC SensorThings where it has
+one (Thing = station, Sensor = device, Datastream, Observation).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+
+class Quality(StrEnum):
+    """How far an observation can be trusted, from best to worst (the database's enum has the same order)."""
+
+    GOOD = "good"
+    MANUAL = "manual"
+    ESTIMATED = "estimated"
+    DOUBTFUL = "doubtful"
+    BAD = "bad"
+    MISSING = "missing"
+
+
+class Reason(StrEnum):
+    """Why an observation is not simply good."""
+
+    CLOCK = "clock"  # the device's clock was impossible; the network's or received time stands in for it
+    RANGE = "range"  # outside what the sensor or the place can produce
+    RATE = "rate"  # moved faster than the place can
+    STUCK = "stuck"  # has not moved for longer than the place can stand still
+    SENSOR = "sensor"  # the device itself says that it could not measure: quality missing, no value
+
+
+class StationKind(StrEnum):
+    """What is watched at a place; which desk's page it stands on follows from it."""
+
+    RIVER_GAUGE = "river_gauge"
+    BLOCK_INLET = "block_inlet"
+    VISITOR_SPOT = "visitor_spot"
+
+
+class Statistic(StrEnum):
+    """What one observation stands for."""
+
+    INSTANT = "instant"  # the value at its time (a level, a flow, a pressure)
+    TOTAL = "total"  # the sum over the interval that ends at its time (passages)
+
+
+class ObservedProperty(StrEnum):
+    """What is measured. The unit (UCUM) belongs to the property: one property has one unit everywhere."""
+
+    WATER_LEVEL = "water_level"  # m above gauge zero
+    FLOW = "flow"  # m3/h
+    PRESSURE = "pressure"  # kPa
+    PASSAGES_IN = "passages_in"  # people counted inwards in the interval
+    PASSAGES_OUT = "passages_out"
+
+    @property
+    def unit(self) -> str:
+        return _UNITS[self]
+
+    @property
+    def statistic(self) -> Statistic:
+        return Statistic.TOTAL if self.value.startswith("passages_") else Statistic.INSTANT
+
+
+_UNITS = {
+    ObservedProperty.WATER_LEVEL: "m",
+    ObservedProperty.FLOW: "m3/h",
+    ObservedProperty.PRESSURE: "kPa",
+    ObservedProperty.PASSAGES_IN: "{passage}",
+    ObservedProperty.PASSAGES_OUT: "{passage}",
+}
+
+
+class Outcome(StrEnum):
+    """What became of one delivered message: exactly one of these."""
+
+    ACCEPTED = "accepted"
+    EVENT = "event"
+    DUPLICATE = "duplicate"
+    QUARANTINED = "quarantined"
+
+
+# --- the town, as its YAML says it -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Municipality:
+    """A tenant. `code` is the 6-digit 全国地方公共団体コード; `timezone` an IANA name, for local days."""
+
+    code: str
+    name: str
+    name_en: str
+    timezone: str
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdLevel:
+    """One reference level of a station. `level`: 警戒レベル相当 1 to 5, `value`: metres above gauge zero."""
+
+    level: int
+    name: str
+    name_en: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdSet:
+    """The reference levels of a river gauge, in force from `valid_from`, with the reason for the change.
+
+    An alert clears when the level has stayed `clear_margin` metres below its threshold for `hold`.
+    `gauge_zero_tp` is the elevation of gauge zero above T.P. in metres, None where it was never surveyed.
+    """
+
+    valid_from: datetime
+    reason: str
+    levels: tuple[ThresholdLevel, ...]
+    clear_margin: float = 0.10
+    hold: timedelta = timedelta(minutes=30)
+    gauge_zero_tp: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Datastream:
+    """One observed property of one station.
+
+    `interval` is the usual time between observations (and the counting period of a total); `valid_range` the
+    lowest and highest value the place can produce; `max_rate` the fastest honest change per hour, in the
+    unit; `stuck_after` how long an honest value can stand still. None switches that check off.
+    """
+
+    observed_property: ObservedProperty
+    interval: timedelta
+    valid_range: tuple[float | None, float | None] = (None, None)
+    max_rate: float | None = None
+    stuck_after: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FieldMapping:
+    """One field of a codec -> one datastream of the station: value = field x scale + offset."""
+
+    field: str
+    observed_property: ObservedProperty
+    scale: float = 1.0
+    offset: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """Hardware at a station. `key` is the network's identity (a DevEUI is 16 lower-case hex digits).
+
+    `model` names a codec (`devices.codecs`); `silence_after` is how long it may say nothing before someone
+    should look; `attached_from` is when it was mounted where it is.
+    """
+
+    key: str
+    model: str
+    silence_after: timedelta
+    attached_from: datetime
+    mapping: tuple[FieldMapping, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Station:
+    """A place that is watched (SensorThings: Thing)."""
+
+    code: str
+    kind: StationKind
+    name: str
+    name_en: str
+    latitude: float
+    longitude: float
+    datastreams: tuple[Datastream, ...]
+    devices: tuple[Device, ...]
+    thresholds: tuple[ThresholdSet, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Town:
+    """A municipality and everything that is watched in it."""
+
+    municipality: Municipality
+    stations: tuple[Station, ...]
+    # [west, south, east, north] in degrees, and named lines (rivers) and areas to draw the schematic map with
+    bounds: tuple[float, float, float, float]
+    shapes: tuple[MapShape, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MapShape:
+    """A line or an area of the schematic map (模式図): `kind` is river, coast, block or town."""
+
+    kind: str
+    name: str
+    name_en: str
+    points: tuple[tuple[float, float], ...]  # (longitude, latitude)
+
+
+# --- what a device says ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Uplink:
+    """One message of a device, with the network's wrapping taken off by an envelope.
+
+    `device_key`, `session` and `counter` with the hash of the payload say which transmission it was: the same
+    four again are a repetition. `session` is what the counter belongs to (LoRaWAN: the DevAddr), empty where
+    the network has none. `counter` is None where the sender has none; then the payload must carry a time.
+    `network_time` is when the network heard it, None where it does not say. A message that is no reading
+    (join, status, ...) has `event` set to its name and no payload.
+    """
+
+    network: str
+    device_key: str
+    session: str
+    counter: int | None
+    network_time: datetime | None
+    port: int | None = None
+    payload: bytes = b""
+    readings: tuple[Reading, ...] | None = None  # already decoded: our own JSON brings values, not bytes
+    event: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One decoded field: `value` None means that the device says it could not measure.
+
+    `time` is the device's own time of measurement; None where the device has no clock. `age` is how long
+    before the newest reading of its message it was measured: where `time` is absent or impossible, the reading belongs
+    to the network's (or received) time minus `age`.
+    """
+
+    field: str
+    value: float | None
+    time: datetime | None = None
+    age: timedelta = timedelta(0)
+
+
+class DevicesError(Exception):
+    """Base of what this room raises.
+
+    DevicesError
+      TownFileError   the town's YAML is wrong: file, line, what and what to do
+      DecodeError     a message cannot be read
+        EnvelopeError   the network's wrapping is not what its documentation says
+        CodecError      the payload is not what this device model sends
+    """
+
+
+class TownFileError(DevicesError):
+    """The town's YAML is wrong."""
+
+
+class DecodeError(DevicesError):
+    """A message cannot be read; `reason` is a short code for counts and lists, the text is for people."""
+
+    reason = "undecodable"
+
+
+class EnvelopeError(DecodeError):
+    """The network's wrapping is not what its documentation says."""
+
+    reason = "envelope"
+
+
+class CodecError(DecodeError):
+    """The payload is not what this device model sends."""
+
+    reason = "codec"

@@ -1,0 +1,23 @@
+"""Connections: one way to open one, so that every session has the same time zone and says who it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+
+def connect(dsn: str, *, name: str, autocommit: bool = False) -> Connection:
+    """Opens a connection in UTC whose `application_name` is `name`, as operators see it in pg_stat_activity.
+
+    Raises `psycopg.OperationalError` when the server cannot be reached.
+    """
+    return psycopg.connect(
+        dsn,
+        autocommit=autocommit,
+        application_name=f"mimamori {name}",
+        options="-c timezone=UTC",
+        connect_timeout=10,
+    )

@@ -1,0 +1,30 @@
+"""What the store raises.
+
+StoreError
+  ServerError        the embedded PostgreSQL could not be prepared, started or stopped
+  MigrationError     the schema could not be brought up to date
+  ClockNotSet        the database has no town clock yet: `mimamori migrate` or the demo writes it
+  TownConflict       a town file contradicts what the database already holds
+"""
+
+from __future__ import annotations
+
+
+class StoreError(Exception):
+    """Base of what this room raises."""
+
+
+class ServerError(StoreError):
+    """The embedded PostgreSQL could not be prepared, started or stopped."""
+
+
+class MigrationError(StoreError):
+    """The schema could not be brought up to date."""
+
+
+class ClockNotSet(StoreError):
+    """The database has no town clock yet."""
+
+
+class TownConflict(StoreError):
+    """A town file contradicts what the database already holds."""

@@ -1,0 +1,416 @@
+"""Writes one batch of messages: uplinks, observations and their feed row, in the caller's transaction.
+
+The order of the steps is the promise:
+1. `uplink`: a message whose (device, session, counter, payload hash) is known ends here as a duplicate and adds only
+   to `repeats`; so a redelivery can never revert what was corrected since.
+2. `observation`: new values go in by COPY; a value that is already there unchanged is left alone; of two different
+   values the one with the higher (source rank, network time, payload hash) is current, whatever the order of arrival,
+   and the other goes to `observation_revision`.
+3. `feed`, the very last statement: one row that names what changed.
+
+A batch touches rows in the order of their keys, so that two writers wait for each other instead of deadlocking.
+Cost: five statements a batch, whatever its size; more only for values that were there already.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from devices.model import Outcome, Quality, Reason
+from store import feed
+from store.connection import Connection
+
+# A device that uses a counter again after this long has started anew: NbTrans, gateways and brokers repeat within it.
+REPETITION_WINDOW = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class ObservationRow:
+    """One value as the gate judged it: `value` is None exactly when `quality` is missing."""
+
+    datastream_id: int
+    phenomenon_time: datetime
+    value: float | None
+    quality: Quality
+    reason: Reason | None
+
+
+@dataclass(frozen=True, slots=True)
+class UplinkRow:
+    """One delivered message and what it says. `outcome` is accepted, event or quarantined; never duplicate.
+
+    A quarantined one has a `reason` (short code) and `detail` (words for people).
+    """
+
+    device_id: int | None
+    device_key: str | None
+    session: str
+    counter: int | None
+    payload_hash: bytes
+    network: str | None
+    topic: str
+    raw: bytes
+    network_time: datetime | None
+    received_time: datetime
+    outcome: Outcome
+    reason: str | None
+    detail: str | None
+    observations: tuple[ObservationRow, ...]
+
+    @property
+    def identity(self) -> tuple[str | None, str, int | None, bytes]:
+        return (self.device_key, self.session, self.counter, self.payload_hash)
+
+    @property
+    def sent_time(self) -> datetime:
+        """When it was sent, as well as we know."""
+        return self.network_time or self.received_time
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """What became of a batch: messages by outcome, and values stored, unchanged or revised."""
+
+    outcomes: Counter[Outcome]
+    stored: int
+    unchanged: int
+    revised: int
+    feed_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A value with what decides whether it is the current one."""
+
+    row: ObservationRow
+    network_time: datetime
+    payload_hash: bytes
+    uplink_id: int
+    received_time: datetime
+
+    @property
+    def key(self) -> tuple[int, datetime]:
+        return (self.row.datastream_id, self.row.phenomenon_time)
+
+    @property
+    def precedence(self) -> tuple[int, datetime, bytes]:
+        return (_source_rank(self.row.quality), self.network_time, self.payload_hash)
+
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+def write_batch(conn: Connection, municipality_id: int, rows: Sequence[UplinkRow]) -> BatchResult:
+    """Writes the messages of one municipality, in the order in which they arrived. The caller commits.
+
+    Raises `psycopg.DataError` or `psycopg.IntegrityError` when a message cannot be stored (the caller finds out
+    which by halving the batch) and `psycopg.OperationalError` when the database is to be tried again.
+    """
+    fresh = _insert_uplinks(conn, municipality_id, rows)
+    outcomes = Counter(row.outcome for _, row in fresh)
+    outcomes[Outcome.DUPLICATE] += len(rows) - len(fresh)
+
+    candidates = [
+        _Candidate(observation, row.network_time or _NEVER, row.payload_hash, uplink_id, row.received_time)
+        for uplink_id, row in fresh
+        for observation in row.observations
+    ]
+    current, losers, unchanged = _settle(candidates)
+    inserted = _insert_observations(conn, current.values())
+    changed = [current[key] for key in inserted]
+    held = [candidate for key, candidate in current.items() if key not in inserted]
+    if held:
+        replaced, lost, same = _replace(conn, municipality_id, held)
+        changed += replaced
+        losers += lost
+        unchanged += same
+        revised = len(replaced)
+    else:
+        revised = 0
+    if losers:
+        _insert_revisions(conn, municipality_id, losers)
+    feed_id = None
+    if changed:
+        feed_id = feed.append_observations(conn, municipality_id, [candidate.key for candidate in changed])
+    return BatchResult(outcomes, len(inserted), unchanged, revised + len(losers), feed_id)
+
+
+# --- uplinks ---------------------------------------------------------------------------------------------
+
+
+def _insert_uplinks(conn: Connection, municipality_id: int, rows: Sequence[UplinkRow]) -> list[tuple[int, UplinkRow]]:
+    """Stores the messages that are not repetitions and returns them with their ids; counts the repetitions."""
+    known = _known_uplinks(conn, municipality_id, rows)
+    fresh: list[tuple[int, UplinkRow]] = []  # (epoch, row)
+    repeated: list[int] = []  # ids of stored uplinks
+    repeats_here: Counter[int] = Counter()  # positions in `fresh`
+    in_batch: dict[tuple[str | None, str, int | None, bytes], list[tuple[datetime, int]]] = {}
+    for row in rows:
+        earlier = known.get(row.identity, [])
+        twins = in_batch.setdefault(row.identity, [])
+        stored = next((uid for uid, _, at in earlier if abs(row.sent_time - at) <= REPETITION_WINDOW), None)
+        twin = next((pos for at, pos in twins if abs(row.sent_time - at) <= REPETITION_WINDOW), None)
+        if stored is not None:
+            repeated.append(stored)
+        elif twin is not None:
+            repeats_here[twin] += 1
+        else:
+            epoch = max((epoch for _, epoch, _ in earlier), default=-1) + 1 + len(twins)
+            twins.append((row.sent_time, len(fresh)))
+            fresh.append((epoch, row))
+    if repeated:
+        _count_repeats(conn, Counter(repeated))
+    if not fresh:
+        return []
+    ids = [
+        int(row[0])
+        for row in conn.execute(
+            "select nextval(pg_get_serial_sequence('uplink', 'uplink_id')) from generate_series(1, %s)",
+            (len(fresh),),
+        )
+    ]
+    inserted = _copy_uplinks(conn, municipality_id, fresh, ids, repeats_here)
+    # What another worker stored in this moment is a repetition for us.
+    return [(uplink_id, row) for uplink_id, (_, row) in zip(ids, fresh, strict=True) if uplink_id in inserted]
+
+
+def _known_uplinks(
+    conn: Connection, municipality_id: int, rows: Sequence[UplinkRow]
+) -> dict[tuple[str | None, str, int | None, bytes], list[tuple[int, int, datetime]]]:
+    """identity -> [(uplink_id, epoch, sent time)] of what is stored already."""
+    known: dict[tuple[str | None, str, int | None, bytes], list[tuple[int, int, datetime]]] = {}
+    cursor = conn.execute(
+        """
+        select u.device_key, u.session, u.counter, u.payload_hash,
+               u.uplink_id, u.epoch, coalesce(u.network_time, u.received_time)
+        from (select distinct * from unnest(%s::text[], %s::text[], %s::bigint[], %s::bytea[]))
+             as asked (device_key, session, counter, payload_hash)
+        join uplink u on u.municipality_id = %s and coalesce(u.device_key, '') = coalesce(asked.device_key, '')
+             and u.session = asked.session and coalesce(u.counter, -1) = coalesce(asked.counter, -1)
+             and u.payload_hash = asked.payload_hash
+        """,
+        (*_transposed([row.identity for row in rows], 4), municipality_id),
+    )
+    for key, session, counter, digest, uplink_id, epoch, sent in cursor:
+        known.setdefault((key, session, counter, bytes(digest)), []).append((uplink_id, epoch, sent))
+    return known
+
+
+def _copy_uplinks(
+    conn: Connection,
+    municipality_id: int,
+    fresh: Sequence[tuple[int, UplinkRow]],
+    ids: Sequence[int],
+    repeats: Counter[int],
+) -> set[int]:
+    conn.execute(
+        "create temporary table if not exists incoming_uplink (like uplink including defaults) on commit delete rows"
+    )
+    copying = """
+        copy incoming_uplink (uplink_id, municipality_id, device_id, device_key, session, counter, payload_hash, epoch,
+            network, topic, raw, network_time, received_time, outcome, reason, detail, repeats) from stdin
+        """
+    with conn.cursor() as cursor, cursor.copy(copying) as copy:
+        for position, ((epoch, row), uplink_id) in enumerate(zip(fresh, ids, strict=True)):
+            copy.write_row(
+                (
+                    uplink_id,
+                    municipality_id,
+                    row.device_id,
+                    row.device_key,
+                    row.session,
+                    row.counter,
+                    row.payload_hash,
+                    epoch,
+                    row.network,
+                    row.topic,
+                    row.raw,
+                    row.network_time,
+                    row.received_time,
+                    row.outcome.value,
+                    row.reason,
+                    row.detail,
+                    repeats[position],
+                )
+            )
+    inserted = conn.execute(
+        """
+        insert into uplink overriding system value
+        select * from incoming_uplink order by device_key, session, counter, payload_hash
+        on conflict do nothing returning uplink_id
+        """
+    ).fetchall()
+    conn.execute("delete from incoming_uplink")
+    return {int(row[0]) for row in inserted}
+
+
+def _count_repeats(conn: Connection, repeats: Counter[int]) -> None:
+    conn.execute(
+        """
+        update uplink set repeats = repeats + seen.n
+        from (select * from unnest(%s::bigint[], %s::integer[]) order by 1) as seen (uplink_id, n)
+        where uplink.uplink_id = seen.uplink_id
+        """,
+        (list(repeats.keys()), list(repeats.values())),
+    )
+
+
+# --- observations ----------------------------------------------------------------------------------------
+
+
+def _source_rank(quality: Quality) -> int:
+    """What a person wrote down stands above what a device said."""
+    return 1 if quality is Quality.MANUAL else 0
+
+
+def _settle(
+    candidates: Iterable[_Candidate],
+) -> tuple[dict[tuple[int, datetime], _Candidate], list[_Candidate], int]:
+    """One candidate a key, sorted by key; the others with a different value; how many repeated the same value."""
+    current: dict[tuple[int, datetime], _Candidate] = {}
+    losers: list[_Candidate] = []
+    unchanged = 0
+    for candidate in candidates:
+        other = current.setdefault(candidate.key, candidate)
+        if other is candidate:
+            continue
+        if other.row.value == candidate.row.value:
+            unchanged += 1
+        elif other.precedence < candidate.precedence:
+            losers.append(other)
+            current[candidate.key] = candidate
+        else:
+            losers.append(candidate)
+    return dict(sorted(current.items())), losers, unchanged
+
+
+def _insert_observations(conn: Connection, candidates: Iterable[_Candidate]) -> set[tuple[int, datetime]]:
+    """Inserts what is not there yet and returns the keys that went in."""
+    conn.execute(
+        """
+        create temporary table if not exists incoming_observation
+            (datastream_id integer, phenomenon_time timestamptz, value double precision, quality quality, reason text,
+             uplink_id bigint) on commit delete rows
+        """
+    )
+    n = 0
+    with conn.cursor() as cursor, cursor.copy("copy incoming_observation from stdin") as copy:
+        for c in candidates:
+            copy.write_row(
+                (
+                    c.row.datastream_id,
+                    c.row.phenomenon_time,
+                    c.row.value,
+                    c.row.quality.value,
+                    None if c.row.reason is None else c.row.reason.value,
+                    c.uplink_id,
+                )
+            )
+            n += 1
+    if n == 0:
+        return set()
+    inserted = conn.execute(
+        """
+        insert into observation (datastream_id, phenomenon_time, value, quality, reason, uplink_id)
+        select * from incoming_observation order by datastream_id, phenomenon_time
+        on conflict (datastream_id, phenomenon_time) do nothing
+        returning datastream_id, phenomenon_time
+        """
+    ).fetchall()
+    conn.execute("delete from incoming_observation")
+    return {(row[0], row[1]) for row in inserted}
+
+
+def _replace(
+    conn: Connection, municipality_id: int, held: Sequence[_Candidate]
+) -> tuple[list[_Candidate], list[_Candidate], int]:
+    """Decides between each candidate and the value that is there: (winners, losers, unchanged)."""
+    stored = {
+        (row[0], row[1]): row[2:]
+        for row in conn.execute(
+            """
+            select o.datastream_id, o.phenomenon_time, o.value, o.quality::text,
+                   (select network_time from uplink u where u.uplink_id = o.uplink_id),
+                   (select payload_hash from uplink u where u.uplink_id = o.uplink_id)
+            from unnest(%s::integer[], %s::timestamptz[]) as asked (datastream_id, phenomenon_time)
+            join observation o using (datastream_id, phenomenon_time)
+            order by 1, 2 for update of o
+            """,
+            _transposed([c.key for c in held], 2),
+        )
+    }
+    winners: list[_Candidate] = []
+    losers: list[_Candidate] = []
+    unchanged = 0
+    for candidate in held:
+        value, quality, network_time, digest = stored[candidate.key]
+        if value == candidate.row.value:
+            unchanged += 1
+        elif (
+            _source_rank(Quality(quality)),
+            network_time or _NEVER,
+            bytes(digest or b""),
+        ) < candidate.precedence:
+            winners.append(candidate)
+        else:
+            losers.append(candidate)
+    if winners:
+        _update_observations(conn, municipality_id, winners)
+    return winners, losers, unchanged
+
+
+def _update_observations(conn: Connection, municipality_id: int, winners: Sequence[_Candidate]) -> None:
+    """Moves the old values to observation_revision and puts the new ones in their place."""
+    conn.execute(
+        """
+        insert into observation_revision
+               (municipality_id, datastream_id, phenomenon_time, value, quality, reason, uplink_id, revised_at)
+        select %s, o.datastream_id, o.phenomenon_time, o.value, o.quality, o.reason, o.uplink_id, asked.revised_at
+        from unnest(%s::integer[], %s::timestamptz[], %s::timestamptz[])
+             as asked (datastream_id, phenomenon_time, revised_at)
+        join observation o using (datastream_id, phenomenon_time)
+        """,
+        (municipality_id, *_transposed([(*c.key, c.received_time) for c in winners], 3)),
+    )
+    conn.execute(
+        """
+        update observation o
+        set (value, quality, reason, uplink_id) = (new.value, new.quality::quality, new.reason, new.uplink_id)
+        from unnest(%s::integer[], %s::timestamptz[], %s::double precision[], %s::text[], %s::text[], %s::bigint[])
+             as new (datastream_id, phenomenon_time, value, quality, reason, uplink_id)
+        where o.datastream_id = new.datastream_id and o.phenomenon_time = new.phenomenon_time
+        """,
+        _transposed([(*c.key, c.row.value, c.row.quality.value, c.row.reason, c.uplink_id) for c in winners], 6),
+    )
+
+
+def _insert_revisions(conn: Connection, municipality_id: int, losers: Sequence[_Candidate]) -> None:
+    """Keeps the values that lost against the current one."""
+    conn.execute(
+        """
+        insert into observation_revision
+               (municipality_id, datastream_id, phenomenon_time, value, quality, reason, uplink_id, revised_at)
+        select %s, datastream_id, phenomenon_time, value, quality::quality, reason, uplink_id, revised_at
+        from unnest(%s::integer[], %s::timestamptz[], %s::double precision[], %s::text[], %s::text[], %s::bigint[],
+                    %s::timestamptz[])
+             as lost (datastream_id, phenomenon_time, value, quality, reason, uplink_id, revised_at)
+        """,
+        (
+            municipality_id,
+            *_transposed(
+                [
+                    (*c.key, c.row.value, c.row.quality.value, c.row.reason, c.uplink_id, c.received_time)
+                    for c in losers
+                ],
+                7,
+            ),
+        ),
+    )
+
+
+def _transposed(rows: Sequence[tuple[object, ...]], width: int) -> tuple[list[object], ...]:
+    """Rows to columns, as unnest takes them."""
+    return tuple([row[i] for row in rows] for i in range(width))
