@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
@@ -21,3 +22,8 @@ def connect(dsn: str, *, name: str, autocommit: bool = False) -> Connection:
         options="-c timezone=UTC",
         connect_timeout=10,
     )
+
+
+def transposed(rows: Sequence[tuple[object, ...]], width: int) -> tuple[list[object], ...]:
+    """Rows to columns, as unnest takes them."""
+    return tuple([row[i] for row in rows] for i in range(width))

@@ -192,7 +192,7 @@ class EmbeddedServer:
         for role in ("worker", "api"):
             name = _ROLE_NAMES[role]
             known = conn.execute("select from pg_roles where rolname = %s", (name,)).fetchone()
-            verb = "alter" if known else "create"
+            verb = "create" if known is None else "alter"
             conn.execute(
                 psycopg.sql.SQL("{} role {} login password {}").format(
                     psycopg.sql.SQL(verb),

@@ -17,68 +17,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
-from devices.model import Outcome, Quality, Reason
+from devices.model import Outcome, Quality
 from store import feed
-from store.connection import Connection
+from store.batch import BatchResult, ObservationRow, UplinkRow
+from store.connection import Connection, transposed
+from store.uplinks import insert_uplinks
 
-# A device that uses a counter again after this long has started anew: NbTrans, gateways and brokers repeat within it.
-REPETITION_WINDOW = timedelta(hours=24)
-
-
-@dataclass(frozen=True, slots=True)
-class ObservationRow:
-    """One value as the gate judged it: `value` is None exactly when `quality` is missing."""
-
-    datastream_id: int
-    phenomenon_time: datetime
-    value: float | None
-    quality: Quality
-    reason: Reason | None
-
-
-@dataclass(frozen=True, slots=True)
-class UplinkRow:
-    """One delivered message and what it says. `outcome` is accepted, event or quarantined; never duplicate.
-
-    A quarantined one has a `reason` (short code) and `detail` (words for people).
-    """
-
-    device_id: int | None
-    device_key: str | None
-    session: str
-    counter: int | None
-    payload_hash: bytes
-    network: str | None
-    topic: str
-    raw: bytes
-    network_time: datetime | None
-    received_time: datetime
-    outcome: Outcome
-    reason: str | None
-    detail: str | None
-    observations: tuple[ObservationRow, ...]
-
-    @property
-    def identity(self) -> tuple[str | None, str, int | None, bytes]:
-        return (self.device_key, self.session, self.counter, self.payload_hash)
-
-    @property
-    def sent_time(self) -> datetime:
-        """When it was sent, as well as we know."""
-        return self.network_time or self.received_time
-
-
-@dataclass(frozen=True, slots=True)
-class BatchResult:
-    """What became of a batch: messages by outcome, and values stored, unchanged or revised."""
-
-    outcomes: Counter[Outcome]
-    stored: int
-    unchanged: int
-    revised: int
-    feed_id: int | None
+__all__ = ["BatchResult", "ObservationRow", "UplinkRow", "write_batch"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +56,7 @@ def write_batch(conn: Connection, municipality_id: int, rows: Sequence[UplinkRow
     Raises `psycopg.DataError` or `psycopg.IntegrityError` when a message cannot be stored (the caller finds out
     which by halving the batch) and `psycopg.OperationalError` when the database is to be tried again.
     """
-    fresh = _insert_uplinks(conn, municipality_id, rows)
+    fresh = insert_uplinks(conn, municipality_id, rows)
     outcomes = Counter(row.outcome for _, row in fresh)
     outcomes[Outcome.DUPLICATE] += len(rows) - len(fresh)
 
@@ -136,129 +83,6 @@ def write_batch(conn: Connection, municipality_id: int, rows: Sequence[UplinkRow
     if changed:
         feed_id = feed.append_observations(conn, municipality_id, [candidate.key for candidate in changed])
     return BatchResult(outcomes, len(inserted), unchanged, revised + len(losers), feed_id)
-
-
-# --- uplinks ---------------------------------------------------------------------------------------------
-
-
-def _insert_uplinks(conn: Connection, municipality_id: int, rows: Sequence[UplinkRow]) -> list[tuple[int, UplinkRow]]:
-    """Stores the messages that are not repetitions and returns them with their ids; counts the repetitions."""
-    known = _known_uplinks(conn, municipality_id, rows)
-    fresh: list[tuple[int, UplinkRow]] = []  # (epoch, row)
-    repeated: list[int] = []  # ids of stored uplinks
-    repeats_here: Counter[int] = Counter()  # positions in `fresh`
-    in_batch: dict[tuple[str | None, str, int | None, bytes], list[tuple[datetime, int]]] = {}
-    for row in rows:
-        earlier = known.get(row.identity, [])
-        twins = in_batch.setdefault(row.identity, [])
-        stored = next((uid for uid, _, at in earlier if abs(row.sent_time - at) <= REPETITION_WINDOW), None)
-        twin = next((pos for at, pos in twins if abs(row.sent_time - at) <= REPETITION_WINDOW), None)
-        if stored is not None:
-            repeated.append(stored)
-        elif twin is not None:
-            repeats_here[twin] += 1
-        else:
-            epoch = max((epoch for _, epoch, _ in earlier), default=-1) + 1 + len(twins)
-            twins.append((row.sent_time, len(fresh)))
-            fresh.append((epoch, row))
-    if repeated:
-        _count_repeats(conn, Counter(repeated))
-    if not fresh:
-        return []
-    ids = [
-        int(row[0])
-        for row in conn.execute(
-            "select nextval(pg_get_serial_sequence('uplink', 'uplink_id')) from generate_series(1, %s)",
-            (len(fresh),),
-        )
-    ]
-    inserted = _copy_uplinks(conn, municipality_id, fresh, ids, repeats_here)
-    # What another worker stored in this moment is a repetition for us.
-    return [(uplink_id, row) for uplink_id, (_, row) in zip(ids, fresh, strict=True) if uplink_id in inserted]
-
-
-def _known_uplinks(
-    conn: Connection, municipality_id: int, rows: Sequence[UplinkRow]
-) -> dict[tuple[str | None, str, int | None, bytes], list[tuple[int, int, datetime]]]:
-    """identity -> [(uplink_id, epoch, sent time)] of what is stored already."""
-    known: dict[tuple[str | None, str, int | None, bytes], list[tuple[int, int, datetime]]] = {}
-    cursor = conn.execute(
-        """
-        select u.device_key, u.session, u.counter, u.payload_hash,
-               u.uplink_id, u.epoch, coalesce(u.network_time, u.received_time)
-        from (select distinct * from unnest(%s::text[], %s::text[], %s::bigint[], %s::bytea[]))
-             as asked (device_key, session, counter, payload_hash)
-        join uplink u on u.municipality_id = %s and coalesce(u.device_key, '') = coalesce(asked.device_key, '')
-             and u.session = asked.session and coalesce(u.counter, -1) = coalesce(asked.counter, -1)
-             and u.payload_hash = asked.payload_hash
-        """,
-        (*_transposed([row.identity for row in rows], 4), municipality_id),
-    )
-    for key, session, counter, digest, uplink_id, epoch, sent in cursor:
-        known.setdefault((key, session, counter, bytes(digest)), []).append((uplink_id, epoch, sent))
-    return known
-
-
-def _copy_uplinks(
-    conn: Connection,
-    municipality_id: int,
-    fresh: Sequence[tuple[int, UplinkRow]],
-    ids: Sequence[int],
-    repeats: Counter[int],
-) -> set[int]:
-    conn.execute(
-        "create temporary table if not exists incoming_uplink (like uplink including defaults) on commit delete rows"
-    )
-    copying = """
-        copy incoming_uplink (uplink_id, municipality_id, device_id, device_key, session, counter, payload_hash, epoch,
-            network, topic, raw, network_time, received_time, outcome, reason, detail, repeats) from stdin
-        """
-    with conn.cursor() as cursor, cursor.copy(copying) as copy:
-        for position, ((epoch, row), uplink_id) in enumerate(zip(fresh, ids, strict=True)):
-            copy.write_row(
-                (
-                    uplink_id,
-                    municipality_id,
-                    row.device_id,
-                    row.device_key,
-                    row.session,
-                    row.counter,
-                    row.payload_hash,
-                    epoch,
-                    row.network,
-                    row.topic,
-                    row.raw,
-                    row.network_time,
-                    row.received_time,
-                    row.outcome.value,
-                    row.reason,
-                    row.detail,
-                    repeats[position],
-                )
-            )
-    inserted = conn.execute(
-        """
-        insert into uplink overriding system value
-        select * from incoming_uplink order by device_key, session, counter, payload_hash
-        on conflict do nothing returning uplink_id
-        """
-    ).fetchall()
-    conn.execute("delete from incoming_uplink")
-    return {int(row[0]) for row in inserted}
-
-
-def _count_repeats(conn: Connection, repeats: Counter[int]) -> None:
-    conn.execute(
-        """
-        update uplink set repeats = repeats + seen.n
-        from (select * from unnest(%s::bigint[], %s::integer[]) order by 1) as seen (uplink_id, n)
-        where uplink.uplink_id = seen.uplink_id
-        """,
-        (list(repeats.keys()), list(repeats.values())),
-    )
-
-
-# --- observations ----------------------------------------------------------------------------------------
 
 
 def _source_rank(quality: Quality) -> int:
@@ -339,7 +163,7 @@ def _replace(
             join observation o using (datastream_id, phenomenon_time)
             order by 1, 2 for update of o
             """,
-            _transposed([c.key for c in held], 2),
+            transposed([c.key for c in held], 2),
         )
     }
     winners: list[_Candidate] = []
@@ -373,7 +197,7 @@ def _update_observations(conn: Connection, municipality_id: int, winners: Sequen
              as asked (datastream_id, phenomenon_time, revised_at)
         join observation o using (datastream_id, phenomenon_time)
         """,
-        (municipality_id, *_transposed([(*c.key, c.received_time) for c in winners], 3)),
+        (municipality_id, *transposed([(*c.key, c.received_time) for c in winners], 3)),
     )
     conn.execute(
         """
@@ -383,7 +207,7 @@ def _update_observations(conn: Connection, municipality_id: int, winners: Sequen
              as new (datastream_id, phenomenon_time, value, quality, reason, uplink_id)
         where o.datastream_id = new.datastream_id and o.phenomenon_time = new.phenomenon_time
         """,
-        _transposed([(*c.key, c.row.value, c.row.quality.value, c.row.reason, c.uplink_id) for c in winners], 6),
+        transposed([(*c.key, c.row.value, c.row.quality.value, c.row.reason, c.uplink_id) for c in winners], 6),
     )
 
 
@@ -400,7 +224,7 @@ def _insert_revisions(conn: Connection, municipality_id: int, losers: Sequence[_
         """,
         (
             municipality_id,
-            *_transposed(
+            *transposed(
                 [
                     (*c.key, c.row.value, c.row.quality.value, c.row.reason, c.uplink_id, c.received_time)
                     for c in losers
@@ -409,8 +233,3 @@ def _insert_revisions(conn: Connection, municipality_id: int, losers: Sequence[_
             ),
         ),
     )
-
-
-def _transposed(rows: Sequence[tuple[object, ...]], width: int) -> tuple[list[object], ...]:
-    """Rows to columns, as unnest takes them."""
-    return tuple([row[i] for row in rows] for i in range(width))

@@ -27,6 +27,8 @@ comment on column uplink.device_key is 'null where not even the sender could be 
 
 create unique index uplink_identity on uplink
     (municipality_id, coalesce(device_key, ''), session, coalesce(counter, -1), payload_hash, epoch);
+-- When was a device last heard? Asked by the silence rule of every device, again and again.
+create index uplink_heard on uplink (device_id, received_time) where outcome = 'accepted';
 create index uplink_received on uplink (municipality_id, received_time);
 create index uplink_quarantined on uplink (municipality_id, received_time) where outcome = 'quarantined';
 

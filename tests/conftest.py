@@ -1,0 +1,153 @@
+"""Real servers for every test: an embedded PostgreSQL for the whole run, a fresh database for each test.
+
+Where MIMAMORI_TEST_TIMESCALE_DSN names a superuser's address on a server with TimescaleDB, every test that uses
+`database` runs a second time there.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+
+from devices.clock import ClockSetting, FixedClock
+from devices.model import Town
+from devices.town import load_town
+from simulators.towns import path as town_path
+from store import connect
+from store.embedded import EmbeddedServer
+from store.migrate import migrate
+from store.registry import Directory, load_directory, sync_town
+from store.town_clock import write_clock
+
+_TIMESCALE = os.environ.get("MIMAMORI_TEST_TIMESCALE_DSN")
+_ENGINES = ["postgresql", *(["timescaledb"] if _TIMESCALE else [])]
+_numbers = count(1)
+
+START = datetime(2026, 6, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Database:
+    """A migrated database of its own: one address a role."""
+
+    engine: str
+    owner: str
+    worker: str
+    api: str
+
+
+@dataclass(frozen=True)
+class Registered(Database):
+    """A database in which the demo town is registered."""
+
+    municipality_id: int
+    directory: Directory
+
+    def datastream(self, station: str, observed_property: str) -> int:
+        """The id of a datastream by its station's code and its property."""
+        return next(
+            d.datastream_id
+            for d in self.directory.datastreams.values()
+            if (d.station_code, d.observed_property) == (station, observed_property)
+        )
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+    """One PostgreSQL for the run. No fsync: a test database need not survive a power cut."""
+    with EmbeddedServer(
+        tmp_path_factory.mktemp("postgresql"),
+        settings={"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "max_connections": "200"},
+    ) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def templates(server: EmbeddedServer) -> dict[str, tuple[str, str, str]]:
+    """engine -> (admin, worker, api) addresses; on each a migrated database `mimamori_template` to copy."""
+    addresses = {"postgresql": (server.dsn(), server.dsn("worker"), server.dsn("api"))}
+    if _TIMESCALE:
+        with psycopg.connect(_TIMESCALE, autocommit=True) as conn:
+            conn.execute("drop database if exists mimamori_template with (force)")
+            conn.execute("create database mimamori_template")
+        addresses["timescaledb"] = (
+            _TIMESCALE,
+            _with_user(_TIMESCALE, "mimamori_worker"),
+            _with_user(_TIMESCALE, "mimamori_api"),
+        )
+        migrate(_with_database(_TIMESCALE, "mimamori_template"))
+        with psycopg.connect(_TIMESCALE, autocommit=True) as conn:
+            # TimescaleDB's scheduler would keep a connection to it, and a database in use cannot be copied.
+            conn.execute("alter database mimamori_template allow_connections false")
+            conn.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = 'mimamori_template'")
+    server.create_database("mimamori_template")
+    migrate(server.dsn(database="mimamori_template"))
+    return addresses
+
+
+@pytest.fixture(params=_ENGINES)
+def database(request: pytest.FixtureRequest, templates: dict[str, tuple[str, str, str]]) -> Iterator[Database]:
+    """A fresh migrated database, dropped afterwards."""
+    admin, worker, api = templates[request.param]
+    name = f"mimamori_test_{os.getpid()}_{next(_numbers)}"
+    with psycopg.connect(_with_database(admin, "postgres"), autocommit=True) as conn:
+        conn.execute(f"create database {name} template mimamori_template")
+    yield Database(request.param, *(_with_database(address, name) for address in (admin, worker, api)))
+    with psycopg.connect(_with_database(admin, "postgres"), autocommit=True) as conn:
+        conn.execute(f"drop database {name} with (force)")
+
+
+@pytest.fixture(scope="session")
+def town() -> Town:
+    """The fictional town of the demo."""
+    return load_town(town_path())
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    """A town clock at 2026-06-01 00:00 UTC that the test moves."""
+    return FixedClock(START)
+
+
+@pytest.fixture
+def registered(database: Database, town: Town) -> Registered:
+    """A database that knows the demo town, with a simulated clock standing at START at real speed."""
+    with connect(database.owner, name="test") as conn:
+        municipality_id = sync_town(conn, town)
+        write_clock(conn, ClockSetting(simulated=True, real_start=datetime.now(UTC), town_start=START, speed=1.0))
+        directory = load_directory(conn, municipality_id)
+    return Registered(
+        engine=database.engine,
+        owner=database.owner,
+        worker=database.worker,
+        api=database.api,
+        municipality_id=municipality_id,
+        directory=directory,
+    )
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Recorded series beside the checkout; skips, saying so, where there are none."""
+    folder = Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"no recorded series beside the checkout ({folder.parent.name}/{folder.name} is missing)")
+    return folder
+
+
+def _with_database(dsn: str, name: str) -> str:
+    return urlunsplit(urlsplit(dsn)._replace(path=f"/{name}"))
+
+
+def _with_user(dsn: str, user: str) -> str:
+    parts = urlsplit(dsn)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{user}@{host}"))

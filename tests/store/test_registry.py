@@ -1,0 +1,85 @@
+"""The ledgers say what the town's file says, and history keeps its place."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from devices.model import Town
+from store import connect
+from store.errors import TownConflict
+from store.registry import load_directory, municipality_id_of, sync_town
+from tests.conftest import START, Registered
+
+
+def test_every_station_device_and_series_of_the_file_is_registered(registered: Registered, town: Town) -> None:
+    directory = registered.directory
+    devices = {device.key: station for station in town.stations for device in station.devices}
+    assert set(directory.devices) == set(devices)
+    for key, station in devices.items():
+        (attachment,) = directory.devices[key].attachments
+        assert attachment.station_code == station.code
+        mapped = {directory.datastreams[f.datastream_id].observed_property for f in attachment.fields.values()}
+        assert mapped <= {d.observed_property.value for d in station.datastreams}
+    assert len(directory.datastreams) == sum(len(s.datastreams) for s in town.stations)
+
+
+def test_the_same_file_twice_changes_nothing(registered: Registered, town: Town) -> None:
+    with connect(registered.owner, name="test") as conn:
+        assert sync_town(conn, town) == registered.municipality_id
+        assert load_directory(conn, registered.municipality_id) == registered.directory
+        assert municipality_id_of(conn, town.municipality.code) == registered.municipality_id
+        assert municipality_id_of(conn, "000000") is None
+
+
+def moved(town: Town, since_days: int) -> tuple[Town, str]:
+    """The town with the first station's device carried over to the second one of the same kind."""
+    giver = town.stations[0]
+    taker = next(s for s in town.stations[1:] if s.kind is giver.kind)
+    device = giver.devices[0]
+    later = replace(device, attached_from=device.attached_from + timedelta(days=since_days))
+    changed = {
+        giver.code: replace(giver, devices=giver.devices[1:]),
+        taker.code: replace(taker, devices=(*taker.devices, later)),
+    }
+    return replace(town, stations=tuple(changed.get(s.code, s) for s in town.stations)), device.key
+
+
+def test_a_device_that_moved_leaves_its_earlier_readings_where_they_were(registered: Registered, town: Town) -> None:
+    changed, key = moved(town, since_days=10)
+    with connect(registered.owner, name="test") as conn:
+        sync_town(conn, changed)
+        device = load_directory(conn, registered.municipality_id).devices[key]
+    earlier, later = device.attachments
+    assert earlier.attached_to == later.attached_from
+    assert device.attachment_at(earlier.attached_from) == earlier
+    assert device.attachment_at(later.attached_from) == later
+    assert device.attachment_at(earlier.attached_from - timedelta(seconds=1)) is None
+
+
+def test_a_move_without_its_date_is_refused(registered: Registered, town: Town) -> None:
+    changed, key = moved(town, since_days=0)
+    with connect(registered.owner, name="test") as conn, pytest.raises(TownConflict, match=f"{key}.*attached_from"):
+        sync_town(conn, changed)
+
+
+def test_levels_in_force_are_not_rewritten(registered: Registered, town: Town) -> None:
+    station = next(s for s in town.stations if s.thresholds)
+    old = station.thresholds[0]
+    raised = replace(old, levels=tuple(replace(level, value=level.value + 0.5) for level in old.levels))
+
+    def with_sets(*sets: object) -> Town:
+        stations = tuple(replace(s, thresholds=sets) if s.code == station.code else s for s in town.stations)  # type: ignore[arg-type]
+        return replace(town, stations=stations)
+
+    with connect(registered.owner, name="test") as conn:
+        with pytest.raises(TownConflict, match=f"{station.code}.*valid_from"):
+            sync_town(conn, with_sets(raised))
+        conn.rollback()
+        sync_town(conn, with_sets(old, replace(raised, valid_from=START, reason="after the flood")))
+        found = conn.execute(
+            "select count(*) from threshold_set join station using (station_id) where code = %s", (station.code,)
+        ).fetchone()
+    assert found == (len(station.thresholds) + 1,)
