@@ -96,9 +96,7 @@ def test_a_consumer_survives_the_loss_of_its_connection(registered: Registered) 
         seen.extend(row.feed_id for row in rows)
         (second if first.is_set() else first).set()
 
-    thread = threading.Thread(
-        target=Consumer(registered.worker, "stubborn").run, args=(handle,), kwargs={"stop": stop}
-    )
+    thread = threading.Thread(target=Consumer(registered.worker, "stubborn").run, args=(handle,), kwargs={"stop": stop})
     thread.start()
     try:
         announce(registered)

@@ -21,7 +21,9 @@ from tests.conftest import START, Registered
 MINUTE = timedelta(minutes=1)
 
 
-def observation(datastream_id: int, minute: int, value: float | None, quality: Quality = Quality.GOOD) -> ObservationRow:
+def observation(
+    datastream_id: int, minute: int, value: float | None, quality: Quality = Quality.GOOD
+) -> ObservationRow:
     return ObservationRow(datastream_id, START + minute * MINUTE, value, quality, None)
 
 

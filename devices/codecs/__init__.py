@@ -1,0 +1,47 @@
+"""Payload codecs: the bytes of a device model to named fields.
+
+One model a file, with its layout byte by byte at the top, and an `encode` that says the same backwards.
+`MODELS` is every model a town file may name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from devices.codecs import flow_pressure, people_counter, radar_level
+from devices.codecs.models import DeviceModel
+from devices.model import CodecError, Reading, Uplink
+
+__all__ = ["MODELS", "DeviceModel", "decode"]
+
+MODELS: Mapping[str, DeviceModel] = MappingProxyType(
+    {model.name: model for model in (radar_level.MODEL, flow_pressure.MODEL, people_counter.MODEL)}
+)
+
+
+def decode(model: str, uplink: Uplink) -> tuple[Reading, ...]:
+    """The readings of a device's message; none for an event.
+
+    A message that brings values instead of bytes (our own JSON) must use the model's field names. CodecError
+    names the device: unknown model, unknown field, or bytes that this model does not send.
+    """
+    known = MODELS.get(model)
+    if known is None:
+        raise CodecError(
+            f"device {uplink.device_key}: model {model!r} has no codec; there are {', '.join(sorted(MODELS))}"
+        )
+    if uplink.event is not None:
+        return ()
+    if uplink.readings is not None:
+        for reading in uplink.readings:
+            if reading.field not in known.fields:
+                raise CodecError(
+                    f"device {uplink.device_key}: {model} has no field {reading.field[:40]!r}; "
+                    f"it has {', '.join(known.fields)}"
+                )
+        return uplink.readings
+    try:
+        return known.decode(uplink.payload)
+    except CodecError as error:
+        raise CodecError(f"device {uplink.device_key}: {error}") from None

@@ -1,0 +1,31 @@
+"""Strict JSON for the envelopes: whatever is wrong with a message becomes an EnvelopeError in plain words."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import msgspec
+
+from devices.model import EnvelopeError
+
+T = TypeVar("T")
+
+
+def decode(raw: bytes, decoder: msgspec.json.Decoder[T], network: str) -> T:
+    """`raw` as the decoder's type. Text for numbers, bool for numbers, NaN, Infinity, wrong types, JSON that is cut
+    off or nested too deeply, and text that is not UTF-8 raise EnvelopeError. Keys that the type does not have
+    are skipped unread.
+    """
+    try:
+        return decoder.decode(raw)
+    except msgspec.ValidationError as error:
+        raise EnvelopeError(f"{network}: the message does not have the documented shape: {error}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise EnvelopeError(f"{network}: the message is not JSON in UTF-8: {error}") from None
+    except RecursionError:
+        raise EnvelopeError(f"{network}: the message is nested too deeply") from None
+
+
+def shown(text: str) -> str:
+    """Somebody else's text for an error message: short, and without control characters."""
+    return repr(text if len(text) <= 40 else text[:40] + "…")

@@ -1,0 +1,94 @@
+"""A town that does not exist: rain and a river, a distribution block, visitors, and the devices that watch them.
+
+`run` publishes what the devices of a town would say, on the town's clock, as ChirpStack v4 uplinks. What they say
+is a pure function of (seed, scenario, origin, town time); what the way does to it is too. Only the sessions are
+new with each run.
+
+Raises SimulatorError (`simulators.errors`) and nothing else of its own.
+"""
+
+from __future__ import annotations
+
+import heapq
+import threading
+from datetime import datetime
+
+import structlog
+
+from devices.clock import Clock
+from devices.model import Town
+from simulators.chirpstack import Frame
+from simulators.config import Impairments, Scenario, SimulatorConfig
+from simulators.devices import Fleet
+from simulators.errors import SimulatorError
+from simulators.impairments import fate
+from simulators.ledger import Ledger
+from simulators.publisher import Publisher
+
+__all__ = ["Impairments", "Scenario", "SimulatorConfig", "SimulatorError", "run"]
+
+_LOOK_EVERY = 0.1  # s of real time: a clock moved by hand must be noticed
+
+log = structlog.get_logger()
+
+
+def run(config: SimulatorConfig, town: Town, clock: Clock, stop: threading.Event) -> int:
+    """Publishes every uplink when it is due, in the order of delivery, until `stop`; the deliveries acknowledged.
+
+    Where the clock runs faster than the broker, nothing is left out: the run falls behind and catches up.
+    SimulatorError when the broker refuses the sign-in or the town has a device that nobody simulates.
+    """
+    start = clock.now()
+    origin = start if config.origin is None else config.origin
+    fleet = Fleet(config, town, origin=origin, first=start - config.history)
+    with Ledger(config.ledger) as ledger:
+        publisher = Publisher(config, ledger, stop)
+        try:
+            _publish_until(stop, config, fleet, clock, publisher, ledger)
+        finally:
+            publisher.close()
+        log.info("the devices have stopped", sent=publisher.sent)
+    return publisher.sent
+
+
+def _publish_until(
+    stop: threading.Event,
+    config: SimulatorConfig,
+    fleet: Fleet,
+    clock: Clock,
+    publisher: Publisher,
+    ledger: Ledger,
+) -> None:
+    for frame in fleet.joins():
+        publisher.publish(frame, 0)
+    uplinks = fleet.uplinks()
+    upcoming = next(uplinks, None)
+    underway: list[tuple[datetime, int, Frame, int]] = []  # (delivery, order, frame, copy)
+    order = 0
+    while not stop.is_set():
+        now = clock.now()
+        while not stop.is_set() and (due := _due(upcoming, underway)) is not None and due <= now:
+            if upcoming is not None and upcoming.heard == due:
+                delays = fate(config.impairments, config.seed, upcoming.device, upcoming.heard)
+                if not delays:
+                    ledger.write("lost", upcoming, 0)
+                for copy, delay in enumerate(delays):
+                    heapq.heappush(underway, (upcoming.heard + delay, order, upcoming, copy))
+                    order += 1
+                upcoming = next(uplinks, None)
+            else:
+                _, _, frame, copy = heapq.heappop(underway)
+                publisher.publish(frame, copy)
+        publisher.collect(0.0)
+        due = _due(upcoming, underway)
+        wait = _LOOK_EVERY if due is None else (due - clock.now()).total_seconds() / clock.speed
+        stop.wait(min(max(wait, 0.001), _LOOK_EVERY))
+    for _, _, frame, copy in sorted(underway):
+        ledger.write("unsent", frame, copy)
+
+
+def _due(upcoming: Frame | None, underway: list[tuple[datetime, int, Frame, int]]) -> datetime | None:
+    """When the next thing happens: a device is heard, or a delivery arrives."""
+    times = [frame.heard for frame in (upcoming,) if frame is not None]
+    times += [delivery for delivery, *_ in underway[:1]]
+    return min(times, default=None)

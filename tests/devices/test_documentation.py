@@ -1,0 +1,43 @@
+"""docs/devices.md cannot drift: its examples are read by the code, its tables name what the code knows."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from devices.codecs import MODELS
+from devices.envelopes import open_uplink
+from devices.model import ObservedProperty, StationKind
+from devices.town import load_town
+
+DOCUMENT = (Path(__file__).resolve().parents[2] / "docs" / "devices.md").read_text(encoding="utf-8")
+
+
+def examples(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", DOCUMENT, re.DOTALL)
+
+
+def test_the_town_of_the_documentation_is_a_town(tmp_path: Path) -> None:
+    (example,) = examples("yaml")
+    file = tmp_path / "town.yaml"
+    file.write_text(example, encoding="utf-8")
+    (station,) = load_town(file).stations
+    assert [level.value for level in station.thresholds[0].levels] == [2.6, 3.6]
+
+
+def test_the_messages_of_the_documentation_are_messages() -> None:
+    counters = [open_uplink("mimamori/v1/pump-house/up", example.encode()).counter for example in examples("json")]
+    assert counters == [1042, 1043]
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=lambda model: model.name)
+def test_every_model_and_field_is_documented(model) -> None:  # type: ignore[no-untyped-def]
+    section = DOCUMENT.split(f"### `{model.name}`")[1].split("###")[0]
+    assert all(f"`{field}`" in section for field in model.fields)
+
+
+@pytest.mark.parametrize("word", [*StationKind, *ObservedProperty])
+def test_every_kind_and_property_is_documented(word: str) -> None:
+    assert f"`{word}`" in DOCUMENT
