@@ -172,7 +172,7 @@ def test_a_missing_value_is_stored_as_missing_and_not_as_zero(registered: Regist
 def test_nothing_is_stored_of_a_batch_that_fails(registered: Registered) -> None:
     ds = level(registered)
     poison = replace(uplink(2, observation(ds, 2, 2.0)), device_key="a\0b")
-    with pytest.raises(Exception, match="NUL|0x00"):
+    with pytest.raises(Exception, match=r"NUL|0x00"):
         write(registered, uplink(1, observation(ds, 1, 1.0)), poison)
     with connect(registered.worker, name="test") as conn:
         assert conn.execute("select count(*) from uplink").fetchone() == (0,)

@@ -1,0 +1,23 @@
+"""The way in: MQTT message -> decoded -> checked -> committed observation -> broker ack.
+
+`run(config, stop)` is one worker; `EmbeddedBroker` is the broker of a one-box installation.
+"""
+
+from ingest.broker import Broker, Persistence, Protocol, probe
+from ingest.config import IngestConfig
+from ingest.embedded import EmbeddedBroker
+from ingest.errors import BrokerError, ConfigError, IngestError
+from ingest.worker import run
+
+__all__ = [
+    "Broker",
+    "BrokerError",
+    "ConfigError",
+    "EmbeddedBroker",
+    "IngestConfig",
+    "IngestError",
+    "Persistence",
+    "Protocol",
+    "probe",
+    "run",
+]

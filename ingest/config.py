@@ -1,0 +1,45 @@
+"""What an ingest worker has to be told. `mimamori` fills it; nothing here reads settings."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ingest.broker import Broker
+from ingest.errors import ConfigError
+
+_WORKER_ID = re.compile(r"[A-Za-z0-9_-]{1,48}")
+
+
+@dataclass(frozen=True, slots=True)
+class IngestConfig:
+    """One worker.
+
+    `worker_id` must stay the same over restarts and be held by one process at a time: the broker keeps the session
+    under it. `dsn` is for the role mimamori_worker. `municipality` is the 6-digit code. A batch is written when it
+    has `batch_size` messages (never more than half the broker's window) or `batch_seconds` after its first.
+
+    Raises ConfigError, naming the field.
+    """
+
+    worker_id: str
+    dsn: str
+    municipality: str
+    broker: Broker
+    batch_size: int = 1000
+    batch_seconds: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not _WORKER_ID.fullmatch(self.worker_id):
+            raise ConfigError(
+                f"ingest worker_id {self.worker_id!r}: use 1 to 48 letters, digits, - or _ (it names an MQTT session)"
+            )
+        if self.batch_size < 1:
+            raise ConfigError(f"ingest batch_size is {self.batch_size}: it must be 1 or more")
+        if not self.batch_seconds >= 0:
+            raise ConfigError(f"ingest batch_seconds is {self.batch_seconds}: it must be 0 or more")
+
+    @property
+    def client_id(self) -> str:
+        """The MQTT client id, under which the broker keeps the session."""
+        return f"mimamori-ingest-{self.worker_id}"

@@ -1,0 +1,180 @@
+"""One delivered message -> the row that will be stored of it, whatever it is.
+
+envelope -> device in the directory -> codec -> mapping of the attachment valid at that time. Here a value gets the
+quality that is known from its message alone (no value: missing; impossible clock: doubtful); what needs its
+neighbours is `gate.py`'s.
+
+Nothing raises and nothing is dropped. What cannot pass becomes a quarantined row with the raw message, a detail
+for people, and one of these reasons:
+
+    envelope        the network's wrapping is not what it should be
+    unknown_device  nobody registered the sender
+    codec           the payload is not what this device model sends
+    not_attached    the device is registered, but was mounted nowhere at that time
+    not_finite      a value is NaN or infinite
+    internal        a fault of ours: the log has it
+    store           (given by the worker) the database refused the row
+
+`payload_hash`, which with (device, session, counter) tells a repetition: SHA-256 of the device's own payload; of the
+readings where the sender sends values; of topic and raw message where there is neither.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from devices import codecs, envelopes
+from devices.model import DecodeError, Outcome, Quality, Reading, Reason, Uplink
+from ingest.subscriber import Delivery
+from quality.gate import Moment, moment
+from store.registry import Directory, RegisteredDevice
+from store.writer import ObservationRow, UplinkRow
+
+UNKNOWN_DEVICE = "unknown_device"
+
+log = structlog.get_logger(__name__)
+
+
+def decode(delivery: Delivery, directory: Directory) -> UplinkRow:
+    """What to store of a message, by what the directory knows."""
+    row = _unreadable(delivery)
+    try:
+        uplink = envelopes.open_uplink(delivery.topic, delivery.raw)
+        row = _opened(row, delivery, uplink)
+        device = directory.device(uplink.device_key)
+        if device is None:
+            return quarantined(
+                row,
+                UNKNOWN_DEVICE,
+                f"device {uplink.device_key} ({uplink.network}) is not registered: add it to the town's devices",
+            )
+        row = replace(row, device_id=device.device_id)
+        if uplink.event is not None:
+            return replace(row, outcome=Outcome.EVENT, reason=None, detail=uplink.event)
+        return _observed(row, device, uplink, codecs.decode(device.model, uplink))
+    except DecodeError as error:
+        return quarantined(row, error.reason, str(error))
+    except Exception as error:
+        # One message must not hold up the others, whatever is wrong with us.
+        log.exception("message could not be decoded", topic=delivery.topic, device=row.device_key)
+        return quarantined(row, "internal", f"{type(error).__name__}: {error}")
+
+
+def quarantined(row: UplinkRow, reason: str, detail: str) -> UplinkRow:
+    """The same message, kept without observations, and why."""
+    return replace(row, outcome=Outcome.QUARANTINED, reason=reason, detail=detail, observations=())
+
+
+def bare(row: UplinkRow, detail: str) -> UplinkRow:
+    """The message alone, after the database refused the row: nothing of it that could be refused again."""
+    return replace(
+        quarantined(row, "store", _storable(detail)),
+        device_id=None,
+        device_key=None if row.device_key is None else _storable(row.device_key),
+        session="",
+        counter=None,
+        payload_hash=_hash(row.topic.encode(errors="replace"), row.raw),
+        topic=_storable(row.topic),
+    )
+
+
+def _observed(row: UplinkRow, device: RegisteredDevice, uplink: Uplink, readings: tuple[Reading, ...]) -> UplinkRow:
+    observations = []
+    attached = not readings
+    moments: dict[tuple[datetime | None, timedelta], Moment] = {}  # the readings of a message share a few times
+    for reading in readings:
+        when = moments.get((reading.time, reading.age))
+        if when is None:
+            when = moment(reading.time, uplink.network_time, row.received_time, reading.age)
+            moments[reading.time, reading.age] = when
+        attachment = device.attachment_at(when.time)
+        if attachment is None:
+            continue
+        attached = True
+        field = attachment.fields.get(reading.field)
+        if field is None:
+            continue
+        if reading.value is None:
+            observations.append(ObservationRow(field.datastream_id, when.time, None, Quality.MISSING, Reason.SENSOR))
+            continue
+        value = reading.value * field.scale + field.offset
+        if not math.isfinite(value):
+            return quarantined(
+                row,
+                "not_finite",
+                f"device {device.key} at station {attachment.station_code}: {reading.field} is {reading.value}",
+            )
+        verdict = when.verdict
+        observations.append(ObservationRow(field.datastream_id, when.time, value, verdict.quality, verdict.reason))
+    if not attached:
+        return quarantined(
+            row,
+            "not_attached",
+            f"device {device.key} was at no station when it measured: correct its attached_from, or attach it",
+        )
+    return replace(row, outcome=Outcome.ACCEPTED, reason=None, detail=None, observations=tuple(observations))
+
+
+def _unreadable(delivery: Delivery) -> UplinkRow:
+    return UplinkRow(
+        device_id=None,
+        device_key=None,
+        session="",
+        counter=None,
+        payload_hash=_hash(delivery.topic.encode(errors="replace"), delivery.raw),
+        network=None,
+        topic=delivery.topic,
+        raw=delivery.raw,
+        network_time=None,
+        received_time=delivery.received,
+        outcome=Outcome.QUARANTINED,
+        reason="internal",
+        detail=None,
+        observations=(),
+    )
+
+
+def _opened(row: UplinkRow, delivery: Delivery, uplink: Uplink) -> UplinkRow:
+    if uplink.event is not None:
+        digest = row.payload_hash
+    elif uplink.readings is not None:
+        digest = _hash(_canonical(uplink.readings))
+    else:
+        digest = _hash(uplink.payload)
+    return replace(
+        row,
+        device_key=uplink.device_key,
+        session=uplink.session,
+        counter=uplink.counter,
+        payload_hash=digest,
+        network=uplink.network,
+        network_time=uplink.network_time,
+    )
+
+
+def _canonical(readings: tuple[Reading, ...]) -> bytes:
+    """The same bytes for the same readings, however the sender ordered or spaced them."""
+    parts = sorted(
+        (r.field, "" if r.time is None else r.time.isoformat(), "null" if r.value is None else repr(float(r.value)))
+        for r in readings
+    )
+    return json.dumps(parts).encode()
+
+
+def _hash(*parts: bytes) -> bytes:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "big") if len(parts) > 1 else b"")
+        digest.update(part)
+    return digest.digest()
+
+
+def _storable(text: str) -> str:
+    """PostgreSQL keeps neither NUL nor half a surrogate pair."""
+    return text.replace("\x00", "\ufffd").encode(errors="replace").decode()

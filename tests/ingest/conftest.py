@@ -1,0 +1,3 @@
+from tests.brokers.running import broker, embedded
+
+__all__ = ["broker", "embedded"]
