@@ -71,8 +71,11 @@ begin
     if to_regclass(part) is not null then
         return;
     end if;
-    execute format('create table %I (like observation including defaults including constraints)', part);
+    -- The parent first: a writer that has already chosen the default partition for its row would wait for it and then
+    -- be refused by its new bounds. And who has read may go on to write: it stands before us in the parent's queue.
+    lock table only observation in access exclusive mode;
     lock table observation_default in access exclusive mode;
+    execute format('create table %I (like observation including defaults including constraints)', part);
     execute format('with moved as (delete from observation_default where phenomenon_time >= %L and phenomenon_time < %L returning *)
                     insert into %I select * from moved', first, next, part);
     execute format('alter table observation attach partition %I for values from (%L) to (%L)', part, first, next);

@@ -1,0 +1,167 @@
+"""What a person does to an alert: acknowledge, comment, clear. For the API.
+
+Each runs in the caller's transaction, on a connection of the API's role with `mimamori.municipality_id` set, writes
+history and a feed row (its last statement), and leaves the commit to the caller. `at` is town time. Raises an
+`ActionError`, having changed nothing, where the action is refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from alerts import observed
+from alerts.errors import (
+    AlertNotFound,
+    AlreadyAcknowledged,
+    AlreadyCleared,
+    NoteRequired,
+    StillAbove,
+    StillSilent,
+)
+from alerts.rules.level import rule_at
+from alerts.rules.transition import Event
+from store import Connection
+from store.feed import append_alerts
+
+MAX_NOTE = 2000  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class _Alert:
+    alert_id: int
+    municipality_id: int
+    station_id: int
+    rule: str
+    datastream_id: int
+    level: int | None
+    acknowledged_at: datetime | None
+    acknowledged_by: str | None
+    cleared_at: datetime | None
+    cleared_by: str | None
+
+
+def acknowledge(
+    conn: Connection, municipality_id: int, alert_id: int, user_id: int, at: datetime, note: str | None = None
+) -> None:
+    """Notes that somebody has seen it and takes it on. The first acknowledgement stands.
+
+    An alert that cleared before anyone saw it can still be acknowledged. Raises `AlreadyAcknowledged` (by whom,
+    when), `AlertNotFound`.
+    """
+    alert = _locked(conn, municipality_id, alert_id)
+    text = _checked(alert_id, note)
+    if alert.acknowledged_at is not None:
+        raise AlreadyAcknowledged(alert_id, alert.acknowledged_by or "", alert.acknowledged_at)
+    conn.execute(
+        "update alert set acknowledged_at = %s, acknowledged_by = %s where alert_id = %s", (at, user_id, alert_id)
+    )
+    _write(conn, alert, Event.ACKNOWLEDGED, user_id, at, text)
+
+
+def comment(conn: Connection, municipality_id: int, alert_id: int, user_id: int, at: datetime, note: str) -> None:
+    """Adds a note, also to an alert that is over. Raises `NoteRequired`, `AlertNotFound`."""
+    alert = _locked(conn, municipality_id, alert_id)
+    text = _checked(alert_id, note)
+    if text is None:
+        raise NoteRequired(alert_id)
+    _write(conn, alert, Event.COMMENTED, user_id, at, text)
+
+
+def clear(
+    conn: Connection, municipality_id: int, alert_id: int, user_id: int, at: datetime, note: str | None = None
+) -> None:
+    """Ends an alert by a person's decision.
+
+    Refused while its cause is there: `StillAbove` while the latest usable reading is not below the lowest clearing
+    level, `StillSilent` while an attached device has not been heard. Where the station has fallen silent the last
+    reading proves nothing any more; then the person who went to look clears it with a note (`NoteRequired` without).
+    Also raises `AlreadyCleared`, `AlertNotFound`.
+    """
+    alert = _locked(conn, municipality_id, alert_id)
+    if alert.cleared_at is not None:
+        raise AlreadyCleared(alert_id, alert.cleared_by, alert.cleared_at)
+    text = _checked(alert_id, note)
+    if alert.rule == "silence":
+        _refuse_while_silent(conn, alert, at)
+    else:
+        _refuse_while_above(conn, alert, at, text)
+    conn.execute("update alert set cleared_at = %s, cleared_by = %s where alert_id = %s", (at, user_id, alert_id))
+    _write(conn, alert, Event.CLEARED, user_id, at, text)
+
+
+def _locked(conn: Connection, municipality_id: int, alert_id: int) -> _Alert:
+    # Two statements: who had to wait for the lock would read the names as they were before.
+    conn.execute("select from alert where alert_id = %s for update", (alert_id,))
+    row = conn.execute(
+        """
+        select a.alert_id, a.municipality_id, a.station_id, a.rule, a.datastream_id, a.level,
+               a.acknowledged_at, seen.display_name, a.cleared_at, done.display_name
+        from alert a
+        left join app_user seen on seen.user_id = a.acknowledged_by
+        left join app_user done on done.user_id = a.cleared_by
+        where a.alert_id = %s and a.municipality_id = %s
+        """,
+        (alert_id, municipality_id),
+    ).fetchone()
+    if row is None:
+        raise AlertNotFound(alert_id)
+    return _Alert(*row)
+
+
+def _refuse_while_silent(conn: Connection, alert: _Alert, at: datetime) -> None:
+    for station in observed.listened_stations(conn, at, alert.station_id):
+        for device in station.devices:
+            if device.last_heard is None or device.last_heard + device.silence_after < at:
+                raise StillSilent(alert.alert_id, device.key, device.last_heard)
+
+
+def _refuse_while_above(conn: Connection, alert: _Alert, at: datetime, note: str | None) -> None:
+    reading = conn.execute(
+        """
+        select phenomenon_time, value from tenant_observation
+        where datastream_id = %s and quality not in ('bad', 'missing') order by phenomenon_time desc limit 1
+        """,
+        (alert.datastream_id,),
+    ).fetchone()
+    if reading is None:
+        return
+    time, value = reading
+    rule = rule_at(observed.level_rules(conn, [alert.station_id]).get(alert.station_id, ()), time)
+    if rule is None or rule.kept(value) is None:
+        return
+    patience = [
+        device.silence_after
+        for station in observed.listened_stations(conn, at, alert.station_id)
+        for device in station.devices
+    ]
+    if patience and at <= time + max(patience):
+        raise StillAbove(alert.alert_id, value, time, min(rule.clearing(each) for each in rule.levels))
+    if note is None:
+        raise NoteRequired(alert.alert_id)
+
+
+def _checked(alert_id: int, note: str | None) -> str | None:
+    text = (note or "").strip()
+    if len(text) > MAX_NOTE:
+        raise NoteRequired(alert_id, overlong=True)
+    return text or None
+
+
+def _write(conn: Connection, alert: _Alert, event: Event, user_id: int, at: datetime, note: str | None) -> None:
+    conn.execute(
+        """
+        insert into alert_history (municipality_id, alert_id, at, event, level, user_id, note)
+        values (%s, %s, %s, %s, %s, %s, %s)
+        """,
+        (
+            alert.municipality_id,
+            alert.alert_id,
+            at,
+            event.value,
+            None if event is Event.CLEARED else alert.level,
+            user_id,
+            note,
+        ),
+    )
+    append_alerts(conn, alert.municipality_id, [alert.alert_id])

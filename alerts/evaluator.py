@@ -1,0 +1,145 @@
+"""The evaluator: feed rows and the passing of time in, transitions out.
+
+    observations committed -> feed -> `handle` -> level rule  -> alert, history, outbox, judged_to, feed, cursor
+    town clock             -> `tick`           -> silence rule -> alert, history, outbox, feed
+
+Each is one transaction. The evaluator remembers nothing: what was judged stands in `alert_judged`, what is open in
+`alert`, the rest in the observations. So a restart, a second evaluator or a replay of the feed gives the same
+history. Two evaluators take turns on the consumer's cursor (`handle`) and on an advisory lock (`tick`).
+
+Late is what is older than the newest observation already judged of its datastream: it is shown, not judged, but it
+counts as evidence where the hold looks back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from alerts import observed, wording
+from alerts.recording import Cause, Recorder, mark_judged
+from alerts.rules.level import LevelRule, Observed, judge_level, rule_at
+from alerts.rules.silence import judge_silence, listening_since
+from alerts.rules.transition import Event, Transition
+from devices.clock import Clock
+from store import Connection
+from store.feed import FeedRow, append_alerts
+
+NAME = "alerts"  # of the feed cursor
+
+# Observations of each datastream judged at a time: years of history at once need not fit into memory.
+_CHUNK = 2_000
+# A heartbeat older than this, in real seconds, is a dead ingest worker.
+_HEARTBEAT_SECONDS = 30.0
+
+
+class Evaluator:
+    """Both rules over the database. `mail` says whether notifications also go out by mail."""
+
+    def __init__(self, clock: Clock, *, mail: bool = False) -> None:
+        self._clock = clock
+        self._mail = mail
+
+    def handle(self, conn: Connection, rows: Sequence[FeedRow]) -> None:
+        """Judges what the rows touched; the body of a feed consumer's transaction."""
+        touched = sorted({each.datastream_id for row in rows for each in row.touched})
+        streams = observed.level_streams(conn, touched) if touched else []
+        if not streams:
+            return
+        rules = observed.level_rules(conn, {stream.place.station_id for stream in streams})
+        recorder = Recorder(conn, self._clock.now(), self._mail)
+        while streams:
+            new = observed.unjudged(conn, [stream.datastream_id for stream in streams], _CHUNK)
+            streams = [stream for stream in streams if stream.datastream_id in new]
+            self._judge(recorder, streams, rules, new)
+            streams = [stream for stream in streams if len(new[stream.datastream_id]) == _CHUNK]
+        _announce(recorder)
+
+    def tick(self, conn: Connection) -> None:
+        """Judges silence at the town's present time; the body of a transaction."""
+        conn.execute("select pg_advisory_xact_lock(hashtext('alerts silence'))")
+        now = self._clock.now()
+        fresh_for = timedelta(seconds=_HEARTBEAT_SECONDS * self._clock.speed)
+        workers = observed.listeners(conn)
+        alerts = observed.open_silences(conn)
+        recorder = Recorder(conn, now, self._mail)
+        for station in observed.listened_stations(conn, now):
+            alert = alerts.get(station.place.station_id)
+            listening = listening_since(workers.get(station.place.municipality_id, ()), now, fresh_for)
+            open_since = None if alert is None else alert.phenomenon_time
+            transitions = judge_silence(station.devices, listening, now, open_since)
+            if transitions:
+                cause = Cause(station.place, "silence", "actual", station.datastream_id)
+                recorder.record(cause, alert, [(each, self._silence_notice(cause, each)) for each in transitions])
+        _announce(recorder)
+
+    def _judge(
+        self,
+        recorder: Recorder,
+        streams: Sequence[observed.LevelStream],
+        rules: dict[int, tuple[LevelRule, ...]],
+        new: dict[int, list[Observed]],
+    ) -> None:
+        if not streams:
+            return
+        ids = [stream.datastream_id for stream in streams]
+        holds = [max(rule.hold for rule in rules[stream.place.station_id]) for stream in streams]
+        before = observed.window_before(recorder.conn, ids, [new[each][0].time for each in ids], holds)
+        for stream in streams:
+            place, datastream_id = stream.place, stream.datastream_id
+            station_rules = rules[place.station_id]
+            alert = observed.open_alert(recorder.conn, place, "level", stream.mode)
+            transitions = judge_level(
+                station_rules,
+                new[datastream_id],
+                before.get(datastream_id, ()),
+                None if alert is None else alert.level,
+            )
+            cause = Cause(place, "level", stream.mode, datastream_id)
+            recorder.record(
+                cause, alert, [(each, self._level_notice(cause, station_rules, each)) for each in transitions]
+            )
+        mark_judged(
+            recorder.conn,
+            [(each.datastream_id, each.place.municipality_id, new[each.datastream_id][-1].time) for each in streams],
+        )
+
+    def _level_notice(self, cause: Cause, rules: Sequence[LevelRule], transition: Transition) -> wording.Notice:
+        rule = rule_at(rules, transition.time)
+        assert rule is not None, "a transition has a rule"
+        notice = self._notice(cause, transition)
+        if transition.level is None:
+            lowest = min(rule.levels, key=lambda each: each.value, default=None)
+            return replace(notice, clearing_level=None if lowest is None else rule.clearing(lowest))
+        above = [each for each in rule.levels if each.level > transition.level]
+        return replace(
+            notice,
+            level=rule.named(transition.level),
+            next_level=min(above, key=lambda each: each.level, default=None),
+        )
+
+    def _silence_notice(self, cause: Cause, transition: Transition) -> wording.Notice:
+        seconds = int(transition.rule_version.partition(":")[2])
+        return replace(self._notice(cause, transition), silence_after=timedelta(seconds=seconds))
+
+    def _notice(self, cause: Cause, transition: Transition) -> wording.Notice:
+        place = cause.place
+        return wording.Notice(
+            rule="silence" if cause.rule == "silence" else "level",
+            event=Event(transition.event),
+            municipality=place.municipality,
+            station=place.name,
+            station_en=place.name_en,
+            timezone=place.timezone,
+            time=transition.time,
+            value=transition.value,
+            mode="exercise" if cause.mode == "exercise" else "actual",
+            simulated=self._clock.simulated,
+        )
+
+
+def _announce(recorder: Recorder) -> None:
+    """The feed rows, last in the transaction."""
+    for municipality_id, alert_ids in sorted(recorder.touched.items()):
+        append_alerts(recorder.conn, municipality_id, alert_ids)

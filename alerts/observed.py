@@ -1,0 +1,219 @@
+"""What the rules look at, read from the store: rules, series, open alerts, devices. SQL and nothing else.
+
+Works for the worker and, within one municipality, for the API's role, except where a function says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Any
+
+from alerts.rules.level import LevelRule, Observed
+from alerts.rules.silence import Listened, Listener
+from devices.model import Quality, ThresholdLevel
+from store import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A station in words, for a notification."""
+
+    municipality_id: int
+    municipality: str
+    timezone: str
+    station_id: int
+    kind: str
+    name: str
+    name_en: str
+
+
+@dataclass(frozen=True, slots=True)
+class LevelStream:
+    """A datastream that the level rule judges; `mode` is exercise for a drill's series."""
+
+    datastream_id: int
+    place: Place
+    mode: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAlert:
+    """The open alert of one cause."""
+
+    alert_id: int
+    level: int | None
+    phenomenon_time: datetime
+    acknowledged: bool
+
+
+def level_streams(conn: Connection, datastream_ids: Sequence[int]) -> list[LevelStream]:
+    """Those of the datastreams that are water levels of a station with reference levels, by id."""
+    return [
+        LevelStream(row[0], Place(*row[2:]), "actual" if row[1] is None else "exercise")
+        for row in conn.execute(
+            """
+            select d.datastream_id, d.drill_run,
+                   m.municipality_id, m.name, m.timezone, s.station_id, s.kind, s.name, s.name_en
+            from datastream d join station s using (station_id)
+            join municipality m on m.municipality_id = s.municipality_id
+            where d.datastream_id = any(%s) and d.observed_property = 'water_level'
+              and exists (select from threshold_set t where t.station_id = d.station_id)
+            order by d.datastream_id
+            """,
+            (list(datastream_ids),),
+        )
+    ]
+
+
+def level_rules(conn: Connection, station_ids: Iterable[int]) -> dict[int, tuple[LevelRule, ...]]:
+    """station_id -> its threshold sets by `valid_from`."""
+    rows = conn.execute(
+        """
+        select t.station_id, t.threshold_set_id, t.valid_from, t.clear_margin, t.hold,
+               l.level, l.name, l.name_en, l.value
+        from threshold_set t left join threshold_level l using (threshold_set_id)
+        where t.station_id = any(%s) order by t.station_id, t.valid_from, l.level
+        """,
+        (sorted(set(station_ids)),),
+    ).fetchall()
+    rules: dict[int, tuple[LevelRule, ...]] = {}
+    for (station_id, set_id, valid_from, margin, hold), levels in groupby(rows, key=lambda row: row[:5]):
+        named = tuple(ThresholdLevel(*row[5:]) for row in levels if row[5] is not None)
+        rule = LevelRule(f"threshold_set:{set_id}", valid_from, named, margin, hold)
+        rules[station_id] = (*rules.get(station_id, ()), rule)
+    return rules
+
+
+def unjudged(conn: Connection, datastream_ids: Sequence[int], limit: int) -> dict[int, list[Observed]]:
+    """Per datastream its first `limit` usable observations newer than the newest judged one; for the worker.
+
+    Bad and missing ones do not count as judged: when a bad reading is corrected, the correction is judged.
+    """
+    return _by_stream(
+        conn.execute(
+            """
+            select d.datastream_id, o.*
+            from datastream d
+            left join alert_judged j on j.datastream_id = d.datastream_id and j.rule = 'level'
+            cross join lateral (
+                select phenomenon_time, value, quality::text, reason from observation
+                where datastream_id = d.datastream_id
+                  and phenomenon_time > coalesce(j.judged_to, '-infinity') and quality not in ('bad', 'missing')
+                order by phenomenon_time limit %s
+            ) o
+            where d.datastream_id = any(%s) order by 1, 2
+            """,
+            (limit, list(datastream_ids)),
+        )
+    )
+
+
+def window_before(
+    conn: Connection, datastream_ids: Sequence[int], times: Sequence[datetime], spans: Sequence[timedelta]
+) -> dict[int, list[Observed]]:
+    """Per datastream the usable observations of the last `span` before its time, and the one before; for the worker."""
+    return _by_stream(
+        conn.execute(
+            """
+            select asked.datastream_id, o.*
+            from unnest(%s::integer[], %s::timestamptz[], %s::interval[]) as asked (datastream_id, before, span)
+            cross join lateral (
+                (select phenomenon_time, value, quality::text, reason from observation
+                 where datastream_id = asked.datastream_id and phenomenon_time < asked.before - asked.span
+                   and quality not in ('bad', 'missing')
+                 order by phenomenon_time desc limit 1)
+                union all
+                (select phenomenon_time, value, quality::text, reason from observation
+                 where datastream_id = asked.datastream_id and phenomenon_time < asked.before
+                   and phenomenon_time >= asked.before - asked.span and quality not in ('bad', 'missing'))
+            ) o
+            order by 1, 2
+            """,
+            (list(datastream_ids), list(times), list(spans)),
+        )
+    )
+
+
+def _by_stream(rows: Iterable[tuple[Any, ...]]) -> dict[int, list[Observed]]:
+    found: dict[int, list[Observed]] = {}
+    for datastream_id, time, value, quality, reason in rows:
+        found.setdefault(datastream_id, []).append(Observed(time, value, Quality(quality), reason))
+    return found
+
+
+def open_alert(conn: Connection, place: Place, rule: str, mode: str) -> OpenAlert | None:
+    """The open alert of a cause, locked, so that a person and the rule take turns."""
+    row = conn.execute(
+        """
+        select alert_id, level, phenomenon_time, acknowledged_at is not null from alert
+        where municipality_id = %s and station_id = %s and rule = %s and mode = %s and cleared_at is null for update
+        """,
+        (place.municipality_id, place.station_id, rule, mode),
+    ).fetchone()
+    return None if row is None else OpenAlert(*row)
+
+
+def open_silences(conn: Connection) -> dict[int, OpenAlert]:
+    """station_id -> its open silence alert, all of them locked; for the worker."""
+    return {
+        row[0]: OpenAlert(*row[1:])
+        for row in conn.execute(
+            """
+            select station_id, alert_id, level, phenomenon_time, acknowledged_at is not null from alert
+            where rule = 'silence' and mode = 'actual' and cleared_at is null order by alert_id for update
+            """
+        )
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class ListenedStation:
+    """A station with the devices attached to it now; `datastream_id` is its first series."""
+
+    place: Place
+    datastream_id: int
+    devices: tuple[Listened, ...]
+
+
+def listened_stations(conn: Connection, now: datetime, station_id: int | None = None) -> list[ListenedStation]:
+    """The stations that have devices at `now`, and when each device was heard; one station if asked."""
+    rows = conn.execute(
+        """
+        select m.municipality_id, m.name, m.timezone, s.station_id, s.kind, s.name, s.name_en, first.datastream_id,
+               d.key, d.silence_after, a.attached_from, heard.received_time
+        from attachment a
+        join device d using (device_id)
+        join station s on s.station_id = a.station_id
+        join municipality m on m.municipality_id = s.municipality_id
+        join lateral (
+            select min(datastream_id) as datastream_id from datastream
+            where datastream.station_id = s.station_id and drill_run is null
+        ) first on first.datastream_id is not null
+        left join lateral (
+            select u.received_time from uplink u
+            where u.device_id = d.device_id and u.outcome = 'accepted'
+            order by u.received_time desc limit 1
+        ) heard on true
+        where a.attached_from <= %(now)s and (a.attached_to is null or a.attached_to > %(now)s)
+          and (%(station_id)s::integer is null or s.station_id = %(station_id)s)
+        order by s.station_id, d.key
+        """,
+        {"now": now, "station_id": station_id},
+    ).fetchall()
+    return [
+        ListenedStation(Place(*head[:7]), head[7], tuple(Listened(*row[8:]) for row in devices))
+        for head, devices in groupby(rows, key=lambda row: row[:8])
+    ]
+
+
+def listeners(conn: Connection) -> dict[int, list[Listener]]:
+    """municipality_id -> its ingest workers."""
+    found: dict[int, list[Listener]] = {}
+    for municipality_id, heartbeat_at, since in conn.execute(
+        "select municipality_id, heartbeat_at, listening_since from ingest_worker"
+    ):
+        found.setdefault(municipality_id, []).append(Listener(heartbeat_at, since))
+    return found

@@ -1,0 +1,174 @@
+"""Writes what a rule decided: alert, history and outbox, in the evaluator's transaction. SQL for the worker.
+
+The caller appends the feed row last and commits. The partial unique index on open causes stands behind this: a
+second open alert of one cause cannot be stored, whoever tries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from alerts import wording
+from alerts.observed import OpenAlert, Place
+from alerts.rules.transition import Event, Transition
+from devices.clock import real_now
+from store import Connection
+
+# Who is told: by what the station is for; silence is the digital section's to mend.
+_ROLE_OF_KIND: Mapping[str, str] = {
+    "river_gauge": "disaster",
+    "block_inlet": "water",
+    "visitor_spot": "tourism",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What at most one open alert can have."""
+
+    place: Place
+    rule: str
+    mode: str
+    datastream_id: int
+
+    @property
+    def role(self) -> str:
+        return "digital" if self.rule == "silence" else _ROLE_OF_KIND[self.place.kind]
+
+
+@dataclass
+class Recorder:
+    """Writes transitions at town time `now`; `mail` says whether mail is a channel of this town.
+
+    `touched` collects the alerts it wrote, by municipality, for the feed.
+    """
+
+    conn: Connection
+    now: datetime
+    mail: bool
+    touched: dict[int, list[int]] = field(default_factory=dict)
+    _addresses: dict[tuple[int, str], list[str]] = field(default_factory=dict)
+
+    def record(self, cause: Cause, alert: OpenAlert | None, steps: Sequence[tuple[Transition, wording.Notice]]) -> None:
+        """Takes an alert (None: none is open) through its transitions, in order."""
+        alert_id = None if alert is None else alert.alert_id
+        for transition, notice in steps:
+            if transition.event is Event.RAISED:
+                alert_id = self._raise(cause, transition)
+            else:
+                assert alert_id is not None, "only a raised alert can move"
+                self._move(alert_id, transition)
+            history_id = self._history(cause, alert_id, transition)
+            self._notify(cause, history_id, notice)
+            written = self.touched.setdefault(cause.place.municipality_id, [])
+            if alert_id not in written:
+                written.append(alert_id)
+
+    def _raise(self, cause: Cause, transition: Transition) -> int:
+        row = self.conn.execute(
+            """
+            insert into alert (municipality_id, station_id, rule, mode, datastream_id, level, peak_level,
+                               raised_at, phenomenon_time, value)
+            values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning alert_id
+            """,
+            (
+                cause.place.municipality_id,
+                cause.place.station_id,
+                cause.rule,
+                cause.mode,
+                cause.datastream_id,
+                transition.level,
+                transition.level,
+                self.now,
+                transition.time,
+                transition.value,
+            ),
+        ).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    def _move(self, alert_id: int, transition: Transition) -> None:
+        self.conn.execute(
+            """
+            update alert set level = coalesce(%(level)s, level), peak_level = greatest(peak_level, %(level)s),
+                phenomenon_time = %(time)s, value = %(value)s, cleared_at = %(cleared)s
+            where alert_id = %(alert_id)s
+            """,
+            {
+                "level": transition.level,
+                "time": transition.time,
+                "value": transition.value,
+                "cleared": self.now if transition.event is Event.CLEARED else None,
+                "alert_id": alert_id,
+            },
+        )
+
+    def _history(self, cause: Cause, alert_id: int, transition: Transition) -> int:
+        row = self.conn.execute(
+            """
+            insert into alert_history
+                (municipality_id, alert_id, at, event, level, phenomenon_time, value, rule_version)
+            values (%s, %s, %s, %s, %s, %s, %s, %s) returning alert_history_id
+            """,
+            (
+                cause.place.municipality_id,
+                alert_id,
+                self.now,
+                transition.event.value,
+                transition.level,
+                transition.time,
+                transition.value,
+                transition.rule_version,
+            ),
+        ).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    def _notify(self, cause: Cause, history_id: int, notice: wording.Notice) -> None:
+        recipients = [("log", cause.role)]
+        if self.mail:
+            recipients += [("mail", address) for address in self._mail_addresses(cause)]
+        for channel, recipient in recipients:
+            self.conn.execute(
+                """
+                insert into outbox
+                    (municipality_id, alert_history_id, channel, recipient, subject, body, next_attempt_at)
+                values (%s, %s, %s, %s, %s, %s, %s) on conflict (alert_history_id, channel, recipient) do nothing
+                """,
+                (
+                    cause.place.municipality_id,
+                    history_id,
+                    channel,
+                    recipient,
+                    wording.subject(notice),
+                    wording.body(notice),
+                    real_now(),
+                ),
+            )
+
+    def _mail_addresses(self, cause: Cause) -> list[str]:
+        key = (cause.place.municipality_id, cause.role)
+        if key not in self._addresses:
+            self._addresses[key] = [
+                row[0]
+                for row in self.conn.execute(
+                    "select distinct email from app_user where municipality_id = %s and role = %s and email <> '' "
+                    "order by email",
+                    key,
+                )
+            ]
+        return self._addresses[key]
+
+
+def mark_judged(conn: Connection, judged: Sequence[tuple[int, int, datetime]]) -> None:
+    """Notes (datastream_id, municipality_id, newest judged time) of the level rule; it never moves back."""
+    conn.cursor().executemany(
+        """
+        insert into alert_judged (datastream_id, municipality_id, rule, judged_to) values (%s, %s, 'level', %s)
+        on conflict (datastream_id, rule) do update
+            set judged_to = greatest(alert_judged.judged_to, excluded.judged_to)
+        """,
+        judged,
+    )

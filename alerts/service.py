@@ -1,0 +1,58 @@
+"""The alerts process: the evaluator on the feed, and the outbox beside it."""
+
+from __future__ import annotations
+
+import threading
+
+from alerts.channels import Channel, LogChannel, MailChannel
+from alerts.config import AlertsConfig
+from alerts.errors import RealChannelsOnSimulatedClock
+from alerts.evaluator import NAME, Evaluator
+from alerts.outbox import Dispatcher
+from store import connect
+from store.feed import Consumer
+from store.town_clock import load_clock
+
+# A mail that is under way when the process ends may finish; else its row stays and goes out after the next start.
+_LAST_MAIL_SECONDS = 5.0
+
+
+def run(config: AlertsConfig, stop: threading.Event) -> None:
+    """Evaluates and notifies until `stop` is set.
+
+    Raises `RealChannelsOnSimulatedClock` before anything is sent when a town on a simulated clock has a mail server.
+    The outbox has a thread and a connection of its own: a slow mail server must not hold up the evaluator. Should it
+    fail, it sets `stop` and its error is raised here: a town that does not notify must not look alive.
+    """
+    with connect(config.dsn, name=NAME) as conn:
+        clock = load_clock(conn)
+    if clock.simulated and config.mail is not None:
+        raise RealChannelsOnSimulatedClock(
+            "this town runs on a simulated clock and must not write to real people: "
+            "remove the mail server from its settings, or use a database of its own for the simulation"
+        )
+    channels: list[Channel] = [LogChannel()]
+    if config.mail is not None:
+        channels.append(MailChannel(config.mail))
+
+    failures: list[Exception] = []
+
+    def send() -> None:
+        try:
+            Dispatcher(channels).run(config.dsn, stop)
+        except Exception as error:
+            failures.append(error)
+            stop.set()
+
+    sender = threading.Thread(target=send, name="outbox", daemon=True)
+    sender.start()
+    try:
+        evaluator = Evaluator(clock, mail=config.mail is not None)
+        # Silence is a matter of minutes of town time: often enough on a fast clock, not too often on the real one.
+        seconds = min(10.0, max(0.5, 60.0 / clock.speed))
+        Consumer(config.dsn, NAME).run(evaluator.handle, stop=stop, tick=evaluator.tick, tick_seconds=seconds)
+    finally:
+        stop.set()
+        sender.join(_LAST_MAIL_SECONDS)
+    if failures:
+        raise failures[0]

@@ -1,0 +1,257 @@
+"""What people read: notifications, history lines and refusals, in Japanese and English.
+
+Only a meteorological agency may issue the words that announce a danger officially (気象業務法 第17条・第23条). What a
+town's own gauge says is an お知らせ of an observed value against the town's own reference levels; the level number is
+always 相当. Nothing here says what the river will do.
+
+Every text starts with 【模擬】 where the town's clock is simulated, 【訓練】 in a drill, 【試験】 in a test; both where
+both are. Times are local and are those of the observation. A test holds every text against the forbidden words.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from alerts.errors import (
+    ActionError,
+    AlertNotFound,
+    AlreadyAcknowledged,
+    AlreadyCleared,
+    NoteRequired,
+    StillAbove,
+    StillSilent,
+)
+from alerts.rules.transition import Event
+from devices.model import ThresholdLevel
+
+Language = Literal["ja", "en"]
+
+EVENT_LABELS: dict[Event, dict[Language, str]] = {
+    Event.RAISED: {"ja": "発生", "en": "Raised"},
+    Event.ESCALATED: {"ja": "段階上昇", "en": "Escalated"},
+    Event.LOWERED: {"ja": "段階低下", "en": "Lowered"},
+    Event.CLEARED: {"ja": "解除", "en": "Cleared"},
+    Event.ACKNOWLEDGED: {"ja": "確認", "en": "Acknowledged"},
+    Event.COMMENTED: {"ja": "メモ", "en": "Comment"},
+}
+
+_FULL_WIDTH = str.maketrans("0123456789", "０１２３４５６７８９")
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One step of an alert, with all that its texts say.
+
+    `level` is the reference level the alert has after the step, None where it has none; `next_level` the one above
+    it; `clearing_level` (m) what the water fell below when it cleared; `silence_after` the device's patience.
+    """
+
+    rule: Literal["level", "silence"]
+    event: Event
+    municipality: str
+    station: str
+    station_en: str
+    timezone: str
+    time: datetime
+    value: float | None = None
+    level: ThresholdLevel | None = None
+    next_level: ThresholdLevel | None = None
+    clearing_level: float | None = None
+    silence_after: timedelta | None = None
+    mode: Literal["actual", "exercise", "test"] = "actual"
+    simulated: bool = False
+
+
+def marks(mode: str, simulated: bool, language: Language = "ja") -> str:
+    """What a text must begin with so that nobody takes it for real; empty for what is real.
+
+    >>> marks("exercise", True), marks("actual", False), marks("test", False, "en")
+    ('【模擬】【訓練】', '', '[TEST] ')
+    """
+    words = {
+        "simulated": ("【模擬】", "[SIMULATED] "),
+        "exercise": ("【訓練】", "[EXERCISE] "),
+        "test": ("【試験】", "[TEST] "),
+    }
+    column = 0 if language == "ja" else 1
+    found = [words["simulated"][column]] if simulated else []
+    if mode != "actual":
+        found.append(words[mode][column])
+    return "".join(found)
+
+
+def level_name(level: ThresholdLevel, municipality: str, language: Language = "ja") -> str:
+    """A reference level by name, with the 警戒レベル it corresponds to and whose criterion that is.
+
+    >>> level_name(ThresholdLevel(4, "氾濫危険水位", "Danger level", 2.3), "美守町")
+    '氾濫危険水位（警戒レベル４相当・町独自基準）'
+    >>> level_name(ThresholdLevel(4, "氾濫危険水位", "Danger level", 2.3), "美守町", "en")
+    "Danger level (corresponds to Alert Level 4; the municipality's own criterion)"
+    """
+    if language == "en":
+        return f"{level.name_en} (corresponds to Alert Level {level.level}; the municipality's own criterion)"
+    owner = municipality[-1] if municipality[-1:] in ("市", "町", "村", "区") else "市町村"
+    return f"{level.name}（警戒レベル{_digits(level.level)}相当・{owner}独自基準）"
+
+
+def headline(notice: Notice, language: Language = "ja") -> str:
+    """What happened, in one sentence without place, value and time: for a list that has columns for those."""
+    if notice.rule == "silence":
+        return _silence_headline(notice, language)
+    name = "" if notice.level is None else level_name(notice.level, notice.municipality, language)
+    if language == "en":
+        if notice.event is Event.CLEARED or not name:
+            return "the level is below the reference levels again"
+        return f"down to {name}" if notice.event is Event.LOWERED else f"reached {name}"
+    if notice.event is Event.CLEARED or not name:
+        return "水位が基準を下回りました"
+    return f"水位が下がり、{name}の段階になりました" if notice.event is Event.LOWERED else f"{name}に達しました"
+
+
+def subject(notice: Notice, language: Language = "ja") -> str:
+    """One line: mark, place, what happened, value, time of the observation."""
+    value = "" if notice.value is None else f" {notice.value:.2f} m"
+    mark, what = marks(notice.mode, notice.simulated, language), headline(notice, language)
+    when = short_time(notice.time, notice.timezone)
+    lasting = notice.rule == "silence" and notice.event is Event.RAISED
+    if language == "en":
+        about = "data" if notice.rule == "silence" else "water level"
+        return f"{mark}{notice.station_en}, {about}: {what}{value} ({'since ' if lasting else ''}{when})"
+    about = "データ受信のお知らせ" if notice.rule == "silence" else "水位のお知らせ"
+    return f"{mark}{notice.station} {about}：{what}{value}（{when}{' から' if lasting else ''}）"
+
+
+def body(notice: Notice, language: Language = "ja") -> str:
+    """The whole message, plain text, one fact a line."""
+    facts = _silence_facts(notice, language) if notice.rule == "silence" else _level_facts(notice, language)
+    lines = [subject(notice, language), "", *facts, "", *_footer(notice, language)]
+    return "\n".join(lines) + "\n"
+
+
+def short_time(time: datetime, timezone: str) -> str:
+    """A local time as a person says it, "6/1 03:10"."""
+    local = time.astimezone(ZoneInfo(timezone))
+    return f"{local.month}/{local.day} {local:%H:%M}"
+
+
+def explain(error: ActionError, language: Language = "ja", *, timezone: str = "Asia/Tokyo") -> str:
+    """Why an action was refused, and what to do, for the person who asked for it."""
+    ja = language == "ja"
+    match error:
+        case AlertNotFound():
+            return (
+                "このアラートは見つかりません。一覧を開き直してください。"
+                if ja
+                else "There is no such alert. Open the list again."
+            )
+        case AlreadyAcknowledged():
+            when = short_time(error.at, timezone)
+            return f"{error.by}が {when} に確認済みです。" if ja else f"{error.by} acknowledged it at {when}."
+        case AlreadyCleared():
+            when = short_time(error.at, timezone)
+            if ja:
+                return f"{error.by or '自動判定'}により {when} に解除済みです。"
+            return f"{error.by or 'Its rule'} cleared it at {when}."
+        case NoteRequired() if error.overlong:
+            return (
+                "メモが長すぎます。2000字以内にしてください。"
+                if ja
+                else "The note is too long: 2,000 characters at most."
+            )
+        case NoteRequired():
+            return "確認した内容をメモに書いてください。" if ja else "Please write down what you know or have seen."
+        case StillAbove():
+            when = short_time(error.time, timezone)
+            if ja:
+                return (
+                    f"最新の観測値 {error.value:.2f} m（{when}）が解除の目安 {error.clearing_level:.2f} m を"
+                    "下回っていないため、解除できません。"
+                )
+            return (
+                f"The latest reading, {error.value:.2f} m at {when}, is not below {error.clearing_level:.2f} m: "
+                "it cannot be cleared yet."
+            )
+        case StillSilent():
+            since = None if error.since is None else short_time(error.since, timezone)
+            if ja:
+                heard = "一度も受信していません" if since is None else f"最後の受信は {since} です"
+                return f"機器 {error.device_key} からの受信が途絶えたままのため、解除できません（{heard}）。"
+            heard = "it was never heard" if since is None else f"last heard at {since}"
+            return f"Device {error.device_key} is still silent ({heard}): it cannot be cleared yet."
+    return str(error)
+
+
+def _digits(number: int) -> str:
+    return str(number).translate(_FULL_WIDTH)
+
+
+def _silence_headline(notice: Notice, language: Language) -> str:
+    if notice.event is Event.CLEARED:
+        return "受信が再開しました" if language == "ja" else "data are coming in again"
+    if notice.silence_after is None:
+        return "データが届いていません" if language == "ja" else "no data are coming in"
+    minutes = round(notice.silence_after.total_seconds() / 60)
+    if language == "en":
+        return f"nothing received for more than {minutes} min"
+    return f"{minutes} 分を超えてデータが届いていません"
+
+
+def _level_facts(notice: Notice, language: Language) -> list[str]:
+    ja = language == "ja"
+    value = "" if notice.value is None else f"{notice.value:.2f} m"
+    when = short_time(notice.time, notice.timezone)
+    facts = [f"観測値：{value}（観測時刻 {when}）" if ja else f"Observed: {value} at {when}"]
+    if notice.level is not None:
+        name = level_name(notice.level, notice.municipality, language)
+        facts.append(f"段階：{name} {notice.level.value:.2f} m" if ja else f"Stage: {name}, {notice.level.value:.2f} m")
+    elif notice.clearing_level is not None:
+        below = f"{notice.clearing_level:.2f} m"
+        facts.append(f"解除の目安 {below} を下回りました" if ja else f"Below the clearing level of {below}")
+    if notice.next_level is not None and notice.value is not None:
+        name = level_name(notice.next_level, notice.municipality, language)
+        above, left = notice.next_level.value, notice.next_level.value - notice.value
+        facts.append(
+            f"次の段階：{name} {above:.2f} m まで {left:.2f} m"
+            if ja
+            else f"Next stage: {name}, {above:.2f} m, {left:.2f} m above this reading"
+        )
+    return facts
+
+
+def _silence_facts(notice: Notice, language: Language) -> list[str]:
+    when = short_time(notice.time, notice.timezone)
+    if notice.event is Event.CLEARED:
+        return [f"受信：{when}" if language == "ja" else f"Received: {when}"]
+    if language == "ja":
+        return [
+            f"途絶の始まり：{when}",
+            "この間の状況は分かりません（異常なしという意味ではありません）。機器・電源・通信を確認してください。",
+        ]
+    return [
+        f"Silent since: {when}",
+        "What happens there meanwhile is unknown; it does not mean that all is well. "
+        "Please check device, power and network.",
+    ]
+
+
+def _footer(notice: Notice, language: Language) -> list[str]:
+    ja = language == "ja"
+    lines = []
+    if notice.simulated:
+        lines.append(
+            "【模擬】模擬データです。実際の状況ではありません。" if ja else "SIMULATED data: nothing of this is real."
+        )
+    if notice.mode == "exercise":
+        lines.append("【訓練】訓練です。実際の状況ではありません。" if ja else "EXERCISE: this is not happening.")
+    if notice.mode == "test":
+        lines.append("【試験】送信の試験です。" if ja else "TEST of the transmission.")
+    if notice.rule == "level":
+        lines.append(
+            f"{notice.municipality}が設置したセンサーの観測値による参考情報です。速報値のため、後で訂正することがあります。"
+            if ja
+            else "From a sensor of the municipality, for reference. Provisional: it may be corrected later."
+        )
+    return lines

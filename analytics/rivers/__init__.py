@@ -1,0 +1,1 @@
+"""Rivers: what a gauge's levels say about the water."""

@@ -1,0 +1,105 @@
+"""Hour and day rollups, recomputed from the observations for exactly the buckets that a batch touched.
+
+`rollup_hour` and `rollup_day` always equal what a query over `observation` would say, also after late values,
+corrections and removals: a bucket is computed anew as a whole, never added to. So it does not matter how often or in
+which order batches are taken up.
+
+A bucket of an instant (level, flow, pressure) is [start, end); a total (passages) stands at the end of its counting
+interval, so its bucket is (start, end]: a count of exactly 10:00 belongs to 9-10 o'clock. Hours are hours of UTC;
+days are local days of the municipality, 23 or 25 hours long where the clocks change.
+
+    n              usable observations: neither bad nor missing
+    expected       how many there would be without gaps: bucket length / the datastream's step
+    minimum, maximum, mean   of the usable values; null where there are none
+    total          their sum; null for instants, and where there are none: no count is not a count of zero
+    worst_quality  of all observations, missing ones included
+
+A bucket without any observation has no row. Cost: one statement a batch and bucket size; the observations of the
+touched buckets are read once by primary key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import LiteralString
+
+from psycopg.sql import SQL, Composed, Identifier
+
+from store import Connection
+from store.feed import Touched
+
+
+def _statement(table: LiteralString, key: LiteralString, kind: LiteralString, zone: LiteralString) -> Composed:
+    """The statement for one bucket size: `kind` of bucket, in the time zone that the SQL expression `zone` gives.
+
+    `shift` moves a total into the bucket of its interval; PostgreSQL counts time in whole microseconds.
+    """
+    return SQL(
+        """
+        with touched as (
+            select d.datastream_id, d.municipality_id, d.step, d.statistic, {zone} as zone, shift,
+                   (asked.first - shift) at time zone {zone} as first, (asked.last - shift) at time zone {zone} as last
+            from unnest(%s::integer[], %s::timestamptz[], %s::timestamptz[]) as asked (datastream_id, first, last)
+            join datastream d using (datastream_id)
+            join municipality m using (municipality_id)
+            cross join lateral (
+                select case d.statistic when 'total' then interval '1 microsecond' else interval '0' end as shift
+            ) s
+        ), bucket as (
+            select distinct datastream_id, municipality_id, step, statistic, shift,
+                   start at time zone zone as low, (start + interval '1 {kind}') at time zone zone as high,
+                   {value} as key
+            from touched, generate_series(date_trunc('{kind}', first), date_trunc('{kind}', last), interval '1 {kind}')
+                          as start
+        ), figure as (
+            select b.datastream_id, b.municipality_id, b.key,
+                   extract(epoch from b.high - b.low) / extract(epoch from b.step) as expected,
+                   count(usable) as n, min(usable) as minimum, max(usable) as maximum, avg(usable) as mean,
+                   sum(usable) filter (where b.statistic = 'total') as total, max(quality) as worst_quality
+            from bucket b
+            left join lateral (
+                select quality, case when quality not in ('bad', 'missing') then value end as usable from observation
+                where datastream_id = b.datastream_id
+                  and phenomenon_time >= b.low + b.shift and phenomenon_time < b.high + b.shift
+            ) o on true
+            group by b.datastream_id, b.municipality_id, b.key, b.low, b.high, b.step
+        ), gone as (
+            delete from {table} r using figure f
+            where f.worst_quality is null and r.datastream_id = f.datastream_id and r.{key} = f.key
+        )
+        insert into {table} as r
+            (datastream_id, municipality_id, {key}, expected, n, minimum, maximum, mean, total, worst_quality)
+        select * from figure where worst_quality is not null order by datastream_id, key
+        on conflict (datastream_id, {key}) do update
+            set (expected, n, minimum, maximum, mean, total, worst_quality)
+              = (excluded.expected, excluded.n, excluded.minimum, excluded.maximum, excluded.mean, excluded.total,
+                 excluded.worst_quality)
+            where (r.expected, r.n, r.minimum, r.maximum, r.mean, r.total, r.worst_quality) is distinct from
+                  (excluded.expected, excluded.n, excluded.minimum, excluded.maximum, excluded.mean, excluded.total,
+                   excluded.worst_quality)
+        """
+    ).format(
+        table=Identifier(table),
+        key=Identifier(key),
+        kind=SQL(kind),
+        zone=SQL(zone),
+        value=SQL("start::date" if kind == "day" else "start at time zone zone"),
+    )
+
+
+_HOURS = _statement("rollup_hour", "hour", "hour", "'UTC'")
+_DAYS = _statement("rollup_day", "day", "day", "m.timezone")
+
+
+def recompute(conn: Connection, touched: Iterable[Touched]) -> None:
+    """Computes anew every hour and day that the touched ranges (both ends inclusive) reach into."""
+    ranges = list(touched)
+    if not ranges:
+        return
+    columns = (
+        [each.datastream_id for each in ranges],
+        [each.start for each in ranges],
+        [each.end for each in ranges],
+    )
+    conn.execute(_HOURS, columns)
+    conn.execute(_DAYS, columns)

@@ -1,0 +1,30 @@
+"""The analytics process: a feed consumer that keeps rollups and findings equal to the observations."""
+
+from __future__ import annotations
+
+import threading
+
+from analytics import rollups
+from analytics.config import AnalyticsConfig
+from analytics.leaks import nights
+from analytics.maintenance import Maintenance
+from store import Connection, connect
+from store.feed import Consumer, FeedRow
+from store.town_clock import load_clock
+
+NAME = "analytics"  # of the feed cursor
+
+
+def handle(conn: Connection, rows: list[FeedRow]) -> None:
+    """Recomputes what the rows touched; the body of a feed consumer's transaction."""
+    touched = [each for row in rows for each in row.touched]
+    if touched:
+        rollups.recompute(conn, touched)
+        nights.recompute(conn, touched)
+
+
+def run(config: AnalyticsConfig, stop: threading.Event) -> None:
+    """Follows the feed and keeps house until `stop` is set."""
+    with connect(config.dsn, name=NAME) as conn:
+        clock = load_clock(conn)
+    Consumer(config.dsn, NAME).run(handle, stop=stop, tick=Maintenance(clock).tick)

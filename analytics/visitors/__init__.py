@@ -1,0 +1,1 @@
+"""Visitors: what counted passages say; always 延べ, never a number of persons."""

@@ -1,0 +1,132 @@
+"""What people read: marked where it is not real, and never a word that is not ours to say."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+import alerts
+from alerts import errors, wording
+from alerts.rules.transition import Event
+from alerts.wording import Language, Notice
+from devices.model import ThresholdLevel
+
+FORBIDDEN = ("警報", "注意報", "予報", "予測", "実人数", "漏水確定", "避難勧告")
+FORBIDDEN += ("氾濫注意情報", "氾濫警戒情報", "氾濫危険情報", "氾濫発生情報")
+FORBIDDEN_ENGLISH = ("warning", "advisory", "forecast", "predict")
+
+DANGER = ThresholdLevel(4, "氾濫危険水位", "Danger level", 2.30)
+OVERFLOW = ThresholdLevel(5, "氾濫開始水位", "Overflow level", 2.80)
+LEVEL = Notice(
+    rule="level",
+    event=Event.ESCALATED,
+    municipality="美守町",
+    station="美守橋",
+    station_en="Mimori Bridge",
+    timezone="Asia/Tokyo",
+    time=datetime(2026, 5, 31, 18, 10, tzinfo=UTC),
+    value=2.31,
+    level=DANGER,
+    next_level=OVERFLOW,
+)
+SILENCE = replace(
+    LEVEL, rule="silence", event=Event.RAISED, value=None, level=None, next_level=None, silence_after=timedelta(hours=1)
+)
+
+
+def notices() -> Iterator[Notice]:
+    for event, mode, simulated in product(
+        (Event.RAISED, Event.ESCALATED, Event.LOWERED, Event.CLEARED), ("actual", "exercise", "test"), (False, True)
+    ):
+        level = replace(LEVEL, event=event, mode=mode, simulated=simulated)
+        yield level if event is not Event.CLEARED else replace(level, level=None, next_level=None, clearing_level=2.2)
+        if event in (Event.RAISED, Event.CLEARED):
+            yield replace(SILENCE, event=event, mode=mode, simulated=simulated)
+
+
+def refusals() -> list[errors.ActionError]:
+    at = LEVEL.time
+    return [
+        errors.AlertNotFound(7),
+        errors.AlreadyAcknowledged(7, "Yamada", at),
+        errors.AlreadyCleared(7, None, at),
+        errors.AlreadyCleared(7, "Yamada", at),
+        errors.NoteRequired(7),
+        errors.NoteRequired(7, overlong=True),
+        errors.StillAbove(7, 2.31, at, 2.2),
+        errors.StillSilent(7, "a84041ffff310001", None),
+        errors.StillSilent(7, "a84041ffff310001", at),
+    ]
+
+
+def texts(language: Language) -> Iterator[str]:
+    for notice in notices():
+        yield wording.subject(notice, language)
+        yield wording.body(notice, language)
+        yield wording.headline(notice, language)
+    for refusal in refusals():
+        yield wording.explain(refusal, language)
+    for labels in wording.EVENT_LABELS.values():
+        yield labels[language]
+
+
+def test_the_subject_says_place_stage_value_and_time() -> None:
+    assert (
+        wording.subject(replace(LEVEL, simulated=True))
+        == "【模擬】美守橋 水位のお知らせ：氾濫危険水位（警戒レベル４相当・町独自基準）に達しました 2.31 m（6/1 03:10）"
+    )
+    assert (
+        wording.subject(SILENCE) == "美守橋 データ受信のお知らせ：60 分を超えてデータが届いていません（6/1 03:10 から）"
+    )
+
+
+def test_the_body_says_how_far_the_next_stage_is() -> None:
+    assert "次の段階：氾濫開始水位（警戒レベル５相当・町独自基準） 2.80 m まで 0.49 m" in wording.body(LEVEL)
+
+
+def test_nothing_unreal_goes_unmarked() -> None:
+    for notice, language in product(notices(), ("ja", "en")):
+        mark = wording.marks(notice.mode, notice.simulated, language)
+        assert wording.subject(notice, language).startswith(mark)
+        assert wording.body(notice, language).startswith(mark)
+        assert bool(mark) == (notice.simulated or notice.mode != "actual")
+
+
+@pytest.mark.parametrize("language", ["ja", "en"])
+def test_no_text_uses_a_word_that_is_not_ours(language: Language) -> None:
+    found = list(texts(language))
+    assert len(found) > 50
+    for text in found:
+        assert not [word for word in FORBIDDEN if word in text], text
+        assert not [word for word in FORBIDDEN_ENGLISH if word in text.lower()], text
+        if language == "en":
+            assert text.isascii(), text
+
+
+def test_no_string_of_the_room_holds_a_forbidden_word() -> None:
+    """Also texts that the other tests do not produce."""
+    for path in Path(alerts.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                assert not [word for word in FORBIDDEN if word in node.value], f"{path.name}:{node.lineno}"
+
+
+def test_every_refusal_has_words_of_its_own() -> None:
+    for language in ("ja", "en"):
+        said = [wording.explain(each, language) for each in refusals()]
+        assert len(set(said)) == len(said)
+    assert {type(each) for each in refusals()} == set(_leaves(errors.ActionError))
+
+
+def _leaves(base: type[errors.ActionError]) -> Iterator[type[errors.ActionError]]:
+    below = base.__subclasses__()
+    if not below:
+        yield base
+    for each in below:
+        yield from _leaves(each)
