@@ -1,0 +1,31 @@
+"""The pages: routes of the four desks, signing in, and the files they need. Server-rendered, in Japanese and English.
+
+`router` holds every route; `problem_page` renders an error for a person's browser. A page's module makes a view model
+from plain SQL in the visit's transaction (disaster, water, tourism, alert_list); the template holds no computation
+beyond showing it.
+
+  AssetsError   the static files are not complete (`api.pages.assets`)
+  WordsError    a catalogue lacks keys (`api.pages.words`)
+"""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.access import Router
+from api.errors import Problem
+from api.pages import actions, desks, entry, static
+from api.pages.site import plain_page
+
+router = Router(include_in_schema=False)
+for part in (entry.router, desks.router, actions.router, static.router):
+    router.include_router(part)
+
+
+def problem_page(request: Request, problem: Problem) -> Response:
+    """An error as a page, in the language its texts already have."""
+    return plain_page(request, "problem", status=problem.status, language=problem.language, problem=problem)
+
+
+__all__ = ["problem_page", "router"]

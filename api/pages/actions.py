@@ -1,0 +1,73 @@
+"""What a form on the alerts page does: acknowledge, comment, clear. POST, then back to the page (303).
+
+Who may act is decided in `api.alerting.act`, for the JSON API and for these forms alike. A refusal by the alert itself
+(already done, a note is needed, the water is still above) is no error page: the alerts page comes back and says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import Form
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from alerts import actions
+from api.access import DESKS, Router, SignedIn, access
+from api.alerting import act
+from api.errors import BadRequest, Conflict
+from api.pages.desks import alerts_response
+from api.pages.words import choose
+from store.connection import Connection
+
+router = Router()
+_NARROWED = "the alert's desk"
+Note = Annotated[str, Form(max_length=actions.MAX_NOTE)]
+
+
+@router.post("/alerts/{alert_id}/acknowledge")
+@access(DESKS, narrowed=_NARROWED)
+def acknowledge(request: Request, visit: SignedIn, alert_id: int, note: Note = "") -> Response:
+    return _back(
+        request,
+        visit,
+        alert_id,
+        "acknowledge",
+        lambda conn, town, user: actions.acknowledge(conn, town, alert_id, user, visit.clock.now(), note),
+    )
+
+
+@router.post("/alerts/{alert_id}/comment")
+@access(DESKS, narrowed=_NARROWED)
+def comment(request: Request, visit: SignedIn, alert_id: int, note: Note = "") -> Response:
+    return _back(
+        request,
+        visit,
+        alert_id,
+        "comment",
+        lambda conn, town, user: actions.comment(conn, town, alert_id, user, visit.clock.now(), note),
+    )
+
+
+@router.post("/alerts/{alert_id}/clear")
+@access(DESKS, narrowed=_NARROWED)
+def clear(request: Request, visit: SignedIn, alert_id: int, note: Note = "") -> Response:
+    return _back(
+        request,
+        visit,
+        alert_id,
+        "clear",
+        lambda conn, town, user: actions.clear(conn, town, alert_id, user, visit.clock.now(), note),
+    )
+
+
+def _back(
+    request: Request, visit: SignedIn, alert_id: int, name: str, do: Callable[[Connection, int, int], None]
+) -> Response:
+    try:
+        act(visit, alert_id, do)
+    except (Conflict, BadRequest) as refusal:
+        problem = refusal.wrong.ja if choose(request) == "ja" else refusal.wrong.en
+        return alerts_response(request, visit, problem=problem, status=refusal.status)
+    return RedirectResponse(f"/alerts?done={name}", 303)

@@ -1,0 +1,134 @@
+"""アラート: what is open, worst and longest unacknowledged first; what was closed lately; what happened to each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from api.roles import Role, desks_of
+from devices.model import StationKind
+from store.connection import Connection
+
+CLOSED_SHOWN = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One step in the life of an alert; `by` None where the rule did it."""
+
+    at: datetime
+    event: str
+    level: int | None
+    time: datetime | None
+    value: float | None
+    by: str | None
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """An alert as a row shows it. `time` and `value` are the observation that last moved it."""
+
+    alert_id: int
+    code: str
+    name: str
+    name_en: str
+    kind: StationKind
+    rule: str
+    mode: str
+    unit: str
+    level: int | None
+    peak_level: int | None
+    raised_at: datetime
+    time: datetime
+    value: float | None
+    acknowledged_at: datetime | None
+    acknowledged_by: str | None
+    cleared_at: datetime | None
+    cleared_by: str | None
+    events: list[Event] = field(default_factory=list)
+
+    @property
+    def badge(self) -> str:
+        return str(self.level) if self.level is not None else "silence"
+
+    def may_act(self, role: Role) -> bool:
+        return self.cleared_at is None and role in desks_of(self.rule, self.kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """The line on top of every page. `worst` is the worst open alert, an unacknowledged one before the others."""
+
+    open: int
+    unacknowledged: int
+    worst: Alert | None
+
+    @property
+    def urgent(self) -> bool:
+        """Level 4 and 5 are spoken at once by a screen reader; everything else waits its turn."""
+        return self.worst is not None and (self.worst.level or 0) >= 4
+
+
+def strip(alerts: Sequence[Alert]) -> Strip:
+    """The summary of the open alerts (in the order of `open_alerts`)."""
+    return Strip(
+        len(alerts), sum(alert.acknowledged_at is None for alert in alerts), max(alerts, key=_weight, default=None)
+    )
+
+
+def _weight(alert: Alert) -> tuple[int, bool]:
+    return (alert.level or 0, alert.acknowledged_at is None)
+
+
+def open_alerts(conn: Connection) -> list[Alert]:
+    """All open alerts: unacknowledged first, then by level, then the oldest first."""
+    rows = conn.execute(
+        _ALERTS
+        + """
+        where a.cleared_at is null
+        order by a.acknowledged_at is null desc, a.level desc nulls last, a.raised_at
+        """
+    )
+    return [_alert(row) for row in rows]
+
+
+def closed_alerts(conn: Connection) -> list[Alert]:
+    """The alerts closed last, newest first."""
+    rows = conn.execute(
+        _ALERTS + "where a.cleared_at is not null order by a.cleared_at desc, a.alert_id desc limit %s", (CLOSED_SHOWN,)
+    )
+    return [_alert(row) for row in rows]
+
+
+def add_events(conn: Connection, alerts: Sequence[Alert]) -> None:
+    """Fills `events` of the alerts, oldest first."""
+    by_id = {alert.alert_id: alert for alert in alerts}
+    for alert_id, *event in conn.execute(
+        """
+        select h.alert_id, h.at, h.event, h.level, h.phenomenon_time, h.value, u.display_name, h.note
+        from alert_history h left join app_user u using (user_id)
+        where h.alert_id = any(%s) order by h.alert_history_id
+        """,
+        (list(by_id),),
+    ):
+        by_id[alert_id].events.append(Event(*event))
+
+
+def _alert(row: tuple[object, ...]) -> Alert:
+    values = list(row)
+    values[4] = StationKind(str(values[4]))
+    return Alert(*values)  # type: ignore[arg-type]  # the columns of _ALERTS in the order of the fields
+
+
+_ALERTS = """
+select a.alert_id, s.code, s.name, s.name_en, s.kind, a.rule, a.mode, d.unit, a.level, a.peak_level,
+       a.raised_at, a.phenomenon_time, a.value,
+       a.acknowledged_at, acknowledger.display_name, a.cleared_at, clearer.display_name
+from alert a
+join station s using (station_id)
+join datastream d on d.datastream_id = a.datastream_id
+left join app_user acknowledger on acknowledger.user_id = a.acknowledged_by
+left join app_user clearer on clearer.user_id = a.cleared_by
+"""

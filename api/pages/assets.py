@@ -1,0 +1,83 @@
+"""The files in dashboards/static, as the browser gets them: named by content, compressed once, kept for a year.
+
+Every URL is ``/static/<release>/<name>`` where the release is a hash over all files. The hash stands in the path, not
+in the name, because ES modules import one another by relative path: ``import './clock.js'`` then finds the file of
+the same release with no bundler and no rewriting. All files together are some 40 kB, so that a change of one may
+well rename all.
+
+AssetsError   the vendored libraries are missing or not whole: the message says which command brings them
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import dashboards
+
+ROOM = Path(dashboards.__file__).parent
+
+# Not from the machine's registry: on some office machines it calls modules text/plain and browsers refuse them.
+_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
+}
+
+
+class AssetsError(Exception):
+    """The static files are not complete."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """One file, plain and gzipped."""
+
+    media_type: str
+    body: bytes
+    gzipped: bytes
+
+
+class Assets:
+    """All static files, read once. Raises AssetsError where the vendored libraries are missing or not whole."""
+
+    def __init__(self, folder: Path) -> None:
+        _check_vendor(folder / "vendor")
+        self._files: dict[str, Asset] = {}
+        digest = hashlib.sha256()
+        for path in sorted(folder.rglob("*")):
+            media_type = _TYPES.get(path.suffix)
+            if media_type is None or not path.is_file():
+                continue
+            name = path.relative_to(folder).as_posix()
+            body = path.read_bytes()
+            twin = path.with_name(path.name + ".gz")
+            gzipped = twin.read_bytes() if twin.exists() else gzip.compress(body, 9, mtime=0)
+            self._files[name] = Asset(media_type, body, gzipped)
+            digest.update(f"{name}\0{len(body)}\0".encode() + body)
+        self.release = digest.hexdigest()[:12]
+
+    def url(self, name: str) -> str:
+        """The address of a file. A name that does not exist is a mistake in a template: KeyError."""
+        self._files[name]
+        return f"/static/{self.release}/{name}"
+
+    def get(self, release: str, name: str) -> Asset | None:
+        """The file of this release; None for an unknown name or another release (never the wrong content)."""
+        return self._files.get(name) if release == self.release else None
+
+
+def _check_vendor(folder: Path) -> None:
+    remedy = "run: python -m dashboards.vendor"
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    except FileNotFoundError:
+        raise AssetsError(f"the front-end libraries are missing from {folder}; {remedy}") from None
+    for name, entry in manifest["files"].items():
+        path = folder / name
+        if not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != entry["sha256"]:
+            raise AssetsError(f"{path} is not the file its manifest names; {remedy}")

@@ -1,0 +1,147 @@
+"""防災: the worst level now and where, what is rising, what cannot be judged; then every gauge, the map, the curves.
+
+A level here is what the present observation reaches of the town's own thresholds. The alert strip may stand one level
+higher for a while: an alert clears only after its hold time below the threshold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from analytics.rivers.trend import trend
+from api.pages.chart import Chart, line_chart
+from api.pages.readings import Now, Point, StationNow, history, stations_now
+from devices.model import ObservedProperty, StationKind
+from store.connection import Connection
+
+WINDOW = timedelta(hours=12)
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """One reference level in force: 警戒レベル相当 1..5 from `value` metres above gauge zero."""
+
+    level: int
+    name: str
+    name_en: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """A river gauge as its row shows it.
+
+    `level`: 1..5 reached, 0 below all thresholds, None where it cannot be judged (no present value, or no
+    thresholds). `to_next` metres up to `next`, the lowest threshold above the value. `rate` in m/h.
+    """
+
+    station: StationNow
+    now: Now | None
+    thresholds: tuple[Threshold, ...]
+    level: int | None
+    reached: Threshold | None
+    next: Threshold | None
+    to_next: float | None
+    rate: float | None
+    chart: Chart | None
+    recent: tuple[Point, ...]
+
+    @property
+    def badge(self) -> str:
+        """Which badge: level-0..5, none (the place has no thresholds) or unknown (no present value)."""
+        if self.level is not None:
+            return str(self.level)
+        return "unknown" if self.thresholds else "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Disaster:
+    """`worst` is the gauge nearest to harm, None where none can be judged; `unjudged` those that cannot."""
+
+    gauges: tuple[Gauge, ...]
+    worst: Gauge | None
+    unjudged: tuple[Gauge, ...]
+
+
+def disaster(conn: Connection, now: datetime, zone: ZoneInfo) -> Disaster:
+    """The whole page in three queries."""
+    stations = stations_now(conn, StationKind.RIVER_GAUGE, now)
+    levels = thresholds_at(conn, now)
+    ids = [r.datastream_id for s in stations if (r := s.readings.get(ObservedProperty.WATER_LEVEL)) is not None]
+    series = history(conn, ids, now - WINDOW, now)
+    gauges = tuple(_gauge(s, levels.get(s.station_id, ()), series, now, zone) for s in stations)
+    judged = [gauge for gauge in gauges if gauge.level is not None]
+    return Disaster(
+        gauges,
+        max(judged, key=_nearness, default=None),
+        tuple(gauge for gauge in gauges if gauge.now is None or not gauge.now.current),
+    )
+
+
+def _nearness(gauge: Gauge) -> tuple[int, float]:
+    """Higher is nearer to harm: first the level, then how little is left to the next one."""
+    return (gauge.level or 0, -gauge.to_next if gauge.to_next is not None else 0.0)
+
+
+def _gauge(
+    station: StationNow,
+    thresholds: tuple[Threshold, ...],
+    series: Mapping[int, Sequence[Point]],
+    now: datetime,
+    zone: ZoneInfo,
+) -> Gauge:
+    reading = station.readings.get(ObservedProperty.WATER_LEVEL)
+    if reading is None:
+        return Gauge(station, None, thresholds, None, None, None, None, None, None, ())
+    points = series[reading.datastream_id]
+    chart = line_chart(
+        points, now - WINDOW, now, reading.step, zone, [(threshold.level, threshold.value) for threshold in thresholds]
+    )
+    recent = tuple(reversed(points))
+    if not reading.current or reading.value is None:
+        return Gauge(station, reading, thresholds, None, None, None, None, None, chart, recent)
+    value = reading.value
+    reached = next((t for t in reversed(thresholds) if t.value <= value), None)
+    above = next((t for t in thresholds if t.value > value), None)
+    return Gauge(
+        station,
+        reading,
+        thresholds,
+        level=None if not thresholds else reached.level if reached else 0,
+        reached=reached,
+        next=above,
+        to_next=None if above is None else above.value - value,
+        rate=_rate(points),
+        chart=chart,
+        recent=recent,
+    )
+
+
+def _rate(points: Sequence[Point]) -> float | None:
+    values = [point.value if point.usable and point.value is not None else np.nan for point in points]
+    found = trend([point.time for point in points], np.array(values, dtype=np.float64))
+    return None if found is None else found.rate
+
+
+def thresholds_at(conn: Connection, now: datetime) -> dict[int, tuple[Threshold, ...]]:
+    """The thresholds in force at a moment, lowest first, by station id."""
+    found: dict[int, list[Threshold]] = {}
+    for station_id, level, name, name_en, value in conn.execute(
+        """
+        select station_id, level, name, name_en, value
+        from (
+            select distinct on (station_id) station_id, threshold_set_id from threshold_set
+            where valid_from <= %s order by station_id, valid_from desc
+        ) in_force
+        join threshold_level using (threshold_set_id)
+        order by station_id, value
+        """,
+        (now,),
+    ):
+        found.setdefault(station_id, []).append(Threshold(level, name, name_en, value))
+    return {station_id: tuple(levels) for station_id, levels in found.items()}

@@ -1,0 +1,79 @@
+"""The way in and out: sign-in page, signing out, and / which leads everyone to their own desk."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import Form
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from api.access import PUBLIC, READERS, Router, SignedIn, access
+from api.accounts import DEMO_ACCOUNTS
+from api.auth import local_path, set_cookie, sign_in, sign_out
+from api.errors import SignInRefused, TooManyAttempts
+from api.pages.site import plain_page
+from api.pages.words import choose
+from api.roles import Role
+from api.state import ApiState
+
+router = Router()
+
+_DESKS = {
+    Role.DISASTER: "/disaster",
+    Role.WATER: "/water",
+    Role.TOURISM: "/tourism",
+    Role.DIGITAL: "/alerts",
+    Role.VIEWER: "/disaster",
+}
+
+
+@router.get("/")
+@access(READERS, page=True)
+def home(visit: SignedIn) -> Response:
+    return RedirectResponse(_DESKS[visit.user.role], 303)
+
+
+@router.get("/sign-in")
+@access(PUBLIC)
+def sign_in_form(request: Request) -> Response:
+    return _form(request)
+
+
+@router.post("/sign-in")
+@access(PUBLIC)
+def sign_in_submit(request: Request, login: Annotated[str, Form()], password: Annotated[str, Form()]) -> Response:
+    try:
+        session = sign_in(request, login, password)
+    except (SignInRefused, TooManyAttempts) as error:
+        texts = (error.wrong, error.action)
+        language = choose(request)
+        problem = " ".join(text.ja if language == "ja" else text.en for text in texts)
+        return _form(request, status=error.status, problem=problem, login=login)
+    response = RedirectResponse(local_path(request.query_params.get("next")), 303)
+    set_cookie(response, session, request)
+    return response
+
+
+@router.post("/sign-out")
+@access(READERS)
+def sign_out_submit(request: Request, visit: SignedIn) -> Response:
+    response = RedirectResponse("/sign-in", 303)
+    sign_out(request, response)
+    return response
+
+
+def _form(request: Request, *, status: int = 200, problem: str = "", login: str = "") -> Response:
+    state: ApiState = request.app.state.api
+    wanted = local_path(request.query_params.get("next"))
+    return plain_page(
+        request,
+        "sign_in",
+        status=status,
+        problem=problem,
+        login=login,
+        next=wanted,
+        action=f"/sign-in?next={quote(wanted, safe='')}",
+        accounts=DEMO_ACCOUNTS if state.config.demo else (),
+    )

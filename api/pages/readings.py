@@ -1,0 +1,196 @@
+"""What the stations of one kind say now, and how far it may be believed.
+
+Missing, zero, silent and never are four different things; `State` keeps them apart from here to the pixel:
+
+  FRESH    the newest observation is as recent as the device's duty cycle promises
+  LATE     it should have reported again, but has not yet been silent for long enough to call it lost
+  STANDBY  the same at a device that reports about once a day while nothing happens (危機管理型): no fault at all
+  SILENT   it has said nothing for longer than the device's silence_after: its last value is history, not the present
+  MISSING  the newest observation says that the device could not measure
+  NEVER    there is no observation at all
+
+`value`, where the state is MISSING, is the last one that was measured, with its own time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from devices.model import Quality, StationKind
+from store.connection import Connection
+
+# A device may lose two messages in a row before it counts as late: LPWA networks do lose messages.
+LATE_AFTER_STEPS = 2.5
+# Who is allowed this much silence reports on its own account about once a day, not at every step.
+STANDBY_SILENCE = timedelta(hours=6)
+
+
+class State(StrEnum):
+    FRESH = "fresh"
+    LATE = "late"
+    STANDBY = "standby"
+    SILENT = "silent"
+    MISSING = "missing"
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """The newest observation of a datastream, judged at one moment.
+
+    `datastream` is its name outside ("station/property"), as the live stream calls it. `time` and `value` belong
+    together. `silent_at` is when it turns SILENT if nothing comes; `missing_at` the time of the observation without
+    a value (state MISSING only). `first` is the time of the oldest observation: before it nothing is missing, for
+    nothing was there yet.
+    """
+
+    datastream_id: int
+    datastream: str
+    unit: str
+    step: timedelta
+    state: State
+    time: datetime | None
+    value: float | None
+    quality: Quality | None
+    reason: str | None
+    silent_at: datetime | None
+    missing_at: datetime | None = None
+    first: datetime | None = None
+
+    @property
+    def current(self) -> bool:
+        """True where the value may be taken for the present one."""
+        return (
+            self.state in (State.FRESH, State.LATE, State.STANDBY)
+            and self.value is not None
+            and self.quality is not Quality.BAD
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StationNow:
+    """A station with the newest observation of each of its datastreams, by observed property."""
+
+    station_id: int
+    code: str
+    name: str
+    name_en: str
+    latitude: float
+    longitude: float
+    readings: Mapping[str, Now]
+
+
+def stations_now(conn: Connection, kind: StationKind, now: datetime) -> list[StationNow]:
+    """The stations of one kind as the register orders them (gauges: downstream). One query.
+
+    `conn` is inside a tenant's transaction.
+    """
+    rows = conn.execute(_STATIONS, {"kind": kind.value, "now": now}).fetchall()
+    stations: dict[int, StationNow] = {}
+    collected: dict[int, dict[str, Now]] = {}
+    for station_id, code, name, name_en, latitude, longitude, observed_property, *reading in rows:
+        readings = collected.setdefault(station_id, {})
+        if station_id not in stations:
+            stations[station_id] = StationNow(station_id, code, name, name_en, latitude, longitude, readings)
+        if observed_property is not None:
+            readings[observed_property] = _judge(f"{code}/{observed_property}", reading, now)
+    return list(stations.values())
+
+
+def _judge(datastream: str, row: Sequence[object], now: datetime) -> Now:
+    datastream_id, unit, step, silence_after, time, value, quality, reason, *valued, first = row
+    last_time, last_value, last_quality = valued
+    assert isinstance(datastream_id, int) and isinstance(unit, str) and isinstance(step, timedelta)
+    silence = silence_after if isinstance(silence_after, timedelta) else None
+    if not isinstance(time, datetime):
+        return Now(datastream_id, datastream, unit, step, State.NEVER, None, None, None, None, None)
+    age = now - time
+    silent_at = None if silence is None else time + silence
+    if silence is not None and age > silence:
+        state = State.SILENT
+    elif value is None:
+        state = State.MISSING
+    elif age <= step * LATE_AFTER_STEPS:
+        state = State.FRESH
+    else:
+        state = State.STANDBY if silence is not None and silence >= STANDBY_SILENCE else State.LATE
+    missing_at = None
+    if value is None:
+        missing_at = time
+        time, value, quality = last_time, last_value, last_quality
+    return Now(
+        datastream_id,
+        datastream,
+        unit,
+        step,
+        state,
+        time if isinstance(time, datetime) else None,
+        value if isinstance(value, float) else None,
+        None if quality is None else Quality(str(quality)),
+        None if reason is None else str(reason),
+        silent_at,
+        missing_at,
+        first if isinstance(first, datetime) else None,
+    )
+
+
+_STATIONS = """
+select s.station_id, s.code, s.name, s.name_en, s.latitude, s.longitude, d.observed_property,
+       d.datastream_id, d.unit, d.step, mounted.silence_after,
+       newest.phenomenon_time, newest.value, newest.quality::text, newest.reason,
+       valued.phenomenon_time, valued.value, valued.quality::text, oldest.phenomenon_time
+from station s
+left join datastream d on d.station_id = s.station_id and d.drill_run is null
+left join lateral (
+    select max(v.silence_after) as silence_after
+    from field_mapping f join attachment a using (attachment_id) join device v using (device_id)
+    where f.datastream_id = d.datastream_id
+      and a.attached_from <= %(now)s and (a.attached_to is null or a.attached_to > %(now)s)
+) mounted on true
+left join lateral (
+    select o.phenomenon_time, o.value, o.quality, o.reason from tenant_observation o
+    where o.datastream_id = d.datastream_id order by o.phenomenon_time desc limit 1
+) newest on true
+left join lateral (
+    select o.phenomenon_time, o.value, o.quality from tenant_observation o
+    where newest.value is null and o.datastream_id = d.datastream_id and o.value is not null
+    order by o.phenomenon_time desc limit 1
+) valued on true
+left join lateral (
+    select o.phenomenon_time from tenant_observation o
+    where o.datastream_id = d.datastream_id order by o.phenomenon_time limit 1
+) oldest on true
+where s.kind = %(kind)s
+order by s.station_id, d.observed_property
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One stored observation; `value` None where the device could not measure."""
+
+    time: datetime
+    value: float | None
+    quality: Quality
+
+    @property
+    def usable(self) -> bool:
+        return self.value is not None and self.quality is not Quality.BAD
+
+
+def history(conn: Connection, datastream_ids: Sequence[int], start: datetime, end: datetime) -> dict[int, list[Point]]:
+    """The observations with start < time <= end of each datastream, oldest first; every id has an entry."""
+    series: dict[int, list[Point]] = {i: [] for i in datastream_ids}
+    for datastream_id, time, value, quality in conn.execute(
+        """
+        select datastream_id, phenomenon_time, value, quality::text from tenant_observation
+        where datastream_id = any(%s) and phenomenon_time > %s and phenomenon_time <= %s
+        order by phenomenon_time
+        """,
+        (list(datastream_ids), start, end),
+    ):
+        series[datastream_id].append(Point(time, value, Quality(quality)))
+    return series

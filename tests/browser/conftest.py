@@ -1,0 +1,229 @@
+"""A real server of the whole application, a real database, a real Chromium; skipped, saying so, where there is none.
+
+Observations come in the way ingest writes them (`store.writer.write_batch`), and the alert rules judge them in a real
+consumer beside the server: what a test sees on the page has taken the whole path from the store onwards.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+
+import alerts
+from api.accounts import DEMO_ACCOUNTS, create_user
+from api.auth import COOKIE
+from api.roles import Role
+from devices.clock import ClockSetting
+from devices.model import Outcome, Quality, Reason
+from store import connect
+from store.town_clock import write_clock
+from store.writer import ObservationRow, UplinkRow, write_batch
+from tests.api.serving import TownHall, serving
+from tests.conftest import Registered
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PROJECT = Path(__file__).resolve().parents[2]
+
+# 2026-06-01 09:32 in the town: a Monday morning, half past the hour
+TOWN_NOW = datetime(2026, 6, 1, 0, 32, tzinfo=UTC)
+GAUGE = "river-mimamoribashi/water_level"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def chromium(playwright: Playwright) -> Iterator[Browser]:
+    """The system's Chromium, else Playwright's own; a browser that does not start is a skip that says why."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = next((path for name in names if (path := shutil.which(name))), None)
+    if found is None and not Path(playwright.chromium.executable_path).exists():
+        pytest.skip(f"no Chromium here: none of {', '.join(names)} is on PATH and Playwright has none of its own")
+    browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
+    yield browser
+    browser.close()
+
+
+@dataclass(frozen=True)
+class Town:
+    """The demo town with its server running. Times are given as minutes before (negative) or after TOWN_NOW."""
+
+    hall: TownHall
+
+    @property
+    def url(self) -> str:
+        return self.hall.url
+
+    def observe(
+        self,
+        datastream: str,
+        *values: tuple[float, float | None],
+        quality: Quality = Quality.GOOD,
+        reason: Reason | None = None,
+    ) -> None:
+        """Stores (minutes, value) pairs as ingest does; value None: the device could not measure."""
+        station, observed_property = datastream.split("/")
+        directory = self.hall.database.directory
+        datastream_id = self.hall.database.datastream(station, observed_property)
+        device = next(d for d in directory.devices.values() if any(a.station_code == station for a in d.attachments))
+        rows = tuple(
+            ObservationRow(
+                datastream_id,
+                TOWN_NOW + timedelta(minutes=minutes),
+                value,
+                Quality.MISSING if value is None else quality,
+                Reason.SENSOR if value is None else reason,
+            )
+            for minutes, value in values
+        )
+        uplink = UplinkRow(
+            device_id=device.device_id,
+            device_key=device.key,
+            session="",
+            counter=None,
+            payload_hash=secrets.token_bytes(32),
+            network="test",
+            topic="test",
+            raw=b"{}",
+            network_time=None,
+            received_time=TOWN_NOW,
+            outcome=Outcome.ACCEPTED,
+            reason=None,
+            detail=None,
+            observations=rows,
+        )
+        with connect(self.hall.database.worker, name="test") as conn:
+            write_batch(conn, self.hall.database.municipality_id, [uplink])
+
+    def execute(self, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """One statement as the database's owner."""
+        with connect(self.hall.database.owner, name="test") as conn:
+            cursor = conn.execute(statement, parameters)
+            return cursor.fetchall() if cursor.description else []
+
+
+@contextmanager
+def town_running(registered: Registered, *, rules: bool = True) -> Iterator[Town]:
+    """The server, and where a test wants them the alert rules, over a town whose clock starts at TOWN_NOW."""
+    settle(registered)
+    with ExitStack() as stack:
+        if rules:
+            stack.enter_context(judging(registered))
+        yield Town(stack.enter_context(serving(registered, demo=True)))
+
+
+def settle(registered: Registered) -> None:
+    """The town's clock, and the demo's accounts."""
+    with connect(registered.owner, name="test") as conn:
+        write_clock(conn, ClockSetting(True, datetime.now(UTC), TOWN_NOW, 1.0))
+        code = conn.execute("select code from municipality").fetchone()
+        assert code is not None
+        first = DEMO_ACCOUNTS[0]
+        create_user(
+            conn,
+            municipality_code=code[0],
+            login=first.login,
+            display_name=first.display_name,
+            role=first.role,
+            password=first.password,
+        )
+        for account in DEMO_ACCOUNTS[1:]:
+            # the accounts share a password: one argon2 hash is enough for all
+            conn.execute(
+                """
+                insert into app_user (municipality_id, login, display_name, role, password_hash)
+                select municipality_id, %s, %s, %s, password_hash from app_user where login = %s
+                """,
+                (account.login, account.display_name, account.role, first.login),
+            )
+
+
+@contextmanager
+def judging(registered: Registered) -> Iterator[None]:
+    """The alert rules as their process runs them."""
+    stop = threading.Event()
+    config = alerts.AlertsConfig(dsn=registered.worker)
+    thread = threading.Thread(target=alerts.run, args=(config, stop), name="alerts under test")
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(20)
+    assert not thread.is_alive()
+
+
+@pytest.fixture
+def town_page(registered: Registered) -> Iterator[Town]:
+    with town_running(registered) as running:
+        yield running
+
+
+class Visitor:
+    """A signed-in person's browser. Collects what the console says: an error there is a failed test."""
+
+    def __init__(self, town: Town, context: BrowserContext) -> None:
+        self.town = town
+        self.context = context
+        self.page: Page = context.new_page()
+        self.complaints: list[str] = []
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on(
+            "console",
+            lambda message: self.complaints.append(message.text) if message.type == "error" else None,
+        )
+
+    def open(self, path: str) -> Page:
+        self.page.goto(self.town.url + path)
+        return self.page
+
+
+@contextmanager
+def visiting(chromium: Browser, town: Town, role: Role, *, width: int = 1280, **options: Any) -> Iterator[Visitor]:
+    """A browser context with a session of that role; `options` are Playwright's (java_script_enabled, ...)."""
+    token, _ = town.hall.session(role.value)
+    context = chromium.new_context(
+        viewport={"width": width, "height": 900}, locale="ja-JP", timezone_id="Europe/London", **options
+    )
+    context.set_default_timeout(20_000)
+    context.add_cookies([{"name": COOKIE, "value": token, "url": town.url}])
+    try:
+        yield Visitor(town, context)
+    finally:
+        context.close()
+
+
+def screenshot(page: Page, name: str) -> None:
+    """Keeps a picture for a person to look at: in screenshots/, which git ignores."""
+    folder = Path(os.environ.get("MIMAMORI_SCREENSHOTS", PROJECT / "screenshots"))
+    folder.mkdir(exist_ok=True)
+    page.screenshot(path=folder / f"{name}.png", full_page=True)

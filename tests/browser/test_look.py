@@ -1,0 +1,139 @@
+"""How the pages look and read, at every width and in both languages: pictures for people, axe for the rest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from api.roles import Role
+from tests.browser.conftest import PROJECT, Town, screenshot, town_running, visiting
+from tests.browser.story import tell
+from tests.conftest import Registered
+
+PAGES = ("disaster", "water", "tourism", "alerts")
+
+
+@pytest.fixture
+def town(registered: Registered) -> Iterator[Town]:
+    with town_running(registered) as running:
+        tell(running)
+        yield running
+
+
+def faults(page: Page) -> list[dict[str, Any]]:
+    """What axe-core finds on the page as it stands: rule, and the places."""
+    source = PROJECT / "node_modules" / "axe-core" / "axe.min.js"
+    assert source.exists(), "axe-core is not installed: python -m dashboards.vendor"
+    page.evaluate(source.read_text("utf-8"))
+    found = page.evaluate("axe.run({ resultTypes: ['violations'] })")
+    return [
+        {"rule": each["id"], "places": [node["html"][:200] for node in each["nodes"]]} for each in found["violations"]
+    ]
+
+
+def wait_for_alert(page: Page) -> None:
+    expect(page.locator(".strip-open, .strip-urgent").first).to_be_visible()
+
+
+def test_every_page_is_clean_for_axe_in_both_languages_and_fits_the_screen(chromium: Browser, town: Town) -> None:
+    with visiting(chromium, town, Role.DISASTER) as visitor:
+        page = visitor.open("/disaster")
+        wait_for_alert(page)
+        for language in ("ja", "en"):
+            for name in PAGES:
+                page.set_viewport_size({"width": 1280, "height": 900})
+                visitor.open(f"/{name}?lang={language}")
+                expect(page.locator("#lamp")).to_have_attribute("data-state", "on")
+                assert page.locator("html").get_attribute("lang") == language
+                assert faults(page) == [], json.dumps(faults(page), ensure_ascii=False, indent=1)
+                screenshot(page, f"{name}-{language}-1280")
+                for width in (390, 320):
+                    page.set_viewport_size({"width": width, "height": 800})
+                    assert page.evaluate("document.documentElement.scrollWidth") <= width, (name, language, width)
+                    assert faults(page) == [], json.dumps(faults(page), ensure_ascii=False, indent=1)
+                    if width == 390:
+                        screenshot(page, f"{name}-{language}-390")
+        assert visitor.complaints == []
+
+
+def test_the_sign_in_page_is_clean_and_one_click_signs_in(chromium: Browser, town: Town) -> None:
+    context = chromium.new_context(viewport={"width": 1280, "height": 900}, locale="ja-JP")
+    page = context.new_page()
+    page.goto(f"{town.url}/water")
+    expect(page).to_have_url(f"{town.url}/sign-in?next=%2Fwater")
+    assert faults(page) == []
+    screenshot(page, "sign-in-ja-1280")
+    page.set_viewport_size({"width": 320, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    page.locator("button[data-role=water]").click()
+    expect(page).to_have_url(f"{town.url}/water")
+    page.get_by_role("button", name="サインアウト").click()
+    expect(page).to_have_url(f"{town.url}/sign-in")
+    page.get_by_label("ログイン名").fill("tourism")
+    page.get_by_label("パスワード").fill("not the password")
+    page.locator(".sign-in-form button").click()
+    expect(page.get_by_role("alert")).to_contain_text("ログイン名またはパスワードが違います")
+    assert page.get_by_label("ログイン名").input_value() == "tourism"
+    context.close()
+
+
+SMALLEST_TARGET = """() => [...document.querySelectorAll(
+    'button, input:not([type=hidden]), summary, .nav a, .languages a, .brand, tbody th a, .strip a, .map-hit')]
+    .filter((element) => element.checkVisibility())
+    .map((element) => [element.outerHTML.slice(0, 120), element.getBoundingClientRect()])
+    .filter(([, box]) => Math.min(box.width, box.height) < 24)
+    .map(([html, box]) => `${html} ${box.width} x ${box.height}`)"""
+
+
+def test_what_can_be_pressed_is_large_enough_to_press(chromium: Browser, town: Town) -> None:
+    for width in (1280, 320):
+        with visiting(chromium, town, Role.DISASTER, width=width) as visitor:
+            for name in PAGES:
+                page = visitor.open(f"/{name}")
+                if name == "alerts":
+                    wait_for_alert(page)
+                assert page.evaluate(SMALLEST_TARGET) == [], (name, width)
+
+
+def test_the_pages_hold_at_double_text_size(chromium: Browser, town: Town) -> None:
+    with visiting(chromium, town, Role.DISASTER) as visitor:
+        for name in PAGES:
+            page = visitor.open(f"/{name}")
+            page.evaluate("document.documentElement.style.fontSize = '200%'")
+            assert page.evaluate("document.documentElement.scrollWidth") <= 1280, name
+
+
+def test_levels_keep_their_colour_in_forced_colours_and_nothing_moves_on_request(chromium: Browser, town: Town) -> None:
+    options = {"forced_colors": "active", "reduced_motion": "reduce"}
+    with visiting(chromium, town, Role.DISASTER, **options) as visitor:
+        page = visitor.open("/disaster")
+        mark = page.locator("#station-river-mimamoribashi .mark")
+        assert mark.evaluate("element => getComputedStyle(element).fill") == "rgb(255, 40, 0)"
+        moving = "element => getComputedStyle(element).animationName"
+        page.evaluate("document.getElementById('lamp').dataset.state = 'wait'")
+        assert page.locator("#lamp svg").evaluate(moving) == "none"
+        screenshot(page, "disaster-forced-colours")
+
+
+def test_every_number_on_the_map_and_in_the_curves_is_also_in_a_table(chromium: Browser, town: Town) -> None:
+    with visiting(chromium, town, Role.DISASTER) as visitor:
+        page = visitor.open("/disaster")
+        for mark in page.locator(".map-mark").all():
+            target = mark.get_attribute("href")
+            assert target is not None
+            expect(page.locator(f"tr{target}")).to_have_count(1)
+            # the mark says in words what the row says
+            word = page.locator(f"tr{target} .badge-word").inner_text()
+            assert word in (mark.get_attribute("aria-label") or "")
+        curve = page.locator("#curve-river-mimamoribashi")
+        curve.locator("summary").click()
+        expect(curve.locator("tbody tr").first).to_contain_text("3.35 m")
+        drawn = curve.locator("path.line").evaluate_all(
+            "lines => lines.map((line) => line.getAttribute('d').split('L').length).reduce((a, b) => a + b)"
+        )
+        measured = [row for row in curve.locator("tbody td.numeric").all_inner_texts() if row.endswith("m")]
+        assert drawn == len(measured)

