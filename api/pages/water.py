@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from api.pages.chart import Chart, line_chart
 from api.pages.days import Hour, day_start, hours_of
-from api.pages.readings import Now, StationNow, history, stations_now
+from api.pages.readings import Now, Point, StationNow, history, stations_now
 from devices.model import ObservedProperty, StationKind
 from store.connection import Connection
 
 NIGHTS = 7
+CURVE = timedelta(hours=24)
 NIGHT_END = 5  # o'clock: until then the present night is still being measured
 
 
@@ -36,13 +38,17 @@ class Night:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One block inlet. `nights` newest first; `hours` of today up to now, newest first."""
+    """One block inlet. `nights` newest first; `hours` of today up to now, newest first; `chart` and `recent` (newest
+    first) are the flow of the last 24 hours.
+    """
 
     station: StationNow
     flow: Now | None
     pressure: Now | None
     nights: tuple[Night, ...]
     hours: tuple[Hour, ...]
+    chart: Chart | None
+    recent: tuple[Point, ...]
 
     @property
     def last_night(self) -> Night | None:
@@ -61,20 +67,36 @@ def water(conn: Connection, now: datetime, zone: ZoneInfo) -> tuple[Block, ...]:
     stations = stations_now(conn, StationKind.BLOCK_INLET, now)
     flows = {s.station_id: r for s in stations if (r := s.readings.get(ObservedProperty.FLOW)) is not None}
     today = now.astimezone(zone).date()
-    series = history(conn, [r.datastream_id for r in flows.values()], day_start(today, zone), now)
+    midnight = day_start(today, zone)
+    # A day of 23 or 25 hours begins before or after the curve does.
+    series = history(conn, [r.datastream_id for r in flows.values()], min(midnight, now - CURVE), now)
     nights = _nights(conn, today - timedelta(days=NIGHTS - 1))
     blocks = []
     for station in stations:
         flow = flows.get(station.station_id)
+        pressure = station.readings.get(ObservedProperty.PRESSURE)
+        if flow is None:
+            blocks.append(Block(station, None, pressure, (), (), None, ()))
+            continue
+        points = series[flow.datastream_id]
+        curve = [point for point in points if point.time >= now - CURVE]
         blocks.append(
             Block(
                 station,
                 flow,
-                station.readings.get(ObservedProperty.PRESSURE),
-                () if flow is None else _last_nights(nights.get(flow.datastream_id, {}), flow.first, now, zone),
-                ()
-                if flow is None
-                else hours_of(series[flow.datastream_id], flow.step, today, now, zone, total=False, first=flow.first),
+                pressure,
+                _last_nights(nights.get(flow.datastream_id, {}), flow.first, now, zone),
+                hours_of(
+                    [point for point in points if point.time >= midnight],
+                    flow.step,
+                    today,
+                    now,
+                    zone,
+                    total=False,
+                    first=flow.first,
+                ),
+                line_chart(curve, now - CURVE, now, flow.step, zone),
+                tuple(reversed(curve)),
             )
         )
     return tuple(blocks)

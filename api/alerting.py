@@ -1,0 +1,182 @@
+"""/api/v1/alerts: what was raised, what happened to it, and what a person does about it.
+
+Everyone of the town reads all alerts. Acting on one is its desk's: see `api.roles.desks_of` and docs/api.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import Query
+from psycopg.rows import dict_row
+
+from alerts import actions
+from alerts.errors import ActionError, AlertNotFound, NoteRequired
+from alerts.wording import explain
+from api.access import DESKS, READERS, Router, SignedIn, Visit, access
+from api.errors import ApiError, BadRequest, Conflict, NotFound, Refused, Text
+from api.models import AlertDetailOut, AlertEventOut, AlertOut, AlertPage, CommentIn, NoteIn
+from api.roles import desks_of
+from api.times import instant
+from devices.model import StationKind
+from store.connection import Connection
+
+router = Router(prefix="/api/v1", tags=["alerts"])
+
+_DESK_ONLY = "the alert's desk"
+_ALERT = """
+    select a.alert_id, s.code as station, s.name as station_name, s.kind as station_kind, a.rule, a.mode,
+           case when a.cleared_at is not null then 'cleared'
+                when a.acknowledged_at is not null then 'acknowledged' else 'raised' end as state,
+           s.code || '/' || d.observed_property as datastream, a.level, a.peak_level, a.raised_at,
+           a.phenomenon_time, a.value, d.unit, a.acknowledged_at, seen.display_name as acknowledged_by,
+           a.cleared_at, done.display_name as cleared_by
+    from alert a
+    join station s using (station_id)
+    join datastream d using (datastream_id)
+    left join app_user seen on seen.user_id = a.acknowledged_by
+    left join app_user done on done.user_id = a.cleared_by
+"""
+
+
+@router.get("/alerts")
+@access(READERS)
+def alerts(
+    visit: SignedIn,
+    open: Annotated[bool | None, Query(description="true: not cleared; false: cleared")] = None,
+    since: Annotated[
+        str | None, Query(json_schema_extra={"format": "date-time"}, description="raised at or after")
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    before: Annotated[int | None, Query(ge=1, description="set by `next`")] = None,
+) -> AlertPage:
+    """Alerts, newest first."""
+    with visit.transaction() as conn, conn.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(
+            _ALERT
+            + """
+            where (%(open)s::boolean is null or (a.cleared_at is null) = %(open)s)
+              and (%(since)s::timestamptz is null or a.raised_at >= %(since)s)
+              and (%(before)s::bigint is null or a.alert_id < %(before)s)
+            order by a.alert_id desc limit %(limit)s
+            """,
+            {
+                "open": open,
+                "since": instant("since", since) if since is not None else None,
+                "before": before,
+                "limit": limit + 1,
+            },
+        ).fetchall()
+    page = [_alert(visit, row) for row in rows[:limit]]
+    following = None
+    if len(rows) > limit:
+        query: dict[str, Any] = {"limit": limit, "before": page[-1].alert_id}
+        if open is not None:
+            query["open"] = str(open).lower()
+        if since is not None:
+            query["since"] = since
+        following = f"/api/v1/alerts?{urlencode(query)}"
+    return AlertPage(alerts=page, next=following)
+
+
+@router.get("/alerts/{alert_id}")
+@access(READERS)
+def alert(visit: SignedIn, alert_id: int) -> AlertDetailOut:
+    """One alert with its history."""
+    with visit.transaction() as conn:
+        return _detail(visit, conn, alert_id)
+
+
+@router.post("/alerts/{alert_id}/acknowledge")
+@access(DESKS, narrowed=_DESK_ONLY)
+def acknowledge(visit: SignedIn, alert_id: int, given: NoteIn | None = None) -> AlertDetailOut:
+    """Says that a person has seen it and takes it on. 409 when somebody already has."""
+    note = given.note if given is not None else None
+    return act(
+        visit,
+        alert_id,
+        lambda conn, town, user: actions.acknowledge(conn, town, alert_id, user, visit.clock.now(), note or None),
+    )
+
+
+@router.post("/alerts/{alert_id}/comment")
+@access(DESKS, narrowed=_DESK_ONLY)
+def comment(visit: SignedIn, alert_id: int, given: CommentIn) -> AlertDetailOut:
+    """Adds a note to its history, also when it is over."""
+    return act(
+        visit,
+        alert_id,
+        lambda conn, town, user: actions.comment(conn, town, alert_id, user, visit.clock.now(), given.note),
+    )
+
+
+@router.post("/alerts/{alert_id}/clear")
+@access(DESKS, narrowed=_DESK_ONLY)
+def clear(visit: SignedIn, alert_id: int, given: NoteIn | None = None) -> AlertDetailOut:
+    """Ends it by a person's decision. 409 while its cause is still there, or when it is over already."""
+    note = given.note if given is not None else None
+    return act(
+        visit,
+        alert_id,
+        lambda conn, town, user: actions.clear(conn, town, alert_id, user, visit.clock.now(), note or None),
+    )
+
+
+def act(visit: Visit, alert_id: int, do: Callable[[Connection, int, int], None]) -> AlertDetailOut:
+    """Runs one action on an alert for whoever may, and returns what the alert then is; pages use it too.
+
+    Raises `NotFound`, `Refused` (another desk's alert), `Conflict` or `BadRequest` with the reason in words.
+    """
+    with visit.transaction() as conn:
+        row = conn.execute(
+            "select a.rule, s.kind from alert a join station s using (station_id) where a.alert_id = %s",
+            (alert_id,),
+        ).fetchone()
+        if row is None:
+            raise _no_alert(alert_id)
+        rule, kind = row
+        if visit.user.role not in desks_of(rule, StationKind(kind)):
+            raise Refused(
+                Text("このアラートは別の担当のものです。", "This alert is another desk's."),
+                Text("担当課に連絡してください。", "Call the section in charge."),
+            )
+        try:
+            do(conn, visit.tenant.municipality_id, visit.user.user_id)
+        except ActionError as error:
+            raise _refusal(visit, error, alert_id) from error
+    with visit.transaction() as conn:
+        return _detail(visit, conn, alert_id)
+
+
+def _refusal(visit: Visit, error: ActionError, alert_id: int) -> ApiError:
+    zone = visit.tenant.timezone
+    words = Text(explain(error, "ja", timezone=zone), explain(error, "en", timezone=zone))
+    if isinstance(error, AlertNotFound):
+        return _no_alert(alert_id)
+    return BadRequest(words) if isinstance(error, NoteRequired) else Conflict(words)
+
+
+def _no_alert(alert_id: int) -> NotFound:
+    return NotFound(Text(f"アラート {alert_id} はありません。", f"There is no alert {alert_id}."))
+
+
+def _alert(visit: Visit, row: dict[str, Any]) -> AlertOut:
+    return AlertOut(**row, may_act=visit.user.role in desks_of(row["rule"], StationKind(row["station_kind"])))
+
+
+def _detail(visit: Visit, conn: Connection, alert_id: int) -> AlertDetailOut:
+    with conn.cursor(row_factory=dict_row) as cursor:
+        row = cursor.execute(_ALERT + "where a.alert_id = %s", (alert_id,)).fetchone()
+        if row is None:
+            raise _no_alert(alert_id)
+        history = cursor.execute(
+            """
+            select h.at, h.event, h.level, h.phenomenon_time, h.value, u.display_name as by, h.note
+            from alert_history h left join app_user u using (user_id)
+            where h.alert_id = %s order by h.alert_history_id
+            """,
+            (alert_id,),
+        ).fetchall()
+    return AlertDetailOut(**_alert(visit, row).model_dump(), history=[AlertEventOut(**entry) for entry in history])

@@ -1,0 +1,76 @@
+"""Puts the application together: routes, error handling, boundary. Refuses what nobody declared."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware.gzip import GZipMiddleware
+
+from api import alerting, health, observations, session, stations, stream
+from api import errors as errors_
+from api.access import UndeclaredRoute, undeclared
+from api.boundary import Boundary
+from api.config import ApiConfig
+from api.database import Database
+from api.instruments import Instruments
+from api.live import Hub
+from api.state import ApiState
+
+_ROUTERS = (
+    session.router,
+    stations.router,
+    observations.router,
+    alerting.router,
+    stream.router,
+    health.router,
+)
+
+
+def create_app(config: ApiConfig) -> FastAPI:
+    """The whole application, pages included. Connects when it starts, not here.
+
+    Raises `UndeclaredRoute` when any route does not say who may use it.
+    """
+    # Imported here: the pages import this room's modules, and the room must be importable before them.
+    from api import pages
+
+    page = getattr(pages, "problem_page", None)
+    instruments = Instruments()
+    database = Database(config.dsn, size=config.pool_size)
+    state = ApiState(config, database, Hub(config.dsn, instruments), instruments)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        database.open()
+        state.hub.start()
+        try:
+            yield
+        finally:
+            state.hub.close()
+            await run_in_threadpool(state.hub.join)
+            await run_in_threadpool(database.close)
+
+    app = FastAPI(
+        title="Mimamori API",
+        version="1",
+        lifespan=lifespan,
+        # The description is a route like any other (session.py): it needs a session too.
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        # A redirect to the path with a slash would repeat the Host header, which is the visitor's to choose.
+        redirect_slashes=False,
+    )
+    app.state.api = state
+    for router in _ROUTERS:
+        app.include_router(router)
+    app.include_router(pages.router)
+    errors_.install(app, page)
+    app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)
+    app.add_middleware(Boundary, instruments=instruments, max_body_bytes=config.max_body_bytes, page=page)
+    if open_routes := list(undeclared(app)):
+        raise UndeclaredRoute("these routes do not say who may use them: " + ", ".join(open_routes))
+    return app

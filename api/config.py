@@ -1,0 +1,39 @@
+"""What the API needs to be told; `mimamori` fills it from the settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class ApiConfig:
+    """How the API runs.
+
+    `dsn` connects as the role mimamori_api. `demo` shows that the accounts are made up. A session ends after
+    `session_hours` without use. `secure_cookies` False is for plain HTTP on a local network only: the cookie
+    then travels readable. `metrics_token` lets a collector read /metrics without an account; None: only
+    accounts can. `pool_size` bounds the database connections of requests; the stream has one more of its own.
+    """
+
+    dsn: str
+    demo: bool = False
+    session_hours: float = 12.0
+    secure_cookies: bool = True
+    metrics_token: str | None = None
+    pool_size: int = 6
+    max_body_bytes: int = 1_000_000
+    # A reverse proxy whose X-Forwarded-For is believed: throttling of sign-ins counts by address.
+    trusted_proxies: str = "127.0.0.1"
+    # Without a sign of life for this long (real time), /healthz calls a worker lost.
+    worker_silence: timedelta = timedelta(seconds=90)
+    # A consumer this many batches behind the newest one is reported as lagging.
+    feed_lag_limit: int = 2000
+
+    def __post_init__(self) -> None:
+        if not self.session_hours > 0:
+            raise ValueError(f"session_hours must be above 0, not {self.session_hours}")
+        if self.pool_size < 1:
+            raise ValueError(f"pool_size must be at least 1, not {self.pool_size}")
+        if self.metrics_token is not None and len(self.metrics_token) < 16:
+            raise ValueError("metrics_token must have at least 16 characters: it opens /metrics to whoever knows it")

@@ -1,0 +1,219 @@
+"""/healthz for whoever watches the service, /metrics for Prometheus.
+
+/healthz is open to all and therefore says nothing about the town: which parts are well, and in a few words why
+not. /metrics needs the role digital, or the bearer token of the configuration; an account sees its own
+municipality only, the token all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, timedelta
+from typing import Literal
+
+import psycopg
+from fastapi import Request, Response
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+from psycopg_pool import PoolClosed, PoolTimeout
+from pydantic import BaseModel
+
+from api.access import PUBLIC, Role, Router, Visit, access
+from api.state import ApiState
+from devices.clock import Clock, real_now
+from store.connection import Connection
+from store.errors import ClockNotSet
+
+router = Router(tags=["operation"])
+
+# Town time that the counts of messages look back over.
+_WINDOW = timedelta(hours=24)
+# Whoever probes has little patience.
+_PATIENCE_SECONDS = 2.0
+
+
+class Part(BaseModel):
+    """One part of the service. `failing` alone makes the whole 503."""
+
+    state: Literal["ok", "waiting", "failing"]
+    detail: str = ""
+
+
+class Health(BaseModel):
+    """`state` is the worst of the parts."""
+
+    state: Literal["ok", "failing"]
+    parts: dict[str, Part]
+
+
+@router.get("/healthz", response_model=Health, responses={503: {"model": Health}})
+@access(PUBLIC)
+def healthz(request: Request) -> Response:
+    """200 while everything works, 503 while a part does not; the parts say which."""
+    state: ApiState = request.app.state.api
+    parts: dict[str, Part] = {}
+    try:
+        with state.database.transaction(None, patience=_PATIENCE_SECONDS) as conn:
+            parts["database"] = Part(state="ok")
+            parts["consumers"] = _consumers(conn, state.config.feed_lag_limit)
+            municipalities = [row[0] for row in conn.execute("select municipality_id from municipality order by 1")]
+        clock = state.database.clock()
+        parts["clock"] = Part(state="ok", detail="simulated" if clock.simulated else "real")
+        parts["ingest"] = _ingest(state, clock, municipalities)
+    except ClockNotSet:
+        parts["clock"] = Part(state="failing", detail="not set")
+    except (psycopg.OperationalError, PoolTimeout, PoolClosed):
+        parts["database"] = Part(state="failing", detail="out of reach")
+    parts["stream"] = (
+        Part(state="ok") if state.hub.connected else Part(state="failing", detail="feed listener not connected")
+    )
+    failing = any(part.state == "failing" for part in parts.values())
+    health = Health(state="failing" if failing else "ok", parts=parts)
+    return JSONResponse(health.model_dump(), 503 if failing else 200)
+
+
+def _ingest(state: ApiState, clock: Clock, municipalities: list[int]) -> Part:
+    """Well while every town that ever had a worker has one alive; waiting where none has started yet."""
+    # heartbeats are in town time, patience is in real time
+    oldest = clock.now() - state.config.worker_silence * clock.speed
+    waiting = False
+    for municipality_id in municipalities:
+        with state.database.transaction(municipality_id) as conn:
+            row = conn.execute(
+                "select max(heartbeat_at), max(heartbeat_at) filter (where listening_since is not null) "
+                "from ingest_worker"
+            ).fetchone()
+        seen, listening = row if row is not None else (None, None)
+        if seen is None:
+            waiting = True
+        elif seen < oldest:
+            return Part(state="failing", detail="no worker has shown a sign of life")
+        elif listening is None or listening < oldest:
+            return Part(state="failing", detail="the broker is out of reach")
+    return Part(state="waiting", detail="no worker has started yet") if waiting else Part(state="ok")
+
+
+def _consumers(conn: Connection, limit: int) -> Part:
+    """Alerts, rollups and whoever else reads the feed: well while none is far behind."""
+    lags = _lags(conn)
+    late = sorted(name for name, lag in lags.items() if lag > limit)
+    if late:
+        return Part(state="failing", detail=f"behind: {', '.join(late)}")
+    return Part(state="ok") if lags else Part(state="waiting", detail="none has started yet")
+
+
+def _lags(conn: Connection) -> dict[str, int]:
+    return dict(
+        conn.execute(
+            """
+            select c.consumer, (select count(*) from feed f where f.feed_id > c.feed_id)
+            from feed_cursor c order by 1
+            """
+        ).fetchall()
+    )
+
+
+@router.get("/metrics", response_class=Response)
+@access(frozenset({Role.DIGITAL}), token=True)
+def metrics(request: Request) -> Response:
+    """Counters of this process and gauges of the town, as Prometheus text."""
+    state: ApiState = request.app.state.api
+    visit: Visit | None = request.state.visit
+    with state.database.transaction(None) as conn:
+        towns = conn.execute("select municipality_id, code from municipality order by code").fetchall()
+    if visit is not None:
+        towns = [town for town in towns if town[0] == visit.tenant.municipality_id]
+    text = generate_latest(state.instruments.registry) + generate_latest(_Towns(state, towns))
+    return Response(text, media_type=CONTENT_TYPE_LATEST)
+
+
+class _Towns(Collector):
+    """The gauges of these municipalities, asked of the database when collected."""
+
+    def __init__(self, state: ApiState, towns: list[tuple[int, str]]) -> None:
+        self._state = state
+        self._towns = towns
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        uplinks = GaugeMetricFamily(
+            "mimamori_uplinks_24h",
+            "Messages received in the last 24 hours of town time, by outcome.",
+            labels=("municipality", "outcome"),
+        )
+        observations = GaugeMetricFamily(
+            "mimamori_observations_24h",
+            "Current observations of the last 24 hours of town time.",
+            labels=("municipality",),
+        )
+        open_alerts = GaugeMetricFamily(
+            "mimamori_alerts_open",
+            "Alerts not cleared, by whether somebody has acknowledged them.",
+            labels=("municipality", "rule", "acknowledged"),
+        )
+        waiting = GaugeMetricFamily("mimamori_outbox_waiting", "Notifications not sent yet.", labels=("municipality",))
+        oldest = GaugeMetricFamily(
+            "mimamori_outbox_oldest_seconds",
+            "For how long the oldest unsent notification has been due (real time); 0 where none is.",
+            labels=("municipality",),
+        )
+        heartbeat = GaugeMetricFamily(
+            "mimamori_ingest_heartbeat_age_seconds",
+            "Real seconds since the newest sign of life of an ingest worker.",
+            labels=("municipality",),
+        )
+        clock = self._state.database.clock()
+        now = clock.now()
+        for municipality_id, code in self._towns:
+            with self._state.database.transaction(municipality_id) as conn:
+                for outcome, n in _uplinks(conn, now - _WINDOW):
+                    uplinks.add_metric((code, outcome), n)
+                observations.add_metric((code,), _number(conn, _OBSERVATIONS, (now - _WINDOW,)))
+                for rule, acknowledged, n in conn.execute(
+                    """
+                    select rule, acknowledged_at is not null, count(*) from alert
+                    where cleared_at is null group by 1, 2
+                    """
+                ):
+                    open_alerts.add_metric((code, rule, str(acknowledged).lower()), n)
+                waiting.add_metric((code,), _number(conn, "select count(*) from outbox where sent_at is null"))
+                oldest.add_metric((code,), _number(conn, _OLDEST_DUE, (real_now(),)))
+                seen = conn.execute("select max(heartbeat_at) from ingest_worker").fetchone()
+                if seen is not None and seen[0] is not None:
+                    heartbeat.add_metric((code,), (now - seen[0].astimezone(UTC)).total_seconds() / clock.speed)
+        lag = GaugeMetricFamily("mimamori_feed_lag", "Batches a consumer is behind.", labels=("consumer",))
+        with self._state.database.transaction(None) as conn:
+            for consumer, behind in _lags(conn).items():
+                lag.add_metric((consumer,), behind)
+        yield from (uplinks, observations, open_alerts, waiting, oldest, heartbeat, lag)
+
+
+_OBSERVATIONS = """
+    select coalesce(sum(n), 0) from datastream d cross join lateral (
+        select count(*) as n from tenant_observation
+        where datastream_id = d.datastream_id and phenomenon_time > %s
+    ) counted
+"""
+_OLDEST_DUE = """
+    select coalesce(extract(epoch from greatest(%s - min(next_attempt_at), interval '0')), 0)::double precision
+    from outbox where sent_at is null
+"""
+
+
+def _uplinks(conn: Connection, since: object) -> list[tuple[str, int]]:
+    """Outcome and number; a repetition is a message too, counted as duplicate with the one it repeats."""
+    counted = conn.execute(
+        "select outcome, count(*), sum(repeats) from uplink where received_time > %s group by outcome", (since,)
+    ).fetchall()
+    numbers = {"accepted": 0, "event": 0, "quarantined": 0, "duplicate": 0}
+    for outcome, n, repeats in counted:
+        numbers[outcome] += n
+        numbers["duplicate"] += int(repeats or 0)
+    return list(numbers.items())
+
+
+def _number(conn: Connection, query: str, values: tuple[object, ...] = ()) -> float:
+    row = conn.execute(query, values).fetchone()
+    assert row is not None
+    return float(row[0])

@@ -1,0 +1,227 @@
+"""The JSON of /api/v1: what each resource says of itself.
+
+Times are RFC 3339 in UTC ("2026-06-01T00:00:00Z"); lengths of time are seconds. A value is null exactly where the
+quality is "missing": the device reported that it could not measure. No observation at all is something else: then
+the list has no row, or `latest` is null.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from alerts.actions import MAX_NOTE
+from devices.clock import Clock
+from devices.model import Quality, StationKind
+
+
+class Out(BaseModel):
+    """What leaves."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class In(BaseModel):
+    """What comes in: a field nobody knows is a mistake, not a wish to be ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ClockOut(Out):
+    """The town's time. `simulated`: everything shown is marked 【模擬】. `speed`: town seconds in a real one."""
+
+    now: datetime
+    simulated: bool
+    speed: float
+    timezone: str | None = None
+
+
+def clock_now(clock: Clock, timezone: str | None = None) -> ClockOut:
+    return ClockOut(now=clock.now(), simulated=clock.simulated, speed=clock.speed, timezone=timezone)
+
+
+class ObservationOut(Out):
+    """One observation. `reason` says why the quality is not simply good (clock, range, rate, stuck, sensor)."""
+
+    phenomenon_time: datetime
+    value: float | None
+    unit: str
+    quality: Quality
+    reason: str | None
+
+
+class LatestOut(Out):
+    """A datastream's newest observation; `observation` null: nothing has come yet."""
+
+    datastream: str = Field(description="{station}/{observed_property}")
+    station: str
+    observed_property: str
+    observation: ObservationOut | None
+
+
+class DatastreamOut(Out):
+    """One observed property of one station. `step_seconds` is the usual time between two observations."""
+
+    datastream: str = Field(description="{station}/{observed_property}")
+    station: str
+    observed_property: str
+    unit: str
+    statistic: Literal["instant", "total"]
+    step_seconds: float
+    latest: ObservationOut | None
+
+
+class ThresholdLevelOut(Out):
+    """One reference level: 警戒レベル相当 1..5 and metres above gauge zero."""
+
+    level: int
+    name: str
+    name_en: str
+    value: float
+
+
+class ThresholdSetOut(Out):
+    """The reference levels in force at the town's present time."""
+
+    valid_from: datetime
+    reason: str
+    clear_margin: float
+    hold_seconds: float
+    gauge_zero_tp: float | None
+    levels: list[ThresholdLevelOut]
+
+
+class StationOut(Out):
+    """A place that is watched."""
+
+    station: str = Field(description="the station's code")
+    kind: StationKind
+    name: str
+    name_en: str
+    latitude: float
+    longitude: float
+    thresholds: ThresholdSetOut | None
+    datastreams: list[DatastreamOut]
+
+
+class RawPage(Out):
+    """Observations with from <= phenomenon_time <= to, oldest first. `next` null: this was the last page."""
+
+    datastream: str
+    step: Literal["raw"] = "raw"
+    start: datetime = Field(serialization_alias="from")
+    end: datetime = Field(serialization_alias="to")
+    observations: list[ObservationOut]
+    next: str | None
+
+
+class BucketOut(Out):
+    """One hour or local day. `n` usable observations of `expected`; null figures: there was none usable.
+
+    `start` is the hour's beginning, or the local day's; `total` only where the datastream's statistic is total.
+    """
+
+    start: datetime
+    day: date | None = None
+    n: int
+    expected: float
+    minimum: float | None
+    maximum: float | None
+    mean: float | None
+    total: float | None
+    worst_quality: Quality
+
+
+class BucketPage(Out):
+    """Hours or local days that begin within from..to, oldest first; one without any row had no observation."""
+
+    datastream: str
+    step: Literal["hour", "day"]
+    unit: str
+    start: datetime = Field(serialization_alias="from")
+    end: datetime = Field(serialization_alias="to")
+    buckets: list[BucketOut]
+    next: str | None
+
+
+class AlertOut(Out):
+    """One alert. `phenomenon_time` and `value` are the observation that last moved it; times are town time."""
+
+    alert_id: int
+    station: str
+    station_name: str
+    station_kind: StationKind
+    rule: Literal["level", "silence"]
+    mode: Literal["actual", "exercise", "test"]
+    state: Literal["raised", "acknowledged", "cleared"]
+    datastream: str
+    level: int | None
+    peak_level: int | None
+    raised_at: datetime
+    phenomenon_time: datetime
+    value: float | None
+    unit: str
+    acknowledged_at: datetime | None
+    acknowledged_by: str | None
+    cleared_at: datetime | None
+    cleared_by: str | None
+    may_act: bool = Field(description="whether the signed-in person's desk is in charge of it")
+
+
+class AlertEventOut(Out):
+    """One entry of an alert's history; `by` null: a rule did it."""
+
+    at: datetime
+    event: Literal["raised", "escalated", "lowered", "acknowledged", "commented", "cleared"]
+    level: int | None
+    phenomenon_time: datetime | None
+    value: float | None
+    by: str | None
+    note: str | None
+
+
+class AlertDetailOut(AlertOut):
+    """An alert with everything that happened to it, oldest first."""
+
+    history: list[AlertEventOut]
+
+
+class AlertPage(Out):
+    """Alerts, newest first. `next` null: this was the last page."""
+
+    alerts: list[AlertOut]
+    next: str | None
+
+
+class NoteIn(In):
+    """What a person says about an alert."""
+
+    note: str = Field(default="", max_length=MAX_NOTE)
+
+
+class CommentIn(In):
+    """A comment needs words."""
+
+    note: str = Field(min_length=1, max_length=MAX_NOTE)
+
+
+class SignInIn(In):
+    """Login and password of a local account."""
+
+    login: str = Field(min_length=1, max_length=200)
+    password: str = Field(min_length=1, max_length=1000)
+
+
+class SessionOut(Out):
+    """Who is signed in. Methods that change something need `csrf_token` in the header X-CSRF-Token."""
+
+    login: str
+    display_name: str
+    role: Literal["disaster", "water", "tourism", "digital", "viewer"]
+    municipality: str
+    municipality_name: str
+    csrf_token: str
+    expires_at: datetime
+    demo: bool

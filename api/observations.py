@@ -1,0 +1,157 @@
+"""/api/v1/datastreams/{station}/{observed_property}/observations: history, raw or by hour or local day.
+
+Ranges include both ends. A page has at most `limit` rows; `next` is the address of the following one. Raw
+observations reach over at most 31 days a request, hours over 366, days over ten years.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
+from typing import Annotated
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from fastapi import Query
+from psycopg.rows import dict_row
+
+from api.access import READERS, Router, SignedIn, access
+from api.models import BucketOut, BucketPage, ObservationOut, RawPage
+from api.readings import Latest
+from api.stations import find_datastream
+from api.times import instant, span, text
+from store.connection import Connection
+
+router = Router(prefix="/api/v1", tags=["observations"])
+
+
+class Step(StrEnum):
+    """How fine the history is."""
+
+    RAW = "raw"
+    HOUR = "hour"
+    DAY = "day"
+
+
+_USUAL = {Step.RAW: timedelta(days=1), Step.HOUR: timedelta(days=7), Step.DAY: timedelta(days=31)}
+_LONGEST = {Step.RAW: timedelta(days=31), Step.HOUR: timedelta(days=366), Step.DAY: timedelta(days=3660)}
+_RFC3339 = {"format": "date-time"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One request's range. `after`: the last row of the page before; rows follow strictly after it."""
+
+    start: datetime
+    end: datetime
+    after: datetime | None
+    limit: int
+
+
+@router.get("/datastreams/{station}/{observed_property}/observations")
+@access(READERS)
+def observations(
+    visit: SignedIn,
+    station: str,
+    observed_property: str,
+    start: Annotated[str | None, Query(alias="from", json_schema_extra=_RFC3339)] = None,
+    end: Annotated[str | None, Query(alias="to", json_schema_extra=_RFC3339)] = None,
+    step: Step = Step.RAW,
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
+    after: Annotated[str | None, Query(json_schema_extra=_RFC3339, description="set by `next`")] = None,
+) -> RawPage | BucketPage:
+    """History of one datastream; without a range the last day (raw), week (hour) or month (day) of town time."""
+    since, until = span(start, end, now=visit.clock.now(), usual=_USUAL[step], longest=_LONGEST[step])
+    asked = _Asked(since, until, instant("after", after) if after is not None else None, limit)
+    zone = ZoneInfo(visit.tenant.timezone)
+    with visit.transaction() as conn:
+        series = find_datastream(conn, station, observed_property)
+        if step is Step.RAW:
+            return _raw(conn, series, asked)
+        buckets = _days(conn, series, asked, zone) if step is Step.DAY else _hours(conn, series, asked)
+    more = len(buckets) > limit
+    buckets = buckets[:limit]
+    return BucketPage(
+        datastream=series.datastream,
+        step="day" if step is Step.DAY else "hour",
+        unit=series.unit,
+        start=since,
+        end=until,
+        buckets=buckets,
+        next=_next(series, asked, step, buckets[-1].start) if more else None,
+    )
+
+
+def _raw(conn: Connection, series: Latest, asked: _Asked) -> RawPage:
+    with conn.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(
+            """
+            select phenomenon_time, value, quality::text as quality, reason from tenant_observation
+            where datastream_id = %s and phenomenon_time >= %s and phenomenon_time <= %s
+              and (%s::timestamptz is null or phenomenon_time > %s)
+            order by phenomenon_time limit %s
+            """,
+            (series.datastream_id, asked.start, asked.end, asked.after, asked.after, asked.limit + 1),
+        ).fetchall()
+    more = len(rows) > asked.limit
+    page = [ObservationOut(unit=series.unit, **row) for row in rows[: asked.limit]]
+    return RawPage(
+        datastream=series.datastream,
+        start=asked.start,
+        end=asked.end,
+        observations=page,
+        next=_next(series, asked, Step.RAW, page[-1].phenomenon_time) if more else None,
+    )
+
+
+def _hours(conn: Connection, series: Latest, asked: _Asked) -> list[BucketOut]:
+    with conn.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(
+            """
+            select hour as start, n, expected, minimum, maximum, mean, total, worst_quality::text as worst_quality
+            from rollup_hour
+            where datastream_id = %s and hour >= %s and hour <= %s
+              and (%s::timestamptz is null or hour > %s)
+            order by hour limit %s
+            """,
+            (series.datastream_id, asked.start, asked.end, asked.after, asked.after, asked.limit + 1),
+        ).fetchall()
+    return [BucketOut(**row) for row in rows]
+
+
+def _days(conn: Connection, series: Latest, asked: _Asked, zone: ZoneInfo) -> list[BucketOut]:
+    first = _first_day(asked.start, zone)
+    after = asked.after.astimezone(zone).date() if asked.after is not None else None
+    with conn.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(
+            """
+            select day, n, expected, minimum, maximum, mean, total, worst_quality::text as worst_quality
+            from rollup_day
+            where datastream_id = %s and day >= %s and day <= %s and (%s::date is null or day > %s)
+            order by day limit %s
+            """,
+            (series.datastream_id, first, asked.end.astimezone(zone).date(), after, after, asked.limit + 1),
+        ).fetchall()
+    return [BucketOut(start=_midnight(row["day"], zone), **row) for row in rows]
+
+
+def _first_day(start: datetime, zone: ZoneInfo) -> date:
+    """The first local day that begins within a range beginning at `start`."""
+    local = start.astimezone(zone)
+    return local.date() if _midnight(local.date(), zone) >= start else local.date() + timedelta(days=1)
+
+
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    return datetime.combine(day, time(), zone).astimezone(UTC)
+
+
+def _next(series: Latest, asked: _Asked, step: Step, last: datetime) -> str:
+    query = {
+        "from": text(asked.start),
+        "to": text(asked.end),
+        "step": step.value,
+        "limit": asked.limit,
+        "after": text(last),
+    }
+    return f"/api/v1/datastreams/{series.datastream}/observations?{urlencode(query)}"

@@ -1,0 +1,37 @@
+"""Who is who: the five roles, and whose desk an alert lies on."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from devices.model import StationKind
+
+
+class Role(StrEnum):
+    """What an account is for; one account has one role in one municipality."""
+
+    DISASTER = "disaster"
+    WATER = "water"
+    TOURISM = "tourism"
+    DIGITAL = "digital"
+    VIEWER = "viewer"
+
+
+READERS = frozenset(Role)
+DESKS = READERS - {Role.VIEWER}
+
+_DESK_OF = {
+    StationKind.RIVER_GAUGE: Role.DISASTER,
+    StationKind.BLOCK_INLET: Role.WATER,
+    StationKind.VISITOR_SPOT: Role.TOURISM,
+}
+
+
+def desks_of(rule: str, kind: StationKind) -> frozenset[Role]:
+    """The roles that may acknowledge, comment on and clear an alert of this rule at this kind of station.
+
+    The desk that watches the place, and for silence the digital section too: a silent device is a fault before
+    it is anything else.
+    """
+    desk = _DESK_OF[kind]
+    return frozenset({desk, Role.DIGITAL}) if rule == "silence" else frozenset({desk})

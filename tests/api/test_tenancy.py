@@ -1,0 +1,148 @@
+"""The database keeps the towns apart even from the API's own SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from api.database import Database, enter_municipality
+from store import Connection, connect
+from tests.api.serving import populate
+from tests.conftest import START, Registered
+
+OWN_TABLES = (
+    "map_shape", "station", "device", "datastream", "attachment", "field_mapping", "threshold_set", "threshold_level",
+    "uplink", "observation_revision", "ingest_worker", "rollup_hour", "rollup_day", "night_flow", "alert",
+    "alert_history", "outbox", "tenant_observation",
+)  # fmt: skip
+
+
+@pytest.fixture
+def towns(registered: Registered) -> Registered:
+    populate(registered)
+    with connect(registered.owner, name="test") as conn:
+        conn.execute(
+            "insert into observation (datastream_id, phenomenon_time, value, quality) "
+            "select datastream_id, %s, 1, 'good' from datastream where municipality_id = %s",
+            (START, registered.municipality_id),
+        )
+    return registered
+
+
+@pytest.fixture
+def role(towns: Registered) -> Iterator[Connection]:
+    """A raw connection as the API's role."""
+    with connect(towns.api, name="test") as conn:
+        yield conn
+        conn.rollback()
+
+
+def test_every_table_of_a_town_is_behind_its_policy(towns: Registered) -> None:
+    with connect(towns.owner, name="test") as conn:
+        guarded = {
+            row[0]
+            for row in conn.execute(
+                "select c.relname from pg_class c join pg_policy p on p.polrelid = c.oid "
+                "where c.relrowsecurity and p.polname = 'tenant'"
+            )
+        }
+        readable = {
+            row[0]
+            for row in conn.execute(
+                """
+                select c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
+                where n.nspname = 'public' and c.relkind in ('r', 'p', 'v', 'm')
+                  and has_table_privilege('mimamori_api', c.oid, 'select')
+                """
+            )
+        }
+    assert guarded == set(OWN_TABLES) - {"tenant_observation"}
+    assert readable - guarded == {
+        "tenant_observation", "municipality", "town_clock", "feed", "feed_cursor", "app_user", "user_session",
+    }  # fmt: skip
+
+
+def test_without_a_municipality_every_table_is_empty(role: Connection) -> None:
+    for table in OWN_TABLES:
+        assert role.execute(f"select count(*) from {table}").fetchone() == (0,), table
+
+
+def test_a_town_sees_its_own_rows_only(towns: Registered, role: Connection) -> None:
+    enter_municipality(role, towns.municipality_id)
+    codes = {row[0] for row in role.execute("select code from station")}
+    assert "river-okusawa" in codes and "tonari-1" not in codes
+    values = {row[0] for row in role.execute("select value from tenant_observation")}
+    assert values == {1.0}, "the neighbour's 9.87 is not among them"
+    stray = "select count(*) from tenant_observation where datastream_id not in (select datastream_id from datastream)"
+    assert role.execute(stray).fetchone() == (0,)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "select * from observation",
+        "update app_user set role = 'digital'",
+        "update app_user set password_hash = 'x'",
+        "insert into app_user (municipality_id, login, display_name, role, password_hash) "
+        "values (1, 'x', 'x', 'digital', 'x')",
+        "delete from app_user",
+        "update user_session set user_id = 1",
+        "update alert set level = 1",
+        "delete from alert",
+        "delete from alert_history",
+        "update alert_history set note = 'x'",
+        "insert into station (municipality_id, code, kind, name, name_en, latitude, longitude) "
+        "values (1, 'x', 'river_gauge', 'x', 'x', 0, 0)",
+        "update town_clock set speed = 2",
+        "update threshold_level set value = 0",
+        "delete from uplink",
+        "create table mine (x integer)",
+        "set role mimamori_worker",
+        "alter table station disable row level security",
+    ],
+)
+def test_the_role_can_neither_read_around_the_view_nor_change_what_it_should_not(
+    towns: Registered, role: Connection, statement: str
+) -> None:
+    enter_municipality(role, towns.municipality_id)
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        role.execute(statement)
+
+
+def test_a_town_cannot_write_into_anothers_history(towns: Registered, role: Connection) -> None:
+    with connect(towns.owner, name="test") as conn:
+        other = conn.execute("select municipality_id from municipality where name = '隣町'").fetchone()
+        alert = conn.execute(
+            """
+            insert into alert (municipality_id, station_id, rule, datastream_id, raised_at, phenomenon_time)
+            select municipality_id, station_id, 'silence', datastream_id, now(), now()
+            from datastream join station using (station_id, municipality_id) where code = 'tonari-1' returning alert_id
+            """
+        ).fetchone()
+    assert other is not None and alert is not None
+    enter_municipality(role, towns.municipality_id)
+    changed = role.execute("update alert set acknowledged_at = now() where alert_id = %s", alert)
+    assert changed.rowcount == 0
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security"):
+        role.execute(
+            "insert into alert_history (municipality_id, alert_id, at, event) values (%s, %s, now(), 'commented')",
+            (other[0], alert[0]),
+        )
+
+
+def test_the_municipality_ends_with_its_transaction(towns: Registered) -> None:
+    database = Database(towns.api, size=1)
+    database.open()
+    try:
+        with database.transaction(towns.municipality_id) as conn:
+            assert conn.execute("select count(*) > 0 from station").fetchone() == (True,)
+        with database.transaction(None) as conn:
+            assert conn.execute("select count(*) from station").fetchone() == (0,)
+        with pytest.raises(ZeroDivisionError), database.transaction(towns.municipality_id):
+            raise ZeroDivisionError
+        with database.transaction(None) as conn:
+            assert conn.execute("select count(*) from station").fetchone() == (0,)
+    finally:
+        database.close()

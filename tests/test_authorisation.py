@@ -1,0 +1,246 @@
+"""Who may use what: every route of the application, as each kind of person, against what the route declared.
+
+The list of routes is the application's own; a route that nobody thought of here still appears, and one that takes
+a parameter or changes something fails until it is said how to call it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute, iter_route_contexts
+
+import api.app
+from api.access import READERS, Access, Role, Router, UndeclaredRoute, access, declared, undeclared
+from api.app import create_app
+from api.config import ApiConfig
+from api.roles import desks_of
+from devices.model import StationKind
+from tests.api.serving import PASSWORD, TownHall, populate, serving
+from tests.conftest import Registered
+
+STATION = "river-okusawa"
+SAFE = {"GET", "HEAD"}
+
+
+@dataclass(frozen=True)
+class Call:
+    """One route and method, and what it declared."""
+
+    method: str
+    path: str
+    rule: Access
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+    @property
+    def of_a_thing(self) -> bool:
+        """Whether the path names something that belongs to one town."""
+        return bool(re.search(r"{(code|station|alert_id)", self.path))
+
+
+def calls(app: FastAPI) -> list[Call]:
+    found = []
+    for context in iter_route_contexts(app.routes):
+        assert isinstance(context.original_route, APIRoute), f"{context.path} is not called by this test"
+        rule = declared(context.endpoint)
+        assert rule is not None
+        found += [Call(method, context.path or "", rule) for method in sorted(context.methods or ())]
+    return found
+
+
+CALLS = calls(create_app(ApiConfig(dsn="postgresql://nowhere")))
+
+# How to call a route: path parameters by name, bodies by method and path.
+PARAMETERS = {
+    "code": STATION,
+    "station": STATION,
+    "observed_property": "water_level",
+    "release": "none",
+    "name:path": "none.js",
+}
+BODIES: dict[str, dict[str, Any]] = {
+    "POST /api/v1/session": {"json": {"login": "own-disaster", "password": PASSWORD}},
+    "DELETE /api/v1/session": {},
+    "POST /api/v1/alerts/{alert_id}/acknowledge": {"json": {"note": "確認"}},
+    "POST /api/v1/alerts/{alert_id}/comment": {"json": {"note": "現地へ向かう"}},
+    "POST /api/v1/alerts/{alert_id}/clear": {"json": {"note": "現地で確認"}},
+    "POST /alerts/{alert_id}/acknowledge": {"data": {"note": "確認"}},
+    "POST /alerts/{alert_id}/comment": {"data": {"note": "現地へ向かう"}},
+    "POST /alerts/{alert_id}/clear": {"data": {"note": "現地で確認"}},
+    "POST /sign-in": {"data": {"login": "own-disaster", "password": PASSWORD}},
+    "POST /sign-out": {},
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    code: str | None
+    location: str
+    text: str
+
+    @property
+    def to_sign_in(self) -> bool:
+        return self.status == 303 and self.location.startswith("/sign-in?next=")
+
+
+def call(client: httpx.Client, town_hall: TownHall, route: Call) -> Answer:
+    """Calls a route with everything it asks for, against an alert of its own."""
+    alert_id = town_hall.raise_alert(f"{STATION}/water_level") if "{alert_id}" in route.path else 0
+    known = {**PARAMETERS, "alert_id": str(alert_id)}
+
+    def value(match: re.Match[str]) -> str:
+        assert match[1] in known, f"{route}: say in PARAMETERS what {match[1]} is"
+        return known[match[1]]
+
+    path = re.sub(r"{([^}]+)}", value, route.path)
+    assert route.method in SAFE or str(route) in BODIES, f"{route}: say in BODIES how to call it"
+    options = BODIES.get(str(route), {})
+    with client.stream(route.method, path, **options) as response:
+        if response.headers.get("content-type", "").startswith("text/event-stream"):
+            text = next(response.iter_text())
+        else:
+            text = response.read().decode()
+        problem = response.headers.get("content-type") == "application/problem+json"
+        return Answer(
+            response.status_code,
+            response.json()["code"] if problem else None,
+            response.headers.get("location", ""),
+            text,
+        )
+
+
+@pytest.fixture
+def town_hall(registered: Registered) -> Iterator[TownHall]:
+    populate(registered)
+    with serving(registered) as running:
+        yield running
+
+
+def broken(
+    town_hall: TownHall, routes: list[Call], role: Role | None, holds: Callable[[Call, Answer], bool], **visitor: Any
+) -> list[str]:
+    """The routes whose answer to that person is not as it should be. Each call has a session of its own."""
+    found = []
+    for route in routes:
+        with town_hall.visitor(role, **visitor) as client:
+            answer = call(client, town_hall, route)
+        if not holds(route, answer):
+            found.append(f"{route} -> {answer.status} {answer.code} {answer.location} {answer.text[:200]}")
+    return found
+
+
+def let_in(route: Call, answer: Answer) -> bool:
+    return answer.status < 400 and not answer.to_sign_in
+
+
+def test_there_are_routes_of_every_kind() -> None:
+    assert {route.method for route in CALLS} >= {"GET", "POST", "DELETE"}
+    assert any(route.rule.roles is None for route in CALLS) and any(route.rule.page for route in CALLS)
+    assert any(route.rule.narrowed for route in CALLS) and any(route.of_a_thing for route in CALLS)
+
+
+def test_without_a_session_only_what_is_declared_public_answers(town_hall: TownHall) -> None:
+    def holds(route: Call, answer: Answer) -> bool:
+        if route.rule.roles is None:
+            return answer.status not in (401, 403) and not answer.to_sign_in
+        if route.rule.page:
+            return answer.to_sign_in
+        return (answer.status, answer.code) == (401, "not_signed_in")
+
+    assert broken(town_hall, CALLS, None, holds) == []
+
+
+def test_public_is_health_signing_in_and_the_pages_files() -> None:
+    assert {str(route) for route in CALLS if route.rule.roles is None} == {
+        "GET /healthz",
+        "POST /api/v1/session",
+        "GET /sign-in",
+        "POST /sign-in",
+        "GET /static/{release}/{name:path}",
+    }
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_each_role_may_do_what_is_declared_and_nothing_else(town_hall: TownHall, role: Role) -> None:
+    in_charge = desks_of("level", StationKind.RIVER_GAUGE)
+
+    def holds(route: Call, answer: Answer) -> bool:
+        if route.rule.roles is None:
+            return answer.status not in (401, 403)
+        if role not in route.rule.roles:
+            return (answer.status, answer.code) == (403, "refused")
+        if route.rule.narrowed and role not in in_charge:
+            return (answer.status, answer.code) == (403, "refused")
+        return let_in(route, answer)
+
+    assert broken(town_hall, CALLS, role, holds) == []
+
+
+def test_what_changes_something_needs_the_csrf_token(town_hall: TownHall) -> None:
+    routes = [route for route in CALLS if route.method not in SAFE and route.rule.roles is not None]
+
+    def holds(route: Call, answer: Answer) -> bool:
+        return (answer.status, answer.code) == (403, "cross_site")
+
+    assert len(routes) >= 8
+    assert broken(town_hall, routes, Role.DISASTER, holds, csrf=False) == []
+
+
+def test_another_towns_people_find_nothing_of_this_one(town_hall: TownHall) -> None:
+    routes = [route for route in CALLS if route.rule.roles is not None]
+    town_hall.raise_alert(f"{STATION}/water_level")
+
+    def holds(route: Call, answer: Answer) -> bool:
+        if route.of_a_thing:
+            return (answer.status, answer.code) == (404, "not_found")
+        return let_in(route, answer) and STATION not in answer.text and "美守町" not in answer.text
+
+    for_digital = [route for route in routes if Role.DISASTER not in (route.rule.roles or ())]
+    for_disaster = [route for route in routes if route not in for_digital]
+    assert broken(town_hall, for_disaster, Role.DISASTER, holds, town="other") == []
+    assert broken(town_hall, for_digital, Role.DIGITAL, holds, town="other") == []
+
+
+def test_a_route_without_a_declaration_cannot_be_made() -> None:
+    router = Router()
+    with pytest.raises(UndeclaredRoute, match=r"GET.*/hole.*does not say who may use it"):
+
+        @router.get("/hole")
+        def hole() -> None: ...
+
+
+def test_the_application_does_not_start_with_a_route_made_in_another_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = APIRouter()
+
+    @plain.get("/hole")
+    def hole() -> None: ...
+
+    monkeypatch.setattr(api.app, "_ROUTERS", (*api.app._ROUTERS, plain))
+    with pytest.raises(UndeclaredRoute, match="/hole"):
+        create_app(ApiConfig(dsn="postgresql://nowhere"))
+
+
+def test_undeclared_routes_and_mounts_are_found_wherever_they_hang() -> None:
+    app = create_app(ApiConfig(dsn="postgresql://nowhere"))
+    assert list(undeclared(app)) == []
+
+    @access(READERS)
+    def declared_but_not_guarded() -> None: ...
+
+    app.get("/plain")(declared_but_not_guarded)
+    app.mount("/mounted", FastAPI())
+    outer, inner = APIRouter(), APIRouter()
+    inner.get("/deep")(declared_but_not_guarded)
+    outer.include_router(inner, prefix="/inner")
+    app.include_router(outer, prefix="/outer")
+    found = " ".join(undeclared(app))
+    assert "/plain" in found and "/mounted" in found and "/outer/inner/deep" in found
