@@ -48,8 +48,13 @@ begin
 end $$;
 
 grant select on municipality, town_clock to mimamori_api;
--- The feed has numbers and times only; one listener of the API serves every tenant's pages from it.
+-- The feed has numbers and times only; one listener of the API serves every tenant's pages from it. What the API
+-- announces itself is its tenant's.
 grant select on feed, feed_cursor to mimamori_api;
+alter table feed enable row level security;
+create policy worker on feed to mimamori_worker using (true) with check (true);
+create policy listen on feed for select to mimamori_api using (true);
+create policy announce on feed for insert to mimamori_api with check (municipality_id = current_municipality());
 
 -- No security_barrier: it would keep LIMIT from reaching the index, so that the newest value of a series read its whole
 -- history; and it guards against predicates of somebody who, with this role, could set the municipality anyway.

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from store import connect
+from store import connect, feed
 from store.migrate import migrate
 from tests.conftest import START, Database, Registered
 
@@ -89,6 +89,14 @@ def test_the_api_owns_nothing_and_sees_one_municipality(registered: Registered) 
 def test_the_api_is_refused(registered: Registered, statement: str) -> None:
     with connect(registered.api, name="test") as conn, pytest.raises(psycopg.errors.InsufficientPrivilege):
         conn.execute(statement.encode())
+
+
+def test_the_api_announces_only_for_its_own_municipality(registered: Registered) -> None:
+    with connect(registered.api, name="test") as conn:
+        conn.execute("select set_config('mimamori.municipality_id', %s, true)", (str(registered.municipality_id),))
+        assert feed.append_alerts(conn, registered.municipality_id, [1]) > 0
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            feed.append_alerts(conn, registered.municipality_id + 1, [1])
 
 
 @pytest.mark.parametrize("table", ["observation_revision", "alert_history"])
