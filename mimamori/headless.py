@@ -1,0 +1,163 @@
+"""A demo without people: runs its seconds, acknowledges alerts as the officer on duty, and judges what happened.
+
+The last line on stdout is one JSON object about this run alone (DATA may hold earlier ones):
+
+    stored                 {"river", "water", "tourism"}: observations stored, of each kind of station
+    alerts                 alerts raised; acknowledged, cleared: how many of these went on to that
+    complete               alerts that were raised, then acknowledged by a person, then cleared
+    seconds_to_first_page  real seconds from the command to the first page that answered
+    seconds, town_hours    how long it ran, in real and in town time
+    sent, lost_on_air      uplinks the broker has acknowledged, and those that nobody heard, by the devices' ledger
+    duplicates             how many of those sent were repetitions
+    outcomes               what became of the messages that arrived
+    restarts, rss_mb       of each process; the most memory it had, shared pages counted once
+
+The exit code is 0 when all three kinds stored observations and at least one alert is complete.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import typer
+
+from devices.clock import Clock
+from mimamori.duty import DutyOfficer
+from store import Connection, connect
+
+if TYPE_CHECKING:
+    from mimamori.demo import Demo
+
+_KINDS = {"river": "river_gauge", "water": "block_inlet", "tourism": "visitor_spot"}
+# Kept back from the run's seconds for the messages under way when the devices fall silent.
+_LAST_SECONDS = 3.0
+
+
+def watch(demo: Demo, *, seconds: float) -> int:
+    """Run until so many seconds after the command's start, print the JSON object, and return the exit code."""
+    first_page = demo.age()
+    officer = DutyOfficer(demo.url, demo.officer.login, demo.officer.password, say=demo.say)
+    memory: dict[str, float] = {}
+    next_look = 0.0
+    with officer.on_duty():
+        while (now := demo.age()) < seconds - _LAST_SECONDS:
+            demo.supervisor.tend()
+            if now >= next_look:
+                next_look = now + 0.5
+                for name, megabytes in _memory(demo.supervisor.pids()).items():
+                    memory[name] = max(megabytes, memory.get(name, 0.0))
+            time.sleep(0.1)
+    restarts = demo.supervisor.restarts()
+    demo.supervisor.end("devices")
+    demo.supervisor.end("alerts")  # it would soon find, rightly and on a fast clock, that all devices are silent
+    with connect(demo.server.dsn("owner"), name="headless", autocommit=True) as conn:
+        demo.supervisor.wait(_Settled(conn, demo.clock), what="the end of the messages under way", timeout=30)
+        while demo.age() < seconds:
+            demo.supervisor.tend()
+            time.sleep(0.05)
+        result = _judge(conn, demo) | {
+            "seconds_to_first_page": round(first_page, 1),
+            "seconds": round(demo.age(), 1),
+            "restarts": restarts,
+            "rss_mb": {name: round(megabytes) for name, megabytes in memory.items()},
+        }
+    typer.echo(json.dumps(result, ensure_ascii=False))
+    stored: dict[str, int] = result["stored"]
+    return 0 if min(stored.values()) > 0 and result["complete"] > 0 else 1
+
+
+class _Settled:
+    """True once ingest has been listening for a second in which no message arrived."""
+
+    def __init__(self, conn: Connection, clock: Clock) -> None:
+        self._conn = conn
+        self._clock = clock
+        self._seen: tuple[Any, ...] = ()
+        self._since = time.monotonic()
+
+    def __call__(self) -> bool:
+        lately = self._clock.now() - timedelta(seconds=3 * self._clock.speed)
+        seen = _row(
+            self._conn,
+            "select coalesce(max(uplink_id), 0), coalesce(sum(repeats), 0), exists (select from ingest_worker "
+            "where heartbeat_at > %s and listening_since is not null) from uplink",
+            lately,
+        )
+        listening = seen[-1]
+        if seen != self._seen or not listening:
+            self._seen, self._since = seen, time.monotonic()
+        return time.monotonic() - self._since > 1.0
+
+
+def _judge(conn: Connection, demo: Demo) -> dict[str, Any]:
+    stored: dict[str, int] = dict(
+        conn.execute(
+            """
+            select s.kind, count(*)
+            from observation o join datastream d using (datastream_id) join station s using (station_id)
+            where o.uplink_id > %s and o.value is not null group by s.kind
+            """,
+            (demo.before.uplink_id,),
+        ).fetchall()
+    )
+    outcomes: dict[str, int] = dict(
+        conn.execute(
+            "select outcome::text, count(*) from uplink where uplink_id > %s group by outcome", (demo.before.uplink_id,)
+        ).fetchall()
+    )
+    (outcomes["duplicate"],) = _row(
+        conn, "select coalesce(sum(repeats), 0)::integer from uplink where uplink_id > %s", demo.before.uplink_id
+    )
+    alerts, acknowledged, cleared, complete = _row(
+        conn,
+        """
+        select count(*), count(acknowledged_at), count(cleared_at),
+               count(*) filter (where raised_at <= acknowledged_at and acknowledged_at <= cleared_at)
+        from alert where alert_id > %s
+        """,
+        demo.before.alert_id,
+    )
+    return {
+        "stored": {name: stored.get(kind, 0) for name, kind in _KINDS.items()},
+        "alerts": alerts,
+        "acknowledged": acknowledged,
+        "cleared": cleared,
+        "complete": complete,
+        "town_hours": round((demo.clock.now() - demo.town_start).total_seconds() / 3600, 1),
+        "outcomes": outcomes,
+    } | _sent(demo.ledger)
+
+
+def _sent(ledger: Path) -> dict[str, int]:
+    lines = [json.loads(line) for line in ledger.read_text("utf-8").splitlines()]
+    sent = [line for line in lines if line["what"] == "sent"]
+    return {
+        "sent": len(sent),
+        "lost_on_air": sum(line["what"] == "lost" for line in lines),
+        "duplicates": sum(line["copy"] > 0 for line in sent),
+    }
+
+
+def _row(conn: Connection, query: str, *values: object) -> tuple[Any, ...]:
+    row = conn.execute(query.encode(), values).fetchone()
+    assert row is not None, "an aggregate gives a row"
+    return row
+
+
+def _memory(pids: dict[str, int]) -> dict[str, float]:
+    """Resident memory of each process with its children, in MB; pages they share (PostgreSQL's) counted once."""
+    found = {}
+    for name, pid in pids.items():
+        try:
+            root = psutil.Process(pid)
+            infos = [process.memory_info() for process in (root, *root.children(recursive=True))]
+        except psutil.NoSuchProcess:
+            continue  # it has just ended; the next look finds its successor
+        shared = [getattr(info, "shared", 0) for info in infos]
+        found[name] = (sum(info.rss for info in infos) - sum(shared) + max(shared)) / 1e6
+    return found

@@ -1,0 +1,157 @@
+"""The composition root: from settings to each room's config, one function a process.
+
+Rooms read neither settings nor environment, so this file is where a setting gets its meaning. Imports of rooms
+stand inside the functions: a process loads what it runs, and no more memory than that.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from mimamori.errors import SettingError, StartError
+from mimamori.settings import Settings
+from store import connect
+from store.town_clock import load_clock
+
+if TYPE_CHECKING:
+    from alerts.config import MailConfig
+
+
+def run_ingest(settings: Settings, stop: threading.Event) -> None:
+    """Broker to database."""
+    import ingest
+    from ingest.broker import Broker
+    from ingest.config import IngestConfig
+    from ingest.errors import IngestError
+
+    dsn = settings.need("worker_dsn")
+    municipality = settings.municipality or _only_municipality(dsn)
+    with _in_a_sentence(IngestError):
+        broker = Broker(
+            host=settings.broker_host,
+            port=settings.broker_port,
+            username=settings.broker_user,
+            password=settings.broker_password,
+            max_unacked=settings.broker_max_unacked,
+        )
+        ingest.run(IngestConfig(settings.worker_id, dsn, municipality, broker), stop)
+
+
+def run_analytics(settings: Settings, stop: threading.Event) -> None:
+    """Observations to hours, days and nights."""
+    import analytics
+    from analytics.config import AnalyticsConfig
+
+    analytics.run(AnalyticsConfig(settings.need("worker_dsn")), stop)
+
+
+def run_alerts(settings: Settings, stop: threading.Event) -> None:
+    """Observations to alerts and notifications."""
+    import alerts
+    from alerts.config import AlertsConfig
+    from alerts.errors import AlertsError
+
+    with _in_a_sentence(AlertsError):
+        alerts.run(AlertsConfig(settings.need("worker_dsn"), mail=_mail(settings)), stop)
+
+
+def run_api(settings: Settings, stop: threading.Event) -> None:
+    """Pages, JSON API and live stream."""
+    from api.config import ApiConfig
+    from api.server import run
+
+    with _in_a_sentence(ValueError):
+        config = ApiConfig(
+            dsn=settings.need("api_dsn"),
+            demo=settings.demo,
+            session_hours=settings.session_hours,
+            secure_cookies=settings.secure_cookies,
+            metrics_token=settings.metrics_token,
+            trusted_proxies=settings.trusted_proxies,
+        )
+    run(config, settings.http_host, settings.http_port, stop)
+
+
+RUN: Mapping[str, Callable[[Settings, threading.Event], None]] = MappingProxyType(
+    {"ingest": run_ingest, "analytics": run_analytics, "alerts": run_alerts, "api": run_api}
+)
+
+
+def run_simulator(
+    settings: Settings,
+    stop: threading.Event,
+    *,
+    scenario: str,
+    origin: datetime | None,
+    history: timedelta,
+    ledger: Path | None,
+) -> None:
+    """The devices of the demo's town. StartError on a real clock: invented water must not meet real people."""
+    import simulators
+    from devices.town import load_town
+    from simulators.config import Scenario, SimulatorConfig
+    from simulators.errors import SimulatorError
+    from simulators.towns import path
+
+    with connect(settings.need("worker_dsn"), name="simulate") as conn:
+        clock = load_clock(conn)
+    if not clock.simulated:
+        raise StartError("this town runs on the real clock: simulated devices would mix invented readings into it")
+    config = SimulatorConfig(
+        host=settings.broker_host,
+        port=settings.broker_port,
+        username=settings.broker_user,
+        password=settings.broker_password,
+        scenario=Scenario(scenario),
+        origin=origin,
+        history=history,
+        ledger=ledger,
+    )
+    with _in_a_sentence(SimulatorError):
+        simulators.run(config, load_town(path()), clock, stop)
+
+
+@contextmanager
+def _in_a_sentence(*expected: type[Exception]) -> Iterator[None]:
+    """A room's own errors are written for people; the command line prints only ours."""
+    try:
+        yield
+    except expected as error:
+        raise StartError(str(error)) from error
+
+
+def _only_municipality(dsn: str) -> str:
+    with connect(dsn, name="ingest") as conn:
+        codes = [str(code) for (code,) in conn.execute("select code from municipality order by code")]
+    if not codes:
+        raise StartError("no municipality is registered yet: run `mimamori town apply` with the town's file")
+    if len(codes) > 1:
+        raise SettingError(f"MIMAMORI_MUNICIPALITY is needed: {', '.join(codes)} are registered")
+    return codes[0]
+
+
+def _mail(settings: Settings) -> MailConfig | None:
+    from alerts.config import Encryption, MailConfig
+
+    if settings.mail_host is None:
+        return None
+    try:
+        encryption = Encryption(settings.mail_security)
+    except ValueError as error:
+        raise SettingError(
+            f"MIMAMORI_MAIL_SECURITY must be {', '.join(Encryption)}, not {settings.mail_security!r}"
+        ) from error
+    return MailConfig(
+        host=settings.mail_host,
+        port=settings.mail_port,
+        sender=settings.need("mail_from"),
+        encryption=encryption,
+        username=settings.mail_user,
+        password=settings.mail_password,
+    )

@@ -1,0 +1,227 @@
+"""Keeps a handful of child processes running, and leaves none behind.
+
+    with Supervisor(logs) as supervisor:
+        supervisor.start(Service("ingest", [sys.executable, "-m", "mimamori", "run", "ingest"], environment))
+        while not done():
+            supervisor.tend()
+
+Contract:
+- A child runs in a session of its own: Ctrl-C in the terminal reaches the supervisor only, which then stops its
+  children in its own order. It is tied to the supervisor (`tether`), so that nothing outlives a `kill -9`.
+- A child that ends is started again, within 2 s when a signal ended it or when it had worked for a while. One
+  that keeps ending by itself soon after its start is given longer and longer rests, up to 30 s.
+- What a child prints goes to LOGS/NAME.log, at most `LOG_LIMIT` bytes and as much again in NAME.log.1.
+- `stop` ends all in reverse order, its stop signal first, SIGKILL for whoever takes more than its share of the time.
+- One thread starts, tends and stops: Linux ties a child to the thread that started it, not to the process.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from mimamori.errors import StartError
+from mimamori.tether import tethered
+
+LOG_LIMIT = 5_000_000
+_FIRST_REST = 0.5
+_LONGEST_REST = 30.0
+_SETTLED_AFTER = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What to run, and how.
+
+    `name` is for people and for the log file. `environment` is the whole environment, None the supervisor's own.
+    `stop_signal` ends it in good order (PostgreSQL: SIGINT); `orphan_signal` is what it gets when the supervisor is
+    killed: ours can be killed at any moment, a server that keeps files had better be asked.
+    """
+
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str] | None = None
+    folder: Path | None = None
+    stop_signal: signal.Signals = signal.SIGTERM
+    orphan_signal: signal.Signals = signal.SIGKILL
+
+
+class Supervisor:
+    """Starts, watches, restarts and stops services. `say` gets one sentence for people when one has ended."""
+
+    def __init__(self, logs: Path, *, say: Callable[[str], None]) -> None:
+        self._logs = logs
+        self._say = say
+        self._children: list[_Child] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self, service: Service) -> None:
+        """Start a service and keep it running from now on."""
+        self._logs.mkdir(parents=True, exist_ok=True)
+        child = _Child(service, _Log(self._logs / f"{service.name}.log"))
+        self._children.append(child)
+        child.start()
+
+    def tend(self) -> None:
+        """Start again whoever has ended and has rested long enough. To be called a few times a second."""
+        for child in self._children:
+            if (sentence := child.tend()) is not None:
+                self._say(sentence)
+
+    def wait(self, condition: Callable[[], bool], *, what: str, timeout: float) -> None:
+        """Tend until `condition` holds. StartError when it does not within `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        while not condition():
+            if time.monotonic() > deadline:
+                raise StartError(f"{what} did not come up within {timeout:.0f} s; see the logs in {self._logs}")
+            self.tend()
+            time.sleep(0.05)
+
+    def pids(self) -> dict[str, int]:
+        """Who runs at the moment, by name."""
+        return {child.service.name: child.pid for child in self._children if child.pid is not None}
+
+    def restarts(self) -> dict[str, int]:
+        """How often each service has been started again."""
+        return {child.service.name: child.starts - 1 for child in self._children}
+
+    def end(self, name: str, *, within: float = 5.0) -> None:
+        """End one service for good."""
+        child = next(child for child in self._children if child.service.name == name)
+        self._children.remove(child)
+        child.stop(within)
+
+    def stop(self, *, within: float = 7.0) -> None:
+        """End all in reverse order; what one does not use of its time is left to the next."""
+        deadline = time.monotonic() + within
+        while self._children:
+            share = max(0.0, deadline - time.monotonic()) / len(self._children)
+            self._children.pop().stop(share)
+
+
+class _Child:
+    """One service and the process that runs it at the moment."""
+
+    def __init__(self, service: Service, log: _Log) -> None:
+        self.service = service
+        self.starts = 0
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+        self._reader: threading.Thread | None = None
+        self._started_at = 0.0
+        self._start_at = 0.0
+        self._rest = _FIRST_REST
+
+    @property
+    def pid(self) -> int | None:
+        return None if self._process is None else self._process.pid
+
+    def start(self) -> None:
+        try:
+            process = subprocess.Popen(
+                tethered(self.service.command, signal=self.service.orphan_signal),
+                env=self.service.environment,
+                cwd=self.service.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise StartError(f"{self.service.name} cannot be started: {error}") from error
+        assert process.stdout is not None
+        self._process = process
+        self._reader = threading.Thread(target=self._log.copy, args=(process.stdout,), daemon=True)
+        self._reader.start()
+        self._started_at = time.monotonic()
+        self.starts += 1
+
+    def tend(self) -> str | None:
+        now = time.monotonic()
+        if self._process is None:
+            if now >= self._start_at:
+                self.start()
+            return None
+        code = self._process.poll()
+        if code is None:
+            return None
+        self._finish()
+        if code < 0 or now - self._started_at > _SETTLED_AFTER:
+            self._rest = _FIRST_REST
+        rest = self._rest
+        self._rest = min(2 * rest, _LONGEST_REST)
+        self._start_at = now + rest
+        last = f": {self._log.last}" if self._log.last and code > 0 else ""
+        return f"{self.service.name} {_ending(code)}{last} - starting it again in {rest:.1f} s ({self._log.path})"
+
+    def stop(self, within: float) -> None:
+        if self._process is not None:
+            self._process.send_signal(self.service.stop_signal)
+            try:
+                self._process.wait(within)
+            except subprocess.TimeoutExpired:
+                os.killpg(self._process.pid, signal.SIGKILL)  # its whole session: whoever it started goes too
+                self._process.wait()
+            self._finish()
+        self._log.close()
+
+    def _finish(self) -> None:
+        assert self._process is not None and self._reader is not None
+        self._reader.join(1.0)
+        self._process = None
+
+
+class _Log:
+    """A log file that keeps to its size, and remembers the last line for the sentence about an ending."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.last = ""
+        self._file = path.open("ab")
+        self._lock = threading.Lock()
+
+    def copy(self, output: IO[bytes]) -> None:
+        """Write all that comes from `output`, until its end."""
+        with output:
+            for line in output:
+                self.last = line.decode("utf-8", "replace").strip() or self.last
+                with self._lock:
+                    if self._file.closed:
+                        continue
+                    self._file.write(line)
+                    self._file.flush()
+                    if self._file.tell() > LOG_LIMIT:
+                        self._turn()
+
+    def _turn(self) -> None:
+        self._file.close()
+        self.path.replace(self.path.with_name(self.path.name + ".1"))
+        self._file = self.path.open("ab")
+
+    def close(self) -> None:
+        with self._lock:
+            self._file.close()
+
+
+def _ending(code: int) -> str:
+    if code >= 0:
+        return f"ended with code {code}"
+    try:
+        return f"was ended by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was ended by signal {-code}"

@@ -1,0 +1,194 @@
+"""The command line: what it prints, how it ends, and that errors are sentences."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import psycopg
+import pytest
+
+import api.roles
+import mimamori.cli
+import simulators.config
+from devices.clock import ClockSetting
+from simulators.towns import path as town_path
+from store import connect
+from store.embedded import EmbeddedServer
+from store.town_clock import write_clock
+from tests.conftest import START, Database, Registered
+
+
+def environment(**settings: str) -> dict[str, str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("MIMAMORI_")}
+    return clean | {f"MIMAMORI_{name}": value for name, value in settings.items()}
+
+
+def command(*words: str, stdin: str | None = None, **settings: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "mimamori", *words],
+        env=environment(**settings),
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def add_user(*more: str, stdin: str, owner: str) -> subprocess.CompletedProcess[str]:
+    return command(
+        "user", "add", "yamada", "--role", "disaster", "--name", "山田", "--municipality", "999999",
+        "--password-file", "-", *more, stdin=stdin, OWNER_DSN=owner,
+    )  # fmt: skip
+
+
+def test_the_words_on_the_command_line_are_those_of_the_rooms() -> None:
+    assert {scenario.value for scenario in mimamori.cli.Scenario} == {s.value for s in simulators.config.Scenario}
+    assert {role.value for role in mimamori.cli.Role} == {role.value for role in api.roles.Role}
+
+
+def test_migrate_makes_an_empty_database_whole_and_says_so(server: EmbeddedServer) -> None:
+    server.create_database("cli_migrate")
+    owner = server.dsn("owner", "cli_migrate")
+    first, second = command("migrate", OWNER_DSN=owner), command("migrate", OWNER_DSN=owner)
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
+    assert "migrations applied" in first.stdout
+    assert "up to date" in second.stdout
+
+
+def test_migrate_gives_a_role_the_password_of_its_address(database: Database) -> None:
+    if database.engine != "postgresql":
+        pytest.skip("the Timescale server's roles are not ours to change")
+    with psycopg.connect(database.owner) as conn:
+        conn.execute("drop role if exists cli_role")
+        conn.execute("create role cli_role login")
+    address = psycopg.conninfo.make_conninfo(database.owner, user="cli_role", password="a new one")
+    done = command("migrate", OWNER_DSN=database.owner, WORKER_DSN=address)
+    assert done.returncode == 0, done.stderr
+    assert "a new one" not in done.stdout + done.stderr
+    with psycopg.connect(address) as conn:
+        assert conn.execute("select current_user").fetchone() == ("cli_role",)
+
+
+def test_a_town_is_registered_and_may_be_applied_again(database: Database) -> None:
+    for _ in range(2):
+        done = command("town", "apply", str(town_path()), OWNER_DSN=database.owner)
+        assert done.returncode == 0, done.stderr
+        assert "999999" in done.stdout and "9 devices" in done.stdout
+    with connect(database.owner, name="test") as conn:
+        assert conn.execute("select count(*) from municipality").fetchone() == (1,)
+
+
+def test_a_wrong_town_file_is_one_sentence_a_mistake_with_its_line(database: Database, tmp_path: Path) -> None:
+    wrong = tmp_path / "town.yaml"
+    wrong.write_text(town_path().read_text("utf-8").replace("Asia/Tokyo", "Asia/Tokio"), "utf-8")
+    done = command("town", "apply", str(wrong), OWNER_DSN=database.owner)
+    assert done.returncode == 1
+    assert "Tokio" in done.stderr and "Traceback" not in done.stderr
+    line = 1 + wrong.read_text("utf-8").splitlines().index("  timezone: Asia/Tokio")
+    assert f"town.yaml:{line}" in done.stderr
+
+
+def test_an_account_is_made_and_its_password_is_nowhere_to_be_read(registered: Registered) -> None:
+    done = add_user(stdin="correct horse battery\n", owner=registered.owner)
+    assert done.returncode == 0, done.stderr
+    with connect(registered.owner, name="test") as conn:
+        row = conn.execute("select display_name, role, password_hash from app_user where login = 'yamada'").fetchone()
+    assert row is not None and row[:2] == ("山田", "disaster")
+    assert row[2].startswith("$argon2id$")
+    assert "horse" not in done.stdout + done.stderr + row[2]
+
+
+@pytest.mark.parametrize(("password", "word"), [("short", "12"), ("yamada-yamada-yamada", "login")])
+def test_a_weak_password_is_refused(registered: Registered, password: str, word: str) -> None:
+    done = add_user(stdin=password, owner=registered.owner)
+    assert done.returncode == 1 and word in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_login_that_is_taken_is_refused(registered: Registered) -> None:
+    assert add_user(stdin="correct horse battery", owner=registered.owner).returncode == 0
+    again = add_user(stdin="another horse battery", owner=registered.owner)
+    assert again.returncode == 1 and "yamada" in again.stderr and "Traceback" not in again.stderr
+
+
+def test_a_password_on_the_command_line_is_bad_usage(registered: Registered) -> None:
+    assert add_user("--password", "correct horse battery", stdin="", owner=registered.owner).returncode == 2
+
+
+@pytest.mark.parametrize("room", ["ingest", "analytics", "alerts", "api"])
+def test_a_process_without_its_database_address_says_which_setting_is_missing(room: str) -> None:
+    done = command("run", room)
+    assert done.returncode == 1
+    assert f"MIMAMORI_{'API' if room == 'api' else 'WORKER'}_DSN is not set" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [["run", "everything"], ["demo", "--for", "30"], ["demo", "--scenario", "tsunami"]])
+def test_bad_usage_ends_with_2(words: list[str]) -> None:
+    assert command(*words).returncode == 2
+
+
+def test_a_database_that_is_away_is_one_sentence() -> None:
+    done = command("migrate", OWNER_DSN="postgresql://nobody:nothing@127.0.0.1:9/nowhere")
+    assert done.returncode == 1
+    assert done.stderr.startswith("mimamori: ") and "Traceback" not in done.stderr
+
+
+def test_the_api_serves_and_ends_with_its_signal(registered: Registered, tmp_path: Path) -> None:
+    port = free_port()
+    log = tmp_path / "api.log"
+    with (
+        log.open("w") as output,
+        subprocess.Popen(
+            [sys.executable, "-m", "mimamori", "run", "api"],
+            env=environment(API_DSN=registered.api, HTTP_PORT=str(port), SECURE_COOKIES="false"),
+            stderr=output,
+        ) as process,
+    ):
+        deadline = time.monotonic() + 60
+        while not answers(f"http://127.0.0.1:{port}/"):
+            assert process.poll() is None and time.monotonic() < deadline, log.read_text()
+            time.sleep(0.1)
+        for _ in range(50):  # an impatient operator; a handler that took a lock would hang here sooner or later
+            process.send_signal(signal.SIGTERM)
+        assert process.wait(15) == 0, log.read_text()
+
+
+def test_simulated_devices_stay_out_of_a_town_on_the_real_clock(registered: Registered) -> None:
+    with connect(registered.owner, name="test") as conn:
+        write_clock(conn, ClockSetting(simulated=False, real_start=START, town_start=START, speed=1.0))
+    done = command("simulate", WORKER_DSN=registered.worker)
+    assert done.returncode == 1 and "real clock" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_alerts_of_a_simulated_town_refuse_a_mail_server(registered: Registered) -> None:
+    with connect(registered.owner, name="test") as conn:
+        write_clock(conn, ClockSetting(simulated=True, real_start=START, town_start=START, speed=60.0))
+    done = command(
+        "run", "alerts", WORKER_DSN=registered.worker, MAIL_HOST="mail.example.jp", MAIL_FROM="town@example.jp"
+    )
+    assert done.returncode == 1 and "simulated clock" in done.stderr and "Traceback" not in done.stderr
+
+
+def free_port() -> int:
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as response:
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False

@@ -1,0 +1,137 @@
+"""The supervisor keeps children running, keeps their logs small, and leaves none behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from mimamori import supervisor as module
+from mimamori.errors import StartError
+from mimamori.supervisor import Service, Supervisor
+
+SLEEPER = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"]
+# Ignores its stop signal, as a hung process does.
+STUBBORN = [
+    sys.executable,
+    "-c",
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)",
+]
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def supervisor(tmp_path: Path, said: list[str]) -> Iterator[Supervisor]:
+    with Supervisor(tmp_path / "logs", say=said.append) as it:
+        yield it
+
+
+def eventually(condition: Callable[[], bool], supervisor: Supervisor | None = None, *, within: float = 30.0) -> None:
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline, "did not come true"
+        if supervisor is not None:
+            supervisor.tend()
+        time.sleep(0.02)
+
+
+def log_has(tmp_path: Path, name: str, text: str) -> bool:
+    return text in (tmp_path / "logs" / f"{name}.log").read_text()
+
+
+def alive(pid: int) -> bool:
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+def test_a_killed_child_is_running_again_within_two_seconds(supervisor: Supervisor, said: list[str]) -> None:
+    supervisor.start(Service("sleeper", SLEEPER))
+    for _ in range(3):  # also when it is killed again and again
+        pid = supervisor.pids()["sleeper"]
+        killed = time.monotonic()
+        os.kill(pid, signal.SIGKILL)
+        eventually(lambda pid=pid: supervisor.pids().get("sleeper", pid) != pid, supervisor)  # type: ignore[misc]
+        assert time.monotonic() - killed < 2.0
+    assert supervisor.restarts() == {"sleeper": 3}
+    assert "sleeper was ended by SIGKILL" in said[0]
+
+
+def test_a_child_that_cannot_run_is_given_longer_and_longer_rests(supervisor: Supervisor, said: list[str]) -> None:
+    supervisor.start(Service("broken", [sys.executable, "-c", "raise SystemExit('no such table')"]))
+    eventually(lambda: len(said) == 3, supervisor)
+    rests = [float(sentence.split(" again in ")[1].split(" s")[0]) for sentence in said]
+    assert rests == sorted(rests) and rests[2] >= 4 * rests[0]
+    assert "broken ended with code 1: no such table" in said[0], "its last words belong into the sentence"
+
+
+def test_stopping_goes_in_reverse_order_and_kills_who_does_not_listen(tmp_path: Path, said: list[str]) -> None:
+    order = tmp_path / "order"
+    noted = (
+        "import pathlib, signal, sys, time\n"
+        f"def end(*_): pathlib.Path({str(order)!r}).open('a').write(sys.argv[1]); sys.exit()\n"
+        "signal.signal(signal.SIGTERM, end); print('up', flush=True); time.sleep(600)"
+    )
+    supervisor = Supervisor(tmp_path / "logs", say=said.append)
+    supervisor.start(Service("first", [sys.executable, "-c", noted, "first"]))
+    supervisor.start(Service("stubborn", STUBBORN))
+    supervisor.start(Service("last", [sys.executable, "-c", noted, "last "]))
+    for name in ("first", "stubborn", "last"):
+        eventually(lambda name=name: log_has(tmp_path, name, "up"))  # type: ignore[misc]
+    pids = list(supervisor.pids().values())
+
+    begun = time.monotonic()
+    supervisor.stop(within=2.0)
+
+    assert time.monotonic() - begun < 4.0
+    assert order.read_text() == "last first"
+    assert not any(alive(pid) for pid in pids)
+
+
+def test_a_child_is_in_a_session_of_its_own_so_that_ctrl_c_does_not_reach_it(supervisor: Supervisor) -> None:
+    supervisor.start(Service("sleeper", SLEEPER))
+    pid = supervisor.pids()["sleeper"]
+    assert os.getsid(pid) == pid != os.getsid(0)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel's death signal is Linux's")
+def test_killing_the_supervisor_leaves_no_child(tmp_path: Path) -> None:
+    script = (
+        "import pathlib, sys, time\n"
+        "from mimamori.supervisor import Service, Supervisor\n"
+        f"supervisor = Supervisor(pathlib.Path({str(tmp_path / 'logs')!r}), say=print)\n"
+        f"supervisor.start(Service('sleeper', {SLEEPER!r}))\n"
+        "print(supervisor.pids()['sleeper'], flush=True)\n"
+        "while True: supervisor.tend(); time.sleep(0.05)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        child = int(process.stdout.readline())
+        eventually(lambda: log_has(tmp_path, "sleeper", "up"))
+        process.kill()
+    eventually(lambda: not alive(child))
+
+
+def test_a_log_keeps_to_its_size(supervisor: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LOG_LIMIT", 10_000)
+    chatter = (
+        "import time\nfor n in range(2000): print(f'line {n}', flush=True)\nprint('done', flush=True); time.sleep(600)"
+    )
+    supervisor.start(Service("chatter", [sys.executable, "-c", chatter]))
+    eventually(lambda: log_has(tmp_path, "chatter", "done"))
+    sizes = [path.stat().st_size for path in (tmp_path / "logs").iterdir()]
+    assert len(sizes) == 2 and max(sizes) < 11_000
+
+
+def test_waiting_in_vain_names_what_did_not_come_and_where_to_look(supervisor: Supervisor, tmp_path: Path) -> None:
+    with pytest.raises(StartError, match=r"the first page did not come up.*logs"):
+        supervisor.wait(lambda: False, what="the first page", timeout=0.1)
