@@ -22,7 +22,9 @@ DESKS = READERS - {Role.VIEWER}
 
 _DESK_OF = {
     StationKind.RIVER_GAUGE: Role.DISASTER,
+    StationKind.RAIN_GAUGE: Role.DISASTER,
     StationKind.BLOCK_INLET: Role.WATER,
+    StationKind.SERVICE_TANK: Role.WATER,
     StationKind.VISITOR_SPOT: Role.TOURISM,
 }
 

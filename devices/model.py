@@ -36,7 +36,9 @@ class StationKind(StrEnum):
     """What is watched at a place; which desk's page it stands on follows from it."""
 
     RIVER_GAUGE = "river_gauge"
+    RAIN_GAUGE = "rain_gauge"
     BLOCK_INLET = "block_inlet"
+    SERVICE_TANK = "service_tank"
     VISITOR_SPOT = "visitor_spot"
 
 
@@ -51,6 +53,8 @@ class ObservedProperty(StrEnum):
     """What is measured. The unit (UCUM) belongs to the property: one property has one unit everywhere."""
 
     WATER_LEVEL = "water_level"  # m above gauge zero
+    PRECIPITATION = "precipitation"  # mm in the interval
+    TANK_LEVEL = "tank_level"  # m above the tank's floor
     FLOW = "flow"  # m3/h
     PRESSURE = "pressure"  # kPa
     PASSAGES_IN = "passages_in"  # people counted inwards in the interval
@@ -62,16 +66,19 @@ class ObservedProperty(StrEnum):
 
     @property
     def statistic(self) -> Statistic:
-        return Statistic.TOTAL if self.value.startswith("passages_") else Statistic.INSTANT
+        return Statistic.TOTAL if self in _TOTALS else Statistic.INSTANT
 
 
 _UNITS = {
     ObservedProperty.WATER_LEVEL: "m",
+    ObservedProperty.PRECIPITATION: "mm",
+    ObservedProperty.TANK_LEVEL: "m",
     ObservedProperty.FLOW: "m3/h",
     ObservedProperty.PRESSURE: "kPa",
     ObservedProperty.PASSAGES_IN: "{passage}",
     ObservedProperty.PASSAGES_OUT: "{passage}",
 }
+_TOTALS = {ObservedProperty.PRECIPITATION, ObservedProperty.PASSAGES_IN, ObservedProperty.PASSAGES_OUT}
 
 
 class Outcome(StrEnum):

@@ -23,6 +23,8 @@ from devices.yaml_reader import Mapping, YamlReader
 
 _PROPERTIES = {
     StationKind.RIVER_GAUGE: (ObservedProperty.WATER_LEVEL,),
+    StationKind.RAIN_GAUGE: (ObservedProperty.PRECIPITATION,),
+    StationKind.SERVICE_TANK: (ObservedProperty.TANK_LEVEL,),
     StationKind.BLOCK_INLET: (ObservedProperty.FLOW, ObservedProperty.PRESSURE),
     StationKind.VISITOR_SPOT: (ObservedProperty.PASSAGES_IN, ObservedProperty.PASSAGES_OUT),
 }

@@ -40,13 +40,14 @@ class Touched:
 
 @dataclass(frozen=True, slots=True)
 class FeedRow:
-    """One committed batch. `kind` is observations or alerts."""
+    """One committed batch. `kind` is observations, alerts or findings."""
 
     feed_id: int
     municipality_id: int
     kind: str
     touched: tuple[Touched, ...]
     alert_ids: tuple[int, ...]
+    finding_ids: tuple[int, ...] = ()
 
 
 def append_observations(conn: Connection, municipality_id: int, keys: Sequence[tuple[int, datetime]]) -> int:
@@ -65,6 +66,13 @@ def append_alerts(conn: Connection, municipality_id: int, alert_ids: Sequence[in
     return _append(conn, municipality_id, "alerts", [], [], [], list(alert_ids))
 
 
+def append_findings(conn: Connection, municipality_id: int, finding_ids: Sequence[int]) -> int:
+    """Announces new, changed or ended findings; must be the transaction's last statement."""
+    row = conn.execute("select feed_append_findings(%s, %s::bigint[])", (municipality_id, list(finding_ids))).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 def _append(conn: Connection, municipality_id: int, kind: str, *arrays: Sequence[object]) -> int:
     row = conn.execute(
         "select feed_append(%s, %s, %s::integer[], %s::timestamptz[], %s::timestamptz[], %s::bigint[])",
@@ -77,9 +85,9 @@ def _append(conn: Connection, municipality_id: int, kind: str, *arrays: Sequence
 def read_after(conn: Connection, feed_id: int, limit: int = _BATCH) -> list[FeedRow]:
     """The next rows after an id, oldest first."""
     return [
-        FeedRow(row[0], row[1], row[2], tuple(map(Touched, row[3], row[4], row[5])), tuple(row[6]))
+        FeedRow(row[0], row[1], row[2], tuple(map(Touched, row[3], row[4], row[5])), tuple(row[6]), tuple(row[7]))
         for row in conn.execute(
-            "select feed_id, municipality_id, kind, datastream_ids, from_times, to_times, alert_ids "
+            "select feed_id, municipality_id, kind, datastream_ids, from_times, to_times, alert_ids, finding_ids "
             "from feed where feed_id > %s order by feed_id limit %s",
             (feed_id, limit),
         )
