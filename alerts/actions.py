@@ -19,6 +19,7 @@ from alerts.errors import (
     StillAbove,
     StillSilent,
 )
+from alerts.finding_words import FINDING_RULES
 from alerts.rules.level import rule_at
 from alerts.rules.transition import Event
 from store import Connection
@@ -76,6 +77,8 @@ def clear(
     Refused while its cause is there: `StillAbove` while the latest usable reading is not below the lowest clearing
     level, `StillSilent` while an attached device has not been heard. Where the station has fallen silent the last
     reading proves nothing any more; then the person who went to look clears it with a note (`NoteRequired` without).
+    What analytics found is a comparison with the usual, and a person may know better: with a note it can be cleared
+    at any time, and the same finding does not raise it again.
     Also raises `AlreadyCleared`, `AlertNotFound`.
     """
     alert = _locked(conn, municipality_id, alert_id)
@@ -84,6 +87,9 @@ def clear(
     text = _checked(alert_id, note)
     if alert.rule == "silence":
         _refuse_while_silent(conn, alert, at)
+    elif alert.rule in FINDING_RULES:
+        if text is None:
+            raise NoteRequired(alert_id)
     else:
         _refuse_while_above(conn, alert, at, text)
     conn.execute("update alert set cleared_at = %s, cleared_by = %s where alert_id = %s", (at, user_id, alert_id))

@@ -1,6 +1,7 @@
 """The evaluator: feed rows and the passing of time in, transitions out.
 
     observations committed -> feed -> `handle` -> level rule  -> alert, history, outbox, judged_to, feed, cursor
+    findings committed     -> feed -> `handle` -> finding rule -> alert, history, outbox, feed, cursor
     town clock             -> `tick`           -> silence rule -> alert, history, outbox, feed
 
 Each is one transaction. The evaluator remembers nothing: what was judged stands in `alert_judged`, what is open in
@@ -19,6 +20,7 @@ from datetime import timedelta
 
 from alerts import observed, wording
 from alerts.recording import Cause, Recorder, mark_judged
+from alerts.rules.finding import Found, judge_finding
 from alerts.rules.level import LevelRule, Observed, judge_level, rule_at
 from alerts.rules.silence import judge_silence, listening_since
 from alerts.rules.transition import Event, Transition
@@ -35,7 +37,7 @@ _HEARTBEAT_SECONDS = 30.0
 
 
 class Evaluator:
-    """Both rules over the database. `mail` says whether notifications also go out by mail."""
+    """All rules over the database. `mail` says whether notifications also go out by mail."""
 
     def __init__(self, clock: Clock, *, mail: bool = False) -> None:
         self._clock = clock
@@ -43,18 +45,32 @@ class Evaluator:
 
     def handle(self, conn: Connection, rows: Sequence[FeedRow]) -> None:
         """Judges what the rows touched; the body of a feed consumer's transaction."""
-        touched = sorted({each.datastream_id for row in rows for each in row.touched})
+        recorder = Recorder(conn, self._clock.now(), self._mail)
+        self._judge_levels(recorder, sorted({each.datastream_id for row in rows for each in row.touched}))
+        self._judge_findings(recorder, sorted({each for row in rows for each in row.finding_ids}))
+        _announce(recorder)
+
+    def _judge_levels(self, recorder: Recorder, touched: Sequence[int]) -> None:
+        conn = recorder.conn
         streams = observed.level_streams(conn, touched) if touched else []
         if not streams:
             return
         rules = observed.level_rules(conn, {stream.place.station_id for stream in streams})
-        recorder = Recorder(conn, self._clock.now(), self._mail)
         while streams:
             new = observed.unjudged(conn, [stream.datastream_id for stream in streams], _CHUNK)
             streams = [stream for stream in streams if stream.datastream_id in new]
             self._judge(recorder, streams, rules, new)
             streams = [stream for stream in streams if len(new[stream.datastream_id]) == _CHUNK]
-        _announce(recorder)
+
+    def _judge_findings(self, recorder: Recorder, finding_ids: Sequence[int]) -> None:
+        for each in observed.findings(recorder.conn, finding_ids) if finding_ids else ():
+            found = each.found
+            alert = observed.open_alert(recorder.conn, each.place, found.kind, "actual")
+            transitions = judge_finding(found, None if alert is None else alert.finding_id, self._clock.now())
+            cause = Cause(each.place, found.kind, "actual", each.datastream_id, found.finding_id)
+            recorder.record(
+                cause, alert, [(step, self._finding_notice(cause, found, each.unit, step)) for step in transitions]
+            )
 
     def tick(self, conn: Connection) -> None:
         """Judges silence at the town's present time; the body of a transaction."""
@@ -123,10 +139,13 @@ class Evaluator:
         seconds = int(transition.rule_version.partition(":")[2])
         return replace(self._notice(cause, transition), silence_after=timedelta(seconds=seconds))
 
+    def _finding_notice(self, cause: Cause, found: Found, unit: str, transition: Transition) -> wording.Notice:
+        return replace(self._notice(cause, transition), unit=unit, usual=found.usual)
+
     def _notice(self, cause: Cause, transition: Transition) -> wording.Notice:
         place = cause.place
         return wording.Notice(
-            rule="silence" if cause.rule == "silence" else "level",
+            rule=cause.rule,
             event=Event(transition.event),
             municipality=place.municipality,
             station=place.name,

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
 
+from alerts.rules.finding import Found
 from alerts.rules.level import LevelRule, Observed
 from alerts.rules.silence import Listened, Listener
 from devices.model import Quality, ThresholdLevel
@@ -41,12 +42,23 @@ class LevelStream:
 
 @dataclass(frozen=True, slots=True)
 class OpenAlert:
-    """The open alert of one cause."""
+    """The open alert of one cause. `finding_id` None where it came from no finding."""
 
     alert_id: int
     level: int | None
     phenomenon_time: datetime
     acknowledged: bool
+    finding_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedFinding:
+    """A finding with where it is and the series and unit of its values."""
+
+    found: Found
+    place: Place
+    datastream_id: int
+    unit: str
 
 
 def level_streams(conn: Connection, datastream_ids: Sequence[int]) -> list[LevelStream]:
@@ -148,7 +160,7 @@ def open_alert(conn: Connection, place: Place, rule: str, mode: str) -> OpenAler
     """The open alert of a cause, locked, so that a person and the rule take turns."""
     row = conn.execute(
         """
-        select alert_id, level, phenomenon_time, acknowledged_at is not null from alert
+        select alert_id, level, phenomenon_time, acknowledged_at is not null, finding_id from alert
         where municipality_id = %s and station_id = %s and rule = %s and mode = %s and cleared_at is null for update
         """,
         (place.municipality_id, place.station_id, rule, mode),
@@ -162,11 +174,37 @@ def open_silences(conn: Connection) -> dict[int, OpenAlert]:
         row[0]: OpenAlert(*row[1:])
         for row in conn.execute(
             """
-            select station_id, alert_id, level, phenomenon_time, acknowledged_at is not null from alert
+            select station_id, alert_id, level, phenomenon_time, acknowledged_at is not null, finding_id from alert
             where rule = 'silence' and mode = 'actual' and cleared_at is null order by alert_id for update
             """
         )
     }
+
+
+def findings(conn: Connection, finding_ids: Iterable[int]) -> list[PlacedFinding]:
+    """The findings in the order in which they were made: one of a cause that ended comes before its next."""
+    return [
+        PlacedFinding(Found(*row[:9]), Place(*row[11:]), row[9], row[10])
+        for row in conn.execute(
+            """
+            select f.finding_id, f.kind, f.started_at, f.ended_at, f.value, f.usual, f.rule_version,
+                   exists (select from alert a where a.finding_id = f.finding_id),
+                   coalesce(newest.phenomenon_time, f.started_at),
+                   f.datastream_id, d.unit,
+                   m.municipality_id, m.name, m.timezone, s.station_id, s.kind, s.name, s.name_en
+            from finding f
+            join datastream d using (datastream_id)
+            join station s on s.station_id = f.station_id
+            join municipality m on m.municipality_id = f.municipality_id
+            left join lateral (
+                select phenomenon_time from observation
+                where datastream_id = f.datastream_id order by phenomenon_time desc limit 1
+            ) newest on true
+            where f.finding_id = any(%s) order by f.finding_id
+            """,
+            (sorted(set(finding_ids)),),
+        )
+    ]
 
 
 @dataclass(frozen=True, slots=True)

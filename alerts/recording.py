@@ -19,19 +19,22 @@ from store import Connection
 # Who is told: by what the station is for; silence is the digital section's to mend.
 _ROLE_OF_KIND: Mapping[str, str] = {
     "river_gauge": "disaster",
+    "rain_gauge": "disaster",
     "block_inlet": "water",
+    "service_tank": "water",
     "visitor_spot": "tourism",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """What at most one open alert can have."""
+    """What at most one open alert can have. `finding_id`: what analytics found, None for the rules that judge here."""
 
     place: Place
-    rule: str
+    rule: wording.Rule
     mode: str
     datastream_id: int
+    finding_id: int | None = None
 
     @property
     def role(self) -> str:
@@ -69,9 +72,9 @@ class Recorder:
     def _raise(self, cause: Cause, transition: Transition) -> int:
         row = self.conn.execute(
             """
-            insert into alert (municipality_id, station_id, rule, mode, datastream_id, level, peak_level,
+            insert into alert (municipality_id, station_id, rule, mode, datastream_id, finding_id, level, peak_level,
                                raised_at, phenomenon_time, value)
-            values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning alert_id
+            values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning alert_id
             """,
             (
                 cause.place.municipality_id,
@@ -79,6 +82,7 @@ class Recorder:
                 cause.rule,
                 cause.mode,
                 cause.datastream_id,
+                cause.finding_id,
                 transition.level,
                 transition.level,
                 self.now,

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+from alerts import finding_words
 from alerts.errors import (
     ActionError,
     AlertNotFound,
@@ -24,10 +25,12 @@ from alerts.errors import (
     StillAbove,
     StillSilent,
 )
+from alerts.finding_words import FindingRule
 from alerts.rules.transition import Event
 from devices.model import ThresholdLevel
 
 Language = Literal["ja", "en"]
+Rule = Literal["level", "silence"] | FindingRule
 
 EVENT_LABELS: dict[Event, dict[Language, str]] = {
     Event.RAISED: {"ja": "発生", "en": "Raised"},
@@ -46,10 +49,11 @@ class Notice:
     """One step of an alert, with all that its texts say.
 
     `level` is the reference level the alert has after the step, None where it has none; `next_level` the one above
-    it; `clearing_level` (m) what the water fell below when it cleared; `silence_after` the device's patience.
+    it; `clearing_level` (m) what the water fell below when it cleared; `silence_after` the device's patience;
+    `usual` what a finding's `value` is compared with, both in `unit`.
     """
 
-    rule: Literal["level", "silence"]
+    rule: Rule
     event: Event
     municipality: str
     station: str
@@ -61,6 +65,8 @@ class Notice:
     next_level: ThresholdLevel | None = None
     clearing_level: float | None = None
     silence_after: timedelta | None = None
+    usual: float | None = None
+    unit: str = "m"
     mode: Literal["actual", "exercise", "test"] = "actual"
     simulated: bool = False
 
@@ -101,6 +107,9 @@ def headline(notice: Notice, language: Language = "ja") -> str:
     """What happened, in one sentence without place, value and time: for a list that has columns for those."""
     if notice.rule == "silence":
         return _silence_headline(notice, language)
+    if notice.rule != "level":
+        cleared = notice.event is Event.CLEARED
+        return finding_words.headline(notice.rule, cleared, notice.value, notice.usual, language)
     name = "" if notice.level is None else level_name(notice.level, notice.municipality, language)
     if language == "en":
         if notice.event is Event.CLEARED or not name:
@@ -113,21 +122,19 @@ def headline(notice: Notice, language: Language = "ja") -> str:
 
 def subject(notice: Notice, language: Language = "ja") -> str:
     """One line: mark, place, what happened, value, time of the observation."""
-    value = "" if notice.value is None else f" {notice.value:.2f} m"
+    value = "" if notice.value is None else f" {finding_words.quantity(notice.value, notice.unit)}"
     mark, what = marks(notice.mode, notice.simulated, language), headline(notice, language)
     when = short_time(notice.time, notice.timezone)
-    lasting = notice.rule == "silence" and notice.event is Event.RAISED
+    lasting = notice.rule != "level" and notice.event is Event.RAISED
+    about = _about(notice.rule, language)
     if language == "en":
-        about = "data" if notice.rule == "silence" else "water level"
         return f"{mark}{notice.station_en}, {about}: {what}{value} ({'since ' if lasting else ''}{when})"
-    about = "データ受信のお知らせ" if notice.rule == "silence" else "水位のお知らせ"
     return f"{mark}{notice.station} {about}：{what}{value}（{when}{' から' if lasting else ''}）"
 
 
 def body(notice: Notice, language: Language = "ja") -> str:
     """The whole message, plain text, one fact a line."""
-    facts = _silence_facts(notice, language) if notice.rule == "silence" else _level_facts(notice, language)
-    lines = [subject(notice, language), "", *facts, "", *_footer(notice, language)]
+    lines = [subject(notice, language), "", *_facts(notice, language), "", *_footer(notice, language)]
     return "\n".join(lines) + "\n"
 
 
@@ -186,6 +193,23 @@ def explain(error: ActionError, language: Language = "ja", *, timezone: str = "A
 
 def _digits(number: int) -> str:
     return str(number).translate(_FULL_WIDTH)
+
+
+def _about(rule: Rule, language: Language) -> str:
+    if rule == "level":
+        return "水位のお知らせ" if language == "ja" else "water level"
+    if rule == "silence":
+        return "データ受信のお知らせ" if language == "ja" else "data"
+    return finding_words.about(rule, language)
+
+
+def _facts(notice: Notice, language: Language) -> list[str]:
+    if notice.rule == "level":
+        return _level_facts(notice, language)
+    if notice.rule == "silence":
+        return _silence_facts(notice, language)
+    cleared = notice.event is Event.CLEARED
+    return finding_words.facts(notice.rule, cleared, notice.value, notice.usual, notice.unit, language)
 
 
 def _silence_headline(notice: Notice, language: Language) -> str:
@@ -248,7 +272,7 @@ def _footer(notice: Notice, language: Language) -> list[str]:
         lines.append("【訓練】訓練です。実際の状況ではありません。" if ja else "EXERCISE: this is not happening.")
     if notice.mode == "test":
         lines.append("【試験】送信の試験です。" if ja else "TEST of the transmission.")
-    if notice.rule == "level":
+    if notice.rule != "silence":
         lines.append(
             f"{notice.municipality}が設置したセンサーの観測値による参考情報です。速報値のため、後で訂正することがあります。"
             if ja

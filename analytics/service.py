@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 
-from analytics import rollups
+from analytics import findings, rollups
 from analytics.config import AnalyticsConfig
 from analytics.leaks import nights
+from analytics.leaks import watch as leaks
 from analytics.maintenance import Maintenance
+from analytics.visitors import watch
 from store import Connection, connect
 from store.feed import Consumer, FeedRow
 from store.town_clock import load_clock
@@ -18,9 +20,14 @@ NAME = "analytics"  # of the feed cursor
 def handle(conn: Connection, rows: list[FeedRow]) -> None:
     """Recomputes what the rows touched; the body of a feed consumer's transaction."""
     touched = [each for row in rows for each in row.touched]
-    if touched:
-        rollups.recompute(conn, touched)
-        nights.recompute(conn, touched)
+    if not touched:
+        return
+    changes: findings.Changes = []
+    rollups.recompute(conn, touched)
+    nights.recompute(conn, touched)
+    changes += leaks.recompute(conn, touched)
+    changes += watch.recompute(conn, touched)
+    findings.announce(conn, changes)
 
 
 def run(config: AnalyticsConfig, stop: threading.Event) -> None:

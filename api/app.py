@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware.gzip import GZipMiddleware
 
-from api import alerting, health, observations, session, stations, stream
+from api import alerting, basemap, health, observations, session, stations, stream
 from api import errors as errors_
 from api.access import UndeclaredRoute, undeclared
 from api.boundary import Boundary
@@ -24,6 +24,7 @@ _ROUTERS = (
     stations.router,
     observations.router,
     alerting.router,
+    basemap.router,
     stream.router,
     health.router,
 )
@@ -68,6 +69,8 @@ def create_app(config: ApiConfig) -> FastAPI:
     for router in _ROUTERS:
         app.include_router(router)
     app.include_router(pages.router)
+    if config.demo:
+        app.include_router(pages.demo_router)
     errors_.install(app, page)
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)
     app.add_middleware(Boundary, instruments=instruments, max_body_bytes=config.max_body_bytes, page=page)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,8 @@ class ApiConfig:
     metrics_token: str | None = None
     pool_size: int = 6
     max_body_bytes: int = 1_000_000
+    # Where the database keeps its files, if that is on this machine: its free space is shown. None: nobody knows.
+    data_folder: Path | None = None
     # A reverse proxy whose X-Forwarded-For is believed: throttling of sign-ins counts by address.
     trusted_proxies: str = "127.0.0.1"
     # Without a sign of life for this long (real time), /healthz calls a worker lost.

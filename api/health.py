@@ -97,14 +97,15 @@ def _ingest(state: ApiState, clock: Clock, municipalities: list[int]) -> Part:
 
 def _consumers(conn: Connection, limit: int) -> Part:
     """Alerts, rollups and whoever else reads the feed: well while none is far behind."""
-    lags = _lags(conn)
-    late = sorted(name for name, lag in lags.items() if lag > limit)
+    found = lags(conn)
+    late = sorted(name for name, lag in found.items() if lag > limit)
     if late:
         return Part(state="failing", detail=f"behind: {', '.join(late)}")
-    return Part(state="ok") if lags else Part(state="waiting", detail="none has started yet")
+    return Part(state="ok") if found else Part(state="waiting", detail="none has started yet")
 
 
-def _lags(conn: Connection) -> dict[str, int]:
+def lags(conn: Connection) -> dict[str, int]:
+    """How many committed batches each consumer of the feed has not read yet."""
     return dict(
         conn.execute(
             """
@@ -184,7 +185,7 @@ class _Towns(Collector):
                     heartbeat.add_metric((code,), (now - seen[0].astimezone(UTC)).total_seconds() / clock.speed)
         lag = GaugeMetricFamily("mimamori_feed_lag", "Batches a consumer is behind.", labels=("consumer",))
         with self._state.database.transaction(None) as conn:
-            for consumer, behind in _lags(conn).items():
+            for consumer, behind in lags(conn).items():
                 lag.add_metric((consumer,), behind)
         yield from (uplinks, observations, open_alerts, waiting, oldest, heartbeat, lag)
 

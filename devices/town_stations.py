@@ -19,6 +19,7 @@ from devices.model import (
     ThresholdLevel,
     ThresholdSet,
 )
+from devices.town_waterworks import read_block, read_tank
 from devices.yaml_reader import Mapping, YamlReader
 
 _PROPERTIES = {
@@ -26,7 +27,11 @@ _PROPERTIES = {
     StationKind.RAIN_GAUGE: (ObservedProperty.PRECIPITATION,),
     StationKind.SERVICE_TANK: (ObservedProperty.TANK_LEVEL,),
     StationKind.BLOCK_INLET: (ObservedProperty.FLOW, ObservedProperty.PRESSURE),
-    StationKind.VISITOR_SPOT: (ObservedProperty.PASSAGES_IN, ObservedProperty.PASSAGES_OUT),
+    StationKind.VISITOR_SPOT: (
+        ObservedProperty.PASSAGES_IN,
+        ObservedProperty.PASSAGES_OUT,
+        ObservedProperty.PASSAGES_DAY,
+    ),
 }
 _CODE = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _DEV_EUI = re.compile(r"[0-9a-f]{16}")
@@ -59,6 +64,8 @@ def read_station(reader: YamlReader, entry: Mapping, bounds: _Bounds | None, see
             "datastreams",
             "thresholds",
             "devices",
+            "tank",
+            "block",
         )
     )
     kind = _kind(reader, entry)
@@ -71,9 +78,10 @@ def read_station(reader: YamlReader, entry: Mapping, bounds: _Bounds | None, see
     datastreams = tuple(_datastreams(reader, entry, kind))
     thresholds = tuple(_threshold_sets(reader, entry, datastreams))
     devices = tuple(_devices(reader, entry, datastreams, seen))
+    tank, block = read_tank(reader, entry, kind), read_block(reader, entry, kind)
     if code is None or kind is None or name is None or name_en is None or latitude is None or longitude is None:
         return None
-    return Station(code, kind, name, name_en, latitude, longitude, datastreams, devices, thresholds)
+    return Station(code, kind, name, name_en, latitude, longitude, datastreams, devices, thresholds, tank, block)
 
 
 def _once(reader: YamlReader, node: yaml.Node, what: str, seen: dict[str, int]) -> None:
@@ -329,6 +337,12 @@ def _mapping(
             reader.problem(
                 value,
                 f"{entry.name}: {model} has no field {read.field!r}; it has {', '.join(MODELS[model].fields)}",
+            )
+        elif model is not None and read.field in MODELS[model].counters and (read.offset != 0 or read.scale < 0):
+            reader.problem(
+                value,
+                f"{entry.name}: {read.field} of a {model} is a counter; its scale says what one count is worth "
+                "(above 0), and it has no offset",
             )
         elif read.field in fields:
             reader.problem(

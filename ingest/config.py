@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 
 from ingest.broker import Broker
 from ingest.errors import ConfigError
+from quality.gate import CLOCK
 
 _WORKER_ID = re.compile(r"[A-Za-z0-9_-]{1,48}")
 
@@ -17,7 +19,8 @@ class IngestConfig:
 
     `worker_id` must stay the same over restarts and be held by one process at a time: the broker keeps the session
     under it. `dsn` is for the role mimamori_worker. `municipality` is the 6-digit code. A batch is written when it
-    has `batch_size` messages (never more than half the broker's window) or `batch_seconds` after its first.
+    has `batch_size` messages (never more than half the broker's window) or `batch_seconds` after its first. `oldest`:
+    a device's time further back than this before its reception is an impossible clock, not history.
 
     Raises ConfigError, naming the field.
     """
@@ -28,6 +31,7 @@ class IngestConfig:
     broker: Broker
     batch_size: int = 1000
     batch_seconds: float = 0.1
+    oldest: timedelta = timedelta(seconds=CLOCK.behind)
 
     def __post_init__(self) -> None:
         if not _WORKER_ID.fullmatch(self.worker_id):
@@ -38,6 +42,8 @@ class IngestConfig:
             raise ConfigError(f"ingest batch_size is {self.batch_size}: it must be 1 or more")
         if not self.batch_seconds >= 0:
             raise ConfigError(f"ingest batch_seconds is {self.batch_seconds}: it must be 0 or more")
+        if not self.oldest > timedelta(0):
+            raise ConfigError(f"ingest oldest is {self.oldest}: it must be longer than 0")
 
     @property
     def client_id(self) -> str:

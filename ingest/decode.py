@@ -2,7 +2,7 @@
 
 envelope -> device in the directory -> codec -> mapping of the attachment valid at that time. Here a value gets the
 quality that is known from its message alone (no value: missing; impossible clock: doubtful); what needs its
-neighbours is `gate.py`'s.
+neighbours is `gate.py`'s, and the difference of two readings of a counter `counters.py`'s.
 
 Nothing raises and nothing is dropped. What cannot pass becomes a quarantined row with the raw message, a detail
 for people, and one of these reasons:
@@ -30,19 +30,21 @@ from datetime import datetime, timedelta
 import structlog
 
 from devices import codecs, envelopes
+from devices.codecs.models import Counter
 from devices.model import DecodeError, Outcome, Quality, Reading, Reason, Uplink
 from ingest.subscriber import Delivery
-from quality.gate import Moment, moment
-from store.registry import Directory, RegisteredDevice
-from store.writer import ObservationRow, UplinkRow
+from quality.clock import Clock
+from quality.gate import CLOCK, Moment, moment
+from store.batch import BatteryRow, CountRow, ObservationRow, UplinkRow
+from store.registry import Directory, MappedField, RegisteredDevice
 
 UNKNOWN_DEVICE = "unknown_device"
 
 log = structlog.get_logger(__name__)
 
 
-def decode(delivery: Delivery, directory: Directory) -> UplinkRow:
-    """What to store of a message, by what the directory knows."""
+def decode(delivery: Delivery, directory: Directory, possible: Clock = CLOCK) -> UplinkRow:
+    """What to store of a message, by what the directory knows; `possible` says which times of a device can be."""
     row = _unreadable(delivery)
     try:
         uplink = envelopes.open_uplink(delivery.topic, delivery.raw)
@@ -57,7 +59,7 @@ def decode(delivery: Delivery, directory: Directory) -> UplinkRow:
         row = replace(row, device_id=device.device_id)
         if uplink.event is not None:
             return replace(row, outcome=Outcome.EVENT, reason=None, detail=uplink.event)
-        return _observed(row, device, uplink, codecs.decode(device.model, uplink))
+        return _observed(row, device, uplink, codecs.decode(device.model, uplink), possible)
     except DecodeError as error:
         return quarantined(row, error.reason, str(error))
     except Exception as error:
@@ -68,7 +70,9 @@ def decode(delivery: Delivery, directory: Directory) -> UplinkRow:
 
 def quarantined(row: UplinkRow, reason: str, detail: str) -> UplinkRow:
     """The same message, kept without observations, and why."""
-    return replace(row, outcome=Outcome.QUARANTINED, reason=reason, detail=detail, observations=())
+    return replace(
+        row, outcome=Outcome.QUARANTINED, reason=reason, detail=detail, observations=(), counts=(), battery=None
+    )
 
 
 def bare(row: UplinkRow, detail: str) -> UplinkRow:
@@ -84,14 +88,18 @@ def bare(row: UplinkRow, detail: str) -> UplinkRow:
     )
 
 
-def _observed(row: UplinkRow, device: RegisteredDevice, uplink: Uplink, readings: tuple[Reading, ...]) -> UplinkRow:
+def _observed(
+    row: UplinkRow, device: RegisteredDevice, uplink: Uplink, readings: tuple[Reading, ...], possible: Clock
+) -> UplinkRow:
     observations = []
+    counts = []
+    counters = codecs.MODELS[device.model].counters
     attached = not readings
     moments: dict[tuple[datetime | None, timedelta], Moment] = {}  # the readings of a message share a few times
     for reading in readings:
         when = moments.get((reading.time, reading.age))
         if when is None:
-            when = moment(reading.time, uplink.network_time, row.received_time, reading.age)
+            when = moment(reading.time, uplink.network_time, row.received_time, reading.age, possible)
             moments[reading.time, reading.age] = when
         attachment = device.attachment_at(when.time)
         if attachment is None:
@@ -99,6 +107,9 @@ def _observed(row: UplinkRow, device: RegisteredDevice, uplink: Uplink, readings
         attached = True
         field = attachment.fields.get(reading.field)
         if field is None:
+            continue
+        if reading.field in counters:
+            counts.append(_count(reading, counters[reading.field], readings, field, when))
             continue
         if reading.value is None:
             observations.append(ObservationRow(field.datastream_id, when.time, None, Quality.MISSING, Reason.SENSOR))
@@ -118,7 +129,56 @@ def _observed(row: UplinkRow, device: RegisteredDevice, uplink: Uplink, readings
             "not_attached",
             f"device {device.key} was at no station when it measured: correct its attached_from, or attach it",
         )
-    return replace(row, outcome=Outcome.ACCEPTED, reason=None, detail=None, observations=tuple(observations))
+    return replace(
+        row,
+        outcome=Outcome.ACCEPTED,
+        reason=None,
+        detail=None,
+        observations=tuple(observations),
+        counts=tuple(counts),
+        battery=_battery(row, device, uplink, readings, possible),
+    )
+
+
+def _count(
+    reading: Reading, counter: Counter, readings: tuple[Reading, ...], field: MappedField, when: Moment
+) -> CountRow:
+    """A cumulative counter with what its message says beside it, at the same time. Only `counters.py` makes it rain."""
+
+    def beside(name: str) -> int | None:
+        same = (r for r in readings if r.field == name and (r.time, r.age) == (reading.time, reading.age))
+        return next((_whole(r.value) for r in same), None)
+
+    return CountRow(
+        datastream_id=field.datastream_id,
+        time=when.time,
+        count=_whole(reading.value),
+        restarts=beside(counter.restarts),
+        latest=beside(counter.latest),
+        modulus=counter.modulus,
+        scale=field.scale,
+        doubtful=when.verdict.reason is not None,
+    )
+
+
+def _whole(value: float | None) -> int | None:
+    """A count; None where there is none, or where what was sent cannot be one."""
+    return None if value is None or not 0 <= value < 2**31 else int(value)
+
+
+def _battery(
+    row: UplinkRow, device: RegisteredDevice, uplink: Uplink, readings: tuple[Reading, ...], possible: Clock
+) -> BatteryRow | None:
+    """The battery as the message tells it; None where it does not. It is of the device, not of the place."""
+    said = {reading.field: reading for reading in readings if reading.field in ("battery", "status")}
+    battery = said.get("battery")
+    if battery is None or battery.value is None or not math.isfinite(battery.value):
+        return None
+    status = said["status"].value if "status" in said else None
+    if status is not None and not math.isfinite(status):
+        status = None
+    when = moment(battery.time, uplink.network_time, row.received_time, battery.age, possible)
+    return BatteryRow(battery.value, codecs.MODELS[device.model].says_low(battery.value, status), when.time)
 
 
 def _unreadable(delivery: Delivery) -> UplinkRow:

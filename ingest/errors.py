@@ -3,7 +3,9 @@
 IngestError
   ConfigError    the configuration cannot work: which field, why, what to do
   BrokerError    a broker is missing, did not start, or does not accept us: which one, where its log is
+  HistoryError   a file of history cannot be imported at all: which file and line, what to do
 
+A line of it that cannot be taken is no error but an entry of the import's report.
 A message that cannot be read is not an error of this room: it is stored raw as quarantined, with the reason.
 """
 
@@ -20,3 +22,7 @@ class ConfigError(IngestError):
 
 class BrokerError(IngestError):
     """A broker is missing, did not start, or does not accept us."""
+
+
+class HistoryError(IngestError):
+    """A file of history cannot be imported at all."""

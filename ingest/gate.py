@@ -13,6 +13,7 @@ from datetime import datetime
 import numpy as np
 
 from devices.model import Quality, Reason
+from ingest.counters import with_increments
 from quality.gate import Rules, Verdict, judge
 from store import observations
 from store.connection import Connection
@@ -22,14 +23,26 @@ from store.writer import ObservationRow, UplinkRow
 
 
 def through_gate(conn: Connection, directory: Directory, rows: Sequence[UplinkRow]) -> list[UplinkRow]:
-    """The same rows with every value judged; missing values and impossible clocks keep what they have."""
+    """The same messages with every value judged; missing values and impossible clocks keep what they have.
+
+    What a counter counted between two messages is worked out first, and judged like every other value.
+    """
+    rows = with_increments(conn, directory, rows)
+    settled = iter(judged(conn, directory, [o for row in rows for o in row.observations]))
+    return [
+        replace(row, observations=tuple(next(settled) for _ in row.observations)) if row.observations else row
+        for row in rows
+    ]
+
+
+def judged(conn: Connection, directory: Directory, rows: Sequence[ObservationRow]) -> list[ObservationRow]:
+    """The same values, judged; the body of `through_gate`, also for values that came without a message."""
     fresh: dict[int, dict[datetime, float]] = {}
-    for row in rows:
-        for observation in row.observations:
-            if observation.value is not None and observation.reason is None:
-                fresh.setdefault(observation.datastream_id, {})[observation.phenomenon_time] = observation.value
-    # Where the clock was impossible the value itself can still be.
-    doubted = [o for row in rows for o in row.observations if o.value is not None and o.reason is Reason.CLOCK]
+    for observation in rows:
+        if observation.value is not None and observation.reason is None:
+            fresh.setdefault(observation.datastream_id, {})[observation.phenomenon_time] = observation.value
+    # Where the clock was impossible, or the counter leaves a doubt, the value itself can still be.
+    doubted = [o for o in rows if o.value is not None and o.reason is not None]
     if not fresh and not doubted:
         return list(rows)
 
@@ -43,12 +56,7 @@ def through_gate(conn: Connection, directory: Directory, rows: Sequence[UplinkRo
     verdicts: dict[tuple[int, datetime], Verdict] = {}
     for datastream_id, new in fresh.items():
         verdicts |= _judged(datastream_id, rules[datastream_id], past.get(datastream_id), new)
-    return [
-        replace(row, observations=tuple(_settled(o, verdicts, rules) for o in row.observations))
-        if row.observations
-        else row
-        for row in rows
-    ]
+    return [_settled(o, verdicts, rules) for o in rows]
 
 
 def _judged(
@@ -74,7 +82,7 @@ def _settled(
 ) -> ObservationRow:
     if observation.value is None:
         return observation
-    if observation.reason is Reason.CLOCK:
+    if observation.reason is not None:
         alone = judge(
             replace(rules[observation.datastream_id], max_rate=None, stuck_after=None),
             np.zeros(1),

@@ -17,6 +17,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime
 
 import psycopg
@@ -31,6 +32,7 @@ from ingest.decode import UNKNOWN_DEVICE, bare, decode
 from ingest.errors import ConfigError
 from ingest.gate import through_gate
 from ingest.subscriber import Delivery, Subscriber
+from quality.gate import CLOCK
 from store.connection import Connection, connect
 from store.registry import Directory, load_directory, municipality_id_of
 from store.town_clock import load_clock
@@ -136,6 +138,7 @@ class _Worker:
         self._stop = stop
         self._batcher = Batcher(limit=batch_limit(config.batch_size, config.broker), linger=config.batch_seconds)
         self._subscriber = Subscriber(config.broker, config.client_id, TOPIC_FILTERS, database.clock, self._batcher.put)
+        self._possible = replace(CLOCK, behind=config.oldest.total_seconds())
         self._next_heartbeat = time.monotonic()
         self._next_report = time.monotonic() + REPORT_SECONDS
         self._outcomes: Counter[Outcome] = Counter()
@@ -204,13 +207,13 @@ class _Worker:
 
     def _decode(self, batch: list[Delivery]) -> list[Item]:
         directory = self._database.directory
-        items = [(delivery, decode(delivery, directory)) for delivery in batch]
+        items = [(delivery, decode(delivery, directory, self._possible)) for delivery in batch]
         if any(row.reason == UNKNOWN_DEVICE for _, row in items) and self._database.read_directory(
             older_than=UNKNOWN_DEVICE_SECONDS
         ):
             directory = self._database.directory
             items = [
-                (delivery, decode(delivery, directory) if row.reason == UNKNOWN_DEVICE else row)
+                (delivery, decode(delivery, directory, self._possible) if row.reason == UNKNOWN_DEVICE else row)
                 for delivery, row in items
             ]
         return items

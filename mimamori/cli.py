@@ -147,6 +147,67 @@ def migrate() -> None:
     typer.echo(administration.migrate(_settings()))
 
 
+@app.command("import-csv")
+def import_csv(
+    file: Annotated[Path, typer.Argument(help="The CSV file: UTF-8 or CP932, wide or long.")],
+    map_file: Annotated[Path, typer.Option("--map", help="The YAML that says which column is which series.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
+) -> None:
+    """Load history from a CSV file. It may be run again: what is there already stays as it is."""
+    from mimamori import history
+
+    history.import_csv(_settings(), file, map_file, as_json=as_json)
+
+
+@app.command()
+def replay(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder with dataset.json and series.csv.")],
+    speed: Annotated[str, typer.Option(help="Town seconds a second, or max: as fast as it goes.")] = "max",
+    levels: Annotated[str, typer.Option(help="Reference levels of the target in m, for example 0.5,0.7,0.9.")] = "",
+    clear_margin: Annotated[float, typer.Option(help="An alert clears so many m below its level.", min=0.0)] = 0.10,
+    hold: Annotated[float, typer.Option(help="... and after so many minutes there.", min=0.0)] = 0.0,
+    neighbour_unit: Annotated[
+        str | None, typer.Option(help="Unit of the neighbours' levels: m, cm, mm, ft. [default: the target's]")
+    ] = None,
+    max_rate: Annotated[
+        float | None, typer.Option(help="Doubt levels that change by more m/h. [default: do not check]", min=0.0)
+    ] = None,
+    stuck_after: Annotated[
+        float | None, typer.Option(help="Doubt levels that stand still for so many hours. [default: do not]", min=0.1)
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Keep the town in this folder. [default: a temporary one, removed]")
+    ] = None,
+    broker: Annotated[BrokerKind, typer.Option(help="auto: mosquitto where it is, else NATS.")] = BrokerKind.auto,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
+) -> None:
+    """Send a recorded river through a broker of its own, on a simulated clock, and say what became of it."""
+    from mimamori.replay import ReplayOptions
+    from mimamori.replay import replay as run_replay
+    from simulators.errors import SimulatorError
+    from simulators.replay import Levels
+
+    try:
+        heights = tuple(float(height) for height in levels.split(",") if height.strip())
+        wanted = Levels(heights, clear_margin, timedelta(minutes=hold))
+    except ValueError as error:
+        raise typer.BadParameter("--levels must be numbers with commas between them, such as 0.5,0.7,0.9") from error
+    except SimulatorError as error:
+        raise typer.BadParameter(str(error)) from error
+    options = ReplayOptions(
+        folder=folder,
+        speed=_speed(speed),
+        levels=wanted,
+        data=data,
+        broker=broker.value,
+        neighbour_unit=neighbour_unit,
+        max_rate=max_rate,
+        stuck_after=None if stuck_after is None else timedelta(hours=stuck_after),
+        as_json=as_json,
+    )
+    raise typer.Exit(run_replay(options, os.environ))
+
+
 @town.command("apply")
 def town_apply(file: Annotated[Path, typer.Argument(help="The town's YAML.")]) -> None:
     """Register what a town's file describes, or refresh it; nothing that has observations is removed."""
@@ -217,6 +278,19 @@ def _stop_event(process: str) -> threading.Event:
 
     threading.Thread(target=take, name="signals", daemon=True).start()
     return stop
+
+
+def _speed(text: str) -> float | None:
+    """Town seconds a second; None for max."""
+    if text == "max":
+        return None
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0.001 <= speed <= 1e6:
+        raise typer.BadParameter("--speed must be a number such as 600, or max")
+    return speed
 
 
 def _run(room: str) -> None:

@@ -13,19 +13,15 @@ it reach real people. Headless, `mimamori.headless` acts as the officer on duty 
 
 from __future__ import annotations
 
-import fcntl
-import signal
 import socket
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal
 
 import psutil
 import typer
@@ -34,10 +30,18 @@ from api.accounts import DEMO_ACCOUNTS, DEMO_PASSWORD, DemoAccount, create_demo_
 from api.roles import Role
 from devices.clock import Clock, ClockSetting, clock_from, real_now
 from devices.town import load_town
-from ingest.embedded import EmbeddedBroker
+from mimamori.embedded import (
+    BrokerChoice,
+    child_environment,
+    interruptible,
+    listening,
+    refuse_real_channels,
+    sole_user,
+    start_rooms,
+    start_storage,
+)
 from mimamori.errors import StartError
 from mimamori.headless import watch
-from mimamori.settings import PREFIX, Settings
 from mimamori.supervisor import Service, Supervisor
 from simulators.towns import path as town_path
 from store import Connection, connect
@@ -63,7 +67,7 @@ class DemoOptions:
     port: int
     scenario: str
     speed: float | None
-    broker: Literal["auto", "mosquitto", "nats"]
+    broker: BrokerChoice
     seconds: float | None
 
 
@@ -104,12 +108,8 @@ class Demo:
 
 def show(options: DemoOptions, environment: Mapping[str, str]) -> int:
     """Run the demo until Ctrl-C (or, headless, for its seconds) and return the exit code."""
-    channels = Settings.read(environment).real_channels
-    if channels:
-        raise StartError(
-            f"the demo's floods are not real, and {', '.join(channels)} would let it write to real people: unset them"
-        )
-    with _interruptible(), _sole_user(options.data), Supervisor(options.data / "logs", say=_progress) as supervisor:
+    refuse_real_channels(environment, "the demo's floods are not real")
+    with interruptible(), sole_user(options.data), Supervisor(options.data / "logs", say=_progress) as supervisor:
         try:
             demo = _start(options, environment, supervisor)
             if options.seconds is not None:
@@ -127,21 +127,7 @@ def show(options: DemoOptions, environment: Mapping[str, str]) -> int:
 
 def _start(options: DemoOptions, environment: Mapping[str, str], supervisor: Supervisor) -> Demo:
     port = _free_port(options.port)
-    _progress("starting PostgreSQL")
-    server = EmbeddedServer(options.data)
-    server.prepare()
-    supervisor.start(
-        Service(
-            "postgres", server.command(), environment, server.data,
-            stop_signal=signal.SIGINT, orphan_signal=signal.SIGINT,
-        )
-    )  # fmt: skip
-    server.wait_ready()
-    broker = EmbeddedBroker(options.data / "broker", kind=options.broker)
-    broker.prepare()
-    _progress(f"starting the broker ({broker.kind})")
-    supervisor.start(Service("broker", broker.command(), environment, broker.data, orphan_signal=signal.SIGTERM))
-    broker.wait_ready()
+    server, broker = start_storage(options.data, options.broker, environment, supervisor, say=_progress)
 
     _progress("preparing the town")
     migrate(server.dsn("owner"))
@@ -155,28 +141,22 @@ def _start(options: DemoOptions, environment: Mapping[str, str], supervisor: Sup
     ledger.unlink(missing_ok=True)
     url = f"http://127.0.0.1:{port}/"
 
-    settings = {
-        "WORKER_DSN": server.dsn("worker"),
-        "API_DSN": server.dsn("api"),
-        "BROKER_HOST": broker.broker.host,
-        "BROKER_PORT": str(broker.broker.port),
-        "BROKER_USER": broker.broker.username or "",
-        "BROKER_PASSWORD": broker.broker.password or "",
-        "BROKER_MAX_UNACKED": str(broker.broker.max_unacked),
-        "HTTP_PORT": str(port),
-        "SECURE_COOKIES": "false",
-        "DEMO": "true",
-    }
-    inherited = {name: value for name, value in environment.items() if not name.startswith(PREFIX)}
-    child = inherited | {PREFIX + name: value for name, value in settings.items()}
+    child = child_environment(
+        environment,
+        server,
+        broker,
+        HTTP_PORT=str(port),
+        SECURE_COOKIES="false",
+        DEMO="true",
+        DATA_FOLDER=str(options.data.resolve()),
+    )
 
     def start(name: str, *arguments: str) -> None:
         supervisor.start(Service(name, [sys.executable, "-m", "mimamori", *arguments], child))
 
-    for room in ("ingest", "analytics", "alerts", "api"):
-        start(room, "run", room)
+    start_rooms(("ingest", "analytics", "alerts", "api"), child, supervisor)
     with connect(server.dsn("owner"), name="demo", autocommit=True) as conn:
-        supervisor.wait(lambda: _listening(conn, setting.town_start), what="ingest", timeout=60)
+        supervisor.wait(lambda: listening(conn, setting.town_start), what="ingest", timeout=60)
     origin, history = _weather(options, setting.town_start, first_run=before.uplink_id == 0)
     start(
         "devices", "simulate", "--scenario", options.scenario, "--origin", f"{origin:%Y-%m-%dT%H:%M:%S}",
@@ -230,13 +210,6 @@ def _speed_for(seconds: float) -> float:
     return FLOOD.total_seconds() / (0.6 * seconds)
 
 
-def _listening(conn: Connection, since: datetime) -> bool:
-    row = conn.execute(
-        "select exists (select from ingest_worker where listening_since is not null and heartbeat_at >= %s)", (since,)
-    ).fetchone()
-    return row is not None and bool(row[0])
-
-
 def _answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=5) as response:
@@ -259,37 +232,3 @@ def _free_port(wanted: int) -> int:
             raise StartError(f"port {wanted} cannot be used ({error.strerror}): make demo PORT={wanted + 1}") from error
         port: int = probe.getsockname()[1]
         return port
-
-
-@contextmanager
-def _sole_user(data: Path) -> Iterator[None]:
-    """Hold the folder for this process; the lock goes with the process, however that ends."""
-    data.mkdir(parents=True, exist_ok=True)
-    with (data / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise StartError(f"another demo runs in {data}: end it, or take another folder (DATA=)") from error
-        yield
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let Ctrl-C, SIGTERM and a closed terminal end the demo: once, so that a second one cannot stop the stopping."""
-    told = False
-
-    def interrupt(*_: object) -> None:
-        nonlocal told
-        if not told:
-            told = True
-            raise KeyboardInterrupt
-
-    names = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before: list[tuple[signal.Signals, Callable[..., object] | int | None]] = [
-        (name, signal.signal(name, interrupt)) for name in names
-    ]
-    try:
-        yield
-    finally:
-        for name, handler in before:
-            signal.signal(name, handler)

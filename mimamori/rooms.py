@@ -7,20 +7,23 @@ stand inside the functions: a process loads what it runs, and no more memory tha
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
+
+import psycopg
 
 from mimamori.errors import SettingError, StartError
 from mimamori.settings import Settings
-from store import connect
+from store import Connection, connect
 from store.town_clock import load_clock
 
 if TYPE_CHECKING:
     from alerts.config import MailConfig
+    from simulators.interventions import Intervention
 
 
 def run_ingest(settings: Settings, stop: threading.Event) -> None:
@@ -31,7 +34,7 @@ def run_ingest(settings: Settings, stop: threading.Event) -> None:
     from ingest.errors import IngestError
 
     dsn = settings.need("worker_dsn")
-    municipality = settings.municipality or _only_municipality(dsn)
+    municipality = municipality_of(settings, dsn)
     with _in_a_sentence(IngestError):
         broker = Broker(
             host=settings.broker_host,
@@ -40,7 +43,8 @@ def run_ingest(settings: Settings, stop: threading.Event) -> None:
             password=settings.broker_password,
             max_unacked=settings.broker_max_unacked,
         )
-        ingest.run(IngestConfig(settings.worker_id, dsn, municipality, broker), stop)
+        oldest = timedelta(days=settings.oldest_days)
+        ingest.run(IngestConfig(settings.worker_id, dsn, municipality, broker, oldest=oldest), stop)
 
 
 def run_analytics(settings: Settings, stop: threading.Event) -> None:
@@ -74,6 +78,7 @@ def run_api(settings: Settings, stop: threading.Event) -> None:
             secure_cookies=settings.secure_cookies,
             metrics_token=settings.metrics_token,
             trusted_proxies=settings.trusted_proxies,
+            data_folder=None if settings.data_folder is None else Path(settings.data_folder),
         )
     run(config, settings.http_host, settings.http_port, stop)
 
@@ -113,8 +118,53 @@ def run_simulator(
         history=history,
         ledger=ledger,
     )
-    with _in_a_sentence(SimulatorError):
-        simulators.run(config, load_town(path()), clock, stop)
+    town = load_town(path())
+    with _in_a_sentence(SimulatorError), Pressed(settings.need("worker_dsn"), town.municipality.code) as pressed:
+        simulators.run(config, town, clock, stop, pressed.interventions)
+
+
+class Pressed:
+    """What visitors of the demo have set off, from the table demo_event.
+
+    While the database is away the town goes on with what is known: a storm does not end because nobody can read of it.
+    """
+
+    def __init__(self, dsn: str, municipality: str) -> None:
+        self._dsn = dsn
+        self._municipality = municipality
+        self._conn: Connection | None = None
+        self._known: tuple[Intervention, ...] = ()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def interventions(self) -> Sequence[Intervention]:
+        """All there ever were, oldest first."""
+        from simulators.interventions import Happening, Intervention
+
+        try:
+            if self._conn is None:
+                self._conn = connect(self._dsn, name="simulate", autocommit=True)
+            rows = self._conn.execute(
+                """
+                select kind, starts_at, ends_at, target from demo_event join municipality using (municipality_id)
+                where code = %s order by demo_event_id
+                """,
+                (self._municipality,),
+            ).fetchall()
+        except psycopg.OperationalError:
+            self._close()
+        else:
+            self._known = tuple(Intervention(Happening(kind), *rest) for kind, *rest in rows)
+        return self._known
+
+    def _close(self) -> None:
+        if self._conn is not None:
+            self._conn.close()
+            self._conn = None
 
 
 @contextmanager
@@ -126,7 +176,10 @@ def _in_a_sentence(*expected: type[Exception]) -> Iterator[None]:
         raise StartError(str(error)) from error
 
 
-def _only_municipality(dsn: str) -> str:
+def municipality_of(settings: Settings, dsn: str) -> str:
+    """The code of the municipality that is meant: the one that is set, else the only one there is."""
+    if settings.municipality is not None:
+        return settings.municipality
     with connect(dsn, name="ingest") as conn:
         codes = [str(code) for (code,) in conn.execute("select code from municipality order by code")]
     if not codes:

@@ -44,6 +44,7 @@ class Settings:
     broker_password: str | None = _secret()
     broker_max_unacked: int = 100
     worker_id: str = "0"
+    oldest_days: int = 365
     # pages and API
     http_host: str = "127.0.0.1"
     http_port: int = 8000
@@ -52,6 +53,7 @@ class Settings:
     trusted_proxies: str = "127.0.0.1"
     metrics_token: str | None = _secret()
     demo: bool = False
+    data_folder: str | None = None
     # mail
     mail_host: str | None = None
     mail_port: int = 587

@@ -104,12 +104,18 @@ class Moment:
 _NO_CLOCK = Verdict(CLOCK.quality, CLOCK.reason)
 
 
-def moment(measured: datetime | None, network: datetime | None, received: datetime, age: timedelta) -> Moment:
+def moment(
+    measured: datetime | None,
+    network: datetime | None,
+    received: datetime,
+    age: timedelta,
+    clock: Clock = CLOCK,
+) -> Moment:
     """The time at which a reading counts: the device's own where it can be, else the network's, else the received.
 
     `measured` is the device's time, None where it has no clock: then the network's less the reading's `age` is its
     rightful time. Whatever stands in for an impossible time is doubtful, and so is the received time where nobody
-    else gave one.
+    else gave one. `clock` says which times are possible.
 
     >>> from datetime import UTC
     >>> at = datetime(2026, 6, 1, tzinfo=UTC)
@@ -121,7 +127,7 @@ def moment(measured: datetime | None, network: datetime | None, received: dateti
     claims = [measured]
     for known in (network, received):
         claims += [_earlier(known, age), known]
-    possible = _possible(claims, received)
+    possible = _possible(claims, received, clock)
     if measured is not None and possible[0]:
         return Moment(measured, GOOD)
     # An age beyond all bounds is as wrong as a clock: the time it was counted from stands alone then.
@@ -142,7 +148,7 @@ def _earlier(time: datetime | None, age: timedelta) -> datetime | None:
         return None
 
 
-def _possible(claims: Sequence[datetime | None], received: datetime) -> list[bool]:
+def _possible(claims: Sequence[datetime | None], received: datetime, clock: Clock) -> list[bool]:
     seconds = np.array([np.nan if c is None else c.timestamp() for c in claims])
     at = np.full(len(claims), received.timestamp())
-    return list(~np.isnan(seconds) & ~CLOCK.flags(at, seconds))
+    return list(~np.isnan(seconds) & ~clock.flags(at, seconds))

@@ -1,8 +1,8 @@
 """A town that does not exist: rain and a river, a distribution block, visitors, and the devices that watch them.
 
 `run` publishes what the devices of a town would say, on the town's clock, as ChirpStack v4 uplinks. What they say
-is a pure function of (seed, scenario, origin, town time); what the way does to it is too. Only the sessions are
-new with each run.
+is a pure function of (seed, scenario, origin, interventions, town time); what the way does to it is too. Only the
+sessions are new with each run.
 
 Raises SimulatorError (`simulators.errors`) and nothing else of its own.
 """
@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import heapq
 import threading
+import time
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import structlog
@@ -22,20 +24,42 @@ from simulators.config import Impairments, Scenario, SimulatorConfig
 from simulators.devices import Fleet
 from simulators.errors import SimulatorError
 from simulators.impairments import fate
+from simulators.interventions import Happening, Intervention
 from simulators.ledger import Ledger
 from simulators.publisher import Publisher
 
-__all__ = ["Impairments", "Scenario", "SimulatorConfig", "SimulatorError", "run"]
+__all__ = [
+    "Happening",
+    "Impairments",
+    "Intervention",
+    "Interventions",
+    "Scenario",
+    "SimulatorConfig",
+    "SimulatorError",
+    "run",
+]
 
 _LOOK_EVERY = 0.1  # s of real time: a clock moved by hand must be noticed
+
+_ASK_EVERY = 1.0  # s of real time: whoever sets something off is watching
+
+# All that was ever set off in this town, in any order.
+Interventions = Callable[[], Sequence[Intervention]]
 
 log = structlog.get_logger()
 
 
-def run(config: SimulatorConfig, town: Town, clock: Clock, stop: threading.Event) -> int:
+def run(
+    config: SimulatorConfig,
+    town: Town,
+    clock: Clock,
+    stop: threading.Event,
+    interventions: Interventions = tuple,
+) -> int:
     """Publishes every uplink when it is due, in the order of delivery, until `stop`; the deliveries acknowledged.
 
     Where the clock runs faster than the broker, nothing is left out: the run falls behind and catches up.
+    `interventions` is asked about every second for all that was ever set off in the town.
     SimulatorError when the broker refuses the sign-in or the town has a device that nobody simulates.
     """
     start = clock.now()
@@ -44,7 +68,7 @@ def run(config: SimulatorConfig, town: Town, clock: Clock, stop: threading.Event
     with Ledger(config.ledger) as ledger:
         publisher = Publisher(config, ledger, stop)
         try:
-            _publish_until(stop, config, fleet, clock, publisher, ledger)
+            _publish_until(stop, config, fleet, clock, publisher, ledger, interventions)
         finally:
             publisher.close()
         log.info("the devices have stopped", sent=publisher.sent)
@@ -58,7 +82,10 @@ def _publish_until(
     clock: Clock,
     publisher: Publisher,
     ledger: Ledger,
+    interventions: Interventions,
 ) -> None:
+    fleet.intervene(interventions())
+    asked = time.monotonic()
     for frame in fleet.joins():
         publisher.publish(frame, 0)
     uplinks = fleet.uplinks()
@@ -66,6 +93,9 @@ def _publish_until(
     underway: list[tuple[datetime, int, Frame, int]] = []  # (delivery, order, frame, copy)
     order = 0
     while not stop.is_set():
+        if time.monotonic() - asked >= _ASK_EVERY:
+            fleet.intervene(interventions())
+            asked = time.monotonic()
         now = clock.now()
         while not stop.is_set() and (due := _due(upcoming, underway)) is not None and due <= now:
             if upcoming is not None and upcoming.heard == due:

@@ -14,6 +14,9 @@ class Scenario(StrEnum):
     """What happens to the town."""
 
     NORMAL = "normal"  # showers; no gauge comes near its second level
+    LEAK = "leak"  # half an hour after the origin a leak opens, and stays
+    BURST = "burst"  # half an hour after the origin, and every third day again, a pipe bursts for six hours
+    FESTIVAL = "festival"  # half an hour after the origin, and every week again, crowds at every other visitor spot
     FLOOD = "flood"  # half an hour after the origin, and every third day again, a storm
 
 

@@ -11,44 +11,89 @@ from __future__ import annotations
 
 import heapq
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from devices.codecs import flow_pressure, people_counter, radar_level
+from devices.codecs import flow_pressure, people_counter, radar_level, rain_gauge
 from devices.model import Device, ObservedProperty, Station, StationKind, Town
 from simulators.chance import integer, uniform
 from simulators.chirpstack import Frame
-from simulators.config import SimulatorConfig
+from simulators.config import Scenario, SimulatorConfig
 from simulators.errors import SimulatorError
 from simulators.impairments import unmeasured
+from simulators.interventions import Happening, Intervention, of
 from simulators.pipes import Block
+from simulators.rainfall import Bucket, shares
 from simulators.rivers import River
-from simulators.visits import PROFILES, Spot
+from simulators.tanks import USUAL_TANK, Tank
+from simulators.visits import FIRST_FESTIVAL, PROFILES, Spot
 
 SAMPLES = 3  # of a flow and pressure logger in one uplink
-_BATTERY = 3.58
+FRESH_BATTERY = 3.62  # V
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DEV_EUI = re.compile(r"[0-9a-f]{16}")
 
 
 class World:
-    """What there is to measure, at any time: a pure function of (seed, scenario, origin, time)."""
+    """What there is to measure, at any time: a pure function of (seed, scenario, origin, interventions, time)."""
 
-    def __init__(self, config: SimulatorConfig, town: Town, origin: datetime) -> None:
+    def __init__(
+        self, config: SimulatorConfig, town: Town, origin: datetime, interventions: Sequence[Intervention] = ()
+    ) -> None:
         zone = ZoneInfo(town.municipality.timezone)
         kinds: Mapping[StationKind, list[Station]] = {
             kind: [station for station in town.stations if station.kind is kind] for kind in StationKind
         }
-        self.river = River(config.seed, config.scenario, origin, kinds[StationKind.RIVER_GAUGE])
+        self.interventions = tuple(interventions)
+        cloudbursts = [rain.start for rain in of(self.interventions, Happening.RAIN)]
+        festivals = tuple((each.start, each.end) for each in of(self.interventions, Happening.FESTIVAL))
+        self.river = River(config.seed, config.scenario, origin, kinds[StationKind.RIVER_GAUGE], cloudbursts)
+        gauges = kinds[StationKind.RAIN_GAUGE]
+        self.buckets = {
+            station.code: Bucket(config.seed, self.river, station.code, share, _tip(station))
+            for station, share in zip(gauges, shares(len(gauges)), strict=True)
+        }
         self.blocks = {
-            station.code: Block(config.seed, origin, zone, station.code) for station in kinds[StationKind.BLOCK_INLET]
+            station.code: Block(config.seed, origin, zone, station.code, self._bursts(station.code), config.scenario)
+            for station in kinds[StationKind.BLOCK_INLET]
+        }
+        self.tanks = {
+            station.code: Tank(config.seed, zone, station.code, station.tank or USUAL_TANK, self._fed(station, kinds))
+            for station in kinds[StationKind.SERVICE_TANK]
         }
         self.spots = {
-            station.code: Spot(config.seed, zone, station.code, PROFILES[position % len(PROFILES)])
+            station.code: Spot(
+                config.seed,
+                zone,
+                station.code,
+                PROFILES[position % len(PROFILES)],
+                festivals,
+                origin + FIRST_FESTIVAL if config.scenario is Scenario.FESTIVAL and position % 2 == 0 else None,
+            )
             for position, station in enumerate(kinds[StationKind.VISITOR_SPOT])
         }
+
+    def _fed(self, tank: Station, kinds: Mapping[StationKind, list[Station]]) -> tuple[Block, ...]:
+        return tuple(
+            self.blocks[inlet.code]
+            for inlet in kinds[StationKind.BLOCK_INLET]
+            if inlet.block is not None and inlet.block.tank == tank.code
+        )
+
+    def _bursts(self, code: str) -> tuple[tuple[datetime, datetime], ...]:
+        return tuple((each.start, each.end) for each in of(self.interventions, Happening.BURST, code))
+
+    def silent(self, device_key: str, at: datetime) -> bool:
+        """Whether somebody has stopped the device."""
+        return any(each.covers(at) for each in of(self.interventions, Happening.SILENCE, device_key))
+
+
+def _tip(station: Station) -> float:
+    """What one tip of the gauge at a station is worth, mm: as its town maps it."""
+    lines = [line for device in station.devices for line in device.mapping]
+    return next((line.scale for line in lines if line.observed_property is ObservedProperty.PRECIPITATION), 0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +110,7 @@ class VirtualDevice:
     @classmethod
     def at(cls, config: SimulatorConfig, world: World, station: Station, device: Device) -> VirtualDevice:
         """The device as the town file describes it. SimulatorError for a model that is not simulated there."""
-        if _SIMULATED.get(device.model) is not station.kind:
+        if station.kind not in _SIMULATED.get(device.model, ()):
             raise SimulatorError(
                 f"device {device.key} at {station.code}: nobody simulates a {device.model} at a {station.kind}"
             )
@@ -83,6 +128,11 @@ class VirtualDevice:
         """When the network hears what the device says about a round time."""
         jitter = uniform(self.config.seed, self.device.key, "jitter", slot.timestamp())
         return slot + self.lag + timedelta(milliseconds=round(900 * jitter))
+
+    @property
+    def battery(self) -> float:
+        """V. Most are fresh; about one in ten has come close to its end."""
+        return FRESH_BATTERY - 0.5 * uniform(self.config.seed, self.device.key, "battery") ** 4
 
     def payload(self, slot: datetime) -> bytes:
         """The bytes it sends about a round time. SimulatorError where the model's payload cannot hold the values."""
@@ -105,9 +155,12 @@ class VirtualDevice:
 
 def _radar_level(device: VirtualDevice, slot: datetime) -> bytes:
     at = device.heard(slot)
-    level = device.world.river.level(device.station.code, at)
-    distance = device.field(ObservedProperty.WATER_LEVEL, level, at)
-    return radar_level.encode(distance=distance, battery=_BATTERY)
+    if device.station.kind is StationKind.SERVICE_TANK:
+        observed, level = ObservedProperty.TANK_LEVEL, device.world.tanks[device.station.code].level(at)
+    else:
+        observed, level = ObservedProperty.WATER_LEVEL, device.world.river.level(device.station.code, at)
+    distance = device.field(observed, level, at)
+    return radar_level.encode(distance=distance, battery=device.battery)
 
 
 def _flow_pressure(device: VirtualDevice, slot: datetime) -> bytes:
@@ -119,7 +172,7 @@ def _flow_pressure(device: VirtualDevice, slot: datetime) -> bytes:
         flow = device.field(ObservedProperty.FLOW, block.flow(at), at)
         pressure = device.field(ObservedProperty.PRESSURE, block.pressure(at), at)
         samples.append((flow, pressure))
-    return flow_pressure.encode(time=slot, step=step, samples=samples, battery=_BATTERY)
+    return flow_pressure.encode(time=slot, step=step, samples=samples, battery=device.battery)
 
 
 def _people_counter(device: VirtualDevice, slot: datetime) -> bytes:
@@ -128,19 +181,34 @@ def _people_counter(device: VirtualDevice, slot: datetime) -> bytes:
         time=slot,
         passages_in=device.field(ObservedProperty.PASSAGES_IN, inwards, slot),
         passages_out=device.field(ObservedProperty.PASSAGES_OUT, outwards, slot),
-        battery=_BATTERY,
+        battery=device.battery,
+    )
+
+
+def _rain_gauge(device: VirtualDevice, slot: datetime) -> bytes:
+    bucket = device.world.buckets[device.station.code]
+    restarts, count = bucket.counter(slot)
+    unread = unmeasured(device.config.impairments, device.config.seed, device.device.key, slot)
+    return rain_gauge.encode(
+        time=slot,
+        restarts=restarts,
+        count=None if unread else count,
+        tips=None if unread else bucket.tips(slot - device.period, slot),
+        battery=device.battery,
     )
 
 
 _SIMULATED = {
-    "radar_level": StationKind.RIVER_GAUGE,
-    "flow_pressure": StationKind.BLOCK_INLET,
-    "people_counter": StationKind.VISITOR_SPOT,
+    "radar_level": (StationKind.RIVER_GAUGE, StationKind.SERVICE_TANK),
+    "flow_pressure": (StationKind.BLOCK_INLET,),
+    "people_counter": (StationKind.VISITOR_SPOT,),
+    "rain_gauge": (StationKind.RAIN_GAUGE,),
 }
 _SPEAKERS = {
     "radar_level": _radar_level,
     "flow_pressure": _flow_pressure,
     "people_counter": _people_counter,
+    "rain_gauge": _rain_gauge,
 }
 
 
@@ -150,6 +218,8 @@ class Fleet:
     def __init__(self, config: SimulatorConfig, town: Town, *, origin: datetime, first: datetime) -> None:
         """Sessions begin at `first`, the town time after which the devices speak."""
         world = World(config, town, origin)
+        self._config, self._town, self._origin = config, town, origin
+        self._interventions: tuple[Intervention, ...] = ()
         self._seed = config.seed
         self._first = first
         self._devices = [
@@ -158,6 +228,14 @@ class Fleet:
             for device in station.devices
             if _DEV_EUI.fullmatch(device.key)
         ]
+
+    def intervene(self, interventions: Sequence[Intervention]) -> None:
+        """From the next uplink on, the town is one in which all these were set off, and no others."""
+        if tuple(interventions) == self._interventions:
+            return
+        self._interventions = tuple(interventions)
+        world = World(self._config, self._town, self._origin, self._interventions)
+        self._devices = [replace(device, world=world) for device in self._devices]
 
     def joins(self) -> Iterator[Frame]:
         """The join of each device, at the beginning."""
@@ -174,9 +252,11 @@ class Fleet:
         while waiting:
             heard, index, slot, counter = waiting[0]
             device = self._devices[index]
-            yield self._frame(device, heard, counter=counter, payload=device.payload(slot))
+            if not device.world.silent(device.device.key, heard):
+                yield self._frame(device, heard, counter=counter, payload=device.payload(slot))
+                counter += 1
             slot += device.period
-            heapq.heapreplace(waiting, (device.heard(slot), index, slot, counter + 1))
+            heapq.heapreplace(waiting, (device.heard(slot), index, slot, counter))
 
     def _frame(
         self,

@@ -6,6 +6,8 @@ closed form used here. So the level at any time is a pure function of (seed, sce
 gauges have a larger k and answer later. Level follows discharge by a rating curve h = c Q^0.6 (Manning's
 formula for a wide channel), scaled so that the nominal storm reaches a chosen level.
 
+Above `brim` the water spreads over the land beside the river and rises no further.
+
 Works badly for: snow, dry ground that swallows the first rain, backwater from the tide or a weir.
 
 Source: J. E. Nash, "The form of the instantaneous unit hydrograph", IASH Publication 45 (1957).
@@ -25,6 +27,7 @@ from simulators.config import Scenario
 STORM = (30.0, 62.0, 58.0, 34.0)  # mm/h, hour by hour
 FIRST_STORM = timedelta(minutes=30)
 STORM_EVERY = timedelta(hours=72)
+CLOUDBURST = (62.0, 62.0, 50.0, 20.0)  # mm/h, hour by hour: somebody set it off and is watching
 
 _HOUR = timedelta(hours=1)
 _MEMORY = timedelta(hours=48)  # what fell before has run off
@@ -72,19 +75,35 @@ class Gauge:
     base: float
     peak: float
     peak_discharge: float
+    brim: float
 
     def level(self, discharge: float) -> float:
         """The level (m above gauge zero) of a discharge in mm/h."""
+        return min(self.brim, self._rated(discharge))
+
+    def _rated(self, discharge: float) -> float:
         return self.base + (self.peak - self.base) * pow(discharge / self.peak_discharge, 0.6)
 
 
 class River:
-    """The gauges of one river, in the order in which the water passes them."""
+    """The gauges of one river, in the order in which the water passes them.
 
-    def __init__(self, seed: int, scenario: Scenario, origin: datetime, stations: Sequence[Station]) -> None:
+    `cloudbursts` are the times at which one begins that no scenario knows.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        scenario: Scenario,
+        origin: datetime,
+        stations: Sequence[Station],
+        cloudbursts: Sequence[datetime] = (),
+    ) -> None:
         self._seed = seed
         self._scenario = scenario
         self._origin = origin
+        self._cloudbursts = tuple(cloudbursts)
+        self._showers: dict[datetime, Rain | None] = {}  # what `_shower` said: a rain gauge asks for weeks, often
         steps = max(1, len(stations) - 1)
         self._gauges = {
             station.code: _gauge(station, 1.0 if len(stations) == 1 else position / steps)
@@ -98,23 +117,37 @@ class River:
         return gauge.level(discharge) + _RIPPLES * normal(self._seed, "ripples", code, at.timestamp())
 
     def rain(self, at: datetime) -> Iterator[Rain]:
-        """The rain that the river still feels at a time: storms by the scenario, showers by the day."""
+        """The rain that the river still feels at a time."""
+        return self.rain_between(at - _MEMORY, at)
+
+    def rain_between(self, start: datetime, end: datetime) -> Iterator[Rain]:
+        """The rain of a stretch of time, and what began before it or ends after it: storms by the scenario, showers by
+        the day.
+        """
         if self._scenario is Scenario.FLOOD:
-            yield from self._storms(at)
-        day = (at - _MEMORY).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        while day <= at:
-            shower = self._shower(day)
+            yield from self._storms(start, end)
+        for cloudburst in self._cloudbursts:
+            if cloudburst <= end and start < cloudburst + len(CLOUDBURST) * _HOUR:
+                for hour, intensity in enumerate(CLOUDBURST):
+                    yield Rain(cloudburst + hour * _HOUR, _HOUR, intensity)
+        # a shower lasts four hours at most, so one of the day before can reach into the first day
+        day = (start - timedelta(hours=4)).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        while day <= end:
+            if day not in self._showers:
+                self._showers[day] = self._shower(day)
+            shower = self._showers[day]
             if shower is not None:
                 yield shower
             day += timedelta(days=1)
 
-    def _storms(self, at: datetime) -> Iterator[Rain]:
-        number = (at - self._origin - FIRST_STORM) // STORM_EVERY
-        for n in range(max(0, number - 1), number + 1):
+    def _storms(self, start: datetime, end: datetime) -> Iterator[Rain]:
+        first = (start - len(STORM) * _HOUR - self._origin - FIRST_STORM) // STORM_EVERY
+        last = (end - self._origin - FIRST_STORM) // STORM_EVERY
+        for n in range(max(0, first), last + 1):
             strength = 0.98 + 0.05 * uniform(self._seed, "storm", n)
-            start = self._storm_start(n)
+            begins = self._storm_start(n)
             for hour, intensity in enumerate(STORM):
-                yield Rain(start + hour * _HOUR, _HOUR, intensity * strength)
+                yield Rain(begins + hour * _HOUR, _HOUR, intensity * strength)
 
     def _storm_start(self, n: int) -> datetime:
         return self._origin + FIRST_STORM + n * STORM_EVERY
@@ -150,4 +183,5 @@ def _gauge(station: Station, downstream: float) -> Gauge:
     start = datetime(2000, 1, 1, tzinfo=UTC)
     storm = [Rain(start + hour * _HOUR, _HOUR, intensity) for hour, intensity in enumerate(STORM)]
     highest = max(catchment.discharge(storm, start + step * timedelta(minutes=5)) for step in range(12 * 24))
-    return Gauge(station.code, catchment, base, peak, highest)
+    brim = levels.get(5, max(levels.values(), default=peak)) + 0.3
+    return Gauge(station.code, catchment, base, peak, highest, max(brim, peak + 0.1))

@@ -18,6 +18,37 @@ class ObservationRow:
     value: float | None
     quality: Quality
     reason: Reason | None
+    # Worked out from several messages: worked out anew it replaces what any single message left there, whichever of
+    # the messages is the newest. Only what a person wrote down stands above it.
+    derived: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CountRow:
+    """A cumulative counter as one message reads it; `count` None: the device could not read it.
+
+    `restarts` (None: it does not say) changes when the counter begins anew, `latest` is how much it counted in the
+    last interval alone (None: unknown), `scale` what one count is worth in the unit of the datastream. `doubtful`: the
+    time is a stand-in for an impossible clock.
+    """
+
+    datastream_id: int
+    time: datetime
+    count: int | None
+    restarts: int | None
+    latest: int | None
+    modulus: int
+    scale: float
+    doubtful: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BatteryRow:
+    """What a device says of its battery: volts, whether that is low, and when it measured."""
+
+    volts: float
+    low: bool
+    measured_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +72,8 @@ class UplinkRow:
     reason: str | None
     detail: str | None
     observations: tuple[ObservationRow, ...]
+    battery: BatteryRow | None = None
+    counts: tuple[CountRow, ...] = ()
 
     @property
     def identity(self) -> tuple[str | None, str, int | None, bytes]:
@@ -60,4 +93,17 @@ class BatchResult:
     stored: int
     unchanged: int
     revised: int
+    feed_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryResult:
+    """What became of values without a message: new ones, those that were there already, those that replaced another,
+    and those that another stands above (kept as revisions).
+    """
+
+    stored: int
+    unchanged: int
+    revised: int
+    outranked: int
     feed_id: int | None

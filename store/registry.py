@@ -171,7 +171,34 @@ def sync_town(conn: Connection, town: Town) -> int:
         for device in station.devices:
             _sync_device(conn, municipality_id, station_id, device, datastreams)
         _sync_thresholds(conn, municipality_id, station, station_id)
+    _sync_waterworks(conn, municipality_id, town)
     return municipality_id
+
+
+def _sync_waterworks(conn: Connection, municipality_id: int, town: Town) -> None:
+    """The tanks before the blocks they feed; what the file no longer says is no longer known."""
+    conn.execute("delete from block_inlet where municipality_id = %s", (municipality_id,))
+    conn.execute("delete from service_tank where municipality_id = %s", (municipality_id,))
+    for station in town.stations:
+        if station.tank is not None:
+            conn.execute(
+                """
+                insert into service_tank (station_id, municipality_id, area_m2, full_m, low_m)
+                select station_id, municipality_id, %s, %s, %s from station where municipality_id = %s and code = %s
+                """,
+                (station.tank.area_m2, station.tank.full_m, station.tank.low_m, municipality_id, station.code),
+            )
+    for station in town.stations:
+        if station.block is not None:
+            conn.execute(
+                """
+                insert into block_inlet (station_id, municipality_id, pipe_km, tank_station_id)
+                select s.station_id, s.municipality_id, %s, t.station_id
+                from station s left join station t on t.municipality_id = s.municipality_id and t.code = %s
+                where s.municipality_id = %s and s.code = %s
+                """,
+                (station.block.pipe_km, station.block.tank, municipality_id, station.code),
+            )
 
 
 def _sync_station(conn: Connection, municipality_id: int, station: Station) -> int:

@@ -5,11 +5,16 @@ The order of the steps is the promise:
    to `repeats`; so a redelivery can never revert what was corrected since.
 2. `observation`: new values go in by COPY; a value that is already there unchanged is left alone; of two different
    values the one with the higher (source rank, network time, payload hash) is current, whatever the order of arrival,
-   and the other goes to `observation_revision`.
-3. `feed`, the very last statement: one row that names what changed.
+   and the other goes to `observation_revision`. A derived value (of a counter: the difference of two messages) is
+   the same whatever came first, so the one that was worked out last is current.
+3. `device_status`: the newest battery reading of each device that brought one.
+4. `feed`, the very last statement: one row that names what changed.
 
 A batch touches rows in the order of their keys, so that two writers wait for each other instead of deadlocking.
-Cost: five statements a batch, whatever its size; more only for values that were there already.
+Cost: six statements a batch, whatever its size; more only for values that were there already.
+
+`write_history` is the same for values that no device sent: imported files, forms. They have no uplink, so that a
+device's value of equal source rank stands above them; of two of theirs the later statement stands, as a correction.
 """
 
 from __future__ import annotations
@@ -21,11 +26,19 @@ from datetime import UTC, datetime
 
 from devices.model import Outcome, Quality
 from store import feed
-from store.batch import BatchResult, ObservationRow, UplinkRow
+from store.batch import BatchResult, BatteryRow, HistoryResult, ObservationRow, UplinkRow
 from store.connection import Connection, transposed
 from store.uplinks import insert_uplinks
 
-__all__ = ["BatchResult", "ObservationRow", "UplinkRow", "write_batch"]
+__all__ = [
+    "BatchResult",
+    "BatteryRow",
+    "HistoryResult",
+    "ObservationRow",
+    "UplinkRow",
+    "write_batch",
+    "write_history",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +48,7 @@ class _Candidate:
     row: ObservationRow
     network_time: datetime
     payload_hash: bytes
-    uplink_id: int
+    uplink_id: int | None
     received_time: datetime
 
     @property
@@ -45,6 +58,18 @@ class _Candidate:
     @property
     def precedence(self) -> tuple[int, datetime, bytes]:
         return (_source_rank(self.row.quality), self.network_time, self.payload_hash)
+
+    def repeats(self, value: float | None, quality: Quality, reason: str | None) -> bool:
+        """Whether this says what is there already. A value worked out anew also says anew how good it is."""
+        same = value == self.row.value
+        return same and (not self.row.derived or (quality, reason) == (self.row.quality, self.row.reason))
+
+    def outranks(self, other: tuple[int, datetime, bytes]) -> bool:
+        """Whether this stands above a value of that precedence that was there before."""
+        if self.row.derived:
+            return self.precedence[0] >= other[0]
+        # Equal precedence without an uplink: both were stated by people, and this one later.
+        return self.precedence > other or (self.uplink_id is None and self.precedence == other)
 
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
@@ -79,10 +104,54 @@ def write_batch(conn: Connection, municipality_id: int, rows: Sequence[UplinkRow
         revised = 0
     if losers:
         _insert_revisions(conn, municipality_id, losers)
+    _keep_batteries(conn, municipality_id, [row for _, row in fresh])
     feed_id = None
     if changed:
         feed_id = feed.append_observations(conn, municipality_id, [candidate.key for candidate in changed])
     return BatchResult(outcomes, len(inserted), unchanged, revised + len(losers), feed_id)
+
+
+def write_history(
+    conn: Connection, municipality_id: int, rows: Sequence[ObservationRow], *, stated: datetime
+) -> HistoryResult:
+    """Writes values that no device sent, of one municipality, in the order in which they were said. The caller commits.
+
+    `stated` is the town's present time: when they were said. Nothing later may be among the rows, because the series
+    then counts as judged by the level rule up to the newest of them: an old flood in a file raises no alert.
+
+    Raises ValueError for a row later than `stated`, and `psycopg.Error` as `write_batch` does.
+    """
+    newest: dict[int, datetime] = {}
+    for row in rows:
+        newest[row.datastream_id] = max(row.phenomenon_time, newest.get(row.datastream_id, row.phenomenon_time))
+    if newest and max(newest.values()) > stated:
+        raise ValueError(f"history cannot be later than the town's present, {stated.isoformat()}")
+    current, losers, unchanged = _settle(_Candidate(row, _NEVER, b"", None, stated) for row in rows)
+    inserted = _insert_observations(conn, current.values())
+    changed = [current[key] for key in inserted]
+    replaced, lost, same = _replace(conn, municipality_id, [c for key, c in current.items() if key not in inserted])
+    changed += replaced
+    losers += lost
+    if losers:
+        _insert_revisions(conn, municipality_id, losers)
+    _count_as_judged(conn, municipality_id, newest)
+    feed_id = None
+    if changed:
+        feed_id = feed.append_observations(conn, municipality_id, [candidate.key for candidate in changed])
+    return HistoryResult(len(inserted), unchanged + same, len(replaced), len(losers), feed_id)
+
+
+def _count_as_judged(conn: Connection, municipality_id: int, newest: dict[int, datetime]) -> None:
+    conn.execute(
+        """
+        insert into alert_judged (datastream_id, municipality_id, rule, judged_to)
+        select datastream_id, %s, 'level', newest
+        from unnest(%s::integer[], %s::timestamptz[]) as said (datastream_id, newest)
+        on conflict (datastream_id, rule) do update
+            set judged_to = greatest(alert_judged.judged_to, excluded.judged_to)
+        """,
+        (municipality_id, *transposed(sorted(newest.items()), 2)),
+    )
 
 
 def _source_rank(quality: Quality) -> int:
@@ -101,9 +170,9 @@ def _settle(
         other = current.setdefault(candidate.key, candidate)
         if other is candidate:
             continue
-        if other.row.value == candidate.row.value:
+        if candidate.repeats(other.row.value, other.row.quality, other.row.reason):
             unchanged += 1
-        elif other.precedence < candidate.precedence:
+        elif candidate.outranks(other.precedence):
             losers.append(other)
             current[candidate.key] = candidate
         else:
@@ -152,11 +221,13 @@ def _replace(
     conn: Connection, municipality_id: int, held: Sequence[_Candidate]
 ) -> tuple[list[_Candidate], list[_Candidate], int]:
     """Decides between each candidate and the value that is there: (winners, losers, unchanged)."""
+    if not held:
+        return [], [], 0
     stored = {
         (row[0], row[1]): row[2:]
         for row in conn.execute(
             """
-            select o.datastream_id, o.phenomenon_time, o.value, o.quality::text,
+            select o.datastream_id, o.phenomenon_time, o.value, o.quality::text, o.reason,
                    (select network_time from uplink u where u.uplink_id = o.uplink_id),
                    (select payload_hash from uplink u where u.uplink_id = o.uplink_id)
             from unnest(%s::integer[], %s::timestamptz[]) as asked (datastream_id, phenomenon_time)
@@ -170,14 +241,10 @@ def _replace(
     losers: list[_Candidate] = []
     unchanged = 0
     for candidate in held:
-        value, quality, network_time, digest = stored[candidate.key]
-        if value == candidate.row.value:
+        value, quality, reason, network_time, digest = stored[candidate.key]
+        if candidate.repeats(value, Quality(quality), reason):
             unchanged += 1
-        elif (
-            _source_rank(Quality(quality)),
-            network_time or _NEVER,
-            bytes(digest or b""),
-        ) < candidate.precedence:
+        elif candidate.outranks((_source_rank(Quality(quality)), network_time or _NEVER, bytes(digest or b""))):
             winners.append(candidate)
         else:
             losers.append(candidate)
@@ -208,6 +275,31 @@ def _update_observations(conn: Connection, municipality_id: int, winners: Sequen
         where o.datastream_id = new.datastream_id and o.phenomenon_time = new.phenomenon_time
         """,
         transposed([(*c.key, c.row.value, c.row.quality.value, c.row.reason, c.uplink_id) for c in winners], 6),
+    )
+
+
+def _keep_batteries(conn: Connection, municipality_id: int, rows: Iterable[UplinkRow]) -> None:
+    """One row a device, by its own time of measurement: a late message does not take the battery back."""
+    newest: dict[int, BatteryRow] = {}
+    for row in rows:
+        if row.device_id is None or row.battery is None:
+            continue
+        held = newest.get(row.device_id)
+        if held is None or held.measured_at <= row.battery.measured_at:
+            newest[row.device_id] = row.battery
+    if not newest:
+        return
+    conn.execute(
+        """
+        insert into device_status as held (device_id, municipality_id, battery, battery_low, measured_at)
+        select device_id, %s, battery, low, measured_at
+        from unnest(%s::integer[], %s::double precision[], %s::boolean[], %s::timestamptz[])
+             as said (device_id, battery, low, measured_at)
+        on conflict (device_id) do update set (battery, battery_low, measured_at)
+            = (excluded.battery, excluded.battery_low, excluded.measured_at)
+        where held.measured_at <= excluded.measured_at
+        """,
+        (municipality_id, *transposed([(i, b.volts, b.low, b.measured_at) for i, b in sorted(newest.items())], 4)),
     )
 
 

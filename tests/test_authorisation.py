@@ -43,7 +43,7 @@ class Call:
     @property
     def of_a_thing(self) -> bool:
         """Whether the path names something that belongs to one town."""
-        return bool(re.search(r"{(code|station|alert_id)", self.path))
+        return bool(re.search(r"{(code|station|spot|alert_id)", self.path))
 
 
 def calls(app: FastAPI) -> list[Call]:
@@ -56,15 +56,17 @@ def calls(app: FastAPI) -> list[Call]:
     return found
 
 
-CALLS = calls(create_app(ApiConfig(dsn="postgresql://nowhere")))
+CALLS = calls(create_app(ApiConfig(dsn="postgresql://nowhere", demo=True)))
 
 # How to call a route: path parameters by name, bodies by method and path.
 PARAMETERS = {
     "code": STATION,
     "station": STATION,
+    "spot": "spot-shiryokan",
     "observed_property": "water_level",
     "release": "none",
     "name:path": "none.js",
+    "event": "rain",
 }
 BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/session": {"json": {"login": "own-disaster", "password": PASSWORD}},
@@ -77,6 +79,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /alerts/{alert_id}/clear": {"data": {"note": "現地で確認"}},
     "POST /sign-in": {"data": {"login": "own-disaster", "password": PASSWORD}},
     "POST /sign-out": {},
+    "POST /tourism/entry/{spot}": {"data": {"day": "2026-05-31", "value": "12"}},
+    "POST /tourism/entry/{spot}/withdraw": {"data": {"day": "2026-05-31"}},
+    "POST /demo/{event}": {"data": {"page": "start"}},
 }
 
 
@@ -121,7 +126,7 @@ def call(client: httpx.Client, town_hall: TownHall, route: Call) -> Answer:
 @pytest.fixture
 def town_hall(registered: Registered) -> Iterator[TownHall]:
     populate(registered)
-    with serving(registered) as running:
+    with serving(registered, demo=True) as running:
         yield running
 
 

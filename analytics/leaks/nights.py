@@ -60,7 +60,7 @@ def _recompute_night(
     if not found.times or found.times[0] >= end:
         conn.execute("delete from night_flow where datastream_id = %s and day = %s", (datastream_id, day))
         return
-    night = minimum_night_flow(found.times, _usable(found), start, end, step)
+    night = minimum_night_flow(found.times, usable(found), start, end, step)
     conn.execute(
         """
         insert into night_flow as r (municipality_id, datastream_id, day, minimum, minimum_from, completeness)
@@ -75,6 +75,7 @@ def _recompute_night(
     )
 
 
-def _usable(found: Series) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def usable(found: Series) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """The values, nan where they are bad or missing."""
     bad = np.array([quality in (Quality.BAD, Quality.MISSING) for quality in found.qualities], dtype=bool)
     return np.where(bad, np.nan, found.values)

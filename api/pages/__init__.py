@@ -1,8 +1,8 @@
 """The pages: routes of the four desks, signing in, and the files they need. Server-rendered, in Japanese and English.
 
-`router` holds every route; `problem_page` renders an error for a person's browser. A page's module makes a view model
-from plain SQL in the visit's transaction (disaster, water, tourism, alert_list); the template holds no computation
-beyond showing it.
+`router` holds every route (`demo_router` the demo's own); `problem_page` renders an error for a person's browser. A
+page's module makes a view model from plain SQL in the visit's transaction (disaster, water, tourism, alert_list, ...);
+the template holds no computation beyond showing it.
 
   AssetsError   the static files are not complete (`api.pages.assets`)
   WordsError    a catalogue lacks keys (`api.pages.words`)
@@ -15,12 +15,16 @@ from starlette.responses import Response
 
 from api.access import Router
 from api.errors import Problem
-from api.pages import actions, desks, entry, static
+from api.pages import actions, daily_entry, demo, desks, entry, static, stations
 from api.pages.site import plain_page
 
 router = Router(include_in_schema=False)
-for part in (entry.router, desks.router, actions.router, static.router):
+for part in (entry.router, desks.router, stations.router, daily_entry.router, actions.router, static.router):
     router.include_router(part)
+
+
+# Only in a demo: `create_app` includes it there and nowhere else.
+demo_router = demo.router
 
 
 def problem_page(request: Request, problem: Problem) -> Response:
@@ -28,4 +32,4 @@ def problem_page(request: Request, problem: Problem) -> Response:
     return plain_page(request, "problem", status=problem.status, language=problem.language, problem=problem)
 
 
-__all__ = ["problem_page", "router"]
+__all__ = ["demo_router", "problem_page", "router"]

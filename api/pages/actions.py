@@ -1,7 +1,8 @@
-"""What a form on the alerts page does: acknowledge, comment, clear. POST, then back to the page (303).
+"""What a form of an alert does: acknowledge, comment, clear. POST, then back to the page (303).
 
 Who may act is decided in `api.alerting.act`, for the JSON API and for these forms alike. A refusal by the alert itself
-(already done, a note is needed, the water is still above) is no error page: the alerts page comes back and says why.
+(already done, a note is needed, the water is still above) is no error page: the page comes back and says why. The page
+is the alerts page, or the disaster desk's where its one-click form says so (`back`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from alerts import actions
 from api.access import DESKS, Router, SignedIn, access
 from api.alerting import act
 from api.errors import BadRequest, Conflict
-from api.pages.desks import alerts_response
+from api.pages.desks import alerts_response, disaster_response
 from api.pages.words import choose
 from store.connection import Connection
 
@@ -28,13 +29,16 @@ Note = Annotated[str, Form(max_length=actions.MAX_NOTE)]
 
 @router.post("/alerts/{alert_id}/acknowledge")
 @access(DESKS, narrowed=_NARROWED)
-def acknowledge(request: Request, visit: SignedIn, alert_id: int, note: Note = "") -> Response:
+def acknowledge(
+    request: Request, visit: SignedIn, alert_id: int, note: Note = "", back: Annotated[str, Form()] = ""
+) -> Response:
     return _back(
         request,
         visit,
         alert_id,
         "acknowledge",
         lambda conn, town, user: actions.acknowledge(conn, town, alert_id, user, visit.clock.now(), note),
+        page=disaster_response if back == "disaster" else alerts_response,
     )
 
 
@@ -63,11 +67,16 @@ def clear(request: Request, visit: SignedIn, alert_id: int, note: Note = "") -> 
 
 
 def _back(
-    request: Request, visit: SignedIn, alert_id: int, name: str, do: Callable[[Connection, int, int], None]
+    request: Request,
+    visit: SignedIn,
+    alert_id: int,
+    name: str,
+    do: Callable[[Connection, int, int], None],
+    page: Callable[..., Response] = alerts_response,
 ) -> Response:
     try:
         act(visit, alert_id, do)
     except (Conflict, BadRequest) as refusal:
         problem = refusal.wrong.ja if choose(request) == "ja" else refusal.wrong.en
-        return alerts_response(request, visit, problem=problem, status=refusal.status)
-    return RedirectResponse(f"/alerts?done={name}", 303)
+        return page(request, visit, problem=problem, status=refusal.status)
+    return RedirectResponse(f"/{'disaster' if page is disaster_response else 'alerts'}?done={name}", 303)

@@ -28,7 +28,9 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """An alert as a row shows it. `time` and `value` are the observation that last moved it."""
+    """An alert as a row shows it. `time` and `value` are the observation that last moved it; `usual` is what a
+    finding's value is compared with, None where the alert came from none.
+    """
 
     alert_id: int
     code: str
@@ -47,11 +49,22 @@ class Alert:
     acknowledged_by: str | None
     cleared_at: datetime | None
     cleared_by: str | None
+    usual: float | None
     events: list[Event] = field(default_factory=list)
 
     @property
     def badge(self) -> str:
-        return str(self.level) if self.level is not None else "silence"
+        if self.level is not None:
+            return str(self.level)
+        return "silence" if self.rule == "silence" else "finding"
+
+    @property
+    def title(self) -> str:
+        """What it is called where it has no level: a key of the catalogue behind "alert."."""
+        if self.rule == "visits":
+            fewer = self.value is not None and self.usual is not None and self.value < self.usual
+            return f"visits_{'fewer' if fewer else 'more'}"
+        return self.rule
 
     def may_act(self, role: Role) -> bool:
         return self.cleared_at is None and role in desks_of(self.rule, self.kind)
@@ -102,6 +115,12 @@ def closed_alerts(conn: Connection) -> list[Alert]:
     return [_alert(row) for row in rows]
 
 
+def station_alerts(conn: Connection, code: str, limit: int) -> list[Alert]:
+    """The alerts of one station, open and closed, newest first."""
+    rows = conn.execute(_ALERTS + "where s.code = %s order by a.alert_id desc limit %s", (code, limit))
+    return [_alert(row) for row in rows]
+
+
 def add_events(conn: Connection, alerts: Sequence[Alert]) -> None:
     """Fills `events` of the alerts, oldest first."""
     by_id = {alert.alert_id: alert for alert in alerts}
@@ -125,10 +144,11 @@ def _alert(row: tuple[object, ...]) -> Alert:
 _ALERTS = """
 select a.alert_id, s.code, s.name, s.name_en, s.kind, a.rule, a.mode, d.unit, a.level, a.peak_level,
        a.raised_at, a.phenomenon_time, a.value,
-       a.acknowledged_at, acknowledger.display_name, a.cleared_at, clearer.display_name
+       a.acknowledged_at, acknowledger.display_name, a.cleared_at, clearer.display_name, f.usual
 from alert a
 join station s using (station_id)
 join datastream d on d.datastream_id = a.datastream_id
+left join finding f using (finding_id)
 left join app_user acknowledger on acknowledger.user_id = a.acknowledged_by
 left join app_user clearer on clearer.user_id = a.cleared_by
 """

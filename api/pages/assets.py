@@ -1,9 +1,10 @@
 """The files in dashboards/static, as the browser gets them: named by content, compressed once, kept for a year.
 
-Every URL is ``/static/<release>/<name>`` where the release is a hash over all files. The hash stands in the path, not
+Every URL is ``/static/<release>/<name>`` where the release is a hash over the files. The hash stands in the path, not
 in the name, because ES modules import one another by relative path: ``import './clock.js'`` then finds the file of
-the same release with no bundler and no rewriting. All files together are some 40 kB, so that a change of one may
-well rename all.
+the same release with no bundler and no rewriting. Our own files together are some 40 kB, so that a change of one may
+well rename all; the libraries in ``vendor/`` (half a megabyte) have a release of their own, and stay in the browsers
+when a word of ours changes. So no module of ours may import a library by relative path: the page names its address.
 
 AssetsError   the vendored libraries are missing or not whole: the message says which command brings them
 """
@@ -24,6 +25,7 @@ ROOM = Path(dashboards.__file__).parent
 _TYPES = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
     ".txt": "text/plain; charset=utf-8",
 }
@@ -48,7 +50,7 @@ class Assets:
     def __init__(self, folder: Path) -> None:
         _check_vendor(folder / "vendor")
         self._files: dict[str, Asset] = {}
-        digest = hashlib.sha256()
+        digests = {own: hashlib.sha256() for own in (True, False)}
         for path in sorted(folder.rglob("*")):
             media_type = _TYPES.get(path.suffix)
             if media_type is None or not path.is_file():
@@ -58,17 +60,21 @@ class Assets:
             twin = path.with_name(path.name + ".gz")
             gzipped = twin.read_bytes() if twin.exists() else gzip.compress(body, 9, mtime=0)
             self._files[name] = Asset(media_type, body, gzipped)
-            digest.update(f"{name}\0{len(body)}\0".encode() + body)
-        self.release = digest.hexdigest()[:12]
+            digests[_own(name)].update(f"{name}\0{len(body)}\0".encode() + body)
+        self._releases = {own: digest.hexdigest()[:12] for own, digest in digests.items()}
 
     def url(self, name: str) -> str:
         """The address of a file. A name that does not exist is a mistake in a template: KeyError."""
         self._files[name]
-        return f"/static/{self.release}/{name}"
+        return f"/static/{self._releases[_own(name)]}/{name}"
 
     def get(self, release: str, name: str) -> Asset | None:
         """The file of this release; None for an unknown name or another release (never the wrong content)."""
-        return self._files.get(name) if release == self.release else None
+        return self._files.get(name) if release == self._releases[_own(name)] else None
+
+
+def _own(name: str) -> bool:
+    return not name.startswith("vendor/")
 
 
 def _check_vendor(folder: Path) -> None:

@@ -1,4 +1,6 @@
-"""The four pages. Everyone of the town hall may read them all; who may act on an alert is decided per alert."""
+"""The start page and the desks. Everyone of the town hall may read them all; who may act on an alert is decided per
+alert, and only the digital section sees the messages that could not be read.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +12,21 @@ from starlette.responses import Response
 
 from api.access import READERS, Router, SignedIn, access
 from api.pages.alert_list import add_events, closed_alerts, open_alerts
+from api.pages.daily_counts import calendar, month_range
+from api.pages.daily_entry import COUNTING
+from api.pages.demo import panel
+from api.pages.digital import digital
 from api.pages.disaster import disaster
+from api.pages.formats import number
+from api.pages.machine_room import machine_room
+from api.pages.rain import RainGauge
 from api.pages.readings import Now, StationNow
 from api.pages.site import Moment, moment, page
-from api.pages.tourism import by_day, by_hour, tourism
+from api.pages.start import start
+from api.pages.tourism import by_hour, tourism
 from api.pages.town_map import Place, draw
-from api.pages.water import water
+from api.pages.water import Block, water
+from api.roles import Role
 
 router = Router()
 
@@ -26,16 +37,61 @@ Mark = tuple[str, str, str, datetime | None]
 _DONE = frozenset({"acknowledge", "comment", "clear"})
 
 
+@router.get("/start")
+@access(READERS, page=True)
+def start_page(request: Request, visit: SignedIn) -> Response:
+    at = moment(request, visit)
+    with visit.transaction() as conn:
+        alerts = open_alerts(conn)
+        model = start(conn, at.now, at.zone, visit.user.role, alerts)
+        events = panel(visit, conn, at.now)
+    return page(request, visit, at, "start", alerts, model=model, panel=events)
+
+
+@router.get("/digital")
+@access(READERS, page=True)
+def digital_page(request: Request, visit: SignedIn) -> Response:
+    at = moment(request, visit)
+    config = visit.config
+    with visit.transaction() as conn:
+        model = digital(conn, at.now, raw=visit.user.role is Role.DIGITAL)
+        room = machine_room(conn, at.clock, config.worker_silence, config.data_folder)
+        alerts = open_alerts(conn)
+        events = panel(visit, conn, at.now)
+    return page(request, visit, at, "digital", alerts, model=model, room=room, panel=events)
+
+
 @router.get("/disaster")
 @access(READERS, page=True)
 def disaster_page(request: Request, visit: SignedIn) -> Response:
+    return disaster_response(request, visit, done=_done(request))
+
+
+def disaster_response(
+    request: Request, visit: SignedIn, *, done: str | None = None, problem: str | None = None, status: int = 200
+) -> Response:
+    """The disaster desk's page, also as the answer to an action that was refused there: then `problem` says why."""
     at = moment(request, visit)
     with visit.transaction() as conn:
         model = disaster(conn, at.now, at.zone)
         alerts = open_alerts(conn)
-        map_ = draw(conn, visit.tenant.municipality_id, at.words, _places(at, (g.station for g in model.gauges)))
+        places = _places(at, (g.station for g in model.gauges)) + [_rain_place(at, g) for g in model.rain]
+        map_ = draw(conn, visit.tenant.municipality_id, at.words, places)
     marks = [(g.station.code, g.badge, at.words(f"level.{g.badge}"), _silent_at(g.now)) for g in model.gauges]
-    return page(request, visit, at, "disaster", alerts, map=map_, model=model, marks=marks)
+    marks += [_rain_mark(at, g) for g in model.rain]
+    return page(
+        request,
+        visit,
+        at,
+        "disaster",
+        alerts,
+        status=status,
+        map=map_,
+        model=model,
+        marks=marks,
+        done=done,
+        problem=problem,
+    )
 
 
 @router.get("/water")
@@ -45,8 +101,10 @@ def water_page(request: Request, visit: SignedIn) -> Response:
     with visit.transaction() as conn:
         model = water(conn, at.now, at.zone)
         alerts = open_alerts(conn)
-        map_ = draw(conn, visit.tenant.municipality_id, at.words, _places(at, (b.station for b in model)))
-    marks = [_plain_mark(at, b.station, b.flow) for b in model]
+        watched = [*(tank.station for tank in model.tanks), *(block.station for block in model.blocks)]
+        map_ = draw(conn, visit.tenant.municipality_id, at.words, _places(at, watched))
+    marks = [_plain_mark(at, tank.station, tank.level) for tank in model.tanks]
+    marks += [_block_mark(at, block) for block in model.blocks]
     return page(request, visit, at, "water", alerts, map=map_, model=model, marks=marks)
 
 
@@ -54,11 +112,13 @@ def water_page(request: Request, visit: SignedIn) -> Response:
 @access(READERS, page=True)
 def tourism_page(request: Request, visit: SignedIn) -> Response:
     at = moment(request, visit)
+    shown = month_range(request.query_params.get("month"), at.now.astimezone(at.zone).date())
     with visit.transaction() as conn:
         model = tourism(conn, at.now, at.zone)
+        days = calendar(conn, [spot.station for spot in model], shown.first, shown.last, at.now, at.zone)
         alerts = open_alerts(conn)
         map_ = draw(conn, visit.tenant.municipality_id, at.words, _places(at, (s.station for s in model)))
-    marks = [_plain_mark(at, s.station, s.latest) for s in model]
+    marks = [_plain_mark(at, s.station, s.latest if s.counter else s.manual) for s in model]
     return page(
         request,
         visit,
@@ -68,16 +128,17 @@ def tourism_page(request: Request, visit: SignedIn) -> Response:
         map=map_,
         model=model,
         marks=marks,
-        hours=by_hour(model),
-        days=by_day(model),
+        hours=by_hour([spot for spot in model if spot.counter]),
+        shown=shown,
+        days=days,
+        may_enter=visit.user.role in COUNTING,
     )
 
 
 @router.get("/alerts")
 @access(READERS, page=True)
 def alerts_page(request: Request, visit: SignedIn) -> Response:
-    done = request.query_params.get("done")
-    return alerts_response(request, visit, done=done if done in _DONE else None)
+    return alerts_response(request, visit, done=_done(request))
 
 
 def alerts_response(
@@ -92,8 +153,37 @@ def alerts_response(
     return page(request, visit, at, "alerts", alerts, status=status, closed=closed, done=done, problem=problem)
 
 
+def _done(request: Request) -> str | None:
+    done = request.query_params.get("done")
+    return done if done in _DONE else None
+
+
+def _rain_place(at: Moment, gauge: RainGauge) -> Place:
+    """A rain gauge is labelled with what fell in 60 minutes: a second name there would cover the rivers."""
+    hour = gauge.sums.hour if gauge.current and gauge.sums else None
+    if hour is None or hour.amount is None:
+        label = at.words("rain.map_unknown")
+    elif hour.complete:
+        label = at.words("rain.map", amount=number(hour.amount, "mm"))
+    else:
+        label = at.words("rain.map_at_least", amount=number(hour.amount, "mm"))
+    return Place(gauge.station.code, label, gauge.station.latitude, gauge.station.longitude)
+
+
+def _rain_mark(at: Moment, gauge: RainGauge) -> Mark:
+    name = at.words.name(gauge.station.name, gauge.station.name_en)
+    return gauge.station.code, gauge.badge, name, gauge.now.silent_at if gauge.current and gauge.now else None
+
+
 def _places(at: Moment, stations: Iterable[StationNow]) -> list[Place]:
     return [Place(s.code, at.words.name(s.name, s.name_en), s.latitude, s.longitude) for s in stations]
+
+
+def _block_mark(at: Moment, block: Block) -> Mark:
+    """A block with a suspected leak says so first."""
+    if not block.open:
+        return _plain_mark(at, block.station, block.flow)
+    return block.station.code, "finding", at.words(f"alert.{block.open[0].kind}"), None
 
 
 def _plain_mark(at: Moment, station: StationNow, now: Now | None) -> Mark:

@@ -1,4 +1,5 @@
-"""防災: the worst level now and where, what is rising, what cannot be judged; then every gauge, the map, the curves.
+"""防災: the worst level now and where, what has changed, what cannot be judged; then the rain, every gauge, the map,
+the curves.
 
 A level here is what the present observation reaches of the town's own thresholds. The alert strip may stand one level
 higher for a while: an alert clears only after its hold time below the threshold.
@@ -14,7 +15,9 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from analytics.rivers.trend import trend
+from api.pages.changes import SPAN, Change, steps, told_by_alerts
 from api.pages.chart import Chart, line_chart
+from api.pages.rain import RainGauge, rain
 from api.pages.readings import Now, Point, StationNow, history, stations_now
 from devices.model import ObservedProperty, StationKind
 from store.connection import Connection
@@ -61,25 +64,38 @@ class Gauge:
 
 @dataclass(frozen=True, slots=True)
 class Disaster:
-    """`worst` is the gauge nearest to harm, None where none can be judged; `unjudged` those that cannot."""
+    """`worst` is the gauge nearest to harm, None where none can be judged; `unjudged` the stations that say nothing of
+    the present; `changes` of the last half hour, newest first.
+    """
 
     gauges: tuple[Gauge, ...]
+    rain: tuple[RainGauge, ...]
     worst: Gauge | None
-    unjudged: tuple[Gauge, ...]
+    unjudged: tuple[Gauge | RainGauge, ...]
+    changes: tuple[Change, ...]
 
 
 def disaster(conn: Connection, now: datetime, zone: ZoneInfo) -> Disaster:
-    """The whole page in three queries."""
+    """The whole page in six queries."""
     stations = stations_now(conn, StationKind.RIVER_GAUGE, now)
     levels = thresholds_at(conn, now)
     ids = [r.datastream_id for s in stations if (r := s.readings.get(ObservedProperty.WATER_LEVEL)) is not None]
     series = history(conn, ids, now - WINDOW, now)
-    gauges = tuple(_gauge(s, levels.get(s.station_id, ()), series, now, zone) for s in stations)
+    gauges = tuple(gauge_of(s, levels.get(s.station_id, ()), series, now, zone) for s in stations)
     judged = [gauge for gauge in gauges if gauge.level is not None]
+    rain_gauges = rain(conn, now)
+    since = now - SPAN
+    changes = told_by_alerts(conn, since, now)
+    for gauge in gauges:
+        changes += steps(gauge.station, tuple(reversed(gauge.recent)), gauge.thresholds, since)
+    silent: list[Gauge | RainGauge] = [gauge for gauge in gauges if gauge.now is None or not gauge.now.current]
+    silent += [gauge for gauge in rain_gauges if not gauge.current]
     return Disaster(
         gauges,
+        rain_gauges,
         max(judged, key=_nearness, default=None),
-        tuple(gauge for gauge in gauges if gauge.now is None or not gauge.now.current),
+        tuple(silent),
+        tuple(sorted(changes, key=lambda change: change.at, reverse=True)),
     )
 
 
@@ -88,13 +104,14 @@ def _nearness(gauge: Gauge) -> tuple[int, float]:
     return (gauge.level or 0, -gauge.to_next if gauge.to_next is not None else 0.0)
 
 
-def _gauge(
+def gauge_of(
     station: StationNow,
     thresholds: tuple[Threshold, ...],
     series: Mapping[int, Sequence[Point]],
     now: datetime,
     zone: ZoneInfo,
 ) -> Gauge:
+    """A station's row; `series` has its observations of the last WINDOW, oldest first."""
     reading = station.readings.get(ObservedProperty.WATER_LEVEL)
     if reading is None:
         return Gauge(station, None, thresholds, None, None, None, None, None, None, ())

@@ -1,4 +1,4 @@
-"""The way in and out: sign-in page, signing out, and / which leads everyone to their own desk."""
+"""The way in and out: sign-in page, signing out, and / which leads to the start page."""
 
 from __future__ import annotations
 
@@ -14,25 +14,21 @@ from api.accounts import DEMO_ACCOUNTS
 from api.auth import local_path, set_cookie, sign_in, sign_out
 from api.errors import SignInRefused, TooManyAttempts
 from api.pages.site import plain_page
+from api.pages.start import DOORS
 from api.pages.words import choose
 from api.roles import Role
 from api.state import ApiState
 
 router = Router()
 
-_DESKS = {
-    Role.DISASTER: "/disaster",
-    Role.WATER: "/water",
-    Role.TOURISM: "/tourism",
-    Role.DIGITAL: "/alerts",
-    Role.VIEWER: "/disaster",
-}
+# A door of the demo's sign-in page leads through, to the desk behind it.
+_BEHIND = {role: f"/{role.value}" for role in DOORS} | {Role.VIEWER: "/start"}
 
 
 @router.get("/")
 @access(READERS, page=True)
-def home(visit: SignedIn) -> Response:
-    return RedirectResponse(_DESKS[visit.user.role], 303)
+def home(_: SignedIn) -> Response:
+    return RedirectResponse("/start", 303)
 
 
 @router.get("/sign-in")
@@ -67,6 +63,10 @@ def sign_out_submit(request: Request, visit: SignedIn) -> Response:
 def _form(request: Request, *, status: int = 200, problem: str = "", login: str = "") -> Response:
     state: ApiState = request.app.state.api
     wanted = local_path(request.query_params.get("next"))
+    doors = [
+        (account, _action(_BEHIND[account.role] if wanted == "/" else wanted))
+        for account in (DEMO_ACCOUNTS if state.config.demo else ())
+    ]
     return plain_page(
         request,
         "sign_in",
@@ -74,6 +74,10 @@ def _form(request: Request, *, status: int = 200, problem: str = "", login: str 
         problem=problem,
         login=login,
         next=wanted,
-        action=f"/sign-in?next={quote(wanted, safe='')}",
-        accounts=DEMO_ACCOUNTS if state.config.demo else (),
+        action=_action(wanted),
+        doors=doors,
     )
+
+
+def _action(wanted: str) -> str:
+    return f"/sign-in?next={quote(wanted, safe='')}"

@@ -9,14 +9,19 @@ from zoneinfo import ZoneInfo
 
 from api.pages.words import Words
 
-_DECIMALS = {"m": 2, "m3/h": 1, "kPa": 0, "{passage}": 0}
+_DECIMALS = {"m": 2, "mm": 1, "m3/h": 1, "m3": 0, "km": 1, "kPa": 0, "{passage}": 0}
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 def number(value: float, unit: str) -> str:
-    """A value with the decimals its unit is read with: m 2, m³/h 1, kPa and passages 0 with thousands."""
+    """A value with the decimals its unit is read with: m 2, mm and m³/h 1, kPa and passages 0 with thousands."""
     text = f"{value:,.{_DECIMALS[unit]}f}"
     return text.removeprefix("-") if float(text.replace(",", "")) == 0 else text
+
+
+def decimals(unit: str) -> int:
+    """How many decimals a unit is read with."""
+    return _DECIMALS[unit]
 
 
 def signed(value: float, unit: str) -> str:
@@ -42,6 +47,23 @@ def age(time: datetime, now: datetime, words: Words) -> str:
         if seconds >= length:
             return words(f"age.{unit}", n=seconds // length)
     return words("age.now")
+
+
+def duration(value: timedelta, words: Words) -> str:
+    """How long, in the largest unit that is whole, else the largest with one decimal: 40分, 1時間, 2.5日."""
+    for unit, length in (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0)):
+        n = value.total_seconds() / length
+        if n >= 1 or unit == "minutes":
+            return words(f"duration.{unit}", n=f"{n:.1f}".removesuffix(".0"))
+    raise AssertionError("minutes end the loop")
+
+
+def size(value: int) -> str:
+    """Bytes in the unit in which they are one to three digits: 0 KB, 12.3 MB, 1.5 GB (powers of 1000)."""
+    for unit, length in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
+        if value >= length:
+            return f"{value / length:.1f} {unit}"
+    return f"{value / 1e3:.0f} KB"
 
 
 def day(value: date, words: Words) -> str:

@@ -145,6 +145,7 @@ def _formats(at: Moment) -> dict[str, Any]:
         "t": at.words,
         "now": at.now,
         "num": formats.number,
+        "decimals": formats.decimals,
         "signed": formats.signed,
         "trend": lambda rate: at.words("trend", rate=formats.signed(rate, "m"), word=at.words(_direction(rate))),
         "at": time,
@@ -152,6 +153,9 @@ def _formats(at: Moment) -> dict[str, Any]:
         "date": day,
         "clock_at": lambda value: f"{value.astimezone(at.zone):%H:%M}",
         "hour": lambda value: f"{value.astimezone(at.zone):%H}–{value.astimezone(at.zone) + timedelta(hours=1):%H}",
+        "full_date": lambda value: f"{value.astimezone(at.zone):%Y-%m-%d}",
+        "size": formats.size,
+        "duration": lambda value: formats.duration(value, at.words),
         "hour_words": lambda value: formats.hour_words(value, at.now, at.zone, at.words),
     }
 

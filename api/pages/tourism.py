@@ -1,4 +1,4 @@
-"""観光: passages (延べ) of every spot today, this hour, by the hour, and of the last days.
+"""観光: passages (延べ) of every spot today, against the usual, this hour and by the hour.
 
 A passage is one person crossing the counter's line inwards. Nobody knows from it how many different people came.
 A counter without data has no number: it says since when it is silent, never 0.
@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
+from analytics.visitors.usual import Comparison, SoFar, compare, local_day, so_far
 from api.pages.days import Hour, day_start, hours_of
 from api.pages.readings import Now, Point, State, StationNow, history, stations_now
 from devices.model import ObservedProperty, StationKind
 from store.connection import Connection
 
-DAYS = 7
 DIRECTIONS = (ObservedProperty.PASSAGES_IN, ObservedProperty.PASSAGES_OUT)
 
 
@@ -46,26 +46,35 @@ class SpotHour:
 
 
 @dataclass(frozen=True, slots=True)
-class SpotDay:
-    day: date
-    today: bool
-    passages: Sum
-
-
-@dataclass(frozen=True, slots=True)
 class Spot:
-    """One visitor spot. `latest` is the newest reading of either direction; `hours` and `days` newest first."""
+    """One visitor spot. `latest` is the newest reading of either direction; `hours` newest first.
+
+    `usual` compares today with the days of its kind, up to `until`; None where the spot has no counter. `entered` is
+    the last day for which a person entered a number, None where nobody has.
+    """
 
     station: StationNow
     latest: Now | None
     today: Sum
     hours: tuple[SpotHour, ...]
-    days: tuple[SpotDay, ...]
+    usual: Comparison | None
+    until: datetime | None
+    entered: date | None
+
+    @property
+    def counter(self) -> bool:
+        """False where people count, and write the day's number into the form."""
+        return ObservedProperty.PASSAGES_IN in self.station.readings
+
+    @property
+    def manual(self) -> Now | None:
+        """The series of daily totals that people enter; None where nobody may."""
+        return self.station.readings.get(ObservedProperty.PASSAGES_DAY)
 
     @property
     def outage(self) -> bool:
         """True where the counter gives no data now, whatever it counted earlier today."""
-        return self.latest is None or self.latest.state in (State.SILENT, State.MISSING, State.NEVER)
+        return self.counter and (self.latest is None or self.latest.state in (State.SILENT, State.MISSING, State.NEVER))
 
     @property
     def this_hour(self) -> SpotHour | None:
@@ -73,33 +82,23 @@ class Spot:
 
 
 def tourism(conn: Connection, now: datetime, zone: ZoneInfo) -> tuple[Spot, ...]:
-    """All spots in three queries."""
+    """All spots in five queries; those without a counter last, as they are in the register."""
     stations = stations_now(conn, StationKind.VISITOR_SPOT, now)
     ids = [s.readings[p].datastream_id for s in stations for p in DIRECTIONS if p in s.readings]
     today = now.astimezone(zone).date()
     series = history(conn, ids, day_start(today, zone), now)
-    days = _days(conn, ids, today - timedelta(days=DAYS - 1), today)
-    return tuple(_spot(station, series, days, today, now, zone) for station in stations)
-
-
-Days = dict[int, dict[date, tuple[int, float, float | None]]]
-
-
-def _days(conn: Connection, ids: list[int], since: date, today: date) -> Days:
-    found: Days = {}
-    for datastream_id, day, n, expected, total in conn.execute(
-        """
-        select datastream_id, day, n, expected, total from rollup_day
-        where datastream_id = any(%s) and day >= %s and day < %s
-        """,
-        (ids, since, today),
-    ):
-        found.setdefault(datastream_id, {})[day] = (n, expected, total)
-    return found
+    counters = [reading for s in stations if (reading := s.readings.get(ObservedProperty.PASSAGES_IN)) is not None]
+    usual = so_far(conn, {reading.datastream_id: now for reading in counters}, zone, "tenant_observation")
+    return tuple(_spot(station, series, usual, today, now, zone) for station in stations)
 
 
 def _spot(
-    station: StationNow, series: dict[int, list[Point]], days: Days, today: date, now: datetime, zone: ZoneInfo
+    station: StationNow,
+    series: dict[int, list[Point]],
+    usual: dict[int, SoFar],
+    today: date,
+    now: datetime,
+    zone: ZoneInfo,
 ) -> Spot:
     readings = [station.readings.get(direction) for direction in DIRECTIONS]
     known = [reading for reading in readings if reading is not None]
@@ -108,25 +107,27 @@ def _spot(
         for r in readings
     ]
     hours = _hours(counted[0], counted[1])
-    first = min((r.first for r in known if r.first is not None), default=None)
-    so_far = Sum(
+    so_far_today = Sum(
         sum(hour.passages.n for hour in hours),
         sum(hour.passages.expected for hour in hours),
         _add([hour.passages.inwards for hour in hours]),
         _add([hour.passages.outwards for hour in hours]),
     )
-    earlier = [
-        day
-        for day in (today - timedelta(days=back) for back in range(1, DAYS))
-        if first is not None and day_start(day + timedelta(days=1), zone) > first
-    ]
+    part = None if readings[0] is None else usual[readings[0].datastream_id]
     return Spot(
         station,
         max(known, key=lambda reading: reading.time or datetime.min.replace(tzinfo=zone), default=None),
-        so_far,
+        so_far_today,
         hours,
-        (SpotDay(today, True, so_far), *(SpotDay(day, False, _day(readings, days, day)) for day in earlier)),
+        None if part is None else compare(part),
+        None if part is None else part.until,
+        _entered(station, zone),
     )
+
+
+def _entered(station: StationNow, zone: ZoneInfo) -> date | None:
+    manual = station.readings.get(ObservedProperty.PASSAGES_DAY)
+    return None if manual is None or manual.time is None else local_day(manual.time, zone)
 
 
 def _hours(inwards: tuple[Hour, ...] | None, outwards: tuple[Hour, ...] | None) -> tuple[SpotHour, ...]:
@@ -146,13 +147,6 @@ def _hours(inwards: tuple[Hour, ...] | None, outwards: tuple[Hour, ...] | None) 
     )
 
 
-def _day(readings: list[Now | None], days: Days, day: date) -> Sum:
-    rows = [None if r is None else days.get(r.datastream_id, {}).get(day) for r in readings]
-    totals = [None if row is None or row[0] == 0 else row[2] for row in rows]
-    n, expected, _ = rows[0] or (0, 0.0, None)
-    return Sum(n, round(expected), totals[0], totals[1])
-
-
 def _add(values: list[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) if known else None
@@ -163,10 +157,3 @@ def by_hour(spots: Sequence[Spot]) -> list[tuple[datetime, list[SpotHour | None]
     cells = [{hour.start: hour for hour in spot.hours} for spot in spots]
     starts = sorted({start for of_spot in cells for start in of_spot}, reverse=True)
     return [(start, [of_spot.get(start) for of_spot in cells]) for start in starts]
-
-
-def by_day(spots: Sequence[Spot]) -> list[tuple[date, list[SpotDay | None]]]:
-    """The days of all spots side by side, newest first."""
-    cells = [{day.day: day for day in spot.days} for spot in spots]
-    days = sorted({day for of_spot in cells for day in of_spot}, reverse=True)
-    return [(day, [of_spot.get(day) for of_spot in cells]) for day in days]

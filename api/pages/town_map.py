@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from api.basemap import LINES
 from api.pages.words import Words
 from store.connection import Connection
 
@@ -33,7 +34,10 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """A station on the map; `label_x`, `label_y`, `anchor` place its name beside the mark."""
+    """A station on the map; `label_x`, `label_y`, `anchor` place its name beside the mark.
+
+    `longitude` and `latitude` (degrees) are for the map that takes the picture's place where the browser can.
+    """
 
     code: str
     label: str
@@ -42,14 +46,19 @@ class Marker:
     label_x: float
     label_y: float
     anchor: str
+    longitude: float
+    latitude: float
 
 
 @dataclass(frozen=True, slots=True)
 class TownMap:
+    """The picture, `width` by `height` SVG units; `extent` is west, south, east, north of what is drawn, degrees."""
+
     width: float
     height: float
     shapes: tuple[Shape, ...]
     markers: dict[str, Marker]
+    extent: tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +89,18 @@ def draw(conn: Connection, municipality_id: int, words: Words, places: Sequence[
             """
         )
     ]
-    projection = _Projection(_extent(row[0], [points for _, _, points in shapes], places))
+    extent = _extent(row[0], [points for _, _, points in shapes], places)
+    projection = _Projection(extent)
     markers, taken = _markers(projection, places)
     drawn = [_shape(projection, *shape, taken) for shape in shapes]
-    return TownMap(WIDTH, projection.height, tuple(drawn), markers)
+    return TownMap(WIDTH, projection.height, tuple(drawn), markers, extent)
 
 
-def _extent(bounds: Sequence[float], shapes: Sequence[Points], places: Sequence[Place]) -> Sequence[float]:
+def _extent(bounds: Sequence[float], shapes: Sequence[Points], places: Sequence[Place]) -> Box:
     """West, south, east, north of what is drawn; the municipality's bounds where nothing is."""
     if not shapes:
-        return bounds
+        west, south, east, north = bounds
+        return west, south, east, north
     drawn = [point for points in shapes for point in points] + [(p.longitude, p.latitude) for p in places]
     longitudes, latitudes = [point[0] for point in drawn], [point[1] for point in drawn]
     return min(longitudes), min(latitudes), max(longitudes), max(latitudes)
@@ -116,7 +127,7 @@ class _Projection:
 def _shape(projection: _Projection, kind: str, name: str, points: Points, taken: list[Box]) -> Shape:
     """The shape, its name where it covers nothing: beside a bend of a line, above or below an area."""
     places = [projection(longitude, latitude) for longitude, latitude in points]
-    path = "M" + "L".join(f"{x} {y}" for x, y in places) + ("" if kind in ("river", "coast") else "Z")
+    path = "M" + "L".join(f"{x} {y}" for x, y in places) + ("" if kind in LINES else "Z")
     half = _width(name, _NAME) / 2
     if kind == "river":
         spots = [(x - half - 8, y) for x, y in places[1:-1]] + [(x + half + 8, y) for x, y in places[1:-1]]
@@ -166,7 +177,17 @@ def _markers(projection: _Projection, places: Sequence[Place]) -> tuple[dict[str
         best = free[0] if free else 2
         taken.append(boxes[best])
         label_x, label_y, anchor, _ = sides[best]
-        markers[place.code] = Marker(place.code, place.label, x, y, round(label_x, 1), round(label_y, 1), anchor)
+        markers[place.code] = Marker(
+            place.code,
+            place.label,
+            x,
+            y,
+            round(label_x, 1),
+            round(label_y, 1),
+            anchor,
+            place.longitude,
+            place.latitude,
+        )
     return markers, taken
 
 

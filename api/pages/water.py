@@ -1,4 +1,5 @@
-"""水道: flow and pressure of every block now, the night minimum of the last nights, and today by the hour.
+"""水道: the service tanks; flow and pressure of every block now, its nights against the usual one, what is suspected
+there, and today by the hour.
 
 Today's hours are computed from the observations themselves, so that a new value moves them at once; the nights
 come from analytics. A night without a row, or too incomplete to say, is 欠測 and never 0.
@@ -10,13 +11,18 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from analytics.leaks import night_alarm
+from analytics.leaks.night_alarm import HOURS_A_MONTH, Usual, assess
 from api.pages.chart import Chart, line_chart
 from api.pages.days import Hour, day_start, hours_of
 from api.pages.readings import Now, Point, StationNow, history, stations_now
+from api.pages.suspects import Suspect, suspects
+from api.pages.tanks import Tank, tanks
 from devices.model import ObservedProperty, StationKind
 from store.connection import Connection
 
 NIGHTS = 7
+REMEMBERED_NIGHTS = 60  # to find the usual one of
 CURVE = timedelta(hours=24)
 NIGHT_END = 5  # o'clock: until then the present night is still being measured
 
@@ -39,13 +45,15 @@ class Night:
 @dataclass(frozen=True, slots=True)
 class Block:
     """One block inlet. `nights` newest first; `hours` of today up to now, newest first; `chart` and `recent` (newest
-    first) are the flow of the last 24 hours.
+    first) are the flow of the last 24 hours. `usual` is the night that the last one is compared with.
     """
 
     station: StationNow
     flow: Now | None
     pressure: Now | None
     nights: tuple[Night, ...]
+    usual: Usual | None
+    suspects: tuple[Suspect, ...]
     hours: tuple[Hour, ...]
     chart: Chart | None
     recent: tuple[Point, ...]
@@ -56,27 +64,55 @@ class Block:
         return next((night for night in self.nights if not night.pending), None)
 
     @property
+    def open(self) -> tuple[Suspect, ...]:
+        return tuple(each for each in self.suspects if each.ended_at is None)
+
+    @property
+    def excess(self) -> float | None:
+        """How much more than usual flowed in the last measured night, m3/h; None where that is not known."""
+        last = self.last_night
+        if last is None or last.minimum is None or self.usual is None:
+            return None
+        return last.minimum - self.usual.median
+
+    @property
+    def month(self) -> float | None:
+        """m3 a month of an excess that is above what is tolerated; None of any other."""
+        if self.excess is None or self.usual is None or self.excess <= self.usual.limit - self.usual.median:
+            return None
+        return self.excess * HOURS_A_MONTH
+
+    @property
     def night_change(self) -> float | None:
         """Last measured night minus the one before it, m3/h."""
         known = [night.minimum for night in self.nights if night.minimum is not None]
         return known[0] - known[1] if len(known) > 1 else None
 
 
-def water(conn: Connection, now: datetime, zone: ZoneInfo) -> tuple[Block, ...]:
-    """All blocks in three queries."""
+@dataclass(frozen=True, slots=True)
+class Water:
+    """The waterworks' page."""
+
+    tanks: tuple[Tank, ...]
+    blocks: tuple[Block, ...]
+
+
+def water(conn: Connection, now: datetime, zone: ZoneInfo) -> Water:
+    """All tanks and blocks, in a few queries however many there are."""
     stations = stations_now(conn, StationKind.BLOCK_INLET, now)
     flows = {s.station_id: r for s in stations if (r := s.readings.get(ObservedProperty.FLOW)) is not None}
     today = now.astimezone(zone).date()
     midnight = day_start(today, zone)
     # A day of 23 or 25 hours begins before or after the curve does.
     series = history(conn, [r.datastream_id for r in flows.values()], min(midnight, now - CURVE), now)
-    nights = _nights(conn, today - timedelta(days=NIGHTS - 1))
+    nights = _nights(conn, today - timedelta(days=REMEMBERED_NIGHTS))
+    found = suspects(conn, now)
     blocks = []
     for station in stations:
         flow = flows.get(station.station_id)
         pressure = station.readings.get(ObservedProperty.PRESSURE)
         if flow is None:
-            blocks.append(Block(station, None, pressure, (), (), None, ()))
+            blocks.append(Block(station, None, pressure, (), None, (), (), None, ()))
             continue
         points = series[flow.datastream_id]
         curve = [point for point in points if point.time >= now - CURVE]
@@ -86,6 +122,8 @@ def water(conn: Connection, now: datetime, zone: ZoneInfo) -> tuple[Block, ...]:
                 flow,
                 pressure,
                 _last_nights(nights.get(flow.datastream_id, {}), flow.first, now, zone),
+                _usual(nights.get(flow.datastream_id, {}), found.get(station.station_id, ()), now, zone),
+                found.get(station.station_id, ()),
                 hours_of(
                     [point for point in points if point.time >= midnight],
                     flow.step,
@@ -99,7 +137,21 @@ def water(conn: Connection, now: datetime, zone: ZoneInfo) -> tuple[Block, ...]:
                 tuple(reversed(curve)),
             )
         )
-    return tuple(blocks)
+    return Water(tanks(conn, now, zone, flows), tuple(blocks))
+
+
+def _usual(
+    known: dict[date, tuple[float | None, datetime | None, float]],
+    suspects: tuple[Suspect, ...],
+    now: datetime,
+    zone: ZoneInfo,
+) -> Usual | None:
+    """What the last night is compared with: while there is an alarm, the usual night of before it."""
+    for each in suspects:
+        if each.kind == "night_flow" and each.ended_at is None:
+            return Usual(each.usual, float(each.detail["limit"]), int(each.detail["usual_nights"]))
+    today = now.astimezone(zone).date()
+    return assess([night_alarm.Night(day, night[0]) for day, night in sorted(known.items()) if day < today]).usual
 
 
 def _nights(conn: Connection, since: date) -> dict[int, dict[date, tuple[float | None, datetime | None, float]]]:

@@ -95,7 +95,10 @@ async function refresh() {
   again = false;
   lastRefresh = performance.now();
   try {
-    const address = new URL(location.pathname, location.href);
+    const address = new URL(location.href); // with its query: the month or the day that is shown
+    address.hash = '';
+    address.searchParams.delete('lang');
+    address.searchParams.delete('done');
     address.searchParams.set('fragment', '1');
     failing = !(await takeOver(await fetch(address, { headers: { Accept: 'text/html' }, signal: AbortSignal.timeout(10_000) })));
   } catch {
@@ -178,11 +181,14 @@ document.addEventListener('submit', async (event) => {
     });
     const taken = await takeOver(response);
     if (taken) {
-      const note = document.getElementById(form.querySelector('[name=note]').id);
+      const note = document.getElementById(form.querySelector('[name=note]')?.id);
       if (note) note.value = '';
     }
     // The button may be gone with what it did: focus goes to its alert, or to what the page now says.
-    if (!document.contains(button)) (document.getElementById(article.id) ?? document.getElementById('main')).focus();
+    if (!document.contains(button)) {
+      const places = [article?.id, form.dataset.after, 'main'].map((id) => document.getElementById(id));
+      places.find(Boolean).focus();
+    }
   } catch {
     document.getElementById('done').textContent = words['live.failed'];
   } finally {

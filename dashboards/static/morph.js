@@ -1,5 +1,6 @@
 // Makes one element say what another says, changing only what differs: focus, half-written notes, opened details and
-// scroll positions stay where the reader left them.
+// scroll positions stay where the reader left them. What a script has put into the page (data-island, see islands.js)
+// stays too, since the server knows nothing of it.
 
 /** Turns `old` into `fresh` (an element of a parsed document). */
 export function morph(old, fresh) {
@@ -23,7 +24,7 @@ function isReaders(element, name) {
 
 function syncChildren(old, fresh) {
   const keyed = new Map([...old.children].filter((child) => child.id).map((child) => [child.id, child]));
-  let at = old.firstChild;
+  let at = theirs(old.firstChild);
   for (const wanted of [...fresh.childNodes]) {
     const known = wanted.id ? keyed.get(wanted.id) : undefined;
     if (known && known !== at) {
@@ -33,16 +34,23 @@ function syncChildren(old, fresh) {
     if (at && matches(at, wanted)) {
       if (at.nodeType === Node.ELEMENT_NODE) morph(at, wanted);
       else if (at.data !== wanted.data) at.data = wanted.data;
-      at = at.nextSibling;
+      at = theirs(at.nextSibling);
     } else {
       old.insertBefore(document.importNode(wanted, true), at);
     }
   }
   while (at) {
-    const next = at.nextSibling;
+    const next = theirs(at.nextSibling);
     at.remove();
     at = next;
   }
+}
+
+/** The node, or the next one after it, that is the server's. */
+function theirs(node) {
+  let at = node;
+  while (at?.dataset?.island !== undefined) at = at.nextSibling;
+  return at;
 }
 
 function matches(a, b) {

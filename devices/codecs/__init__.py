@@ -9,14 +9,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from devices.codecs import flow_pressure, people_counter, radar_level
+from devices.codecs import flow_pressure, people_counter, radar_level, rain_gauge, values
 from devices.codecs.models import DeviceModel
 from devices.model import CodecError, Reading, Uplink
 
 __all__ = ["MODELS", "DeviceModel", "decode"]
 
 MODELS: Mapping[str, DeviceModel] = MappingProxyType(
-    {model.name: model for model in (radar_level.MODEL, flow_pressure.MODEL, people_counter.MODEL)}
+    {
+        model.name: model
+        for model in (
+            radar_level.MODEL,
+            flow_pressure.MODEL,
+            people_counter.MODEL,
+            rain_gauge.MODEL,
+            values.MODEL,
+        )
+    }
 )
 
 

@@ -98,4 +98,5 @@ MODEL = DeviceModel(
     title_en="Flow and pressure logger",
     fields={"flow": "m3/h", "pressure": "kPa", "battery": "V"},
     decode=decode,
+    battery_low=3.3,
 )

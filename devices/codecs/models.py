@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from devices.model import CodecError, Reading
 
 
 @dataclass(frozen=True, slots=True)
+class Counter:
+    """A field that counts on from message to message: what is measured is the difference of two of them.
+
+    `modulus`: the count at which it is 0 again. `restarts` and `latest` are fields of the same message: how often the
+    counter began anew, and how much it counted in the last interval alone.
+    """
+
+    modulus: int
+    restarts: str
+    latest: str
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceModel:
     """A device model (機種). `fields` maps the names a town file may use to their units (UCUM; "1" = a number
     without one). `decode` turns the payload's bytes into readings or raises CodecError.
+
+    `battery_low` is the voltage (field `battery`) below which a battery should be exchanged, `battery_low_bit` the
+    bit of the field `status` by which the device says so itself; None where the model has none.
+
+    `counters` are the fields that are cumulative; every other field is a measurement by itself.
     """
 
     name: str
@@ -20,9 +38,18 @@ class DeviceModel:
     title_en: str
     fields: Mapping[str, str]
     decode: Callable[[bytes], tuple[Reading, ...]]
+    battery_low: float | None = None
+    battery_low_bit: int | None = None
+    counters: Mapping[str, Counter] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fields", MappingProxyType(dict(self.fields)))
+        object.__setattr__(self, "counters", MappingProxyType(dict(self.counters)))
+
+    def says_low(self, volts: float, status: float | None) -> bool:
+        """Whether a battery of this voltage (V), at a device with this status byte, should be exchanged."""
+        flagged = self.battery_low_bit is not None and status is not None and int(status) & self.battery_low_bit != 0
+        return flagged or (self.battery_low is not None and volts < self.battery_low)
 
 
 def check_version(model: str, payload: bytes, version: int) -> None:

@@ -76,4 +76,6 @@ MODEL = DeviceModel(
     title_en="People counter",
     fields={"passages_in": "{passage}", "passages_out": "{passage}", "battery": "V", "status": "1"},
     decode=decode,
+    battery_low=3.3,
+    battery_low_bit=BATTERY_LOW,
 )

@@ -57,4 +57,6 @@ MODEL = DeviceModel(
     title_en="Radar level gauge",
     fields={"distance": "mm", "battery": "V", "status": "1"},
     decode=decode,
+    battery_low=3.3,
+    battery_low_bit=BATTERY_LOW,
 )

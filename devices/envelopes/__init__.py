@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from devices.envelopes import chirpstack_v4, mimamori_v1
+from devices.envelopes import chirpstack_v4, mimamori_v1, the_things_stack_v3
 from devices.envelopes.json import shown
 from devices.model import EnvelopeError, Uplink
 
@@ -23,7 +23,7 @@ class _Network(Protocol):
     def open_uplink(self, topic: str, raw: bytes) -> Uplink: ...
 
 
-_NETWORKS: tuple[_Network, ...] = (chirpstack_v4, mimamori_v1)
+_NETWORKS: tuple[_Network, ...] = (chirpstack_v4, the_things_stack_v3, mimamori_v1)
 
 TOPIC_FILTERS: tuple[str, ...] = tuple(network.TOPIC_FILTER for network in _NETWORKS)
 

@@ -13,6 +13,7 @@ import pytest
 
 import alerts
 from alerts import errors, wording
+from alerts.finding_words import FINDING_RULES, FindingRule
 from alerts.rules.transition import Event
 from alerts.wording import Language, Notice
 from devices.model import ThresholdLevel
@@ -40,6 +41,11 @@ SILENCE = replace(
 )
 
 
+def found(rule: FindingRule) -> Notice:
+    unit = "m3/h" if rule in ("night_flow", "burst") else "{passage}"
+    return replace(LEVEL, rule=rule, event=Event.RAISED, level=None, next_level=None, value=9.0, usual=6.5, unit=unit)
+
+
 def notices() -> Iterator[Notice]:
     for event, mode, simulated in product(
         (Event.RAISED, Event.ESCALATED, Event.LOWERED, Event.CLEARED), ("actual", "exercise", "test"), (False, True)
@@ -48,6 +54,9 @@ def notices() -> Iterator[Notice]:
         yield level if event is not Event.CLEARED else replace(level, level=None, next_level=None, clearing_level=2.2)
         if event in (Event.RAISED, Event.CLEARED):
             yield replace(SILENCE, event=event, mode=mode, simulated=simulated)
+            for rule in FINDING_RULES:
+                for value in (None, 3.0, 90.0):
+                    yield replace(found(rule), event=event, value=value, mode=mode, simulated=simulated)
 
 
 def refusals() -> list[errors.ActionError]:
@@ -84,6 +93,20 @@ def test_the_subject_says_place_stage_value_and_time() -> None:
     assert (
         wording.subject(SILENCE) == "美守橋 データ受信のお知らせ：60 分を超えてデータが届いていません（6/1 03:10 から）"
     )
+
+
+def test_a_finding_says_what_is_unusual_and_never_more_than_it_knows() -> None:
+    assert wording.subject(found("night_flow")) == (
+        "美守橋 夜間最小流量のお知らせ："
+        "漏水調査候補：夜間の流入量がふだんより多い状態が続いています 9.0 m3/h（6/1 03:10 から）"
+    )
+    assert "（ふだん 6.5 m3/h）" in wording.body(found("burst"))
+    assert "1か月に約 1,800 m3" in wording.body(found("night_flow"))
+    assert "流入量がふだんより多く" in wording.headline(found("burst"))
+    assert wording.headline(replace(found("visits"), value=90.0)) == "ふだんより多い通過数（延べ）です"
+    assert wording.headline(replace(found("visits"), value=2.0)) == "ふだんより少ない通過数（延べ）です"
+    assert wording.headline(found("counter")) == "カウンターが塞がれている・止まっている可能性があります"
+    assert "0人という意味ではありません" in wording.body(replace(found("counter"), value=None))
 
 
 def test_the_body_says_how_far_the_next_stage_is() -> None:

@@ -49,6 +49,21 @@ def test_a_station_tells_its_place_its_series_and_the_thresholds_in_force(town_h
     assert all(spot["thresholds"] is None for spot in spots)
 
 
+def test_the_map_is_the_towns_own_shapes_as_geojson(town_hall: TownHall) -> None:
+    with town_hall.visitor(Role.VIEWER) as client:
+        answer = client.get("/api/v1/map").json()
+    assert answer["type"] == "FeatureCollection"
+    shapes = {shape["properties"]["kind"]: shape for shape in answer["features"]}
+    assert shapes.keys() >= {"town", "coast", "river", "block"}
+    assert shapes["river"]["properties"]["name"] == "美守川"
+    assert shapes["river"]["geometry"]["type"] == "LineString"
+    for kind in ("town", "block"):
+        ((first, *_, last),) = shapes[kind]["geometry"]["coordinates"]
+        assert first == last, "a ring is closed (RFC 7946)"
+    # longitude first
+    assert all(134 < x < 136 and 32 < y < 33 for x, y in shapes["coast"]["geometry"]["coordinates"])
+
+
 def test_missing_zero_and_never_are_three_different_answers(town_hall: TownHall) -> None:
     (at,) = minutes(0)
     town_hall.observe(LEVEL, (at, 0.0))

@@ -34,13 +34,17 @@ from tests.conftest import Registered
 
 FLAGS = [
     "--no-sandbox",
-    "--disable-gpu",
+    # WebGL without a graphics card: the map is drawn by the processor
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
 ]
+_NAMES = ("chromium", "chromium-browser", "google-chrome")
 PROJECT = Path(__file__).resolve().parents[2]
 
 # 2026-06-01 09:32 in the town: a Monday morning, half past the hour
@@ -61,13 +65,17 @@ def playwright() -> Iterator[Playwright]:
         yield running
 
 
+def system_chromium() -> str | None:
+    """The Chromium on PATH, if there is one."""
+    return next((path for name in _NAMES if (path := shutil.which(name))), None)
+
+
 @pytest.fixture(scope="session")
 def chromium(playwright: Playwright) -> Iterator[Browser]:
     """The system's Chromium, else Playwright's own; a browser that does not start is a skip that says why."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    found = next((path for name in names if (path := shutil.which(name))), None)
+    found = system_chromium()
     if found is None and not Path(playwright.chromium.executable_path).exists():
-        pytest.skip(f"no Chromium here: none of {', '.join(names)} is on PATH and Playwright has none of its own")
+        pytest.skip(f"no Chromium here: none of {', '.join(_NAMES)} is on PATH and Playwright has none of its own")
     browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
     yield browser
     browser.close()
@@ -220,6 +228,15 @@ def visiting(chromium: Browser, town: Town, role: Role, *, width: int = 1280, **
         yield Visitor(town, context)
     finally:
         context.close()
+
+
+def wait_until(page: Page, condition: str) -> None:
+    """Until an expression is true in the page. Playwright's own waiting needs eval, which the pages' policy refuses."""
+    for _ in range(600):
+        if page.evaluate(condition):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"it never came true: {condition}")
 
 
 def screenshot(page: Page, name: str) -> None:

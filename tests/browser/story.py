@@ -7,7 +7,9 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime, timedelta
 
+from analytics.findings import Finding, announce, open_or_update
 from devices.model import Quality, Reason
+from store import connect
 from tests.browser.conftest import TOWN_NOW, Town
 
 _MIDNIGHT = -(9 * 60 + 32)  # minutes from TOWN_NOW back to 0:00 in the town
@@ -16,9 +18,21 @@ _LAST_WEEK = -8 * 24 * 60  # everything has been there for longer than the pages
 
 def tell(town: Town) -> None:
     """Stores the whole morning. Slow things (rollups, nights) are put in as analytics would have left them."""
+    _rain(town)
     _rivers(town)
     _water(town)
     _visitors(town)
+
+
+def _rain(town: Town) -> None:
+    """A morning's rain in the hills, an hour of it told only afterwards by the counter; the town's gauge lost some."""
+    slots = range(-30 * 60 - 2, 0, 10)
+    amounts = {m: 0.5 * round(8 * math.exp(-(((m + 230) / 90) ** 2))) for m in slots}
+    untold = range(-300, -240)
+    town.observe("rain-okusawa/precipitation", *((m, v) for m, v in amounts.items() if m not in untold))
+    guessed = [(m, v) for m, v in amounts.items() if m in untold]
+    town.observe("rain-okusawa/precipitation", *guessed, quality=Quality.ESTIMATED, reason=Reason.GAP)
+    town.observe("rain-yakuba/precipitation", *((m, v / 2) for m, v in amounts.items() if m not in range(-50, -20)))
 
 
 def _rivers(town: Town) -> None:
@@ -40,6 +54,24 @@ def _water(town: Town) -> None:
     five = [m for m in range(-12 * 60 + 3, 0, 5) if not -330 <= m < -262]
     town.observe("block-hamamachi/flow", (_LAST_WEEK, 14.0), *((m, flow(m)) for m in five))
     town.observe("block-hamamachi/pressure", *((m, 412 - 3.2 * (flow(m) - 14)) for m in five))
+    # the tank has been falling at 0.12 m/h for two hours, after it was full
+    town.observe("tank-takadai/tank_level", *((m, 3.94 - 0.002 * max(0, m + 120)) for m in range(-12 * 60, 0, 10)))
+    flow_id = town.hall.database.datastream("block-hamamachi", "flow")
+    _find(
+        town,
+        Finding(
+            town.hall.database.municipality_id,
+            town.hall.database.directory.datastreams[flow_id].station_id,
+            flow_id,
+            "night_flow",
+            TOWN_NOW - timedelta(hours=32, minutes=32),
+            9.8,
+            7.2,
+            2.6,
+            "night_flow:1",
+            {"limit": 8.2, "usual_nights": 14, "nights": 2, "month_m3": 1872},
+        ),
+    )
     nights = ((0, 9.8, 0.97), (1, 9.1, 1.0), (2, 9.2, 0.99), (4, 9.0, 1.0), (5, None, 0.41))
     for back, minimum, completeness in nights:
         day = (TOWN_NOW - timedelta(days=back)).date()
@@ -58,6 +90,11 @@ def _water(town: Town) -> None:
                 completeness,
             ),
         )
+
+
+def _find(town: Town, finding: Finding) -> None:
+    with connect(town.hall.database.worker, name="test") as conn:
+        announce(conn, open_or_update(conn, finding))
 
 
 def _visitors(town: Town) -> None:

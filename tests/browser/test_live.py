@@ -82,10 +82,10 @@ def test_the_tourism_office_sees_the_count_grow(chromium: Browser, town_page: To
         today = row.locator("[data-datastream] .number")
         expect(today).to_have_text("37")
         # 09:00 sharp ends the 8 o'clock interval: only what came after it is this hour's
-        expect(row.locator("td").nth(1)).to_contain_text("5")
+        expect(row.locator("td").nth(2)).to_contain_text("5")
         town_page.observe(spot, (-12, 1200.0))
         expect(today).to_have_text("1,237", timeout=UNTIL)
-        expect(row.locator("td").nth(1)).to_contain_text("1,205")
+        expect(row.locator("td").nth(2)).to_contain_text("1,205")
         assert_stayed(page)
 
 

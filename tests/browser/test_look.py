@@ -10,11 +10,12 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from api.roles import Role
-from tests.browser.conftest import PROJECT, Town, screenshot, town_running, visiting
+from tests.browser.conftest import PROJECT, Town, screenshot, town_running, visiting, wait_until
 from tests.browser.story import tell
 from tests.conftest import Registered
 
-PAGES = ("disaster", "water", "tourism", "alerts")
+PAGES = ("start", "disaster", "water", "tourism", "digital", "alerts")
+STATIONS = ("river-mimamoribashi", "rain-okusawa")
 
 
 @pytest.fixture
@@ -33,6 +34,30 @@ def faults(page: Page) -> list[dict[str, Any]]:
     return [
         {"rule": each["id"], "places": [node["html"][:200] for node in each["nodes"]]} for each in found["violations"]
     ]
+
+
+def test_a_gauges_page_is_clean_for_axe_in_both_languages_and_fits_the_screen(chromium: Browser, town: Town) -> None:
+    with visiting(chromium, town, Role.DISASTER) as visitor:
+        page = visitor.open("/disaster")
+        wait_for_alert(page)
+        for language in ("ja", "en"):
+            for code in STATIONS:
+                page.set_viewport_size({"width": 1280, "height": 900})
+                visitor.open(f"/disaster/stations/{code}?lang={language}")
+                expect(page.locator("#lamp")).to_have_attribute("data-state", "on")
+                for summary in page.locator("summary").all():
+                    summary.click()
+                assert faults(page) == [], json.dumps(faults(page), ensure_ascii=False, indent=1)
+                screenshot(page, f"station-{code}-{language}-1280")
+                for width in (390, 320):
+                    page.set_viewport_size({"width": width, "height": 800})
+                    # the curve is drawn anew for its new width
+                    wait_until(page, f"document.documentElement.scrollWidth <= {width}")
+                    assert faults(page) == [], json.dumps(faults(page), ensure_ascii=False, indent=1)
+                    assert page.evaluate(SMALLEST_TARGET) == [], (code, width)
+                    if width == 390:
+                        screenshot(page, f"station-{code}-{language}-390")
+        assert visitor.complaints == []
 
 
 def wait_for_alert(page: Page) -> None:
@@ -127,8 +152,12 @@ def test_every_number_on_the_map_and_in_the_curves_is_also_in_a_table(chromium: 
             assert target is not None
             expect(page.locator(f"tr{target}")).to_have_count(1)
             # the mark says in words what the row says
-            word = page.locator(f"tr{target} .badge-word").inner_text()
-            assert word in (mark.get_attribute("aria-label") or "")
+            said = mark.get_attribute("aria-label") or ""
+            if target.startswith("#station-rain-"):
+                amount = page.locator(f"tr{target} td").nth(1).locator(".number").inner_text()
+                assert f"60分 {amount} mm" in said and page.locator(f"tr{target} th").inner_text() in said
+            else:
+                assert page.locator(f"tr{target} .badge-word").inner_text() in said
         curve = page.locator("#curve-river-mimamoribashi")
         curve.locator("summary").click()
         expect(curve.locator("tbody tr").first).to_contain_text("3.35 m")

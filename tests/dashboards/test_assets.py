@@ -31,9 +31,26 @@ def test_an_address_holds_while_the_content_does_and_changes_with_it(static: Pat
     after = Assets(static)
     # live.js imports clock.js by relative path: it must move with it
     assert after.url("live.js") != before.url("live.js")
-    assert after.get(before.release, "clock.js") is None
-    found = after.get(after.release, "clock.js")
+    assert after.get(before.url("clock.js").split("/")[2], "clock.js") is None
+    found = after.get(after.url("clock.js").split("/")[2], "clock.js")
     assert found is not None and found.body == b"// another\n" and gzip.decompress(found.gzipped) == found.body
+
+
+def test_the_libraries_keep_their_address_when_our_own_files_change(static: Path) -> None:
+    before = Assets(static)
+    (static / "clock.js").write_text("// another\n", "utf-8")
+    after = Assets(static)
+    for name in ("vendor/maplibre-gl.mjs", "vendor/maplibre-gl-worker.mjs", "vendor/uplot.js"):
+        assert after.url(name) == before.url(name)
+    release = after.url("vendor/maplibre-gl.mjs").split("/")[2]
+    # the map finds its worker beside itself, so it must be there under this name, and be a script
+    worker = after.get(release, "vendor/maplibre-gl-worker.mjs")
+    assert worker is not None and worker.media_type == "text/javascript; charset=utf-8"
+    assert after.get(release, "live.js") is None, "each address has one release"
+
+
+def test_no_module_of_ours_imports_a_library_by_relative_path() -> None:
+    assert [p.name for p in (ROOM / "static").glob("*.js") if "vendor/" in p.read_text("utf-8")] == []
 
 
 def test_a_name_that_does_not_exist_is_found_when_the_template_is_written(static: Path) -> None:
@@ -67,6 +84,17 @@ def test_the_vendored_files_are_those_of_the_lock() -> None:
     for wanted in vendor.WANTED:
         path = vendor.VENDOR / wanted.name
         assert gzip.decompress(path.with_name(path.name + ".gz").read_bytes()) == path.read_bytes()
+
+
+def test_the_licence_of_everything_built_in_is_kept() -> None:
+    text = (vendor.VENDOR / vendor.LICENCES).read_text("utf-8")
+    lock = json.loads((PROJECT / "package-lock.json").read_text("utf-8"))
+    shipped = [name for name, entry in lock["packages"].items() if name and not entry.get("dev")]
+    assert len(shipped) > 20
+    for name in shipped:
+        assert f"{name.removeprefix('node_modules/')} {lock['packages'][name]['version']} (" in text
+    assert "MapLibre contributors" in text and "Leon Sorokin" in text
+    assert "axe-core" not in text, "what only the tests use is not shipped"
 
 
 def test_a_lock_that_changed_is_noticed(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from api.pages.formats import age, clock_time, number, signed
 from api.pages.readings import Point, State, stations_now
 from api.pages.town_map import WIDTH, Place, draw
 from api.pages.words import load_words
-from devices.model import Quality, StationKind
+from devices.model import Quality, StationKind, Town
 from store import connect
 from tests.conftest import Registered
 
@@ -75,6 +75,25 @@ def test_a_curve_breaks_where_data_are_missing_and_its_scale_holds_every_thresho
     assert [tick.label for tick in chart.x_ticks] == [f"{hour:02}:00" for hour in range(1, 7)]
     empty = line_chart([], start, at(6), STEP, ZONE)
     assert empty.paths == () and empty.end is None
+
+
+def test_the_numbers_behind_a_curve_are_the_tables_and_gaps_are_marked() -> None:
+    start = at(0)
+    points = [point(start + STEP * n, 1.0 + 0.0625 * n) for n in range(10) if n not in (4, 5, 6)]
+    data = line_chart(points, start, at(6), STEP, ZONE, [(2, 2.6)]).data(2)
+    values = [value for _, value in data["points"]]
+    assert values == [1.0, 1.06, 1.12, 1.19, None, 1.44, 1.5, 1.56]
+    assert [f"{value:.2f}" for value in values if value is not None] == [number(p.value or 0, "m") for p in points]
+    times = [time for time, _ in data["points"]]
+    assert times == sorted(times) and data["start"] == start.timestamp() and data["levels"] == [(2, 2.6)]
+    assert (data["start"], data["end"]) == (start.timestamp(), at(6).timestamp())
+
+
+def test_the_lines_of_a_scale_say_what_they_are() -> None:
+    start = at(0)
+    chart = line_chart([point(start, 13.0), point(start + STEP, 22.0)], start, at(6), STEP, ZONE)
+    assert [tick.label for tick in chart.y_ticks] == ["12.5", "15.0", "17.5", "20.0", "22.5"]
+    assert [label for _, label in chart.data(1)["ticks"]] == [tick.label for tick in chart.y_ticks]
 
 
 def test_numbers_keep_zero_apart_and_carry_their_sign() -> None:
@@ -138,7 +157,7 @@ def test_what_a_station_says_is_one_of_six_things(
         assert now.missing_at == NOW - timedelta(minutes=minutes)
 
 
-def test_the_map_holds_every_station_with_north_up(registered: Registered) -> None:
+def test_the_map_holds_every_station_with_north_up(registered: Registered, town: Town) -> None:
     words = load_words(ROOM / "locales")["ja"]
     with connect(registered.api, name="test") as conn:
         enter_municipality(conn, registered.municipality_id)
@@ -148,7 +167,7 @@ def test_the_map_holds_every_station_with_north_up(registered: Registered) -> No
             for s in stations_now(conn, kind, NOW)
         ]
         drawn = draw(conn, registered.municipality_id, words, places)
-    assert len(drawn.markers) == len(places) == 9
+    assert len(drawn.markers) == len(places) == len(town.stations)
     for marker in drawn.markers.values():
         assert 0 < marker.x < WIDTH and 0 < marker.y < drawn.height
     assert {shape.kind for shape in drawn.shapes} == {"town", "coast", "river", "block"}

@@ -108,7 +108,7 @@ def test_a_second_demo_in_the_same_folder_is_refused(home: Path) -> None:
             check=False,
         )
         assert second.returncode == 1
-        assert "another demo runs in" in second.stderr and "Traceback" not in second.stderr
+        assert "another town runs in" in second.stderr and "Traceback" not in second.stderr
         first.end(signal.SIGINT, within=30)
 
 

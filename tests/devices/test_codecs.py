@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devices.codecs import MODELS, decode, flow_pressure, people_counter, radar_level
+from devices.codecs import MODELS, decode, flow_pressure, people_counter, radar_level, rain_gauge
 from devices.model import CodecError, Reading, Uplink
 
 # 2026-06-01T00:00:00Z is 1780272000 = 0x6a1ccb80
@@ -68,6 +68,28 @@ VECTORS = [
         "01 6a1ccb80 0003 0002 b3 01",
         [("passages_in", None, AT), ("passages_out", None, AT), ("battery", 3.58, AT), ("status", 1.0, AT)],
     ),
+    (
+        "rain_gauge",
+        "01 6a1ccb80 03 0141 07 b3 00",
+        [
+            ("count", 321.0, AT),
+            ("restarts", 3.0, AT),
+            ("tips", 7.0, AT),
+            ("battery", 3.58, AT),
+            ("status", 0.0, AT),
+        ],
+    ),
+    (
+        "rain_gauge",
+        "01 6a1ccb80 ff ffff ff ff 01",
+        [
+            ("count", None, AT),
+            ("restarts", 255.0, AT),
+            ("tips", None, AT),
+            ("battery", None, AT),
+            ("status", 1.0, AT),
+        ],
+    ),
 ]
 
 
@@ -88,6 +110,7 @@ def test_documented_bytes_give_documented_readings(model: str, payload: str, rea
         ("flow_pressure", "01 6a1ccb80 012c b3" + "000bb8 0f96" * 10, "58 bytes"),
         ("flow_pressure", "01 6a1ccb80 0000 b3 000bb8 0f96", "step"),
         ("people_counter", "01 6a1ccb80 000c 0007 b3", "10 bytes"),
+        ("rain_gauge", "01 6a1ccb80 03 0141 07 b3", "10 bytes"),
     ],
 )
 def test_other_bytes_are_refused_naming_the_device(model: str, payload: str, words: str) -> None:
@@ -200,3 +223,28 @@ def test_people_counter_survives_the_way_there_and_back(
 def test_what_does_not_fit_is_refused_when_encoding(encode, words: str) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(ValueError, match=words):
         encode()
+
+
+@given(
+    st.integers(0, 2**32 - 1),
+    st.integers(0, 1000),
+    st.none() | st.integers(0, 10**6),
+    st.none() | st.integers(0, 300),
+)
+def test_a_rain_gauge_says_back_what_it_was_told_within_its_moduli(
+    epoch: int, restarts: int, count: int | None, tips: int | None
+) -> None:
+    time = datetime.fromtimestamp(epoch, UTC)
+    payload = rain_gauge.encode(time=time, restarts=restarts, count=count, tips=tips)
+    assert len(payload) == 11
+    said = {reading.field: reading for reading in rain_gauge.decode(payload)}
+    assert said["count"].value == (None if count is None else count % rain_gauge.MODULUS)
+    assert said["restarts"].value == restarts % 256
+    assert said["tips"].value == (None if tips is None or tips > 254 else tips)
+    assert {reading.time for reading in said.values()} == {time}
+
+
+@pytest.mark.parametrize("wrong", [{"count": -1}, {"tips": -1}, {"restarts": -1}, {"status": 256}, {"battery": 6.0}])
+def test_a_rain_gauge_refuses_what_does_not_fit(wrong: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="rain_gauge"):
+        rain_gauge.encode(**{"time": AT, "restarts": 0, "count": 0} | wrong)  # type: ignore[arg-type]

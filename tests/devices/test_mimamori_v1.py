@@ -148,13 +148,13 @@ def test_other_topics_of_ours_are_refused(topic: str) -> None:
     assert "is not mimamori/v1" in refused(message(), topic)
 
 
-@pytest.mark.parametrize("topic", ["", "v3/app/devices/dev/up", "$SYS/broker/uptime", "x" * 60_000])
+@pytest.mark.parametrize("topic", ["", "v4/app/devices/dev/up", "$SYS/broker/uptime", "x" * 60_000])
 def test_topics_of_nobody_are_refused_shortly(topic: str) -> None:
     assert "no known network" in (text := refused(message(), topic)) and len(text) < 200
 
 
-def test_both_networks_are_subscribed() -> None:
-    assert TOPIC_FILTERS == ("application/+/device/+/event/+", "mimamori/v1/+/up")
+def test_every_network_is_subscribed() -> None:
+    assert TOPIC_FILTERS == ("application/+/device/+/event/+", "v3/+/devices/+/#", "mimamori/v1/+/up")
     assert TOPIC_FILTER in TOPIC_FILTERS
 
 

@@ -21,11 +21,22 @@ import simulators
 from devices.clock import Clock, FixedClock
 from devices.envelopes import TOPIC_FILTERS, open_uplink
 from devices.model import Town, Uplink
+from devices.town import load_town
 from ingest.embedded import EmbeddedBroker, available
 from simulators.config import PERFECT, Impairments, Scenario, SimulatorConfig
+from simulators.devices import SAMPLES
 from simulators.errors import SimulatorError
+from simulators.towns import path as town_path
 
 START = datetime(2026, 6, 20, 8, tzinfo=UTC)
+_TOWN = load_town(town_path())
+_SPEAKING = [(station, device) for station in _TOWN.stations for device in station.devices]
+DEVICES = len(_SPEAKING)
+# Uplinks of the whole town in an hour. A logger has several samples in each.
+HOURLY = sum(
+    timedelta(hours=1) // (station.datastreams[0].interval * (SAMPLES if device.model == "flow_pressure" else 1))
+    for station, device in _SPEAKING
+)
 PATIENCE = 60.0  # s; only a hanging test ever waits for it
 
 
@@ -132,18 +143,18 @@ def test_every_uplink_that_is_due_is_sent_in_order_and_none_before_its_time(
     embedded: EmbeddedBroker, listener: Listener, town: Town, tmp_path: Path
 ) -> None:
     ledger, clock = tmp_path / "ledger.jsonl", FixedClock(START)
-    due = 6 * 8 + 4  # in one hour: 3 gauges and 5 counters every 10 min, the logger every 15 min
+    due = HOURLY
     with running(config(embedded, ledger), town, clock):
-        wait_for(lambda: len(lines(ledger, event="join")) == 9)
+        wait_for(lambda: len(lines(ledger, event="join")) == DEVICES)
         assert lines(ledger) == []
         clock.advance(timedelta(hours=1, minutes=1))
         wait_for(lambda: len(lines(ledger)) >= due)
-    arrived = listener.until(lambda uplinks: len(uplinks) >= due + 9)
+    arrived = listener.until(lambda uplinks: len(uplinks) >= due + DEVICES)
     ups = [uplink for uplink in arrived if uplink.event is None]
     times = [uplink.network_time for uplink in ups if uplink.network_time is not None]
     assert len(ups) == due and times == sorted(times) and times[-1] <= clock.now()
     assert identities(ups) == on_ledger(lines(ledger))
-    assert [uplink.event for uplink in arrived[:9]] == ["join"] * 9
+    assert [uplink.event for uplink in arrived[:DEVICES]] == ["join"] * DEVICES
 
 
 def test_impairments_are_on_the_ledger_as_they_happened(
@@ -151,7 +162,7 @@ def test_impairments_are_on_the_ledger_as_they_happened(
 ) -> None:
     ledger, clock = tmp_path / "ledger.jsonl", FixedClock(START)
     impaired = config(embedded, ledger, impairments=Impairments(0.1, 0.1, 0.1, 0.1, 0.0))
-    uplinks = 12 * 52
+    uplinks = 12 * HOURLY
     with running(impaired, town, clock):
         clock.advance(timedelta(hours=12, minutes=1))
         # what is late by then stays underway; everything else is lost or sent
@@ -175,20 +186,20 @@ def test_counters_start_again_in_a_new_session_after_a_restart(
     ledger, clock = tmp_path / "ledger.jsonl", FixedClock(START)
     for run in (1, 2):
         with running(config(embedded, ledger, origin=START), town, clock):
-            wait_for(lambda run=run: len(lines(ledger, event="join")) == run * 9)  # type: ignore[misc]
+            wait_for(lambda run=run: len(lines(ledger, event="join")) == run * DEVICES)  # type: ignore[misc]
             clock.advance(timedelta(hours=1, minutes=1))
-            wait_for(lambda run=run: len(lines(ledger)) >= run * 52)  # type: ignore[misc]
-    arrived = identities(listener.until(lambda uplinks: len(uplinks) >= 2 * (52 + 9)))
+            wait_for(lambda run=run: len(lines(ledger)) >= run * HOURLY)  # type: ignore[misc]
+    arrived = identities(listener.until(lambda uplinks: len(uplinks) >= 2 * (HOURLY + DEVICES)))
     assert arrived == on_ledger(lines(ledger)) and set(arrived.values()) == {1}
     sessions = {(device, session) for device, session, _ in arrived}
-    assert len(sessions) == 2 * 9
+    assert len(sessions) == 2 * DEVICES
     assert all((device, session, 0) in arrived for device, session in sessions)
 
 
 def test_history_is_sent_first(embedded: EmbeddedBroker, listener: Listener, town: Town, tmp_path: Path) -> None:
     ledger, clock = tmp_path / "ledger.jsonl", FixedClock(START)
     with running(config(embedded, ledger, history=timedelta(hours=24)), town, clock):
-        wait_for(lambda: len(lines(ledger)) >= 24 * 52 - 9)
+        wait_for(lambda: len(lines(ledger)) >= 24 * HOURLY - DEVICES)
     times = [datetime.fromisoformat(line["time"]) for line in lines(ledger)]
     assert START - timedelta(hours=24) < times[0] < START - timedelta(hours=23, minutes=45)
     assert times == sorted(times) and times[-1] <= START
@@ -204,11 +215,11 @@ def test_a_broker_that_comes_late_and_dies_in_between_gets_everything(town: Town
         clock.advance(timedelta(hours=1, minutes=1))
         embedded.start()
         try:
-            wait_for(lambda: len(lines(ledger)) == 52)
+            wait_for(lambda: len(lines(ledger)) == HOURLY)
             embedded.kill()
             clock.advance(timedelta(hours=1))
             embedded.start()
-            wait_for(lambda: len(lines(ledger)) == 104)
+            wait_for(lambda: len(lines(ledger)) == 2 * HOURLY)
         finally:
             embedded.stop()
     assert set(on_ledger(lines(ledger)).values()) == {1}
@@ -222,7 +233,7 @@ def test_what_no_broker_acknowledged_is_not_on_the_ledger_as_sent(town: Town, tm
     threading.Timer(0.3, stop.set).start()
     nobody = SimulatorConfig("127.0.0.1", port, impairments=PERFECT, ledger=ledger, history=timedelta(hours=1))
     assert simulators.run(nobody, town, clock, stop) == 0
-    assert lines(ledger) == [] and len(lines(ledger, "unsent", "join")) == 9
+    assert lines(ledger) == [] and len(lines(ledger, "unsent", "join")) == DEVICES
 
 
 def test_a_wrong_password_is_said_and_not_tried_for_ever(embedded: EmbeddedBroker, town: Town) -> None:

@@ -1,0 +1,130 @@
+"""What the rules that are kinds of findings say, in Japanese and English; `alerts.wording` puts it into messages.
+
+A finding compares a measurement with what is usual at the place. It never says why: a leak is a 調査候補 until someone
+has dug, a count is 延べ, a counter *may* be blocked.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+FindingRule = Literal["night_flow", "burst", "visits", "counter"]
+
+FINDING_RULES: tuple[FindingRule, ...] = ("night_flow", "burst", "visits", "counter")
+
+_HOURS_A_MONTH = 24 * 30
+
+# (ja, en) each
+_ABOUT = {
+    "night_flow": ("夜間最小流量のお知らせ", "minimum night flow"),
+    "burst": ("流入量のお知らせ", "inflow"),
+    "visits": ("通過数のお知らせ", "passages"),
+    "counter": ("カウンターのお知らせ", "counter"),
+}
+_RAISED = {
+    "night_flow": (
+        "漏水調査候補：夜間の流入量がふだんより多い状態が続いています",
+        "leak suspect: the inflow at night stays above usual",
+    ),
+    "burst": (
+        "漏水調査候補：流入量がふだんより多く、圧力または配水池の水位が下がっています",
+        "leak suspect: the inflow is above usual while the pressure or the tank level has fallen",
+    ),
+    "counter": (
+        "カウンターが塞がれている・止まっている可能性があります",
+        "the counter may be blocked or may have stopped",
+    ),
+}
+_VISITS = {
+    "more": ("ふだんより多い通過数（延べ）です", "more passages than usual"),
+    "fewer": ("ふだんより少ない通過数（延べ）です", "fewer passages than usual"),
+}
+_CLEARED = {
+    "night_flow": ("夜間の流入量がふだんの範囲に戻りました", "the inflow at night is back to usual"),
+    "burst": ("流入量がふだんの範囲に戻りました", "the inflow is back to usual"),
+    "visits": ("通過数（延べ）がふだんの範囲に戻りました", "the passages are back to usual"),
+    "counter": ("カウンターがふたたび数えています", "the counter is counting again"),
+}
+_MEASURED = {
+    "night_flow": ("夜間最小流量", "Minimum night flow"),
+    "burst": ("流入量", "Inflow"),
+    "visits": ("通過数（延べ）", "Passages"),
+    "counter": ("通過数（延べ）", "Passages"),
+}
+_TO_DO = {
+    "night_flow": (
+        "原因は現地で確かめてください（夜間の使用、配水池への補給などのこともあります）。",
+        "Please find out the cause on site (it may also be use at night or the filling of a tank).",
+    ),
+    "burst": (
+        "原因は現地で確かめてください（消火、洗管、大口の使用などのこともあります）。",
+        "Please find out the cause on site (it may also be fire fighting, flushing or a large user).",
+    ),
+    "visits": (
+        "比べる相手は、同じ種類の日の同じ時刻までの通過数です。",
+        "Compared with the passages up to the same time of day on days of the same kind.",
+    ),
+    "counter": (
+        "この間の通過数は分かりません（0人という意味ではありません）。機器の前に物がないか確かめてください。",
+        "What passed meanwhile is unknown; it does not mean nobody. Please look whether something stands before it.",
+    ),
+}
+
+
+def about(rule: FindingRule, language: str) -> str:
+    """What the message is about."""
+    return _ABOUT[rule][_column(language)]
+
+
+def headline(rule: FindingRule, cleared: bool, value: float | None, usual: float | None, language: str) -> str:
+    """What was found, or that it is over, in one sentence.
+
+    >>> headline("visits", False, 40.0, 120.0, "ja")
+    'ふだんより少ない通過数（延べ）です'
+    """
+    if cleared:
+        return _CLEARED[rule][_column(language)]
+    if rule == "visits":
+        fewer = value is not None and usual is not None and value < usual
+        return _VISITS["fewer" if fewer else "more"][_column(language)]
+    return _RAISED[rule][_column(language)]
+
+
+def facts(
+    rule: FindingRule, cleared: bool, value: float | None, usual: float | None, unit: str, language: str
+) -> list[str]:
+    """The measurement against what is usual, and what to do; one fact a line."""
+    column = _column(language)
+    ja = column == 0
+    lines = []
+    if value is not None and not cleared:
+        line = f"{_MEASURED[rule][column]}{'：' if ja else ': '}{quantity(value, unit)}"
+        if usual is not None:
+            line += f"（ふだん {quantity(usual, unit)}）" if ja else f" (usually {quantity(usual, unit)})"
+        lines.append(line)
+        if rule in ("night_flow", "burst") and usual is not None:
+            more = value - usual
+            month = f"{round(more * _HOURS_A_MONTH, -2):,.0f} m3"
+            lines.append(
+                f"ふだんとの差：{quantity(more, unit)}（このまま続くと1か月に約 {month}）"
+                if ja
+                else f"More than usual: {quantity(more, unit)} (about {month} in a month if it lasts)"
+            )
+    if not cleared:
+        lines.append(_TO_DO[rule][column])
+    return lines
+
+
+def quantity(value: float, unit: str) -> str:
+    """A value as it is read in its unit; passages are a bare number.
+
+    >>> quantity(2.0, "m"), quantity(6.25, "m3/h"), quantity(1234.0, "{passage}")
+    ('2.00 m', '6.2 m3/h', '1,234')
+    """
+    if unit == "{passage}":
+        return f"{value:,.0f}"
+    return f"{value:.2f} m" if unit == "m" else f"{value:,.1f} {unit}"
+
+
+def _column(language: str) -> int:
+    return 0 if language == "ja" else 1

@@ -1,0 +1,88 @@
+"""直近30分の変化: what has become different at the gauges, in words and with times, newest first.
+
+A step of the level is told from the observations, with the time of the one that made it; alerts from their history,
+with the time at which they were raised or cleared. An alert of silence is a station lost, its end a station returned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal, Protocol
+
+from api.pages.readings import Point, StationNow
+from devices.model import StationKind
+from store.connection import Connection
+
+SPAN = timedelta(minutes=30)
+KINDS = (StationKind.RIVER_GAUGE, StationKind.RAIN_GAUGE)
+What = Literal["rose", "fell", "raised", "cleared", "lost", "returned"]
+
+
+class Level(Protocol):
+    """A reference level: 1..5, from `value` metres on."""
+
+    @property
+    def level(self) -> int: ...
+    @property
+    def value(self) -> float: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change. `level` is the one reached (rose, fell: 0 is below all) or the highest of the alert; `value` in
+    metres. `by`: the person who cleared it, None where the rule did.
+    """
+
+    at: datetime
+    what: What
+    code: str
+    name: str
+    name_en: str
+    level: int | None = None
+    before: int | None = None
+    value: float | None = None
+    by: str | None = None
+
+
+def steps(station: StationNow, points: Sequence[Point], levels: Sequence[Level], since: datetime) -> Iterable[Change]:
+    """The steps between reference levels after `since`, from the observations (oldest first, some of them before)."""
+    if not levels:
+        return
+    before: int | None = None
+    for point in points:
+        if not point.usable or point.value is None:
+            continue
+        level = max((each.level for each in levels if each.value <= point.value), default=0)
+        if before is not None and level != before and point.time > since:
+            what: What = "rose" if level > before else "fell"
+            yield Change(point.time, what, station.code, station.name, station.name_en, level, before, point.value)
+        before = level
+
+
+def told_by_alerts(conn: Connection, since: datetime, now: datetime) -> list[Change]:
+    """What was raised and cleared at rivers and rain gauges after `since`. One query."""
+    rows = conn.execute(
+        """
+        select h.at, h.event, a.rule, s.code, s.name, s.name_en, a.peak_level, h.value,
+               u.display_name
+        from alert_history h
+        join alert a using (alert_id)
+        join station s using (station_id)
+        left join app_user u on u.user_id = h.user_id
+        where h.at > %s and h.at <= %s and h.event in ('raised', 'cleared') and a.rule in ('level', 'silence')
+          and s.kind = any(%s)
+        """,
+        (since, now, [kind.value for kind in KINDS]),
+    )
+    words: dict[tuple[str, str], What] = {
+        ("level", "raised"): "raised",
+        ("level", "cleared"): "cleared",
+        ("silence", "raised"): "lost",
+        ("silence", "cleared"): "returned",
+    }
+    return [
+        Change(at, words[rule, event], code, name, name_en, level, None, value, by)
+        for at, event, rule, code, name, name_en, level, value, by in rows
+    ]

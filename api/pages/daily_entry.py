@@ -1,0 +1,330 @@
+"""日別の入力: spot, day, number - the form with which people count, and the calendar as a file.
+
+Three addresses, no script: a link chooses the spot, a link the day, and one field takes the number. What was typed
+stands in the address until it is stored, so that a question (ten times the usual?) is a page like any other: it can be
+reloaded, translated and gone back from. `sure` repeats the number that the person was asked about; another number is
+asked about anew.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import Form
+from psycopg.rows import class_row
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from analytics.visitors.day_types import DayType
+from analytics.visitors.manual import Entered, NotANumber, doubt, enter, parse
+from api.access import READERS, Role, Router, SignedIn, Visit, access
+from api.errors import BadRequest, NotFound, Text
+from api.pages.alert_list import open_alerts
+from api.pages.daily_counts import MANUAL, Cell, Row, UsualDay, calendar, month_range, usual_day
+from api.pages.readings import StationNow, stations_now
+from api.pages.site import Moment, moment, page
+from devices.model import StationKind
+from store.connection import Connection
+
+router = Router()
+
+COUNTING = frozenset({Role.TOURISM, Role.DIGITAL})
+OLDEST = timedelta(days=400)  # further back a number is history that somebody imports
+MAX_NOTE = 200
+LONGEST_FILE = timedelta(days=800)
+_MORNING = 12  # before this hour people write down yesterday
+_OFFERED = 7  # days
+_TYPED = 20  # characters of it that are worth keeping
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry, correction or withdrawal (`value` None) of a day, as it was made."""
+
+    value: float | None
+    replaced: float | None
+    entered_at: datetime
+    entered_by: str
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A day to compare with: `key` says which (yesterday, last_week)."""
+
+    key: str
+    day: date
+    cell: Cell
+
+
+@dataclass(frozen=True, slots=True)
+class EntryForm:
+    """What the form shows: the spots with the chosen day's cell, the days on offer, and what is known of the day.
+
+    `problem` (number, range) refuses what was typed; `doubt` (much, little) asks back about `total`. `low` and `high`
+    are what the series can hold.
+    """
+
+    spots: tuple[tuple[StationNow, Cell], ...]
+    spot: StationNow
+    day: date
+    kind: DayType
+    today: date
+    oldest: date
+    days: tuple[Row, ...]
+    cell: Cell
+    references: tuple[Reference, ...]
+    usual: UsualDay
+    entries: tuple[Entry, ...]
+    typed: str
+    total: int | None = None
+    problem: str | None = None
+    doubt: str | None = None
+    low: int = 0
+    high: int = 0
+
+
+@router.get("/tourism/entry")
+@access(COUNTING, page=True)
+def entry_start(request: Request, visit: SignedIn) -> Response:
+    """Leads to the first spot that nobody else counts."""
+    at = moment(request, visit)
+    with visit.transaction() as conn:
+        spots = _spots(conn, at.now)
+        alerts = open_alerts(conn)
+    if spots:
+        return RedirectResponse(f"/tourism/entry/{spots[0].code}", 303)
+    return page(request, visit, at, "tourism_entry", alerts, model=None, done=None)
+
+
+@router.get("/tourism/entry/{spot}")
+@access(COUNTING, page=True)
+def entry_form(request: Request, visit: SignedIn, spot: str) -> Response:
+    at = moment(request, visit)
+    query = request.query_params
+    with visit.transaction() as conn:
+        model = _form(conn, at, spot, _day(query.get("day"), at), query.get("value", "")[:_TYPED])
+        alerts = open_alerts(conn)
+    done = query.get("saved")
+    return page(request, visit, at, "tourism_entry", alerts, model=model, done=done if done in set(Entered) else None)
+
+
+@router.post("/tourism/entry/{spot}")
+@access(COUNTING)
+def entry_submit(
+    request: Request,
+    visit: SignedIn,
+    spot: str,
+    day: Annotated[str, Form()],
+    value: Annotated[str, Form(max_length=100)] = "",
+    sure: Annotated[str, Form(max_length=20)] = "",
+    note: Annotated[str, Form(max_length=MAX_NOTE)] = "",
+) -> Response:
+    """Stores the number, or leads back to the form, which says what is wrong with it."""
+    at = moment(request, visit)
+    with visit.transaction() as conn:
+        form = _form(conn, at, spot, _day(day, at), value[:_TYPED])
+        if form.total is None or form.problem is not None or (form.doubt is not None and sure != str(form.total)):
+            return _back(spot, "which-number", day=form.day.isoformat(), value=form.typed)
+        done = _enter(conn, visit, at, form, form.total, note)
+    return _back(spot, day=form.day.isoformat(), saved=done.value)
+
+
+@router.post("/tourism/entry/{spot}/withdraw")
+@access(COUNTING)
+def entry_withdraw(request: Request, visit: SignedIn, spot: str, day: Annotated[str, Form()]) -> Response:
+    """Takes the day's number back: it was another spot's, or another day's."""
+    at = moment(request, visit)
+    with visit.transaction() as conn:
+        form = _form(conn, at, spot, _day(day, at), "")
+        done = _enter(conn, visit, at, form, None, "")
+    return _back(spot, day=form.day.isoformat(), saved=done.value)
+
+
+def _enter(conn: Connection, visit: Visit, at: Moment, form: EntryForm, total: int | None, note: str) -> Entered:
+    datastream_id = form.spot.readings[MANUAL].datastream_id
+    return enter(conn, datastream_id, form.day, total, visit.user.user_id, at.now, note.strip() or None)
+
+
+def _back(spot: str, place: str = "main", **query: str) -> Response:
+    return RedirectResponse(f"/tourism/entry/{spot}?{urlencode(query)}#{place}", 303)
+
+
+def _spots(conn: Connection, now: datetime) -> list[StationNow]:
+    """The spots with a series of daily totals, those first that no counter watches."""
+    spots = [spot for spot in stations_now(conn, StationKind.VISITOR_SPOT, now) if MANUAL in spot.readings]
+    return sorted(spots, key=lambda spot: len(spot.readings))
+
+
+def _day(text: str | None, at: Moment) -> date:
+    """The day that was asked for; without one, yesterday in the morning and today later on. Raises BadRequest."""
+    local = at.now.astimezone(at.zone)
+    if not text:
+        return local.date() - timedelta(days=1 if local.hour < _MORNING else 0)
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        raise BadRequest(
+            Text(f"日付「{text[:20]}」は読み取れません。", f"The day {text[:20]!r} cannot be read."),
+            Text("2026-06-01 のように指定してください。", "Give it like 2026-06-01."),
+        ) from None
+    if not local.date() - OLDEST <= day <= local.date():
+        raise BadRequest(
+            Text("この日付には入力できません。", "No number can be entered for this day."),
+            Text(
+                f"今日から{OLDEST.days}日前までの日を選んでください。",
+                f"Choose today or a day of the last {OLDEST.days} days.",
+            ),
+        )
+    return day
+
+
+def _form(conn: Connection, at: Moment, code: str, day: date, typed: str) -> EntryForm:
+    """The form as it stands for this spot, day and typed number. Raises NotFound."""
+    spots = _spots(conn, at.now)
+    spot = next((each for each in spots if each.code == code), None)
+    if spot is None:
+        raise NotFound(Text(f"地点 {code[:40]} はありません。", f"There is no spot {code[:40]}."))
+    today = at.now.astimezone(at.zone).date()
+    (of_day,) = calendar(conn, spots, day, day, at.now, at.zone)
+    last_week = day - timedelta(days=7)
+    around = {row.day: row for row in calendar(conn, [spot], last_week, day, at.now, at.zone)}
+    usual = usual_day(conn, spot, day, at.now, at.zone)
+    low, high = _range_of(conn, spot.readings[MANUAL].datastream_id)
+    total, problem, asked = None, None, None
+    if typed:
+        try:
+            total = parse(typed)
+        except NotANumber:
+            problem = "number"
+        else:
+            problem = None if low <= total <= high else "range"
+            asked = doubt(total, usual.level)
+    return EntryForm(
+        spots=tuple(zip(spots, of_day.cells, strict=True)),
+        spot=spot,
+        day=day,
+        kind=of_day.kind,
+        today=today,
+        oldest=today - OLDEST,
+        days=calendar(conn, [spot], today - timedelta(days=_OFFERED - 1), today, at.now, at.zone),
+        cell=around[day].cells[0],
+        references=tuple(
+            Reference(key, each, around[each].cells[0])
+            for key, each in (("before", day - timedelta(days=1)), ("last_week", last_week))
+        ),
+        usual=usual,
+        entries=_entries(conn, spot.readings[MANUAL].datastream_id, day),
+        typed=typed,
+        total=total,
+        problem=problem,
+        doubt=None if asked is None or problem is not None else asked.value,
+        low=low,
+        high=high,
+    )
+
+
+def _range_of(conn: Connection, datastream_id: int) -> tuple[int, int]:
+    row = conn.execute(
+        "select coalesce(range_low, 0), coalesce(range_high, 9999999) from datastream where datastream_id = %s",
+        (datastream_id,),
+    ).fetchone()
+    assert row is not None, "the form has just read this series"
+    return int(row[0]), int(row[1])
+
+
+def _entries(conn: Connection, datastream_id: int, day: date) -> tuple[Entry, ...]:
+    """What was entered for a day, newest first."""
+    with conn.cursor(row_factory=class_row(Entry)) as cursor:
+        return tuple(
+            cursor.execute(
+                """
+                select m.value, m.replaced, m.entered_at, u.display_name as entered_by, m.note
+                from manual_entry m join app_user u on u.user_id = m.entered_by
+                where m.datastream_id = %s and m.day = %s order by m.manual_entry_id desc
+                """,
+                (datastream_id, day),
+            )
+        )
+
+
+# --- the file ---------------------------------------------------------------------------------------------
+
+
+@router.get("/tourism/days.csv")
+@access(READERS, page=True)
+def days_file(request: Request, visit: SignedIn) -> Response:
+    """The daily totals of ?month=YYYY-MM or of ?from=&to= (days, inclusive), one line a spot, day and method."""
+    at = moment(request, visit)
+    first, last = _file_range(request, at)
+    with visit.transaction() as conn:
+        spots = stations_now(conn, StationKind.VISITOR_SPOT, at.now)
+        rows = calendar(conn, spots, first, last, at.now, at.zone)
+    name = f"visits_{visit.tenant.code}_{first:%Y%m%d}-{last:%Y%m%d}.csv"
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow([at.words(f"days_file.{name}") for name in _COLUMNS])
+    writer.writerows(_lines(at, spots, rows))
+    # with a byte order mark: without one Excel takes UTF-8 for the code page of the machine
+    return Response(
+        out.getvalue().encode("utf-8-sig"),
+        media_type="text/csv; charset=utf-8",
+        headers={
+            "Content-Disposition": f'attachment; filename="{name}"',
+            "Content-Language": at.words.code,
+        },
+    )
+
+
+_COLUMNS = ("day", "spot", "name", "kind", "holiday", "method", "visits", "received", "state")
+
+
+def _lines(at: Moment, spots: list[StationNow], rows: tuple[Row, ...]) -> Iterator[tuple[object, ...]]:
+    """Oldest day first. What has no number has an empty field and says why in the last column."""
+    t = at.words
+    for row in reversed(rows):
+        for spot, cell in zip(spots, row.cells, strict=True):
+            place = (
+                row.day.isoformat(),
+                spot.code,
+                t.name(spot.name, spot.name_en),
+                t(f"day_type.{row.kind.value}"),
+                row.holiday or "",
+            )
+            counted = cell.counter
+            if counted is not None:
+                state = "missing" if counted.visits is None else "partial" if counted.partial else "whole"
+                visits = "" if counted.visits is None else f"{counted.visits:.0f}"
+                share = f"{counted.n / counted.expected:.3f}" if counted.expected else ""
+                state = "running" if row.today and counted.visits is not None else state
+                yield *place, t("method.counter"), visits, share, t(f"days_file.{state}")
+            if cell.manual is not None:
+                yield *place, t("method.manual"), f"{cell.manual:.0f}", "", t("days_file.whole")
+
+
+def _file_range(request: Request, at: Moment) -> tuple[date, date]:
+    query, today = request.query_params, at.now.astimezone(at.zone).date()
+    if "from" not in query and "to" not in query:
+        shown = month_range(query.get("month"), today)
+        return shown.first, shown.last
+    try:
+        first, last = date.fromisoformat(query["from"]), date.fromisoformat(query["to"])
+    except (KeyError, ValueError):
+        raise BadRequest(
+            Text("期間が読み取れません。", "The range cannot be read."),
+            Text(
+                "from と to に 2026-04-01 のような日付を指定してください。", "Give from and to as days like 2026-04-01."
+            ),
+        ) from None
+    if not first <= last <= first + LONGEST_FILE:
+        raise BadRequest(
+            Text("期間が逆か、長すぎます。", "The range is reversed or too long."),
+            Text(f"{LONGEST_FILE.days}日までの期間を指定してください。", f"Ask for at most {LONGEST_FILE.days} days."),
+        )
+    return first, min(last, today)

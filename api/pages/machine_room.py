@@ -1,0 +1,132 @@
+"""What the digital section looks at when pages grow slow: room on the disk, who works, who lags, what waits.
+
+Sizes are of the whole database, which may serve several towns; workers and notifications are of the own one.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+
+from api.health import lags
+from devices.clock import Clock
+from store.connection import Connection
+
+# Tables by what they are for; what is in none of these is a ledger.
+GROUPS: Mapping[str, frozenset[str]] = {
+    "observations": frozenset({"observation", "observation_revision"}),
+    "messages": frozenset({"uplink"}),
+    "results": frozenset({"rollup_hour", "rollup_day", "night_flow", "finding", "feed", "feed_cursor"}),
+    "alerts": frozenset({"alert", "alert_history", "alert_judged", "outbox"}),
+}
+LEDGERS = "ledgers"
+
+
+class WorkerState(StrEnum):
+    """LISTENING: it hears the broker. NO_BROKER: it lives, but does not hear it. LOST: no sign of life."""
+
+    LISTENING = "listening"
+    NO_BROKER = "no_broker"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """An ingest worker; `since` is when it began to hear the broker (town time)."""
+
+    worker_id: str
+    heartbeat_at: datetime
+    since: datetime | None
+    state: WorkerState
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """Bytes on the disk of the database's files."""
+
+    free: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class MachineRoom:
+    """Sizes in bytes; `disk` None where the database's files are not on this machine, or nobody said where.
+
+    `lags`: committed batches a consumer of the feed has not read yet. `waiting`: notifications not sent.
+    """
+
+    database: int
+    groups: Mapping[str, int]
+    disk: Disk | None
+    workers: tuple[Worker, ...]
+    lags: Mapping[str, int]
+    waiting: int
+
+
+def machine_room(conn: Connection, clock: Clock, patience: timedelta, folder: Path | None) -> MachineRoom:
+    """Five queries. `patience` is for how long (real time) a worker may give no sign of life."""
+    size = _number(conn, "select pg_database_size(current_database())")
+    return MachineRoom(
+        database=size,
+        groups=_groups(conn),
+        disk=disk(folder),
+        workers=_workers(conn, clock.now() - patience * clock.speed),
+        lags=lags(conn),
+        waiting=_number(conn, "select count(*) from outbox where sent_at is null"),
+    )
+
+
+def disk(folder: Path | None) -> Disk | None:
+    """The room on the disk of a folder; None where there is no such folder."""
+    if folder is None:
+        return None
+    try:
+        usage = shutil.disk_usage(folder)
+    except OSError:
+        return None
+    return Disk(usage.free, usage.total)
+
+
+def _groups(conn: Connection) -> dict[str, int]:
+    """Bytes by group, indexes included. Partitions and chunks count with the table that they are a part of."""
+    sizes = dict.fromkeys((*GROUPS, LEDGERS), 0)
+    group_of = {table: group for group, tables in GROUPS.items() for table in tables}
+    for table, size in conn.execute(
+        """
+        with recursive part as (
+            select c.oid as relation, c.relname as name
+            from pg_class c
+            where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p')
+              and not exists (select from pg_inherits i where i.inhrelid = c.oid)
+            union all
+            select i.inhrelid, part.name from part join pg_inherits i on i.inhparent = part.relation
+        )
+        select name, sum(pg_total_relation_size(relation))::bigint from part group by name
+        """
+    ):
+        sizes[group_of.get(table, LEDGERS)] += size
+    return sizes
+
+
+def _workers(conn: Connection, oldest: datetime) -> tuple[Worker, ...]:
+    rows = conn.execute("select worker_id, heartbeat_at, listening_since from ingest_worker order by worker_id")
+    return tuple(
+        Worker(worker_id, heartbeat, since, _worker_state(heartbeat, since, oldest))
+        for worker_id, heartbeat, since in rows
+    )
+
+
+def _worker_state(heartbeat: datetime, since: datetime | None, oldest: datetime) -> WorkerState:
+    if heartbeat < oldest:
+        return WorkerState.LOST
+    return WorkerState.NO_BROKER if since is None else WorkerState.LISTENING
+
+
+def _number(conn: Connection, query: str) -> int:
+    row = conn.execute(query.encode()).fetchone()
+    assert row is not None
+    return int(row[0])

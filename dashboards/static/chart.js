@@ -1,0 +1,309 @@
+// Curves one can read with pointer or keyboard, and zoom: the picture's own numbers, lines and colours, drawn by uPlot.
+// docs/dashboards.md tells the markup; api/pages/chart.py makes what stands in data-chart:
+//
+//   { library, style         addresses of uPlot
+//     start, end             seconds since 1970: the time axis
+//     ticks                  [[value, label], ...] of the value axis, from its low end to its high end
+//     points                 [[seconds, value], ...]; value null: the line breaks here
+//     levels                 [[警戒レベル 1..5, value], ...]
+//     decimals, unit         how a value is written
+//     words                  { in, out, whole } of the zoom buttons; null: no zoom }
+
+import { island, settle, stylesheet } from './islands.js';
+
+const LOWEST = 190; // px: on a phone the picture's proportions would leave a strip
+const HIGHEST = 340;
+const PICTURE = { width: 480, left: 44, right: 20 }; // of api/pages/chart.py: rain stands above in the same time axis
+const TOP = 30; // px above the curve, for the reading
+const SHORTEST = 900; // s: no closer zoom
+
+settle('data-chart', async (box) => {
+  const plan = JSON.parse(box.dataset.chart);
+  const [library] = await Promise.all([import(plan.library), stylesheet(plan.style)]);
+  const curve = new Curve(library.default, box, plan);
+  return { update: () => curve.take(JSON.parse(box.dataset.chart)), end: () => curve.end() };
+});
+
+const forced = matchMedia('(forced-colors: active)');
+
+class Curve {
+  constructor(UPlot, box, plan) {
+    this.UPlot = UPlot;
+    this.box = box;
+    this.picture = box.querySelector('svg');
+    this.zone = document.body.dataset.timeZone;
+    this.plan = plan;
+    this.known = known(plan);
+    this.window = null; // [start, end] the reader has zoomed to
+    this.island = island(box, 'chart-live');
+    this.reading = part('p', 'chart-reading', this.island);
+    this.reading.setAttribute('aria-hidden', 'true'); // the slider says it
+    this.field = part('div', 'chart-field', this.island);
+    this.plot = new UPlot(this.options(), this.data(), this.field);
+    this.makeReadable();
+    if (plan.words) this.makeZoomable();
+    this.take(plan);
+    this.island.classList.add('is-drawn');
+    this.size = new ResizeObserver(() => this.plot.setSize(this.room()));
+    this.size.observe(this.island);
+    this.redraw = () => this.plot.redraw(false);
+    forced.addEventListener('change', this.redraw);
+  }
+
+  end() {
+    forced.removeEventListener('change', this.redraw);
+    this.size.disconnect();
+    this.plot.destroy();
+    this.island.remove();
+  }
+
+  /** New numbers. What the reader has zoomed to, and where they read, stays. */
+  take(plan) {
+    const at = this.readAt === undefined ? undefined : this.plan.points[this.readAt]?.[0];
+    const newest = this.plan.end;
+    this.plan = plan;
+    this.known = known(plan);
+    const again = at === undefined ? -1 : plan.points.findIndex(([time, value]) => time === at && value !== null);
+    this.readAt = again < 0 ? undefined : again;
+    this.plot.setData(this.data(), false);
+    if (this.window) {
+      // Who looks at the newest hours goes on to see them.
+      const on = this.window[1] >= newest ? plan.end - newest : 0;
+      this.zoom(this.window[0] + on, this.window[1] + on);
+    } else {
+      this.plot.setScale('x', {});
+    }
+    if (this.readAt !== undefined && document.activeElement === this.field) queueMicrotask(() => this.goTo(this.readAt));
+    this.field.setAttribute('aria-label', this.picture.getAttribute('aria-label'));
+    this.say();
+  }
+
+  /** A margin of the picture in px, and no less than digits need. */
+  margin(side) {
+    return Math.max(PICTURE[side], Math.round((this.island.clientWidth * PICTURE[side]) / PICTURE.width));
+  }
+
+  data() {
+    return [this.plan.points.map(([time]) => time), this.plan.points.map(([, value]) => value)];
+  }
+
+  room() {
+    const width = Math.floor(this.island.clientWidth);
+    return { width, height: Math.min(HIGHEST, Math.max(LOWEST, Math.round((width * 170) / 480))) };
+  }
+
+  // --- how it looks: as the picture does ---------------------------------------------------------------
+
+  look(selector, property) {
+    const found = this.picture.querySelector(selector);
+    return found ? getComputedStyle(found)[property] : getComputedStyle(this.picture).color;
+  }
+
+  options() {
+    const family = getComputedStyle(document.body).fontFamily;
+    const text = () => this.look('.tick', 'fill');
+    const line = () => this.look('.line', 'stroke');
+    const axis = { stroke: text, font: `12px ${family}`, ticks: { show: false }, gap: 6 };
+    return {
+      ...this.room(),
+      padding: [TOP, () => this.margin('right'), 0, 0],
+      legend: { show: false },
+      tzDate: (time) => this.UPlot.tzDate(new Date(time * 1000), this.zone),
+      cursor: {
+        y: false,
+        drag: { x: Boolean(this.plan.words), y: false, setScale: false },
+        points: { size: 9, stroke: '#fff', width: 1.5, fill: line },
+        // The nearest moment with a value: a gap has none to read.
+        dataIdx: (plot, series, near) => this.nearest(near),
+      },
+      scales: {
+        x: { range: () => this.window ?? [this.plan.start, this.plan.end] },
+        y: { range: () => [this.plan.ticks[0][0], this.plan.ticks.at(-1)[0]] },
+      },
+      axes: [
+        { ...axis, space: 60, size: 26, grid: { show: false }, values: (plot, times) => this.timeLabels(times) },
+        {
+          ...axis,
+          size: () => this.margin('left'),
+          grid: { stroke: () => this.look('.grid', 'stroke'), width: 1 },
+          splits: () => this.plan.ticks.map(([value]) => value),
+          values: () => this.plan.ticks.map(([, label]) => label),
+        },
+      ],
+      series: [{}, { stroke: line, width: 2.25, points: { show: false } }],
+      hooks: {
+        drawAxes: [(plot) => this.drawLevels(plot, family)],
+        draw: [(plot) => this.drawPoints(plot)],
+        setCursor: [(plot) => this.point(plot.cursor.left < 0 || plot.cursor.idx === null ? undefined : plot.cursor.idxs[1])],
+        setSelect: [(plot) => this.select(plot)],
+      },
+    };
+  }
+
+  drawLevels(plot, family) {
+    const { ctx, bbox } = plot;
+    const unit = devicePixelRatio;
+    let lowest = -Infinity; // of the digits so far: two thresholds may lie nearer than two digits can
+    ctx.save();
+    for (const [level, value] of [...this.plan.levels].sort((a, b) => b[1] - a[1])) {
+      const y = plot.valToPos(value, 'y', true);
+      ctx.strokeStyle = this.look(`.reference-${level}`, 'stroke');
+      ctx.lineWidth = 2 * unit;
+      ctx.setLineDash([7 * unit, 4 * unit]);
+      ctx.beginPath();
+      ctx.moveTo(bbox.left, y);
+      ctx.lineTo(bbox.left + bbox.width, y);
+      ctx.stroke();
+      ctx.fillStyle = this.look('.reference-name', 'fill');
+      ctx.font = `700 ${12 * unit}px ${family}`;
+      ctx.textAlign = 'left';
+      ctx.textBaseline = 'middle';
+      lowest = Math.max(y, lowest + 12 * unit);
+      ctx.fillText(String(level), bbox.left + bbox.width + 6 * unit, lowest);
+    }
+    ctx.restore();
+  }
+
+  /** Moments that stand alone between gaps, which a line cannot show, and the newest one. */
+  drawPoints(plot) {
+    const { points } = this.plan;
+    const { ctx, bbox } = plot;
+    const last = this.known.at(-1);
+    ctx.save();
+    ctx.fillStyle = this.look('.end', 'fill');
+    for (const i of this.known) {
+      const alone = (points[i - 1]?.[1] ?? null) === null && (points[i + 1]?.[1] ?? null) === null;
+      if (!alone && i !== last) continue;
+      const [x, y] = [plot.valToPos(points[i][0], 'x', true), plot.valToPos(points[i][1], 'y', true)];
+      if (x < bbox.left - 1 || x > bbox.left + bbox.width + 1) continue;
+      ctx.beginPath();
+      ctx.arc(x, y, (i === last ? 4 : 2.5) * devicePixelRatio, 0, 2 * Math.PI);
+      ctx.fill();
+    }
+    ctx.restore();
+  }
+
+  timeLabels(times) {
+    return times.map((time) => (this.clock(time) === '00:00' ? this.day(time) : this.clock(time)));
+  }
+
+  clock(time) {
+    this.clockFormat ??= new Intl.DateTimeFormat('en-GB', { timeZone: this.zone, hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+    return this.clockFormat.format(time * 1000);
+  }
+
+  day(time) {
+    const { lang } = document.documentElement;
+    this.dayFormat ??= new Intl.DateTimeFormat(lang, { timeZone: this.zone, month: 'numeric', day: 'numeric', weekday: 'short' });
+    return this.dayFormat.format(time * 1000);
+  }
+
+  // --- reading -----------------------------------------------------------------------------------------
+
+  nearest(near) {
+    return this.known.reduce((best, i) => (Math.abs(i - near) < Math.abs(best - near) ? i : best), this.known[0] ?? null);
+  }
+
+  /** The arrow keys go from moment to moment; a screen reader says each as the value of a slider. */
+  makeReadable() {
+    this.field.tabIndex = 0;
+    this.field.setAttribute('role', 'slider');
+    this.field.addEventListener('keydown', (event) => {
+      const at = this.readAt === undefined ? this.known.length - 1 : this.known.indexOf(this.readAt);
+      const steps = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -6, PageUp: 6, Home: -Infinity, End: Infinity };
+      if (!(event.key in steps) || event.altKey || event.ctrlKey || event.metaKey || !this.known.length) return;
+      event.preventDefault();
+      this.goTo(this.known[Math.min(this.known.length - 1, Math.max(0, at + steps[event.key]))]);
+    });
+    this.field.addEventListener('blur', () => this.plot.setCursor({ left: -10, top: -10 }));
+  }
+
+  goTo(index) {
+    const [time, value] = this.plan.points[index];
+    const [start, end] = this.window ?? [this.plan.start, this.plan.end];
+    if (time < start || time > end) this.zoom(time - (end - start) / 2, time + (end - start) / 2);
+    this.plot.setCursor({ left: this.plot.valToPos(time, 'x'), top: this.plot.valToPos(value, 'y') });
+    this.point(index);
+  }
+
+  point(index) {
+    this.readAt = index ?? undefined;
+    this.say();
+  }
+
+  say() {
+    const index = this.readAt ?? this.known.at(-1);
+    const text = index === undefined ? '' : this.words(this.plan.points[index]);
+    if (this.reading.textContent !== text) this.reading.textContent = text;
+    this.field.setAttribute('aria-valuemin', '0');
+    this.field.setAttribute('aria-valuemax', String(Math.max(0, this.known.length - 1)));
+    this.field.setAttribute('aria-valuenow', String(Math.max(0, this.known.indexOf(index))));
+    this.field.setAttribute('aria-valuetext', text || '–');
+  }
+
+  words([time, value]) {
+    const long = this.plan.end - this.plan.start > 86_400;
+    const number = value.toLocaleString('en', { minimumFractionDigits: this.plan.decimals });
+    return `${long ? `${this.day(time)} ` : ''}${this.clock(time)}  ${number} ${this.plan.unit}`;
+  }
+
+  // --- zooming: by dragging over a stretch, or by buttons ------------------------------------------------
+
+  makeZoomable() {
+    const tools = part('p', 'chart-tools', this.island);
+    const { words } = this.plan;
+    for (const [name, factor] of [['in', 0.5], ['out', 2], ['whole', Infinity]]) {
+      const button = part('button', 'button button-quiet', tools);
+      button.type = 'button';
+      button.textContent = words[name];
+      button.addEventListener('click', () => this.zoomBy(factor));
+    }
+    this.buttons = [...tools.children];
+    this.field.addEventListener('dblclick', () => this.zoomBy(Infinity));
+    this.showWindow();
+  }
+
+  select(plot) {
+    const { left, width } = plot.select;
+    if (width < 8) return;
+    this.zoom(plot.posToVal(left, 'x'), plot.posToVal(left + width, 'x'));
+    plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+  }
+
+  /** About the moment that is read, else towards the newest end. */
+  zoomBy(factor) {
+    const [start, end] = this.window ?? [this.plan.start, this.plan.end];
+    const length = (end - start) * factor;
+    const at = this.readAt === undefined ? end : this.plan.points[this.readAt][0];
+    const share = (at - start) / (end - start);
+    this.zoom(at - length * share, at + length * (1 - share));
+  }
+
+  zoom(from, to) {
+    const { start, end } = this.plan;
+    const length = Math.max(to - from, SHORTEST);
+    if (!(length < end - start)) this.window = null;
+    else {
+      const begin = Math.min(Math.max(from, start), end - length);
+      this.window = [begin, begin + length];
+    }
+    this.plot.setScale('x', {});
+    this.showWindow();
+  }
+
+  showWindow() {
+    for (const button of this.buttons?.slice(1) ?? []) button.disabled = this.window === null;
+  }
+}
+
+function part(name, className, parent) {
+  const element = document.createElement(name);
+  element.className = className;
+  parent.append(element);
+  return element;
+}
+
+/** The indices of the points that have a value. */
+function known({ points }) {
+  return points.flatMap(([, value], i) => (value === null ? [] : [i]));
+}

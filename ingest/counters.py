@@ -1,0 +1,151 @@
+"""The counters of a batch -> the observations that follow from them and from the readings around them.
+
+Each reading is kept in `counter_reading`, one for each interval (the last one read in it). The observations are
+worked out from that table alone, for the intervals that a new reading closes and for those after it, which it cuts
+shorter (`ingest.increments`). They are marked as derived, so that the store lets the newest working-out stand.
+
+A message that comes again finds its reading there and changes nothing. Two workers with messages of one counter wait
+for each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from devices.model import Quality, Reason
+from ingest.increments import LONGEST_GAP, Count, between, connected, slot_of
+from store.batch import CountRow, ObservationRow, UplinkRow
+from store.connection import Connection, transposed
+from store.registry import Directory
+
+_Key = tuple[int, datetime]
+
+
+def with_increments(conn: Connection, directory: Directory, rows: Sequence[UplinkRow]) -> list[UplinkRow]:
+    """The same rows; those with counters also have the observations that changed with them. Runs in the caller's
+    transaction and keeps the readings there.
+    """
+    steps = {c.datastream_id: directory.datastreams[c.datastream_id].step for row in rows for c in row.counts}
+    if not steps:
+        return list(rows)
+    for datastream_id in sorted(steps):
+        conn.execute("select pg_advisory_xact_lock(hashtext('counter_reading'), %s)", (datastream_id,))
+    found: dict[int, list[ObservationRow]] = {}  # by position in rows
+    for datastream_id, step in sorted(steps.items()):
+        asked = [(n, c) for n, row in enumerate(rows) for c in row.counts if c.datastream_id == datastream_id]
+        bearers = _keep(conn, directory.municipality_id, rows, asked, step)
+        unread = {slot_of(c.time, step): n for n, c in reversed(asked) if c.count is None}
+        for n, observation in _worked_out(conn, datastream_id, step, bearers, unread):
+            found.setdefault(n, []).append(observation)
+    return [
+        replace(row, observations=(*row.observations, *found[n])) if n in found else row for n, row in enumerate(rows)
+    ]
+
+
+def _keep(
+    conn: Connection,
+    municipality_id: int,
+    rows: Sequence[UplinkRow],
+    asked: Sequence[tuple[int, CountRow]],
+    step: timedelta,
+) -> dict[datetime, int]:
+    """Stores the readings and says which slots changed, each with the row that brought the change."""
+    newest: dict[datetime, tuple[int, CountRow]] = {}
+    for n, c in asked:
+        slot = slot_of(c.time, step)
+        # Of equal ones the first: a repetition in the same batch is dropped later, with all that it carries.
+        if c.count is not None and (slot not in newest or newest[slot][1].time < c.time):
+            newest[slot] = (n, c)
+    if not newest:
+        return {}
+    values = [
+        (
+            c.datastream_id,
+            slot,
+            c.time,
+            rows[n].device_id,
+            c.count,
+            c.restarts,
+            c.latest,
+            c.modulus,
+            c.scale,
+            c.doubtful,
+        )
+        for slot, (n, c) in sorted(newest.items())
+    ]
+    changed = conn.execute(
+        """
+        insert into counter_reading as held
+               (municipality_id, datastream_id, slot, read_at, device_id, count, restarts, latest, modulus, scale,
+                doubtful)
+        select %s, * from unnest(%s::integer[], %s::timestamptz[], %s::timestamptz[], %s::integer[], %s::bigint[],
+                                 %s::integer[], %s::integer[], %s::integer[], %s::double precision[], %s::boolean[])
+        on conflict (datastream_id, slot) do update
+            set (read_at, device_id, count, restarts, latest, modulus, scale, doubtful)
+              = (excluded.read_at, excluded.device_id, excluded.count, excluded.restarts, excluded.latest,
+                 excluded.modulus, excluded.scale, excluded.doubtful)
+            where held.read_at < excluded.read_at
+        returning slot
+        """,
+        (municipality_id, *transposed(values, 10)),
+    ).fetchall()
+    return {slot: newest[slot][0] for (slot,) in changed}
+
+
+def _worked_out(
+    conn: Connection, datastream_id: int, step: timedelta, bearers: dict[datetime, int], unread: dict[datetime, int]
+) -> list[tuple[int, ObservationRow]]:
+    """(position of the row that carries it, observation) for every interval that changed."""
+    touched = [*bearers, *unread]
+    if not touched:
+        return []
+    readings = _readings(conn, datastream_id, min(touched), max(touched))
+    found: dict[datetime, tuple[int, ObservationRow]] = {}
+    for position, after in enumerate(readings):
+        before = readings[position - 1] if position else None
+        bearer = bearers.get(after.slot, None if before is None else bearers.get(before.slot))
+        if bearer is None:
+            continue
+        for i in between(before, after, step):
+            row = ObservationRow(datastream_id, i.time, i.value, i.quality, i.reason, derived=True)
+            found[i.time] = (bearer, row)
+    for slot, n in unread.items():
+        if not _covered(readings, slot):
+            missing = ObservationRow(datastream_id, slot, None, Quality.MISSING, Reason.SENSOR, derived=True)
+            found[slot] = (n, missing)
+    return [found[time] for time in sorted(found)]
+
+
+def _covered(readings: Sequence[Count], slot: datetime) -> bool:
+    """Whether the difference of two readings tells of this interval, although it was not read at its end."""
+    after = next((n for n, reading in enumerate(readings) if reading.slot >= slot), None)
+    if after is None:
+        return False
+    if readings[after].slot == slot:
+        return True
+    return after > 0 and connected(readings[after - 1], readings[after])
+
+
+def _readings(conn: Connection, datastream_id: int, first: datetime, last: datetime) -> list[Count]:
+    """The readings of a stretch with one before and one after it, oldest first."""
+    cursor = conn.execute(
+        """
+        select slot, device_id, count, restarts, latest, modulus, scale, doubtful from counter_reading
+        where datastream_id = %(id)s
+          and slot >= coalesce((select max(slot) from counter_reading
+                                where datastream_id = %(id)s and slot < %(first)s and slot >= %(oldest)s), %(first)s)
+          and slot <= coalesce((select min(slot) from counter_reading
+                                where datastream_id = %(id)s and slot > %(last)s and slot <= %(newest)s), %(last)s)
+        order by slot
+        """,
+        {
+            "id": datastream_id,
+            "first": first,
+            "last": last,
+            "oldest": first - LONGEST_GAP,
+            "newest": last + LONGEST_GAP,
+        },
+    )
+    return [Count(*row) for row in cursor]

@@ -1,0 +1,239 @@
+"""The map of an import: which column of a CSV file is which series. A YAML file that people write.
+
+    header: 1                     the line that names the columns [1]
+    first_line: 2                 the first line with values [the line after the header]
+    time:
+      column: 日時                or several, joined by a space: [日付, 時刻]
+      format: "%Y/%m/%d %H:%M"    as in strptime [2026-06-01 9:00, 2026/6/1 9:00, 2026年6月1日9時00分 and RFC 3339]
+      zone: Asia/Tokyo            or +09:00; for times without an offset of their own
+      shift: 1h                   added to every time [0s]: for files that name the beginning of a counting interval
+    quality: good                 or manual: written down by people, stands above what a device said [good]
+    missing:                      what stands there instead of a value, and what it means:
+      "***": failure              failure (障害欠測), out_of_service (休止) or no_record (記録なし);
+      "---": out_of_service       an empty field that is not listed here says nothing at all, and nothing is stored
+    columns:                      a wide file: one column a series
+      新橋水位: {station: river-shinbashi, property: water_level, scale: 0.01, offset: 0}
+
+or, where every line is one value (a long file), instead of `columns`:
+
+    long: {station: 観測所, property: 項目, value: 値}            the columns
+    stations: {"0123": river-shinbashi}                           the file's names, where they are not our codes
+    properties: {水位: {property: water_level, scale: 0.01}}      the same for properties
+
+value = field x scale + offset, in the property's unit (m, m3/h, kPa, mm, passages).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta, timezone, tzinfo
+from pathlib import Path
+from typing import TypeVar
+from zoneinfo import ZoneInfo
+
+import yaml
+
+from devices.model import ObservedProperty, Quality, Reason
+from devices.yaml_reader import Mapping as Entry
+from devices.yaml_reader import YamlReader
+
+MISSING_REASONS = (Reason.FAILURE, Reason.OUT_OF_SERVICE, Reason.NO_RECORD)
+_QUALITIES = (Quality.GOOD, Quality.MANUAL)
+_OFFSET = re.compile(r"([+-])(\d{2}):(\d{2})", re.ASCII)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class TimeRule:
+    """Where the time of a line stands and how it is written; `format` None: one of the usual ways."""
+
+    columns: tuple[str, ...]
+    format: str | None
+    zone: tzinfo
+    shift: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a field means: value = field x scale + offset, of that property."""
+
+    observed_property: ObservedProperty
+    scale: float
+    offset: float
+
+
+@dataclass(frozen=True, slots=True)
+class LongColumns:
+    """The columns of a long file, and what its names of stations and properties mean where they are not ours."""
+
+    station: str
+    observed_property: str
+    value: str
+    stations: Mapping[str, str]
+    properties: Mapping[str, Measured]
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryMap:
+    """A map that makes sense. `columns` (wide file): column -> (station code, what it measures); else `long` is set."""
+
+    header: int
+    first_line: int
+    time: TimeRule
+    quality: Quality
+    missing: Mapping[str, Reason]
+    columns: Mapping[str, tuple[str, Measured]]
+    long: LongColumns | None
+
+
+def load_map(path: Path) -> HistoryMap:
+    """The map that a file describes. TownFileError lists every mistake as ``file:line: what, and what to do``."""
+    reader = YamlReader(path)
+    root = reader.root()
+    root.only(("header", "first_line", "time", "quality", "missing", "columns", "long", "stations", "properties"))
+    header = _line_number(reader, root, "header", 1)
+    first_line = _line_number(reader, root, "first_line", (header or 1) + 1)
+    if header is not None and first_line is not None and first_line <= header:
+        reader.problem(root.keys["first_line"], f"first_line must come after the header's line {header}")
+    time = _time(reader, root)
+    quality = _word(reader, root, "quality", _QUALITIES) if root.get("quality") else Quality.GOOD
+    missing = _each(reader, root, "missing", lambda node, name: _one_of(reader, node, name, MISSING_REASONS))
+    columns: dict[str, tuple[str, Measured]] = {}
+    long = None
+    if (root.get("columns") is None) == (root.get("long") is None):
+        reader.problem(root, "there must be either 'columns' (a column a series) or 'long' (a value a line)")
+    elif root.get("columns") is not None:
+        columns = _each(reader, root, "columns", lambda node, name: _column(reader, node, name))
+        if not columns:
+            reader.problem(root.keys["columns"], "columns: there must be at least one")
+        for key in ("stations", "properties"):
+            if root.get(key) is not None:
+                reader.problem(root.keys[key], f"'{key}' goes with 'long'; a column names its own")
+    else:
+        long = _long(reader, root)
+    reader.finish()
+    assert header is not None and first_line is not None and time is not None and quality is not None
+    return HistoryMap(header, first_line, time, quality, missing, columns, long)
+
+
+def _line_number(reader: YamlReader, root: Entry, key: str, default: int) -> int | None:
+    node = root.get(key)
+    if node is None:
+        return default
+    number = reader.number(node, key)
+    if number is not None and (number != int(number) or number < 1):
+        reader.problem(node, f"{key} must be the number of a line, counted from 1")
+        return None
+    return None if number is None else int(number)
+
+
+def _time(reader: YamlReader, root: Entry) -> TimeRule | None:
+    node = root.required("time")
+    entry = None if node is None else reader.mapping(node, "time")
+    if entry is None:
+        return None
+    entry.only(("column", "format", "zone", "shift"))
+    columns: list[str | None] = []
+    where = entry.required("column")
+    if isinstance(where, yaml.SequenceNode) and where.value:
+        columns = [reader.text(item, "time: column") for item in where.value]
+    elif where is not None:
+        columns = [reader.text(where, "time: column")]
+    format_node, shift_node = entry.get("format"), entry.get("shift")
+    written = None if format_node is None else reader.text(format_node, "time: format")
+    if format_node is not None and written is not None and "%" not in written:
+        reader.problem(format_node, 'time: format must be written like "%Y/%m/%d %H:%M"')
+    shift = timedelta(0) if shift_node is None else reader.duration(shift_node, "time: shift", zero=True)
+    zone = _zone(reader, entry)
+    named = tuple(column for column in columns if column is not None)
+    if zone is None or shift is None or len(named) != len(columns) or not named:
+        return None
+    return TimeRule(named, written, zone, shift)
+
+
+def _zone(reader: YamlReader, entry: Entry) -> tzinfo | None:
+    text = entry.text("zone")
+    if text is None:
+        return None
+    if match := _OFFSET.fullmatch(text):
+        minutes = int(match[2]) * 60 + int(match[3])
+        if minutes < 24 * 60:
+            return timezone(timedelta(minutes=minutes if match[1] == "+" else -minutes))
+    try:
+        return ZoneInfo(text)
+    except (KeyError, ValueError, OSError):
+        reader.problem(entry.keys["zone"], f"time: zone {text!r} is unknown; write Asia/Tokyo or +09:00")
+        return None
+
+
+def _long(reader: YamlReader, root: Entry) -> LongColumns | None:
+    node = root.get("long")
+    entry = None if node is None else reader.mapping(node, "long")
+    if entry is None:
+        return None
+    entry.only(("station", "property", "value"))
+    station, observed_property, value = entry.text("station"), entry.text("property"), entry.text("value")
+    stations = _each(reader, root, "stations", reader.text)
+    properties = _each(reader, root, "properties", lambda node, name: _measured(reader, node, name))
+    if station is None or observed_property is None or value is None:
+        return None
+    return LongColumns(station, observed_property, value, stations, properties)
+
+
+def _column(reader: YamlReader, node: yaml.Node, name: str) -> tuple[str, Measured] | None:
+    entry = reader.mapping(node, name)
+    if entry is None:
+        return None
+    entry.only(("station", "property", "scale", "offset"))
+    station, measured = entry.text("station"), _described(reader, entry)
+    return None if station is None or measured is None else (station, measured)
+
+
+def _measured(reader: YamlReader, node: yaml.Node, name: str) -> Measured | None:
+    entry = reader.mapping(node, name)
+    if entry is None:
+        return None
+    entry.only(("property", "scale", "offset"))
+    return _described(reader, entry)
+
+
+def _described(reader: YamlReader, entry: Entry) -> Measured | None:
+    observed_property = _word(reader, entry, "property", tuple(ObservedProperty))
+    scale, offset = (
+        default if (node := entry.get(key)) is None else reader.number(node, f"{entry.name}: {key}")
+        for key, default in (("scale", 1.0), ("offset", 0.0))
+    )
+    if observed_property is None or scale is None or offset is None:
+        return None
+    return Measured(observed_property, scale, offset)
+
+
+def _each(reader: YamlReader, root: Entry, key: str, read: Callable[[yaml.Node, str], T | None]) -> dict[str, T]:
+    """A mapping of the file's own words; empty where the key is absent."""
+    node = root.get(key)
+    entry = None if node is None else reader.mapping(node, key)
+    found: dict[str, T] = {}
+    for word, value in () if entry is None else entry.items():
+        what = read(value, f"{key}: {word}")
+        if what is not None:
+            found[word] = what
+    return found
+
+
+W = TypeVar("W", bound=Quality | Reason | ObservedProperty)
+
+
+def _word(reader: YamlReader, entry: Entry, key: str, allowed: tuple[W, ...]) -> W | None:
+    node = entry.required(key)
+    return None if node is None else _one_of(reader, node, f"{entry.name}: {key}", allowed)
+
+
+def _one_of(reader: YamlReader, node: yaml.Node, name: str, allowed: tuple[W, ...]) -> W | None:
+    text = reader.text(node, name)
+    found = next((word for word in allowed if word.value == text), None)
+    if found is None and text is not None:
+        reader.problem(node, f"{name}: {text!r} is none of {', '.join(word.value for word in allowed)}")
+    return found

@@ -1,0 +1,75 @@
+"""`mimamori import-csv`: history from a file, with a progress bar and a table for people, or one JSON object.
+
+lines                          lines with values that were read
+stored, unchanged, rejected    values that are new, that were there already, and values or lines not taken
+revised, outranked             values that replaced another, and those that another stands above (docs/import.md)
+errors                         [{line, reason}], the first 1000 of those rejected
+seconds                        real time
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from ingest.errors import IngestError
+from ingest.history import ImportReport, import_history
+from mimamori.errors import InputError
+from mimamori.rooms import municipality_of
+from mimamori.settings import Settings
+
+_SHOWN_ERRORS = 20
+
+
+def import_csv(settings: Settings, file: Path, map_file: Path, *, as_json: bool) -> None:
+    """Import, and print what became of it. InputError where file and map do not fit."""
+    began = time.monotonic()
+    dsn = settings.need("worker_dsn")
+    bar = Progress(
+        TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn(),
+        console=Console(stderr=True), disable=as_json,
+    )  # fmt: skip
+    try:
+        size = file.stat().st_size
+        with bar:
+            task = bar.add_task(file.name, total=size or 1)
+            report = import_history(
+                dsn,
+                municipality_of(settings, dsn),
+                file,
+                map_file,
+                progress=lambda done, _report: bar.update(task, completed=done),
+            )
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read: {error.strerror}") from error
+    except IngestError as error:
+        raise InputError(str(error)) from error
+    seconds = round(time.monotonic() - began, 1)
+    if as_json:
+        typer.echo(json.dumps(asdict(report) | {"seconds": seconds}, ensure_ascii=False))
+    else:
+        _show(report, file, seconds)
+
+
+def _show(report: ImportReport, file: Path, seconds: float) -> None:
+    console = Console(highlight=False)
+    table = Table(title=f"{file.name}: {report.lines} lines in {seconds:g} s", title_justify="left", show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_row("stored 新規", str(report.stored))
+    table.add_row("unchanged 変更なし", str(report.unchanged))
+    table.add_row("revised 訂正", str(report.revised))
+    table.add_row("outranked 参考保存", str(report.outranked))
+    table.add_row("rejected 取込不可", str(report.rejected))
+    console.print(table)
+    for error in report.errors[:_SHOWN_ERRORS]:
+        console.print(f"line {error.line}: {error.reason}", markup=False)
+    if report.rejected > _SHOWN_ERRORS:
+        console.print(f"… and {report.rejected - _SHOWN_ERRORS} more; --json lists the first 1000")
