@@ -27,7 +27,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-import psutil
 import typer
 
 from api.accounts import DEMO_ACCOUNTS, DEMO_PASSWORD, DemoAccount, create_demo_users
@@ -35,6 +34,7 @@ from api.roles import Role
 from devices.clock import Clock, ClockSetting, clock_from, real_now
 from devices.town import load_town
 from ingest.embedded import EmbeddedBroker
+from ingest.errors import IngestError
 from mimamori.errors import StartError
 from mimamori.headless import watch
 from mimamori.settings import PREFIX, Settings
@@ -57,7 +57,10 @@ FLOOD = timedelta(hours=14)
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """What the command line said. `seconds` is set for a headless run; `speed` None takes the usual one."""
+    """What the command line said.
+
+    `seconds` is set for a headless run; `speed` None takes the usual one. `started`: when, on the monotonic clock.
+    """
 
     data: Path
     port: int
@@ -65,6 +68,7 @@ class DemoOptions:
     speed: float | None
     broker: Literal["auto", "mosquitto", "nats"]
     seconds: float | None
+    started: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +102,8 @@ class Demo:
         _progress(f"{self.age():5.1f} s: {sentence}")
 
     def age(self) -> float:
-        """Real seconds since the command began, its imports included."""
-        return time.time() - psutil.Process().create_time()
+        """Real seconds since the command began."""
+        return time.monotonic() - self.options.started
 
 
 def show(options: DemoOptions, environment: Mapping[str, str]) -> int:
@@ -123,10 +127,13 @@ def show(options: DemoOptions, environment: Mapping[str, str]) -> int:
             supervisor.stop()
             _progress(f"demo: stopped; {options.data} keeps the town for the next start")
             return 0 if options.seconds is None else 130
+        except IngestError as error:
+            raise StartError(str(error)) from error
 
 
 def _start(options: DemoOptions, environment: Mapping[str, str], supervisor: Supervisor) -> Demo:
     port = _free_port(options.port)
+    broker = EmbeddedBroker(options.data / "broker", kind=options.broker)
     _progress("starting PostgreSQL")
     server = EmbeddedServer(options.data)
     server.prepare()
@@ -137,9 +144,8 @@ def _start(options: DemoOptions, environment: Mapping[str, str], supervisor: Sup
         )
     )  # fmt: skip
     server.wait_ready()
-    broker = EmbeddedBroker(options.data / "broker", kind=options.broker)
-    broker.prepare()
     _progress(f"starting the broker ({broker.kind})")
+    broker.prepare()
     supervisor.start(Service("broker", broker.command(), environment, broker.data, orphan_signal=signal.SIGTERM))
     broker.wait_ready()
 
@@ -177,13 +183,14 @@ def _start(options: DemoOptions, environment: Mapping[str, str], supervisor: Sup
         start(room, "run", room)
     with connect(server.dsn("owner"), name="demo", autocommit=True) as conn:
         supervisor.wait(lambda: _listening(conn, setting.town_start), what="ingest", timeout=60)
-    origin, history = _weather(options, setting.town_start, first_run=before.uplink_id == 0)
+    clock = clock_from(setting)
+    origin, history = _weather(options, clock.now(), first_run=before.uplink_id == 0)
     start(
         "devices", "simulate", "--scenario", options.scenario, "--origin", f"{origin:%Y-%m-%dT%H:%M:%S}",
         "--history", str(history // timedelta(hours=1)), "--ledger", str(ledger),
     )  # fmt: skip
     supervisor.wait(lambda: _answers(url), what="the first page", timeout=60)
-    return Demo(options, supervisor, server, url, clock_from(setting), setting.town_start, before, ledger)
+    return Demo(options, supervisor, server, url, clock, setting.town_start, before, ledger)
 
 
 def _greet(demo: Demo) -> None:
@@ -214,14 +221,14 @@ def _set_clock(conn: Connection, options: DemoOptions) -> ClockSetting:
     return setting
 
 
-def _weather(options: DemoOptions, start: datetime, *, first_run: bool) -> tuple[datetime, timedelta]:
+def _weather(options: DemoOptions, now: datetime, *, first_run: bool) -> tuple[datetime, timedelta]:
     """When the scenario begins, and how much of the time before the start the devices tell first.
 
     Later starts go on in the same weather; but a headless run needs a whole flood of its own, so that its scenario
-    begins with it.
+    begins when its devices do, however long the start took.
     """
     if options.seconds is not None:
-        return start, timedelta(0)
+        return now, timedelta(0)
     return FIRST_EVENING - RAINING_SINCE, FIRST_HISTORY if first_run else timedelta(0)
 
 
