@@ -73,7 +73,7 @@ demo: $(VENV)/vendored
 # --- testing -----------------------------------------------------------------------------------------------
 
 test: $(VENV)/developing chromium
-	@$(PYTHON) -m pytest $(PYTEST); status=$$?; \
+	@$(PYTHON) -m pytest -n 2 --dist loadfile $(PYTEST); status=$$?; \
 	if [ $$status = 0 ]; then echo "test: passed"; else echo "test: FAILED"; fi; exit $$status
 
 test-browser: $(VENV)/developing chromium

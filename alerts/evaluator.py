@@ -22,7 +22,7 @@ from alerts import observed, wording
 from alerts.recording import Cause, Recorder, mark_judged
 from alerts.rules.finding import Found, judge_finding
 from alerts.rules.level import LevelRule, Observed, judge_level, rule_at
-from alerts.rules.silence import judge_silence, listening_since
+from alerts.rules.silence import judge_silence, listening_of
 from alerts.rules.transition import Event, Transition
 from devices.clock import Clock
 from store import Connection
@@ -82,9 +82,10 @@ class Evaluator:
         recorder = Recorder(conn, now, self._mail)
         for station in observed.listened_stations(conn, now):
             alert = alerts.get(station.place.station_id)
-            listening = listening_since(workers.get(station.place.municipality_id, ()), now, fresh_for)
+            heard = listening_of(workers.get(station.place.municipality_id, ()), now, fresh_for)
+            since, until = (None, now) if heard is None else (heard.since, heard.until)
             open_since = None if alert is None else alert.phenomenon_time
-            transitions = judge_silence(station.devices, listening, now, open_since)
+            transitions = judge_silence(station.devices, since, until, open_since)
             if transitions:
                 cause = Cause(station.place, "silence", "actual", station.datastream_id)
                 recorder.record(cause, alert, [(each, self._silence_notice(cause, each)) for each in transitions])

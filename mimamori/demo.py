@@ -23,7 +23,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import psutil
 import typer
 
 from api.accounts import DEMO_ACCOUNTS, DEMO_PASSWORD, DemoAccount, create_demo_users
@@ -61,7 +60,10 @@ FLOOD = timedelta(hours=14)
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """What the command line said. `seconds` is set for a headless run; `speed` None takes the usual one."""
+    """What the command line said.
+
+    `seconds` is set for a headless run; `speed` None takes the usual one. `started`: when, on the monotonic clock.
+    """
 
     data: Path
     port: int
@@ -69,6 +71,7 @@ class DemoOptions:
     speed: float | None
     broker: BrokerChoice
     seconds: float | None
+    started: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +105,8 @@ class Demo:
         _progress(f"{self.age():5.1f} s: {sentence}")
 
     def age(self) -> float:
-        """Real seconds since the command began, its imports included."""
-        return time.time() - psutil.Process().create_time()
+        """Real seconds since the command began."""
+        return time.monotonic() - self.options.started
 
 
 def show(options: DemoOptions, environment: Mapping[str, str]) -> int:
@@ -157,13 +160,14 @@ def _start(options: DemoOptions, environment: Mapping[str, str], supervisor: Sup
     start_rooms(("ingest", "analytics", "alerts", "api"), child, supervisor)
     with connect(server.dsn("owner"), name="demo", autocommit=True) as conn:
         supervisor.wait(lambda: listening(conn, setting.town_start), what="ingest", timeout=60)
-    origin, history = _weather(options, setting.town_start, first_run=before.uplink_id == 0)
+    clock = clock_from(setting)
+    origin, history = _weather(options, clock.now(), first_run=before.uplink_id == 0)
     start(
         "devices", "simulate", "--scenario", options.scenario, "--origin", f"{origin:%Y-%m-%dT%H:%M:%S}",
         "--history", str(history // timedelta(hours=1)), "--ledger", str(ledger),
     )  # fmt: skip
     supervisor.wait(lambda: _answers(url), what="the first page", timeout=60)
-    return Demo(options, supervisor, server, url, clock_from(setting), setting.town_start, before, ledger)
+    return Demo(options, supervisor, server, url, clock, setting.town_start, before, ledger)
 
 
 def _greet(demo: Demo) -> None:
@@ -194,14 +198,14 @@ def _set_clock(conn: Connection, options: DemoOptions) -> ClockSetting:
     return setting
 
 
-def _weather(options: DemoOptions, start: datetime, *, first_run: bool) -> tuple[datetime, timedelta]:
+def _weather(options: DemoOptions, now: datetime, *, first_run: bool) -> tuple[datetime, timedelta]:
     """When the scenario begins, and how much of the time before the start the devices tell first.
 
     Later starts go on in the same weather; but a headless run needs a whole flood of its own, so that its scenario
-    begins with it.
+    begins when its devices do, however long the start took.
     """
     if options.seconds is not None:
-        return start, timedelta(0)
+        return now, timedelta(0)
     return FIRST_EVENING - RAINING_SINCE, FIRST_HISTORY if first_run else timedelta(0)
 
 

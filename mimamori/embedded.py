@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Literal
 
 from ingest.embedded import EmbeddedBroker
+from ingest.errors import IngestError
 from mimamori.errors import StartError
 from mimamori.settings import PREFIX, Settings
 from mimamori.supervisor import Service, Supervisor
@@ -45,7 +46,11 @@ def start_storage(
     *,
     say: Callable[[str], None],
 ) -> tuple[EmbeddedServer, EmbeddedBroker]:
-    """Start database and broker in `data` and wait until both answer."""
+    """Start database and broker in `data` and wait until both answer. StartError where there is no such broker."""
+    try:
+        broker = EmbeddedBroker(data / "broker", kind=kind)
+    except IngestError as error:
+        raise StartError(str(error)) from error
     say("starting PostgreSQL")
     server = EmbeddedServer(data)
     server.prepare()
@@ -56,7 +61,6 @@ def start_storage(
         )
     )  # fmt: skip
     server.wait_ready()
-    broker = EmbeddedBroker(data / "broker", kind=kind)
     broker.prepare()
     say(f"starting the broker ({broker.kind})")
     supervisor.start(Service("broker", broker.command(), environment, broker.data, orphan_signal=signal.SIGTERM))

@@ -52,7 +52,7 @@ def watch(demo: Demo, *, seconds: float) -> int:
                 for name, megabytes in _memory(demo.supervisor.pids()).items():
                     memory[name] = max(megabytes, memory.get(name, 0.0))
             time.sleep(0.1)
-    restarts = demo.supervisor.restarts()
+    restarts = demo.supervisor.restarts()  # of all; what has ended for good is not counted later
     demo.supervisor.end("devices")
     demo.supervisor.end("alerts")  # it would soon find, rightly and on a fast clock, that all devices are silent
     with connect(demo.server.dsn("owner"), name="headless", autocommit=True) as conn:
@@ -63,7 +63,7 @@ def watch(demo: Demo, *, seconds: float) -> int:
         result = _judge(conn, demo) | {
             "seconds_to_first_page": round(first_page, 1),
             "seconds": round(demo.age(), 1),
-            "restarts": restarts,
+            "restarts": restarts | demo.supervisor.restarts(),
             "rss_mb": {name: round(megabytes) for name, megabytes in memory.items()},
         }
     typer.echo(json.dumps(result, ensure_ascii=False))

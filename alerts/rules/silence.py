@@ -8,6 +8,9 @@ after we begin to listen a full `silence_after` must pass first:
 
     silent  iff  max(last_heard, listening_since, attached_from) + silence_after < now
 
+`now` is the moment until which we have listened: the last heartbeat, not the clock. What was sent since a worker died
+waits at the broker, and on a fast town clock those seconds are hours.
+
 A station with an open silence clears when each of its devices has spoken since (or need not have yet): the newer
 message ends that silence, even where the next one has begun by the time anyone looks. Then it is raised anew.
 Nothing but a message clears it: not a restart of ingest, not a stale heartbeat.
@@ -52,19 +55,27 @@ class Listener:
     listening_since: datetime | None
 
 
-def listening_since(workers: Iterable[Listener], now: datetime, fresh_for: timedelta) -> datetime | None:
-    """Since when somebody has listened without a break; None: nobody does now, so silence means nothing.
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Somebody has listened from `since` to `until` without a break; of what came later nothing is known yet."""
+
+    since: datetime
+    until: datetime
+
+
+def listening_of(workers: Iterable[Listener], now: datetime, fresh_for: timedelta) -> Listening | None:
+    """For how long somebody has listened; None: nobody does now, so silence means nothing.
 
     Workers share one subscription: one that listens is enough. A heartbeat older than `fresh_for` is a dead worker.
     """
-    return min(
-        (
-            each.listening_since
-            for each in workers
-            if each.listening_since is not None and now - each.heartbeat_at <= fresh_for
-        ),
-        default=None,
-    )
+    alive = [
+        (each.listening_since, each.heartbeat_at)
+        for each in workers
+        if each.listening_since is not None and now - each.heartbeat_at <= fresh_for
+    ]
+    if not alive:
+        return None
+    return Listening(min(since for since, _ in alive), min(now, max(heartbeat for _, heartbeat in alive)))
 
 
 def hearing(device: Listened, listening: datetime | None, now: datetime) -> Hearing:
@@ -81,7 +92,8 @@ def judge_silence(
 ) -> list[Transition]:
     """What one station's silence alert does at `now`.
 
-    `devices`: those attached now. `listening`: from `listening_since`. `open_since`: the `time` of the transition
+    `devices`: those attached now. `listening`: since when somebody has listened up to `now`,
+    None where nobody does. `open_since`: the `time` of the transition
     that raised the open alert, None without one.
 
     >>> from datetime import UTC

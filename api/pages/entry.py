@@ -70,6 +70,7 @@ def _form(request: Request, *, status: int = 200, problem: str = "", login: str 
     return plain_page(
         request,
         "sign_in",
+        demo=state.config.demo,
         status=status,
         problem=problem,
         login=login,

@@ -359,6 +359,10 @@ def test_the_heartbeat_is_real_time_on_a_fast_clock(gauge: Gauge) -> None:
     gauge.listen(START)
     gauge.clock.advance(timedelta(minutes=29))
     gauge.tick()
+    assert silences(gauge) == [], "whoever died at 30 minutes has not heard a silence of 40"
+    gauge.listen(START)
+    gauge.clock.advance(timedelta(minutes=29))
+    gauge.tick()
     assert silences(gauge) == [("raised", START)]
 
 

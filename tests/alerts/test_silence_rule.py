@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from alerts.rules.silence import Hearing, Listened, Listener, hearing, judge_silence, listening_since
+from alerts.rules.silence import Hearing, Listened, Listener, Listening, hearing, judge_silence, listening_of
 from alerts.rules.transition import Event
 
 HOUR = timedelta(hours=1)
@@ -42,11 +42,17 @@ def test_a_device_that_was_never_heard_is_silent_only_after_its_time() -> None:
 
 def test_listening_is_what_a_living_worker_with_a_broker_does() -> None:
     now = at(5)
-    assert listening_since([], now, FRESH) is None
-    assert listening_since([Listener(at(4), at(0))], now, FRESH) is None, "its heartbeat is stale"
-    assert listening_since([Listener(now, None)], now, FRESH) is None, "its broker is out of reach"
+    assert listening_of([], now, FRESH) is None
+    assert listening_of([Listener(at(4), at(0))], now, FRESH) is None, "its heartbeat is stale"
+    assert listening_of([Listener(now, None)], now, FRESH) is None, "its broker is out of reach"
     alive = [Listener(now, at(3)), Listener(now - FRESH, at(1)), Listener(at(4), at(0))]
-    assert listening_since(alive, now, FRESH) == at(1), "one that listens is enough"
+    assert listening_of(alive, now, FRESH) == Listening(at(1), now), "one that listens is enough"
+
+
+def test_what_was_sent_since_the_last_heartbeat_is_not_known_yet() -> None:
+    died = Listening(at(1), at(3))
+    assert listening_of([Listener(at(3), at(1))], at(3) + FRESH, FRESH) == died
+    assert judge_silence([device(2)], died.since, died.until, None) == []
 
 
 def test_a_silence_is_raised_once_and_cleared_by_the_next_message() -> None:

@@ -123,3 +123,26 @@ def test_a_town_whose_floods_are_not_real_refuses_a_mail_server(home: Path) -> N
     assert done.returncode == 1
     assert "MIMAMORI_MAIL_HOST" in done.stderr and "Traceback" not in done.stderr
     assert not (home / "data").exists()
+
+
+def test_a_broker_that_is_not_here_is_said_in_a_sentence(home: Path) -> None:
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "mimamori",
+            "demo",
+            "--port",
+            "0",
+            "--broker",
+            "mosquitto",
+            "--data",
+            str(home / "data"),
+        ],
+        env=os.environ | {"PATH": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "install mosquitto" in done.stderr and "Traceback" not in done.stderr
