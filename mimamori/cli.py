@@ -50,6 +50,9 @@ class BrokerKind(StrEnum):
 # every process half a second and the memory of all.
 class Scenario(StrEnum):
     NORMAL = "normal"
+    LEAK = "leak"
+    BURST = "burst"
+    FESTIVAL = "festival"
     FLOOD = "flood"
 
 

@@ -9,6 +9,7 @@ import pytest
 from api.access import Role
 from api.database import enter_municipality
 from api.readings import LATEST, latest_of
+from devices.model import StationKind
 from store import connect
 from tests.api.serving import TownHall, assert_problem, minutes
 from tests.conftest import START
@@ -32,7 +33,7 @@ def test_a_station_tells_its_place_its_series_and_the_thresholds_in_force(town_h
         station = client.get("/api/v1/stations/river-okusawa").json()
         everything = client.get("/api/v1/stations").json()
     assert station in everything
-    assert {each["kind"] for each in everything} == {"river_gauge", "block_inlet", "visitor_spot"}
+    assert {each["kind"] for each in everything} == {kind.value for kind in StationKind}
     assert station["thresholds"]["reason"] != "not yet", "a set that is not in force yet is not told"
     levels = [level["level"] for level in station["thresholds"]["levels"]]
     assert levels == sorted(levels) and levels

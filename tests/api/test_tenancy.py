@@ -15,7 +15,8 @@ from tests.conftest import START, Registered
 OWN_TABLES = (
     "map_shape", "station", "device", "datastream", "attachment", "field_mapping", "threshold_set", "threshold_level",
     "uplink", "observation_revision", "ingest_worker", "rollup_hour", "rollup_day", "night_flow", "alert",
-    "alert_history", "outbox", "tenant_observation",
+    "alert_history", "outbox", "finding", "counter_reading", "service_tank", "block_inlet", "manual_entry",
+    "device_status", "demo_event", "tenant_observation",
 )  # fmt: skip
 
 

@@ -96,6 +96,8 @@ def _database(data: Path) -> tuple[Counter[Transmission], int, int]:
             select count(*) from uplink u where outcome = 'accepted'
             and not exists (select from observation o where o.uplink_id = u.uplink_id)
             and not exists (select from observation_revision r where r.uplink_id = u.uplink_id)
+            -- of two readings of a counter in one interval the later one tells what fell
+            and not exists (select from counter_reading c where c.device_id = u.device_id)
             """
         ).fetchone()
         doubled = conn.execute(

@@ -82,7 +82,7 @@ def test_a_town_is_registered_and_may_be_applied_again(database: Database) -> No
     for _ in range(2):
         done = command("town", "apply", str(town_path()), OWNER_DSN=database.owner)
         assert done.returncode == 0, done.stderr
-        assert "999999" in done.stdout and "9 devices" in done.stdout
+        assert "999999" in done.stdout and "12 devices" in done.stdout
     with connect(database.owner, name="test") as conn:
         assert conn.execute("select count(*) from municipality").fetchone() == (1,)
 
