@@ -15,7 +15,7 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-build.lock")
 # Written apart so that this file does not find itself.
 HOSTS = re.compile(
-    "|".join(["files" + r"\.pythonhosted", "pypi" + r"\.org", "registry" + r"\.npmjs", "regis" + "try=http"])
+    "|".join(["files" + r"\.python" + "hosted", "pypi" + r"\.org", "registry" + r"\.npmjs", "regis" + "try=http"])
 )
 MACHINE_PATH = re.compile(r"(?<![\w.~-])/(?:root|home|work|Users)/[\w.]")
 
