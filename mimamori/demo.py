@@ -51,9 +51,9 @@ from store.town_clock import write_clock
 
 INTERACTIVE_SPEED = 60.0
 FIRST_EVENING = datetime(2026, 6, 20, 8, 0, tzinfo=UTC)  # 17:00 in the town
-# Whoever opens the first page finds nights and days behind the town, and a river that has begun to rise.
+# Whoever opens the first page finds nights and days behind the town, and within a minute a river at level 4.
 FIRST_HISTORY = timedelta(days=4, hours=17)  # since a midnight
-RAINING_SINCE = timedelta(hours=2, minutes=30)
+RAINING_SINCE = timedelta(hours=3, minutes=35)
 # From the first rain of a flood until its last alert is over.
 FLOOD = timedelta(hours=14)
 
