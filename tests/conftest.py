@@ -7,6 +7,7 @@ Where MIMAMORI_TEST_TIMESCALE_DSN names a superuser's address on a server with T
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,13 +19,14 @@ import psycopg
 import pytest
 
 from devices.clock import ClockSetting, FixedClock
-from devices.model import Town
+from devices.model import Outcome, Town
 from devices.town import load_town
 from simulators.towns import path as town_path
 from store import connect
+from store.batch import BatteryRow, ObservationRow, UplinkRow
 from store.embedded import EmbeddedServer
 from store.migrate import migrate
-from store.registry import Directory, load_directory, sync_town
+from store.registry import Directory, RegisteredDevice, load_directory, sync_town
 from store.town_clock import write_clock
 
 _TIMESCALE = os.environ.get("MIMAMORI_TEST_TIMESCALE_DSN")
@@ -58,6 +60,34 @@ class Registered(Database):
             for d in self.directory.datastreams.values()
             if (d.station_code, d.observed_property) == (station, observed_property)
         )
+
+
+def accepted(
+    device: RegisteredDevice,
+    received: datetime,
+    observations: tuple[ObservationRow, ...] = (),
+    *,
+    sent: datetime | None = None,
+    battery: BatteryRow | None = None,
+) -> UplinkRow:
+    """A message of a device as ingest hands it to the store; no two are repetitions of each other."""
+    return UplinkRow(
+        device_id=device.device_id,
+        device_key=device.key,
+        session="",
+        counter=None,
+        payload_hash=secrets.token_bytes(32),
+        network="test",
+        topic="test",
+        raw=b"{}",
+        network_time=sent,
+        received_time=received,
+        outcome=Outcome.ACCEPTED,
+        reason=None,
+        detail=None,
+        observations=observations,
+        battery=battery,
+    )
 
 
 @pytest.fixture(scope="session")

@@ -22,11 +22,11 @@ from api.config import ApiConfig
 from api.roles import Role
 from api.server import run
 from devices.clock import real_now
-from devices.model import Outcome, Quality, Reason
+from devices.model import Quality, Reason
 from store import connect
 from store.feed import append_alerts
-from store.writer import ObservationRow, UplinkRow, write_batch
-from tests.conftest import START, Registered
+from store.writer import ObservationRow, write_batch
+from tests.conftest import START, Registered, accepted
 
 PASSWORD = "korekara-mimamoru"
 OTHER_TOWN = "888888"
@@ -81,22 +81,7 @@ class TownHall:
             for time, value in values
         )
         device = next(iter(self.database.directory.devices.values()))
-        uplink = UplinkRow(
-            device_id=device.device_id,
-            device_key=device.key,
-            session="",
-            counter=None,
-            payload_hash=secrets.token_bytes(32),
-            network="test",
-            topic="test",
-            raw=b"{}",
-            network_time=None,
-            received_time=START,
-            outcome=Outcome.ACCEPTED,
-            reason=None,
-            detail=None,
-            observations=rows,
-        )
+        uplink = accepted(device, START, rows)
         with connect(self.database.worker, name="test") as conn:
             result = write_batch(conn, self.database.municipality_id, [uplink])
         assert result.feed_id is not None

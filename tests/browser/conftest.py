@@ -7,7 +7,6 @@ consumer beside the server: what a test sees on the page has taken the whole pat
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import threading
 from collections.abc import Iterator, Sequence
@@ -25,12 +24,12 @@ from api.accounts import DEMO_ACCOUNTS, create_user
 from api.auth import COOKIE
 from api.roles import Role
 from devices.clock import ClockSetting
-from devices.model import Outcome, Quality, Reason
+from devices.model import Quality, Reason
 from store import connect
 from store.town_clock import write_clock
-from store.writer import ObservationRow, UplinkRow, write_batch
+from store.writer import ObservationRow, write_batch
 from tests.api.serving import TownHall, serving
-from tests.conftest import Registered
+from tests.conftest import Registered, accepted
 
 FLAGS = [
     "--no-sandbox",
@@ -113,22 +112,7 @@ class Town:
             )
             for minutes, value in values
         )
-        uplink = UplinkRow(
-            device_id=device.device_id,
-            device_key=device.key,
-            session="",
-            counter=None,
-            payload_hash=secrets.token_bytes(32),
-            network="test",
-            topic="test",
-            raw=b"{}",
-            network_time=None,
-            received_time=TOWN_NOW,
-            outcome=Outcome.ACCEPTED,
-            reason=None,
-            detail=None,
-            observations=rows,
-        )
+        uplink = accepted(device, TOWN_NOW, rows)
         with connect(self.hall.database.worker, name="test") as conn:
             write_batch(conn, self.hall.database.municipality_id, [uplink])
 

@@ -17,11 +17,11 @@ from api.pages.formats import duration, size
 from api.pages.machine_room import GROUPS, LEDGERS, WorkerState, disk, machine_room
 from api.pages.words import load_words
 from devices.clock import FixedClock
-from devices.model import ObservedProperty, Outcome, StationKind
+from devices.model import ObservedProperty, StationKind
 from store import connect
-from store.writer import BatteryRow, UplinkRow, write_batch
+from store.writer import BatteryRow, write_batch
 from tests.api.serving import TownHall, populate, serving
-from tests.conftest import START, Registered
+from tests.conftest import START, Registered, accepted
 
 MINUTE = timedelta(minutes=1)
 PROJECT = Path(__file__).resolve().parents[2]
@@ -40,26 +40,7 @@ def hear(registered: Registered, *times: datetime, battery: BatteryRow | None = 
     """Accepted messages of the gauge, received and sent at these times."""
     device = registered.directory.device(key_at(registered, GAUGE))
     assert device is not None
-    rows = [
-        UplinkRow(
-            device_id=device.device_id,
-            device_key=device.key,
-            session="",
-            counter=None,
-            payload_hash=secrets.token_bytes(32),
-            network="test",
-            topic="test",
-            raw=b"{}",
-            network_time=time,
-            received_time=time,
-            outcome=Outcome.ACCEPTED,
-            reason=None,
-            detail=None,
-            observations=(),
-            battery=battery,
-        )
-        for time in times
-    ]
+    rows = [accepted(device, time, sent=time, battery=battery) for time in times]
     with connect(registered.worker, name="test") as conn:
         write_batch(conn, registered.municipality_id, rows)
 
