@@ -83,7 +83,8 @@ def demo(
     ] = None,
 ) -> None:
     """Show a fictional town, alive: database, broker, devices, alerts and pages, all in DATA."""
-    from mimamori.demo import DemoOptions, show
+    from mimamori.demo import show
+    from mimamori.running import DemoOptions
 
     if seconds is not None and not headless:
         raise typer.BadParameter("--for goes with --headless")

@@ -19,18 +19,14 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import typer
 
-from api.accounts import DEMO_ACCOUNTS, DEMO_PASSWORD, DemoAccount, create_demo_users
-from api.roles import Role
-from devices.clock import Clock, ClockSetting, clock_from, real_now
+from api.accounts import DEMO_ACCOUNTS, DEMO_PASSWORD, create_demo_users
+from devices.clock import ClockSetting, clock_from, real_now
 from devices.town import load_town
 from mimamori.embedded import (
-    BrokerChoice,
     child_environment,
     interruptible,
     listening,
@@ -41,10 +37,10 @@ from mimamori.embedded import (
 )
 from mimamori.errors import StartError
 from mimamori.headless import watch
+from mimamori.running import Before, Demo, DemoOptions, progress
 from mimamori.supervisor import Service, Supervisor
 from simulators.towns import path as town_path
 from store import Connection, connect
-from store.embedded import EmbeddedServer
 from store.migrate import migrate
 from store.registry import sync_town
 from store.town_clock import write_clock
@@ -58,61 +54,10 @@ RAINING_SINCE = timedelta(hours=3, minutes=35)
 FLOOD = timedelta(hours=14)
 
 
-@dataclass(frozen=True, slots=True)
-class DemoOptions:
-    """What the command line said.
-
-    `seconds` is set for a headless run; `speed` None takes the usual one. `started`: when, on the monotonic clock.
-    """
-
-    data: Path
-    port: int
-    scenario: str
-    speed: float | None
-    broker: BrokerChoice
-    seconds: float | None
-    started: float
-
-
-@dataclass(frozen=True, slots=True)
-class Before:
-    """What DATA held when this run began: the newest ids, 0 for none."""
-
-    uplink_id: int
-    alert_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class Demo:
-    """A running demo. `before` tells this run's rows from earlier ones."""
-
-    options: DemoOptions
-    supervisor: Supervisor
-    server: EmbeddedServer
-    url: str
-    clock: Clock
-    town_start: datetime
-    before: Before
-    ledger: Path
-
-    @property
-    def officer(self) -> DemoAccount:
-        """The account of the disaster desk."""
-        return next(account for account in DEMO_ACCOUNTS if account.role is Role.DISASTER)
-
-    def say(self, sentence: str) -> None:
-        """Tell people what happens."""
-        _progress(f"{self.age():5.1f} s: {sentence}")
-
-    def age(self) -> float:
-        """Real seconds since the command began."""
-        return time.monotonic() - self.options.started
-
-
 def show(options: DemoOptions, environment: Mapping[str, str]) -> int:
     """Run the demo until Ctrl-C (or, headless, for its seconds) and return the exit code."""
     refuse_real_channels(environment, "the demo's floods are not real")
-    with interruptible(), sole_user(options.data), Supervisor(options.data / "logs", say=_progress) as supervisor:
+    with interruptible(), sole_user(options.data), Supervisor(options.data / "logs", say=progress) as supervisor:
         try:
             demo = _start(options, environment, supervisor)
             if options.seconds is not None:
@@ -122,17 +67,17 @@ def show(options: DemoOptions, environment: Mapping[str, str]) -> int:
                 supervisor.tend()
                 time.sleep(0.2)
         except KeyboardInterrupt:
-            _progress("stopping")
+            progress("stopping")
             supervisor.stop()
-            _progress(f"demo: stopped; {options.data} keeps the town for the next start")
+            progress(f"demo: stopped; {options.data} keeps the town for the next start")
             return 0 if options.seconds is None else 130
 
 
 def _start(options: DemoOptions, environment: Mapping[str, str], supervisor: Supervisor) -> Demo:
     port = _free_port(options.port)
-    server, broker = start_storage(options.data, options.broker, environment, supervisor, say=_progress)
+    server, broker = start_storage(options.data, options.broker, environment, supervisor, say=progress)
 
-    _progress("preparing the town")
+    progress("preparing the town")
     migrate(server.dsn("owner"))
     town = load_town(town_path())
     with connect(server.dsn("owner"), name="demo") as conn:
@@ -172,8 +117,8 @@ def _start(options: DemoOptions, environment: Mapping[str, str], supervisor: Sup
 
 def _greet(demo: Demo) -> None:
     logins = ", ".join(account.login for account in DEMO_ACCOUNTS)
-    _progress(f"first page after {demo.age():.1f} s; Ctrl-C ends the demo")
-    _progress(f"sign in as {logins}; password: {DEMO_PASSWORD}")
+    progress(f"first page after {demo.age():.1f} s; Ctrl-C ends the demo")
+    progress(f"sign in as {logins}; password: {DEMO_PASSWORD}")
     typer.echo(demo.url)
 
 
@@ -220,10 +165,6 @@ def _answers(url: str) -> bool:
             return bool(response.status == 200)
     except (OSError, urllib.error.URLError):
         return False
-
-
-def _progress(sentence: str) -> None:
-    typer.echo(sentence, err=True)
 
 
 def _free_port(wanted: int) -> int:

@@ -21,17 +21,15 @@ import json
 import time
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psutil
 import typer
 
 from devices.clock import Clock
 from mimamori.duty import DutyOfficer
+from mimamori.running import Demo
 from store import Connection, connect
-
-if TYPE_CHECKING:
-    from mimamori.demo import Demo
 
 _KINDS = {"river": "river_gauge", "water": "block_inlet", "tourism": "visitor_spot"}
 # Kept back from the run's seconds for the messages under way when the devices fall silent.
