@@ -1,21 +1,43 @@
 """/api/v1/map: the town's own shapes as GeoJSON (RFC 7946), which is all the basemap there is.
 
-Nothing of it comes from outside: the shapes are those of the town file, so the map works where the internet does not.
+Nothing of it comes from outside: the shapes are those of the town's basemap file, so the map works where the internet
+does not. Each shape belongs to a layer, which is what is drawn alike: its kind, with its class where it has one
+(road-national, pipe-main) or with its step of height (terrain-1, the lowest, to terrain-5).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from api.access import READERS, Router, SignedIn, access
 from api.models import Out
+from devices.basemap import KINDS
+from store.connection import Connection
 
 router = Router(prefix="/api/v1", tags=["map"])
 
-LINES = frozenset({"river", "coast"})  # kinds of shape that are not areas
+TINTS = 5  # steps of height that the pages can tell apart
 
 Position = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A shape as it is drawn. `lines`: the line, the one point, or the rings of an area."""
+
+    kind: str
+    layer: str
+    name: str
+    name_en: str
+    lines: Sequence[Sequence[Sequence[float]]]
+    properties: dict[str, str | float]
+
+
+class PointOut(Out):
+    type: Literal["Point"] = "Point"
+    coordinates: Position
 
 
 class LineOut(Out):
@@ -24,25 +46,30 @@ class LineOut(Out):
 
 
 class PolygonOut(Out):
-    """`coordinates`: one closed ring."""
+    """`coordinates`: closed rings, the outer one first."""
 
     type: Literal["Polygon"] = "Polygon"
     coordinates: list[list[Position]]
 
 
 class ShapeNameOut(Out):
-    """`kind`: town, coast, block or river."""
+    """`kind`: sea, terrain, river, ...; `layer`: the kind with its class or step of height; names may be empty.
+
+    `detail`: what the kind says of itself (height_m, diameter_mm, length_m, block, area_km2, ...).
+    """
 
     kind: str
+    layer: str
     name: str
     name_en: str
+    detail: dict[str, str | float]
 
 
 class ShapeOut(Out):
     """A shape of the town; positions are [longitude, latitude] in degrees."""
 
     type: Literal["Feature"] = "Feature"
-    geometry: LineOut | PolygonOut
+    geometry: PointOut | LineOut | PolygonOut
     properties: ShapeNameOut
 
 
@@ -54,20 +81,50 @@ class MapOut(Out):
 @router.get("/map")
 @access(READERS)
 def town_shapes(visit: SignedIn) -> MapOut:
-    """The town's shapes as the town file draws them: schematic, no survey."""
+    """The town's shapes as its basemap draws them: schematic, no survey. What lies below comes first."""
     with visit.transaction() as conn:
-        rows = conn.execute("select kind, name, name_en, points from map_shape order by map_shape_id").fetchall()
+        shapes = shapes_of(conn)
     return MapOut(
         features=[
-            ShapeOut(geometry=_geometry(kind, points), properties=ShapeNameOut(kind=kind, name=name, name_en=name_en))
-            for kind, name, name_en, points in rows
+            ShapeOut(
+                geometry=_geometry(shape),
+                properties=ShapeNameOut(
+                    kind=shape.kind,
+                    layer=shape.layer,
+                    name=shape.name,
+                    name_en=shape.name_en,
+                    detail=shape.properties,
+                ),
+            )
+            for shape in shapes
         ]
     )
 
 
-def _geometry(kind: str, points: Sequence[Sequence[float]]) -> LineOut | PolygonOut:
-    positions = [(point[0], point[1]) for point in points]
-    if kind in LINES:
-        return LineOut(coordinates=positions)
-    closed = positions if positions[0] == positions[-1] else [*positions, positions[0]]
-    return PolygonOut(coordinates=[closed])
+def shapes_of(conn: Connection, without: Collection[str] = ()) -> list[Shape]:
+    """The shapes of the municipality but those of some kinds, in the order in which they are drawn. One query."""
+    rows = conn.execute(
+        """
+        select kind, name, name_en, lines, properties from map_shape where kind <> all(%s)
+        order by array_position(%s, kind), map_shape_id
+        """,
+        (list(without), list(KINDS)),
+    ).fetchall()
+    heights = sorted({properties["height_m"] for kind, *_, properties in rows if kind == "terrain"})
+    shapes = []
+    for kind, name, name_en, lines, properties in rows:
+        layer = kind
+        if kind == "terrain":
+            layer = f"terrain-{1 + heights.index(properties['height_m']) * TINTS // max(TINTS, len(heights))}"
+        elif "class" in properties:
+            layer = f"{kind}-{properties['class']}"
+        shapes.append(Shape(kind, layer, name, name_en, lines, properties))
+    return shapes
+
+
+def _geometry(shape: Shape) -> PointOut | LineOut | PolygonOut:
+    lines = [[(point[0], point[1]) for point in line] for line in shape.lines]
+    form = KINDS[shape.kind].form
+    if form == "Point":
+        return PointOut(coordinates=lines[0][0])
+    return LineOut(coordinates=lines[0]) if form == "LineString" else PolygonOut(coordinates=lines)

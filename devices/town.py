@@ -3,13 +3,14 @@
     municipality: {code, name, name_en, timezone}
     map:
       bounds: [west, south, east, north]                        degrees
-      shapes: [{kind, name, name_en, points: [[lon, lat], …]}]  kind: river, coast, block, town
+      basemap: town.geojson                                     beside the town file (devices.basemap)
     stations:
       - {code, kind, name, name_en, latitude, longitude}        kind: river_gauge, block_inlet, visitor_spot
         datastreams: {water_level: {interval, range: [low, high], max_rate, stuck_after}, …}
         thresholds:  [{valid_from, reason, clear_margin, hold, gauge_zero_tp, levels: {1: {name, name_en, value}}}]
         tank:        {area_m2, full_m, low_m}                   of a service_tank
         block:       {pipe_km, tank: code}                      of a block_inlet
+        river:       {name, km_from_mouth, catchment_km2}       of a river_gauge; {name} of a rain_gauge
         devices:     [{dev_eui or key, model, silence_after, attached_from, mapping: {water_level: distance}}]
 
 A mapping is the name of the model's field, or `{field, scale, offset}` (value = field x scale + offset).
@@ -23,12 +24,12 @@ from zoneinfo import ZoneInfo
 
 import yaml
 
-from devices.model import MapShape, Municipality, Station, Town
+from devices.basemap import read_basemap
+from devices.model import MapShape, Municipality, Station, Town, TownFileError
+from devices.town_rivers import check_rivers
 from devices.town_stations import read_station
-from devices.town_waterworks import check_tanks
+from devices.town_waterworks import check_tanks, measured
 from devices.yaml_reader import Mapping, YamlReader
-
-_SHAPE_KINDS = {"river": 2, "coast": 2, "block": 3, "town": 3}  # kind: the fewest points that draw it
 
 
 def load_town(path: Path) -> Town:
@@ -37,8 +38,7 @@ def load_town(path: Path) -> Town:
     root = reader.root()
     root.only(("municipality", "map", "stations"))
     municipality = _municipality(reader, root)
-    bounds, shapes = _map(reader, root)
-    stations: list[Station] = []
+    bounds, basemap = _map(reader, root)
     read: list[tuple[Mapping, Station]] = []
     seen: dict[str, int] = {}  # station codes and device keys, and the line where each came first
     node = root.required("stations")
@@ -49,12 +49,14 @@ def load_town(path: Path) -> Town:
         for entry in entries:
             station = read_station(reader, entry, bounds, seen)
             if station is not None:
-                stations.append(station)
                 read.append((entry, station))
         check_tanks(reader, read)
+    shapes = _shapes(reader, path.parent, basemap, bounds)
+    check_rivers(reader, read, shapes)
+    stations = measured(reader, read, shapes, None if basemap is None else basemap[1])
     reader.finish()
     assert municipality is not None and bounds is not None  # otherwise finish() has raised
-    return Town(municipality, tuple(stations), bounds, tuple(shapes))
+    return Town(municipality, tuple(stations), bounds, shapes)
 
 
 def _municipality(reader: YamlReader, root: Mapping) -> Municipality | None:
@@ -79,20 +81,35 @@ def _municipality(reader: YamlReader, root: Mapping) -> Municipality | None:
     return Municipality(code, name, name_en, timezone)
 
 
-def _map(reader: YamlReader, root: Mapping) -> tuple[tuple[float, float, float, float] | None, list[MapShape]]:
+def _map(
+    reader: YamlReader, root: Mapping
+) -> tuple[tuple[float, float, float, float] | None, tuple[str, yaml.Node] | None]:
+    """The bounds, and the basemap's file with the place where it is named."""
     node = root.required("map")
     entry = None if node is None else reader.mapping(node, "map")
     if entry is None:
-        return None, []
-    entry.only(("bounds", "shapes"))
+        return None, None
+    entry.only(("bounds", "basemap"))
     bounds = _bounds(reader, entry)
-    shapes = []
-    node = entry.get("shapes")
-    for shape in reader.mappings(node, "map: shapes") if node is not None else ():
-        read = _shape(reader, shape, bounds)
-        if read is not None:
-            shapes.append(read)
-    return bounds, shapes
+    file = entry.text("basemap") if entry.get("basemap") is not None else None
+    return bounds, None if file is None else (file, entry.keys["basemap"])
+
+
+def _shapes(
+    reader: YamlReader,
+    folder: Path,
+    basemap: tuple[str, yaml.Node] | None,
+    bounds: tuple[float, float, float, float] | None,
+) -> tuple[MapShape, ...]:
+    if basemap is None or bounds is None:
+        return ()
+    file, where = basemap
+    try:
+        return read_basemap(folder / file, bounds)
+    except TownFileError as error:
+        for mistake in str(error).splitlines():
+            reader.problem(where, f"map: basemap: {mistake}")
+    return ()
 
 
 def _bounds(reader: YamlReader, entry: Mapping) -> tuple[float, float, float, float] | None:
@@ -108,35 +125,3 @@ def _bounds(reader: YamlReader, entry: Mapping) -> tuple[float, float, float, fl
             return west, south, east, north
     reader.problem(node, "map: bounds must be [west, south, east, north] in degrees, west < east, south < north")
     return None
-
-
-def _shape(reader: YamlReader, entry: Mapping, bounds: tuple[float, float, float, float] | None) -> MapShape | None:
-    entry.name = "map: shape"
-    entry.only(("kind", "name", "name_en", "points"))
-    kind, name, name_en = entry.text("kind"), entry.text("name"), entry.text("name_en")
-    if name is not None:
-        entry.name = f"map: shape {name}"
-    if kind is not None and kind not in _SHAPE_KINDS:
-        reader.problem(
-            entry.keys["kind"], f"{entry.name}: unknown kind {kind!r}; there can be {', '.join(_SHAPE_KINDS)}"
-        )
-        kind = None
-    node = entry.required("points")
-    if node is None:
-        return None
-    points = []
-    for item in reader.items(node, f"{entry.name}: points"):
-        pair = [reader.number(part, f"{entry.name}: points") for part in reader.items(item, "a point")]
-        if len(pair) != 2:
-            reader.problem(item, f"{entry.name}: a point must be [longitude, latitude]")
-        elif pair[0] is not None and pair[1] is not None:
-            if bounds and not (bounds[0] <= pair[0] <= bounds[2] and bounds[1] <= pair[1] <= bounds[3]):
-                reader.problem(
-                    item, f"{entry.name}: the point {pair} is outside the map's bounds; is it [longitude, latitude]?"
-                )
-            points.append((pair[0], pair[1]))
-    if kind is None or name is None or name_en is None:
-        return None
-    if len(points) < _SHAPE_KINDS[kind]:
-        reader.problem(node, f"{entry.name}: a {kind} needs at least {_SHAPE_KINDS[kind]} points")
-    return MapShape(kind, name, name_en, tuple(points))

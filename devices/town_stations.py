@@ -19,6 +19,7 @@ from devices.model import (
     ThresholdLevel,
     ThresholdSet,
 )
+from devices.town_rivers import read_river
 from devices.town_waterworks import read_block, read_tank
 from devices.yaml_reader import Mapping, YamlReader
 
@@ -66,6 +67,7 @@ def read_station(reader: YamlReader, entry: Mapping, bounds: _Bounds | None, see
             "devices",
             "tank",
             "block",
+            "river",
         )
     )
     kind = _kind(reader, entry)
@@ -79,9 +81,10 @@ def read_station(reader: YamlReader, entry: Mapping, bounds: _Bounds | None, see
     thresholds = tuple(_threshold_sets(reader, entry, datastreams))
     devices = tuple(_devices(reader, entry, datastreams, seen))
     tank, block = read_tank(reader, entry, kind), read_block(reader, entry, kind)
+    river = read_river(reader, entry, kind)
     if code is None or kind is None or name is None or name_en is None or latitude is None or longitude is None:
         return None
-    return Station(code, kind, name, name_en, latitude, longitude, datastreams, devices, thresholds, tank, block)
+    return Station(code, kind, name, name_en, latitude, longitude, datastreams, devices, thresholds, tank, block, river)
 
 
 def _once(reader: YamlReader, node: yaml.Node, what: str, seen: dict[str, int]) -> None:
@@ -291,7 +294,7 @@ def _device_key(reader: YamlReader, entry: Mapping, station: str, seen: dict[str
     entry.name = f"{station}: device"
     names = [name for name in ("dev_eui", "key") if name in entry.keys]
     if len(names) != 1:
-        reader.problem(entry, f"{entry.name}: there must be either 'dev_eui' (LoRaWAN) or 'key' (our own JSON)")
+        reader.problem(entry, f"{entry.name}: there must be either 'dev_eui' (LoRaWAN) or 'key' (any other sender)")
         return None
     key = entry.text(names[0])
     if key is None:

@@ -1,48 +1,64 @@
-"""Rain gauges under the rain that the river feels: what falls, and what a tipping bucket has counted of it.
+"""Rain gauges under the rain that the rivers feel: what falls, and what a tipping bucket has counted of it.
 
-Rain in the hills is stronger than in the town below; each gauge sees the same storm with its own share. The counter of
-a gauge begins anew every twelve days or so, when somebody has changed its battery. Everything is a pure function of
-(seed, scenario, origin, time), as the river is.
+Rain in the hills is stronger than in the town below; each gauge sees the rain of its own catchment with its own share.
+The counter of a gauge begins anew every twelve days or so, when somebody has changed its battery. Everything is a pure
+function of (seed, scenario, origin, time), as the river is.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from simulators.chance import uniform
-from simulators.rivers import River
+from simulators.weather import Basin, Rain, Weather
 
-HILLS, TOWN = 1.15, 0.85  # share of the river's rain at the first and the last gauge of a town file
+HILLS, TOWN = 1.15, 0.85  # share of the catchment's rain at its first and its last gauge in the town file
 BATTERY_LASTS = timedelta(days=12)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_HOUR, _NO_TIME = timedelta(hours=1), timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """A tipping bucket. `share` of the river's rain falls on it; it tips at every `tip` millimetres."""
+    """A tipping bucket. `share` of the rain over its catchment falls on it; it tips at every `tip` millimetres."""
 
     seed: int
-    river: River
+    weather: Weather
+    basin: Basin
     code: str
     share: float
     tip: float
+    _felt: dict[int, tuple[datetime, tuple[Rain, ...]]] = field(default_factory=dict, compare=False, repr=False)
 
     def depth(self, start: datetime, end: datetime) -> float:
         """What falls on it between two times, mm."""
-        return self.share * sum(
-            rain.intensity
-            * max(timedelta(0), min(end, rain.start + rain.duration) - max(start, rain.start))
-            / timedelta(hours=1)
-            for rain in self.river.rain_between(start, end)
-        )
+        return self._depth(self.weather.rain_between(start, end, self.basin), start, end)
 
     def counter(self, at: datetime) -> tuple[int, int]:
         """(restarts, tips since the last one) at a time. The bucket is empty after a restart."""
         restarts = (at - _EPOCH) // BATTERY_LASTS
-        if at < self._restart(restarts):
+        if at < self._since(restarts)[0]:
             restarts -= 1
-        return restarts, int(self.depth(self._restart(restarts), at) / self.tip)
+        start, rain = self._since(restarts)
+        return restarts, int(self._depth(rain, start, at) / self.tip)
+
+    def _depth(self, rain: Iterable[Rain], start: datetime, end: datetime) -> float:
+        fallen = 0.0
+        for each in rain:
+            wet = min(end, each.start + each.duration) - max(start, each.start)
+            if wet > _NO_TIME:
+                fallen += each.intensity * (wet / _HOUR)
+        return self.share * fallen
+
+    def _since(self, number: int) -> tuple[datetime, tuple[Rain, ...]]:
+        """When the counter began anew for the so-manieth time, and all rain until it does so again at the latest."""
+        if number not in self._felt:
+            start = self._restart(number)
+            end = _EPOCH + (number + 2) * BATTERY_LASTS
+            self._felt[number] = start, tuple(self.weather.rain_between(start, end, self.basin))
+        return self._felt[number]
 
     def tips(self, start: datetime, end: datetime) -> int:
         """What the device itself counts in an interval: from 0 where it has begun anew within it."""
@@ -55,5 +71,5 @@ class Bucket:
 
 
 def shares(gauges: int) -> list[float]:
-    """The shares of so many gauges, from the hills down to the town."""
+    """The shares of so many gauges of a catchment, from the hills down to the town."""
     return [HILLS + (TOWN - HILLS) * position / max(1, gauges - 1) for position in range(gauges)]

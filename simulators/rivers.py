@@ -1,46 +1,39 @@
-"""Rain, the river it becomes, and the levels its gauges show.
+"""The rivers that rain becomes, and the levels their gauges show.
 
-Rain falls in blocks of steady intensity. Each gauge's catchment answers like two equal linear reservoirs in a
-row: discharge is the rain convolved with the unit hydrograph t/k^2 exp(-t/k), which for blocks of rain has the
-closed form used here. So the level at any time is a pure function of (seed, scenario, origin, time). Downstream
-gauges have a larger k and answer later. Level follows discharge by a rating curve h = c Q^0.6 (Manning's
-formula for a wide channel), scaled so that the nominal storm reaches a chosen level.
+Each gauge's catchment answers the rain over it (`simulators.weather`) like two equal linear reservoirs in a row:
+discharge is the rain convolved with the unit hydrograph t/k^2 exp(-t/k), which for blocks of rain has the closed form
+used here. So the level at any time is a pure function of (seed, scenario, origin, time). Where the town file says how
+large a gauge's catchment is, `k` is half its time of concentration by Kadoya and Fukushima's formula for a mountain
+catchment, and the lag is the water's way from the river's first gauge. Level follows discharge by a rating curve
+h = c Q^0.6 (Manning's formula for a wide channel), scaled so that the nominal storm reaches a chosen level.
 
 Above `brim` the water spreads over the land beside the river and rises no further.
 
 Works badly for: snow, dry ground that swallows the first rain, backwater from the tide or a weir.
 
-Source: J. E. Nash, "The form of the instantaneous unit hydrograph", IASH Publication 45 (1957).
+Sources: J. E. Nash, "The form of the instantaneous unit hydrograph", IASH Publication 45 (1957); 角屋睦・福島晟
+「中小河川の洪水到達時間」京都大学防災研究所年報 19B (1976).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from math import exp, pow
 
-from devices.model import Station
-from simulators.chance import normal, uniform
+from devices.model import RiverPlace, Station
+from simulators.chance import normal
 from simulators.config import Scenario
+from simulators.weather import FIRST, STORM, Basin, Rain, Weather
 
-STORM = (30.0, 62.0, 58.0, 34.0)  # mm/h, hour by hour
-FIRST_STORM = timedelta(minutes=30)
-STORM_EVERY = timedelta(hours=72)
-CLOUDBURST = (62.0, 62.0, 50.0, 20.0)  # mm/h, hour by hour: somebody set it off and is watching
+CONCENTRATION = 290.0  # min, of 1 km2 of mountain forest under 1 mm/h
+DESIGN_RAIN = 60.0  # mm/h
+RIVER_SPEED = 2.1  # m/s, of a flood in a bed of moderate slope (Kraven)
 
 _HOUR = timedelta(hours=1)
 _MEMORY = timedelta(hours=48)  # what fell before has run off
 _RIPPLES = 0.006  # m, standard deviation of the water's surface
-
-
-@dataclass(frozen=True, slots=True)
-class Rain:
-    """Rain of `intensity` mm/h from `start` on, for `duration`."""
-
-    start: datetime
-    duration: timedelta
-    intensity: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +79,10 @@ class Gauge:
 
 
 class River:
-    """The gauges of one river, in the order in which the water passes them.
+    """The gauges of the town's rivers, of each in the order in which the water passes them.
 
-    `cloudbursts` are the times at which one begins that no scenario knows.
+    `basins`: the catchments by their rivers' names (`simulators.weather.basins`); a river without one has the weather
+    of the first. `cloudbursts` are the times at which one begins that no scenario knows.
     """
 
     def __init__(
@@ -98,83 +92,61 @@ class River:
         origin: datetime,
         stations: Sequence[Station],
         cloudbursts: Sequence[datetime] = (),
+        basins: Mapping[str, Basin] | None = None,
     ) -> None:
+        self.weather = Weather(seed, scenario, origin, cloudbursts)
         self._seed = seed
-        self._scenario = scenario
-        self._origin = origin
-        self._cloudbursts = tuple(cloudbursts)
-        self._showers: dict[datetime, Rain | None] = {}  # what `_shower` said: a rain gauge asks for weeks, often
-        steps = max(1, len(stations) - 1)
+        self._basins = basins or {}
+        self._first = next(iter(self._basins.values()), FIRST)
+        self._felt: dict[tuple[Basin, datetime], tuple[Rain, ...]] = {}  # by the hour: it is asked often
+        rivers: dict[str, list[Station]] = {}
+        for station in stations:
+            rivers.setdefault(_river(station), []).append(station)
         self._gauges = {
-            station.code: _gauge(station, 1.0 if len(stations) == 1 else position / steps)
-            for position, station in enumerate(stations)
+            station.code: _gauge(station, along, main=number == 0)
+            for number, along in enumerate(rivers.values())
+            for station in along
         }
+        self._basin = {station.code: self.basin(station) for station in stations}
 
     def level(self, code: str, at: datetime) -> float:
         """The level at a gauge, m above gauge zero."""
         gauge = self._gauges[code]
-        discharge = gauge.catchment.discharge(tuple(self.rain(at)), at)
+        discharge = gauge.catchment.discharge(self._rain(self._basin[code], at), at)
         return gauge.level(discharge) + _RIPPLES * normal(self._seed, "ripples", code, at.timestamp())
 
-    def rain(self, at: datetime) -> Iterator[Rain]:
-        """The rain that the river still feels at a time."""
-        return self.rain_between(at - _MEMORY, at)
+    def basin(self, station: Station) -> Basin:
+        """The catchment that a gauge stands in; the first where nobody has said."""
+        return self._basins.get(_river(station), self._first)
 
-    def rain_between(self, start: datetime, end: datetime) -> Iterator[Rain]:
-        """The rain of a stretch of time, and what began before it or ends after it: storms by the scenario, showers by
-        the day.
-        """
-        if self._scenario is Scenario.FLOOD:
-            yield from self._storms(start, end)
-        for cloudburst in self._cloudbursts:
-            if cloudburst <= end and start < cloudburst + len(CLOUDBURST) * _HOUR:
-                for hour, intensity in enumerate(CLOUDBURST):
-                    yield Rain(cloudburst + hour * _HOUR, _HOUR, intensity)
-        # a shower lasts four hours at most, so one of the day before can reach into the first day
-        day = (start - timedelta(hours=4)).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        while day <= end:
-            if day not in self._showers:
-                self._showers[day] = self._shower(day)
-            shower = self._showers[day]
-            if shower is not None:
-                yield shower
-            day += timedelta(days=1)
+    def rain(self, at: datetime, basin: Basin = FIRST) -> Iterator[Rain]:
+        """The rain over a catchment that its river still feels at a time."""
+        return self.weather.rain_between(at - _MEMORY, at, basin)
 
-    def _storms(self, start: datetime, end: datetime) -> Iterator[Rain]:
-        first = (start - len(STORM) * _HOUR - self._origin - FIRST_STORM) // STORM_EVERY
-        last = (end - self._origin - FIRST_STORM) // STORM_EVERY
-        for n in range(max(0, first), last + 1):
-            strength = 0.98 + 0.05 * uniform(self._seed, "storm", n)
-            begins = self._storm_start(n)
-            for hour, intensity in enumerate(STORM):
-                yield Rain(begins + hour * _HOUR, _HOUR, intensity * strength)
-
-    def _storm_start(self, n: int) -> datetime:
-        return self._origin + FIRST_STORM + n * STORM_EVERY
-
-    def _shower(self, day: datetime) -> Rain | None:
-        """A few millimetres on every third day or so, but not on top of a storm."""
-        if uniform(self._seed, "wet", day.date()) > 0.35:
-            return None
-        start = day + 24 * _HOUR * uniform(self._seed, "shower starts", day.date())
-        duration = _HOUR * (1 + 3 * uniform(self._seed, "shower lasts", day.date()))
-        if self._scenario is Scenario.FLOOD:
-            n = (start + 12 * _HOUR - self._origin - FIRST_STORM) // STORM_EVERY
-            if n >= 0 and start < self._storm_start(n) + 24 * _HOUR:
-                return None
-        return Rain(start, duration, 0.5 + 2.5 * uniform(self._seed, "shower", day.date()))
+    def _rain(self, basin: Basin, at: datetime) -> tuple[Rain, ...]:
+        hour = at.replace(minute=0, second=0, microsecond=0)
+        if (basin, hour) not in self._felt:
+            if len(self._felt) > 4096:
+                self._felt.clear()
+            self._felt[basin, hour] = tuple(self.weather.rain_between(hour - _MEMORY, hour + _HOUR, basin))
+        return self._felt[basin, hour]
 
 
-def _gauge(station: Station, downstream: float) -> Gauge:
-    """The gauge of a station; `downstream` is 0 for the first of the river and 1 for the last.
+def _river(station: Station) -> str:
+    return "" if station.river is None else station.river.river
 
-    The nominal storm takes the last gauge over its fourth level and the others between their third and fourth.
+
+def _gauge(station: Station, along: Sequence[Station], *, main: bool) -> Gauge:
+    """The gauge of a station among those along its river.
+
+    The nominal storm takes the last gauge of the main river over its fourth level and all others between their third
+    and fourth.
     """
-    catchment = Catchment(lag=timedelta(minutes=45) * downstream, k=1.0 + 0.3 * downstream)
+    catchment = _catchment(station, along)
     levels = {level.level: level.value for level in station.thresholds[-1].levels} if station.thresholds else {}
     first = levels.get(1, min(levels.values(), default=2.0))
     base = 0.3 * first
-    if downstream == 1.0:
+    if main and station is along[-1]:
         danger = levels.get(4, max(levels.values(), default=3.5))
         peak = danger + 0.4 * (levels.get(5, danger + 0.8) - danger)
     else:
@@ -185,3 +157,17 @@ def _gauge(station: Station, downstream: float) -> Gauge:
     highest = max(catchment.discharge(storm, start + step * timedelta(minutes=5)) for step in range(12 * 24))
     brim = levels.get(5, max(levels.values(), default=peak)) + 0.3
     return Gauge(station.code, catchment, base, peak, highest, max(brim, peak + 0.1))
+
+
+def _catchment(station: Station, along: Sequence[Station]) -> Catchment:
+    """By the size of the catchment and the way of the water where the town file has them, else by the gauge's place in
+    the row: from 1.0 h and no lag to 1.3 h and 45 minutes.
+    """
+    downstream = 1.0 if len(along) == 1 else along.index(station) / (len(along) - 1)
+    here, top = station.river or RiverPlace(""), along[0].river or RiverPlace("")
+    k, lag = 1.0 + 0.3 * downstream, timedelta(minutes=45) * downstream
+    if here.catchment_km2 is not None:
+        k = CONCENTRATION * here.catchment_km2**0.22 * DESIGN_RAIN**-0.35 / 60 / 2
+    if here.km_from_mouth is not None and top.km_from_mouth is not None:
+        lag = timedelta(seconds=1000 * max(0.0, top.km_from_mouth - here.km_from_mouth) / RIVER_SPEED)
+    return Catchment(lag, k)

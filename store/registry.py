@@ -153,13 +153,17 @@ def sync_town(conn: Connection, town: Town) -> int:
     conn.execute("delete from map_shape where municipality_id = %s", (municipality_id,))
     for shape in town.shapes:
         conn.execute(
-            "insert into map_shape (municipality_id, kind, name, name_en, points) values (%s, %s, %s, %s, %s)",
+            """
+            insert into map_shape (municipality_id, kind, name, name_en, lines, properties)
+            values (%s, %s, %s, %s, %s, %s)
+            """,
             (
                 municipality_id,
                 shape.kind,
                 shape.name,
                 shape.name_en,
-                json.dumps([list(p) for p in shape.points]),
+                json.dumps(shape.lines),
+                json.dumps(dict(shape.properties), ensure_ascii=False),
             ),
         )
     for station in town.stations:
@@ -172,6 +176,7 @@ def sync_town(conn: Connection, town: Town) -> int:
             _sync_device(conn, municipality_id, station_id, device, datastreams)
         _sync_thresholds(conn, municipality_id, station, station_id)
     _sync_waterworks(conn, municipality_id, town)
+    _sync_rivers(conn, municipality_id, town)
     return municipality_id
 
 
@@ -198,6 +203,25 @@ def _sync_waterworks(conn: Connection, municipality_id: int, town: Town) -> None
                 where s.municipality_id = %s and s.code = %s
                 """,
                 (station.block.pipe_km, station.block.tank, municipality_id, station.code),
+            )
+
+
+def _sync_rivers(conn: Connection, municipality_id: int, town: Town) -> None:
+    conn.execute("delete from station_river where municipality_id = %s", (municipality_id,))
+    for station in town.stations:
+        if station.river is not None:
+            conn.execute(
+                """
+                insert into station_river (station_id, municipality_id, river, km_from_mouth, catchment_km2)
+                select station_id, municipality_id, %s, %s, %s from station where municipality_id = %s and code = %s
+                """,
+                (
+                    station.river.river,
+                    station.river.km_from_mouth,
+                    station.river.catchment_km2,
+                    municipality_id,
+                    station.code,
+                ),
             )
 
 

@@ -1,5 +1,5 @@
 """The schematic map (模式図): shapes and station markers placed in one SVG coordinate system, with labels that do
-not cover one another.
+not cover one another. It goes over the line with every page, so a shape keeps only the points that can be seen.
 
 Equirectangular about the middle latitude, which is exact enough for a town (a few kilometres); north is up.
 """
@@ -7,11 +7,12 @@ Equirectangular about the middle latitude, which is exact enough for a town (a f
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from api.basemap import LINES
+from api.basemap import Shape, shapes_of
 from api.pages.words import Words
+from devices.basemap import KINDS
 from store.connection import Connection
 
 WIDTH = 480.0
@@ -20,16 +21,29 @@ _MARGIN = 0.06
 _RADIUS = 17.0
 _TEXT = 18.0  # height of a station's label
 _NAME = 13.0  # height of a shape's name
+_FINEST = {"terrain": 3.0, "shade": 3.0}  # SVG units between two points of a shape
+_FINE = 1.8
+_BESIDE = {"river"}  # kinds whose names stand beside a bend, not in the middle
+_OPTIONAL = {"catchment", "block", "pipe", "node"}  # kinds that a page has only if it asks for them
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
-    """A line or an area as an SVG path; `name_at` is the middle of its name, None where there is no room for it."""
+class Layer:
+    """All shapes that are drawn alike, as one SVG path; `kind` and `name` as in `api.basemap`."""
 
     kind: str
     name: str
     path: str
-    name_at: tuple[float, float] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """The name of a shape, and where its middle stands."""
+
+    kind: str
+    text: str
+    x: float
+    y: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +66,12 @@ class Marker:
 
 @dataclass(frozen=True, slots=True)
 class TownMap:
-    """The picture, `width` by `height` SVG units; `extent` is west, south, east, north of what is drawn, degrees."""
+    """The picture, `width` by `height` SVG units; `extent` is west, south, east, north of the town, degrees."""
 
     width: float
     height: float
-    shapes: tuple[Shape, ...]
+    layers: tuple[Layer, ...]
+    names: tuple[Name, ...]
     markers: dict[str, Marker]
     extent: tuple[float, float, float, float]
 
@@ -75,34 +90,34 @@ Box = tuple[float, float, float, float]
 Points = Sequence[Sequence[float]]
 
 
-def draw(conn: Connection, municipality_id: int, words: Words, places: Sequence[Place]) -> TownMap:
-    """The map of a municipality with the given places: as much of it as is drawn. Two queries."""
+def draw(
+    conn: Connection, municipality_id: int, words: Words, places: Sequence[Place], also: Collection[str] = ()
+) -> TownMap:
+    """The map of a municipality with the given places. Two queries.
+
+    `also`: kinds that only some pages show (catchment, block, pipe).
+    """
     row = conn.execute("select bounds from municipality where municipality_id = %s", (municipality_id,)).fetchone()
     assert row is not None, f"municipality {municipality_id} is not registered"
-    # Areas first: a river drawn before its coast would disappear under it.
-    shapes: list[tuple[str, str, Points]] = [
-        (kind, words.name(name, name_en), points)
-        for kind, name, name_en, points in conn.execute(
-            """
-            select kind, name, name_en, points from map_shape
-            order by array_position(array['town', 'coast', 'block', 'river'], kind), map_shape_id
-            """
-        )
-    ]
-    extent = _extent(row[0], [points for _, _, points in shapes], places)
+    shapes = shapes_of(conn, _OPTIONAL - set(also))
+    extent = _extent(row[0], shapes, places)
     projection = _Projection(extent)
     markers, taken = _markers(projection, places)
-    drawn = [_shape(projection, *shape, taken) for shape in shapes]
-    return TownMap(WIDTH, projection.height, tuple(drawn), markers, extent)
+    paths: dict[tuple[str, str], str] = {}
+    for shape in shapes:
+        paths[shape.kind, shape.layer] = paths.get((shape.kind, shape.layer), "") + _path(projection, shape)
+    layers = tuple(Layer(*which, path) for which, path in paths.items() if path)
+    return TownMap(WIDTH, projection.height, layers, tuple(_names(projection, words, shapes, taken)), markers, extent)
 
 
-def _extent(bounds: Sequence[float], shapes: Sequence[Points], places: Sequence[Place]) -> Box:
-    """West, south, east, north of what is drawn; the municipality's bounds where nothing is."""
-    if not shapes:
+def _extent(bounds: Sequence[float], shapes: Iterable[Shape], places: Sequence[Place]) -> Box:
+    """West, south, east, north of the town and its stations; the municipality's bounds where no border is drawn."""
+    drawn = [point for shape in shapes if shape.kind == "town" for line in shape.lines for point in line]
+    if not drawn:
         west, south, east, north = bounds
         return west, south, east, north
-    drawn = [point for points in shapes for point in points] + [(p.longitude, p.latitude) for p in places]
-    longitudes, latitudes = [point[0] for point in drawn], [point[1] for point in drawn]
+    longitudes = [point[0] for point in drawn] + [place.longitude for place in places]
+    latitudes = [point[1] for point in drawn] + [place.latitude for place in places]
     return min(longitudes), min(latitudes), max(longitudes), max(latitudes)
 
 
@@ -124,25 +139,60 @@ class _Projection:
         return round(x, 1), round(y, 1)
 
 
-def _shape(projection: _Projection, kind: str, name: str, points: Points, taken: list[Box]) -> Shape:
-    """The shape, its name where it covers nothing: beside a bend of a line, above or below an area."""
-    places = [projection(longitude, latitude) for longitude, latitude in points]
-    path = "M" + "L".join(f"{x} {y}" for x, y in places) + ("" if kind in LINES else "Z")
-    half = _width(name, _NAME) / 2
-    if kind == "river":
-        spots = [(x - half - 8, y) for x, y in places[1:-1]] + [(x + half + 8, y) for x, y in places[1:-1]]
-    elif kind == "block":
-        middle = sum(x for x, _ in places) / len(places)
-        rows = sorted(y for _, y in places)
-        spots = [(middle, y) for y in (sum(rows) / len(rows), rows[0] - 5, rows[-1] + _NAME + 3)]
-    else:
-        spots = []  # what the town and its sea are called is known to whoever works there
-    for x, y in spots:
-        box = (x - half, y - _NAME, x + half, y + 4)
-        if box[0] >= 2 and box[2] <= WIDTH - 2 and not any(_overlap(box, other) for other in taken):
-            taken.append(box)
-            return Shape(kind, name, path, (round(x, 1), round(y, 1)))
-    return Shape(kind, name, path, None)
+def _path(projection: _Projection, shape: Shape) -> str:
+    """The shape as a piece of an SVG path: of an area that is too small to be seen, nothing."""
+    form = KINDS[shape.kind].form
+    if form == "Point":
+        return ""
+    digits = 0 if shape.kind in _FINEST else 1
+    finest, fewest = _FINEST.get(shape.kind, _FINE), 3 if form == "Polygon" else 2
+    path = ""
+    for line in shape.lines:
+        places = [projection(longitude, latitude) for longitude, latitude in line]
+        seen = [places[0]]
+        for place in places[1:-1]:
+            if abs(place[0] - seen[-1][0]) + abs(place[1] - seen[-1][1]) >= finest:
+                seen.append(place)
+        if form == "LineString":
+            seen.append(places[-1])
+        if len(seen) >= fewest:
+            path += (
+                "M"
+                + " ".join(f"{round(x, digits):g} {round(y, digits):g}" for x, y in seen)
+                + ("Z" if form == "Polygon" else "")
+            )
+    return path
+
+
+def _names(projection: _Projection, words: Words, shapes: Sequence[Shape], taken: list[Box]) -> Iterable[Name]:
+    """The names that find room where they cover nothing: beside a bend of a river, in, above or below an area."""
+    for shape in shapes:
+        name = words.name(shape.name, shape.name_en)
+        # what the town and its sea are called is known to whoever works there
+        if not name or shape.kind not in ("river", "block", "district"):
+            continue
+        places = [projection(longitude, latitude) for longitude, latitude in shape.lines[0]]
+        half = _width(name, _NAME) / 2
+        if shape.kind in _BESIDE:
+            inner = _from_the_middle(places[1:-1])
+            spots = [(x - half - 8, y) for x, y in inner] + [(x + half + 8, y) for x, y in inner]
+        else:
+            middle = sum(x for x, _ in places) / len(places)
+            rows = sorted(y for _, y in places)
+            spots = [(middle, y) for y in (sum(rows) / len(rows), rows[0] - 5, rows[-1] + _NAME + 3)]
+        for x, y in spots:
+            box = (x - half, y - _NAME, x + half, y + 4)
+            inside = box[0] >= 2 and box[2] <= WIDTH - 2 and box[1] >= 2 and box[3] <= projection.height - 2
+            if inside and not any(_overlap(box, other) for other in taken):
+                taken.append(box)
+                yield Name(shape.kind, name, round(x, 1), round(y, 1))
+                break
+
+
+def _from_the_middle(places: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    half = (len(places) - 1) / 2
+    order = sorted(range(len(places)), key=lambda index: abs(index - half))
+    return [places[index] for index in order]
 
 
 def _width(text: str, height: float) -> float:

@@ -1,17 +1,21 @@
 // The map that takes the picture's place where the browser has WebGL 2: the same shapes in the same colours, and the same
 // stations with the same words, read from the picture. Here one can move and zoom; nothing comes from elsewhere.
 //
-//   <div class="map-box" data-map='{library, style, shapes, extent, words}'><svg>...</svg></div>
+//   <div class="map-box" data-map='{library, style, shapes, extent, tiles, words}'><svg>...</svg></div>
 //
 // library, style: addresses of MapLibre; shapes: GeoJSON of the town; extent: [west, south, east, north] to begin with;
+// tiles: null, or a map of the real town below it (basemap_tiles.js);
 // words: MapLibre's own texts in the page's language, and `whole` for the button that shows the whole town again.
 // In the picture every a.map-mark has data-at="longitude latitude", a .mark and a .map-label.
 
+import { tileBase } from './basemap_tiles.js';
 import { island, settle, stylesheet } from './islands.js';
+import { layers } from './map_layers.js';
 import { morph } from './morph.js';
 
 const REACH = 17; // px from a pin's middle to its edge
 const GAP = 4; // px between a pin and its label
+const NAMED = ['river', 'block', 'district']; // kinds whose names are written; the town's and its sea's are known
 const NARROW = 420; // px: on a phone the town needs the width more than the buttons do
 
 settle('data-map', async (box) => {
@@ -20,9 +24,10 @@ settle('data-map', async (box) => {
   const plan = JSON.parse(box.dataset.map);
   const [library, shapes] = await Promise.all([import(plan.library), json(plan.shapes), stylesheet(plan.style)]);
   const ground = island(box, 'map-live');
+  const base = await tileBase(library, plan.tiles, ground);
   let map;
   try {
-    map = new library.Map(options(ground, picture, plan, shapes));
+    map = new library.Map(options(ground, picture, plan, shapes, base));
   } catch {
     ground.remove(); // no WebGL after all
     return undefined;
@@ -32,6 +37,7 @@ settle('data-map', async (box) => {
   map.addControl(new library.NavigationControl({ showCompass: false }), 'top-right');
   map.addControl(wholeTown(plan.words.whole, () => fit()), 'top-right');
   map.addControl(new library.ScaleControl({ maxWidth: 90 }), 'bottom-left');
+  if (base) map.addControl(base.credit, 'bottom-right');
 
   const labels = new Labels(map, ground);
   const pins = new Pins(library, map, picture, labels);
@@ -83,19 +89,20 @@ async function json(address) {
   return response.json();
 }
 
-function options(container, picture, plan, shapes) {
+function options(container, picture, plan, shapes, base) {
   const [west, south, east, north] = plan.extent;
   const [width, height] = [east - west, north - south];
+  const own = layers(picture, container);
   return {
     container,
     style: {
       version: 8,
-      sources: { town: { type: 'geojson', data: shapes } },
-      layers: layers(picture, shapes),
+      sources: { town: { type: 'geojson', data: shapes }, ...base?.sources },
+      layers: base ? base.under(own) : own,
     },
     bounds: plan.extent,
     fitBoundsOptions: { padding: edge(container) },
-    maxBounds: [west - width, south - height, east + width, north + height],
+    maxBounds: [west - width / 2, south - height / 2, east + width / 2, north + height / 2],
     maxZoom: 17,
     maxPitch: 0,
     renderWorldCopies: false,
@@ -103,7 +110,7 @@ function options(container, picture, plan, shapes) {
     pitchWithRotate: false,
     touchPitch: false,
     cooperativeGestures: true, // the wheel and one finger belong to the page
-    attributionControl: false, // the shapes are the town's own; the caption says what they are
+    attributionControl: false, // the shapes are the town's own, and tiles bring their credit with them
     fadeDuration: 0,
     locale: plan.words,
   };
@@ -113,35 +120,6 @@ function options(container, picture, plan, shapes) {
 function edge(container) {
   const narrow = container.clientWidth < NARROW;
   return { top: 26, right: narrow ? 26 : 52, bottom: narrow ? 26 : 40, left: 26 };
-}
-
-/** What the picture's style sheet says, as layers: areas below, in the picture's own order. */
-function layers(picture, shapes) {
-  const found = [
-    { id: 'ground', type: 'background', paint: { 'background-color': getComputedStyle(picture.querySelector('.map-ground')).fill } },
-  ];
-  const kinds = new Set(shapes.features.map((shape) => shape.properties.kind));
-  const drawn = [...picture.querySelectorAll('path')].filter((path) => kinds.has(kindOf(path)));
-  for (const kind of new Set(drawn.map(kindOf))) {
-    const look = getComputedStyle(drawn.find((path) => kindOf(path) === kind));
-    const part = { source: 'town', filter: ['==', ['get', 'kind'], kind] };
-    if (look.fill !== 'none') {
-      const paint = { 'fill-color': look.fill, 'fill-opacity': Number(look.fillOpacity), 'fill-antialias': false };
-      found.push({ id: `${kind}-area`, type: 'fill', ...part, paint });
-    }
-    if (look.stroke !== 'none') {
-      const width = parseFloat(look.strokeWidth);
-      const paint = { 'line-color': look.stroke, 'line-width': width };
-      if (look.strokeDasharray !== 'none') paint['line-dasharray'] = look.strokeDasharray.split(',').map((n) => parseFloat(n) / width);
-      const layout = { 'line-cap': look.strokeLinecap, 'line-join': look.strokeLinejoin === 'round' ? 'round' : 'miter' };
-      found.push({ id: `${kind}-line`, type: 'line', ...part, layout, paint });
-    }
-  }
-  return found;
-}
-
-function kindOf(path) {
-  return (path.getAttribute('class') ?? '').replace('map-', '');
 }
 
 /** A control with a word on it. */
@@ -245,7 +223,7 @@ function pinFor(mark) {
 function placeName(library, map, picture, shape) {
   const { kind, name, name_en: english } = shape.properties;
   const text = document.documentElement.lang === 'en' ? english : name;
-  if (![...picture.querySelectorAll(`.map-name-${CSS.escape(kind)}`)].length || !text) return [];
+  if (!text || !NAMED.includes(kind) || !picture.querySelector(`.map-${kind}`)) return [];
   const { type, coordinates } = shape.geometry;
   const ring = type === 'Polygon' ? coordinates[0].slice(1) : coordinates;
   const middle = [0, 1].map((i) => ring.reduce((sum, point) => sum + point[i], 0) / ring.length);

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from devices.basemap import KINDS
 from devices.codecs import MODELS
 from devices.envelopes import open_uplink
 from devices.model import ObservedProperty, StationKind
@@ -23,8 +24,23 @@ def test_the_town_of_the_documentation_is_a_town(tmp_path: Path) -> None:
     (example,) = examples("yaml")
     file = tmp_path / "town.yaml"
     file.write_text(example, encoding="utf-8")
+    (basemap,) = examples("geojson")
+    (tmp_path / "town.geojson").write_text(basemap, encoding="utf-8")
     (station,) = load_town(file).stations
     assert [level.value for level in station.thresholds[0].levels] == [2.6, 3.6]
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_kind_of_the_basemap_is_documented(name: str) -> None:
+    kind = KINDS[name]
+    section = DOCUMENT.split("## The basemap")[1].split("\n## ")[0]
+    (row,) = [line for line in section.splitlines() if line.startswith(f"| `{name}` |")]
+    assert kind.form in row
+    _, _, _, required, optional, _ = row.split("|")
+    for key in (*kind.texts, *kind.numbers):
+        assert f"`{key.removesuffix('?')}`" in (required + optional if key.endswith("?") else required), key
+    assert ", ".join(kind.classes) in optional
+    assert not kind.named or "`name`, `name_en`" in required
 
 
 def test_the_messages_of_the_documentation_are_messages() -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from devices.basemap import KINDS
 from devices.codecs import MODELS
 from devices.model import (
     Datastream,
@@ -32,8 +33,8 @@ SMALL = """\
 municipality: {code: 012345, name: 試町, name_en: Trial, timezone: Asia/Tokyo}
 map:
   bounds: [135.0, 32.0, 136.0, 33.0]
-  shapes:
-    - {kind: river, name: 川, name_en: River, points: [[135.1, 32.1], [135.2, 32.2]]}
+  basemap:
+    small.geojson
 stations:
   - code: bridge
     kind: river_gauge
@@ -74,12 +75,19 @@ stations:
         mapping: {flow: flow}
 """
 
+BASEMAP = """\
+{"type": "FeatureCollection", "features": [
+{"type": "Feature", "properties": {"kind": "river", "name": "川", "name_en": "River"},
+ "geometry": {"type": "LineString", "coordinates": [[135.1, 32.1], [135.2, 32.2]]}}]}
+"""
+
 APRIL = datetime(2026, 3, 31, 15, tzinfo=UTC)
 
 
 def load(tmp_path: Path, text: str) -> Town:
     file = tmp_path / "town.yaml"
     file.write_text(text, encoding="utf-8")
+    (tmp_path / "small.geojson").write_text(BASEMAP, encoding="utf-8")
     return load_town(file)
 
 
@@ -117,7 +125,7 @@ def test_a_town_file_is_read(tmp_path: Path) -> None:
         Municipality("012345", "試町", "Trial", "Asia/Tokyo"),
         (bridge, house),
         (135.0, 32.0, 136.0, 33.0),
-        (MapShape("river", "川", "River", ((135.1, 32.1), (135.2, 32.2))),),
+        (MapShape("river", "川", "River", (((135.1, 32.1), (135.2, 32.2)),), {"class": "river"}),),
     )
 
 
@@ -144,19 +152,23 @@ def test_margin_and_hold_have_defaults(tmp_path: Path) -> None:
             "3: map: bounds must be [west, south, east, north]",
         ),
         ("[135.0, 32.0, 136.0, 33.0]", "[135.0, 32.0, 136.0]", "3: map: bounds must be [west, south, east, north]"),
+        ("  basemap:", "  basis:", "4: map: unknown key 'basis'; there can be bounds, basemap"),
+        # rivers
         (
-            "kind: river,",
-            "kind: lake,",
-            "5: map: shape 川: unknown kind 'lake'; there can be river, coast, block, town",
+            "    longitude: 135.5\n",
+            "    longitude: 135.5\n    river: {name: 河}\n",
+            "13: station bridge: river: there is no river '河' on the basemap; there can be 川",
         ),
         (
-            "[135.1, 32.1], ",
-            "[32.1, 135.1], ",
-            "5: map: shape 川: the point [32.1, 135.1] is outside the map's bounds; is",
+            "    longitude: 135.5\n",
+            "    longitude: 135.5\n    river: {name: 川, catchment_km2: 0}\n",
+            "13: station bridge: river: catchment_km2 must be above 0",
         ),
-        ("[135.1, 32.1], ", "", "5: map: shape 川: a river needs at least 2 points"),
-        ("[135.1, 32.1], ", "[135.1], ", "5: map: shape 川: a point must be [longitude, latitude]"),
-        ("[135.1, 32.1], ", "[135.1, x], ", "5: map: shape 川: points must be a number, not 'x'"),
+        (
+            "    longitude: 135.6\n",
+            "    longitude: 135.6\n    river: {name: 川}\n",
+            "37: station house: only a river_gauge or rain_gauge has 'river'; take it out",
+        ),
         # station
         ("code: bridge", "code: Bridge", "7: station Bridge: a code is up to 40 characters out of a-z 0-9 and -"),
         (
@@ -415,8 +427,8 @@ def test_a_counter_is_mapped_by_what_one_count_is_worth(tmp_path: Path, mapped: 
 def test_the_demo_town_has_every_kind_of_station(town: Town) -> None:
     kinds = [station.kind for station in town.stations]
     assert set(kinds) == set(StationKind)
-    assert (kinds.count(StationKind.RIVER_GAUGE), kinds.count(StationKind.RAIN_GAUGE)) == (3, 2)
-    assert {shape.kind for shape in town.shapes} == {"river", "coast", "block", "town"}
+    assert (kinds.count(StationKind.RIVER_GAUGE), kinds.count(StationKind.RAIN_GAUGE)) == (4, 3)
+    assert {shape.kind for shape in town.shapes} == set(KINDS)
     assert {device.model for station in town.stations for device in station.devices} == set(MODELS) - {"values"}
 
 
@@ -433,8 +445,11 @@ def test_the_demo_gauges_have_all_five_levels_and_a_gauge_zero(town: Town) -> No
         for thresholds in station.thresholds:
             assert [level.level for level in thresholds.levels] == [1, 2, 3, 4, 5]
             assert thresholds.gauge_zero_tp is not None
-    heights = [station.thresholds[-1].gauge_zero_tp or 0.0 for station in gauges]
-    assert heights == sorted(heights, reverse=True)  # in the order in which the water passes
+    for river in {station.river.river for station in gauges if station.river is not None}:
+        along = [station for station in gauges if station.river is not None and station.river.river == river]
+        zeros = [station.thresholds[-1].gauge_zero_tp or 0.0 for station in along]
+        far = [station.river.km_from_mouth or 0.0 for station in along if station.river is not None]
+        assert zeros == sorted(zeros, reverse=True) and far == sorted(far, reverse=True)  # as the water passes
 
 
 def test_loading_twice_gives_the_same_town(town: Town) -> None:

@@ -7,11 +7,15 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from devices.model import ServiceTank
 from simulators.config import Scenario
+from simulators.network import Site
 from simulators.pipes import BACKGROUND_LEAKAGE, BURST_EVERY, Block
 from simulators.rivers import River
-from simulators.tanks import USUAL_TANK, Tank
+from simulators.tanks import STEP, USUAL_TANK, Ledger, Tank
 from simulators.visits import FESTIVAL_EVERY, FESTIVAL_LASTS, PROFILES, Profile, Spot
 
 TOKYO = ZoneInfo("Asia/Tokyo")
@@ -90,6 +94,59 @@ def test_a_tank_keeps_between_its_levels_without_jumps_and_a_burst_empties_it(se
         after = tank.level(ORIGIN + timedelta(hours=6))
         quiet = Tank(seed, TOKYO, "tank", USUAL_TANK, (Block(seed, ORIGIN, TOKYO, "block"),))
         assert after < quiet.level(ORIGIN + timedelta(hours=6)) - 0.5
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(1, 50),
+    day=st.integers(-3, 12),
+    area=st.floats(30, 400),
+    scenario=st.sampled_from([Scenario.NORMAL, Scenario.LEAK, Scenario.BURST]),
+)
+def test_what_comes_in_less_what_goes_out_is_what_the_tank_gains(
+    seed: int, day: int, area: float, scenario: Scenario
+) -> None:
+    block = Block(seed, ORIGIN, TOKYO, "block", scenario=scenario)
+    tank = Tank(seed, TOKYO, "tank", ServiceTank(area, 4.0, 1.0), (block,))
+    ledger = tank.ledger(ORIGIN.date() + timedelta(days=day))
+    hours = STEP / timedelta(hours=1)
+    assert len(ledger.levels) == len(ledger.inflow) + 1 == len(ledger.outflow) + 1 == 289
+    for before, after, inflow, outflow in zip(*windows(ledger), strict=True):
+        assert inflow >= 0 <= outflow and -1e-9 <= after <= 4.0 + 1e-9
+        assert (inflow - outflow) * hours == pytest.approx(area * (after - before), abs=1e-6)
+
+
+def windows(ledger: Ledger) -> tuple[tuple[float, ...], ...]:
+    return ledger.levels[:-1], ledger.levels[1:], ledger.inflow, ledger.outflow
+
+
+def test_leaks_answer_the_pressure_and_a_lower_node_leaks_more() -> None:
+    def block(site: Site | None) -> Block:
+        return Block(1, ORIGIN, TOKYO, "block", scenario=Scenario.LEAK, site=site)
+
+    day = [ORIGIN + timedelta(days=2) + n * timedelta(minutes=30) for n in range(48)]
+    states = [block(None).state(at) for at in day]
+    high, low = max(states, key=lambda s: s.pressure), min(states, key=lambda s: s.pressure)
+    assert high.leakage / low.leakage == pytest.approx(high.pressure / low.pressure, rel=0.01)  # FAVAD, N1 = 1
+    below, far = block(Site("n1", 20.0, 0.0)), block(Site("n2", 0.0, 3000.0))
+    for at, state in zip(day, states, strict=True):
+        assert below.state(at).leakage > state.leakage > far.state(at).leakage
+        assert state.inflow == pytest.approx(state.demand + state.leakage)
+
+
+def test_more_is_drawn_in_summer_at_weekends_and_while_there_is_a_festival() -> None:
+    def mean_demand(block: Block, first: datetime, days: int) -> float:
+        times = [first + n * timedelta(minutes=30) for n in range(48 * days)]
+        return sum(block.state(at).demand for at in times) / len(times)
+
+    block = Block(1, datetime(2030, 1, 1, tzinfo=UTC), TOKYO, "block")
+    august, february = datetime(2026, 8, 3, tzinfo=TOKYO), datetime(2026, 2, 2, tzinfo=TOKYO)
+    assert mean_demand(block, august, 5) > 1.05 * mean_demand(block, february, 5)
+    start = datetime(2026, 6, 10, 10, tzinfo=TOKYO)
+    busy = Block(1, block.origin, TOKYO, "block", festivals=((start, start + timedelta(hours=8)),))
+    at = start + timedelta(hours=2)
+    assert busy.state(at).demand == pytest.approx(1.1 * block.state(at).demand)
+    assert busy.state(start - timedelta(minutes=5)) == block.state(start - timedelta(minutes=5))
 
 
 def test_the_same_tank_is_the_same_whoever_asks_first() -> None:

@@ -130,7 +130,8 @@ def test_levels_that_make_no_sense_are_refused(heights: tuple[float, ...]) -> No
     ("changes", "words"),
     [
         ({"kind": "visitors"}, "only rivers"),
-        ({"unit": "mm/h"}, "'mm/h' is no unit of a water level; there are m, cm, mm, ft"),
+        ({"unit": "inch"}, "'inch' is no unit of a water level; there are m, cm, mm, ft"),
+        ({"unit": "mm/h"}, "'mm/h' is no unit of a water level, but of a flow: only the gauge's own rating curve"),
         ({"step": "soon"}, "'step'"),
         ({"utc_offset": ...}, "'utc_offset'"),
         ({"target": ...}, "'target'"),
@@ -154,5 +155,5 @@ def test_the_recordings_beside_the_checkout_are_read(shared_data: Path) -> None:
     rivers = shared_data / "river"
     cells = {name: read_recording(rivers / name).cells for name in ("chino", "gloria_2020_01", "han", "kenduskeag")}
     assert cells["chino"] == 132_480
-    with pytest.raises(SimulatorError, match="is no unit of a water level"):
+    with pytest.raises(SimulatorError, match="'mm/h' is no unit of a water level, but of a flow"):
         read_recording(rivers / "wye")

@@ -9,7 +9,8 @@ import pytest
 
 from devices.model import Station, StationKind, Town
 from simulators.config import Scenario
-from simulators.rivers import STORM, Catchment, Rain, River
+from simulators.rivers import Catchment, River
+from simulators.weather import STORM, Rain
 
 ORIGIN = datetime(2026, 6, 20, 8, tzinfo=UTC)
 STEP = timedelta(minutes=10)
@@ -18,7 +19,9 @@ SEEDS = range(1, 13)
 
 @pytest.fixture
 def gauges(town: Town) -> list[Station]:
-    return [station for station in town.stations if station.kind is StationKind.RIVER_GAUGE]
+    """Those of the main river."""
+    rivers = [station for station in town.stations if station.kind is StationKind.RIVER_GAUGE]
+    return [station for station in rivers if station.river and station.river.river == "美守川"]
 
 
 def levels(river: River, station: Station, start: datetime, hours: int) -> list[tuple[float, float]]:

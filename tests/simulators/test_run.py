@@ -201,7 +201,7 @@ def test_counters_start_again_in_a_new_session_after_a_restart(
 
 def test_history_is_sent_first(embedded: EmbeddedBroker, listener: Listener, town: Town, tmp_path: Path) -> None:
     ledger, clock = tmp_path / "ledger.jsonl", FixedClock(START)
-    with running(config(embedded, ledger, history=timedelta(hours=24)), town, clock):
+    with running(config(embedded, ledger, since=START - timedelta(hours=24)), town, clock):
         wait_for(lambda: len(lines(ledger)) >= 24 * HOURLY - DEVICES)
     times = [datetime.fromisoformat(line["time"]) for line in lines(ledger)]
     assert START - timedelta(hours=24) < times[0] < START - timedelta(hours=23, minutes=45)
@@ -234,7 +234,7 @@ def test_what_no_broker_acknowledged_is_not_on_the_ledger_as_sent(town: Town, tm
     ledger, clock, stop = tmp_path / "ledger.jsonl", FixedClock(START), threading.Event()
     clock.advance(timedelta(hours=1))
     threading.Timer(0.3, stop.set).start()
-    nobody = SimulatorConfig("127.0.0.1", port, impairments=PERFECT, ledger=ledger, history=timedelta(hours=1))
+    nobody = SimulatorConfig("127.0.0.1", port, impairments=PERFECT, ledger=ledger, since=START)
     assert simulators.run(nobody, town, clock, stop) == 0
     assert lines(ledger) == [] and len(lines(ledger, "unsent", "join")) == DEVICES
 

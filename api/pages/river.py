@@ -1,0 +1,86 @@
+"""Where a gauge stands on its river, which gauges the water passes before it, and whose rain it will feel.
+
+All of it is what the town file says under `river`; where it says nothing, there is nothing of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from api.pages.disaster import WINDOW, Gauge, gauge_of, thresholds_at
+from api.pages.readings import StationNow, history, stations_now
+from devices.model import ObservedProperty, StationKind
+from store.connection import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """A gauge that the water passes earlier: how far up the river from the page's own, km."""
+
+    gauge: Gauge
+    km: float
+
+
+@dataclass(frozen=True, slots=True)
+class RiverHere:
+    """`name_en` is the name where the basemap has no English one. `upstream`: the nearest first."""
+
+    name: str
+    name_en: str
+    km_from_mouth: float | None
+    catchment_km2: float | None
+    upstream: tuple[Upstream, ...]
+
+
+def river_here(conn: Connection, station: StationNow, now: datetime, zone: ZoneInfo) -> RiverHere | None:
+    """The river of a river or rain gauge; None where the town file does not say which."""
+    row = conn.execute(
+        """
+        select r.river, coalesce(nullif(m.name_en, ''), r.river), r.km_from_mouth, r.catchment_km2
+        from station_river r
+        left join map_shape m on m.kind = 'river' and m.name = r.river and m.municipality_id = r.municipality_id
+        where r.station_id = %s limit 1
+        """,
+        (station.station_id,),
+    ).fetchone()
+    if row is None:
+        return None
+    name, name_en, far, drained = row
+    return RiverHere(name, name_en, far, drained, tuple(_upstream(conn, name, far, now, zone)))
+
+
+def rain_gauges_of(conn: Connection, station: StationNow) -> frozenset[str]:
+    """The codes of the rain gauges in the catchment that a station belongs to; none where nobody has said."""
+    rows = conn.execute(
+        """
+        select s.code from station_river mine
+        join station_river other on other.river = mine.river and other.municipality_id = mine.municipality_id
+        join station s on s.station_id = other.station_id and s.kind = %s
+        where mine.station_id = %s
+        """,
+        (StationKind.RAIN_GAUGE.value, station.station_id),
+    ).fetchall()
+    return frozenset(code for (code,) in rows)
+
+
+def _upstream(conn: Connection, river: str, far: float | None, now: datetime, zone: ZoneInfo) -> list[Upstream]:
+    if far is None:
+        return []
+    above: dict[int, float] = dict(
+        conn.execute(
+            "select station_id, km_from_mouth from station_river where river = %s and km_from_mouth > %s", (river, far)
+        ).fetchall()
+    )
+    if not above:
+        return []
+    stations = [s for s in stations_now(conn, StationKind.RIVER_GAUGE, now) if s.station_id in above]
+    readings = [s.readings.get(ObservedProperty.WATER_LEVEL) for s in stations]
+    points = history(conn, [r.datastream_id for r in readings if r is not None], now - WINDOW, now)
+    levels = thresholds_at(conn, now)
+    found = [
+        Upstream(gauge_of(s, levels.get(s.station_id, ()), points, now, zone), above[s.station_id] - far)
+        for s in stations
+    ]
+    return sorted(found, key=lambda each: each.km)
