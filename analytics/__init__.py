@@ -1,6 +1,6 @@
 """What the numbers mean: rollups, rivers, leaks and visitors, kept up with the feed."""
 
 from analytics.config import AnalyticsConfig
-from analytics.service import run
+from analytics.service import catch_up, run
 
-__all__ = ["AnalyticsConfig", "run"]
+__all__ = ["AnalyticsConfig", "catch_up", "run"]

@@ -14,8 +14,8 @@ days are local days of the municipality, 23 or 25 hours long where the clocks ch
     total          their sum; null for instants, and where there are none: no count is not a count of zero
     worst_quality  of all observations, missing ones included
 
-A bucket without any observation has no row. Cost: one statement a batch and bucket size; the observations of the
-touched buckets are read once by primary key.
+A bucket without any observation has no row. Cost: one statement a batch and bucket size; ranges that touch each other
+are one stretch, whose observations are read once, in the order of the primary key.
 """
 
 from __future__ import annotations
@@ -38,38 +38,45 @@ def _statement(table: LiteralString, key: LiteralString, kind: LiteralString, zo
         """
         with touched as (
             select d.datastream_id, d.municipality_id, d.step, d.statistic, {zone} as zone, shift,
-                   (asked.first - shift) at time zone {zone} as first, (asked.last - shift) at time zone {zone} as last
+                   date_trunc('{kind}', (asked.first - shift) at time zone {zone}) as first,
+                   date_trunc('{kind}', (asked.last - shift) at time zone {zone}) + interval '1 {kind}' as last
             from unnest(%s::integer[], %s::timestamptz[], %s::timestamptz[]) as asked (datastream_id, first, last)
             join datastream d using (datastream_id)
             join municipality m using (municipality_id)
             cross join lateral (
                 select case d.statistic when 'total' then interval '1 microsecond' else interval '0' end as shift
             ) s
-        ), bucket as (
-            select distinct datastream_id, municipality_id, step, statistic, shift,
-                   start at time zone zone as low, (start + interval '1 {kind}') at time zone zone as high,
-                   {value} as key
-            from touched, generate_series(date_trunc('{kind}', first), date_trunc('{kind}', last), interval '1 {kind}')
-                          as start
-        ), figure as (
-            select b.datastream_id, b.municipality_id, b.key,
-                   extract(epoch from b.high - b.low) / extract(epoch from b.step) as expected,
+        ), stretch as materialized (
+            select t.datastream_id, municipality_id, step, statistic, zone, shift,
+                   lower(whole) as low, upper(whole) as high
+            from (
+                select datastream_id, municipality_id, step, statistic, zone, shift,
+                       range_agg(tstzrange(first at time zone zone, last at time zone zone)) as ranges
+                from touched group by 1, 2, 3, 4, 5, 6
+            ) t, unnest(t.ranges) as whole
+        ), figure as materialized (
+            select s.datastream_id, s.municipality_id, {value} as key,
+                   extract(epoch from (start + interval '1 {kind}') at time zone s.zone - start at time zone s.zone)
+                   / extract(epoch from s.step) as expected,
                    count(usable) as n, min(usable) as minimum, max(usable) as maximum, avg(usable) as mean,
-                   sum(usable) filter (where b.statistic = 'total') as total, max(quality) as worst_quality
-            from bucket b
-            left join lateral (
-                select quality, case when quality not in ('bad', 'missing') then value end as usable from observation
-                where datastream_id = b.datastream_id
-                  and phenomenon_time >= b.low + b.shift and phenomenon_time < b.high + b.shift
-            ) o on true
-            group by b.datastream_id, b.municipality_id, b.key, b.low, b.high, b.step
+                   sum(usable) filter (where s.statistic = 'total') as total, max(quality) as worst_quality
+            from stretch s
+            cross join lateral (
+                select date_trunc('{kind}', (phenomenon_time - s.shift) at time zone s.zone) as start, quality,
+                       case when quality not in ('bad', 'missing') then value end as usable
+                from observation
+                where datastream_id = s.datastream_id
+                  and phenomenon_time >= s.low + s.shift and phenomenon_time < s.high + s.shift
+            ) o
+            group by s.datastream_id, s.municipality_id, start, s.zone, s.step, s.statistic
         ), gone as (
-            delete from {table} r using figure f
-            where f.worst_quality is null and r.datastream_id = f.datastream_id and r.{key} = f.key
+            delete from {table} r using stretch s
+            where r.datastream_id = s.datastream_id and {begins} >= s.low and {begins} < s.high
+              and not exists (select from figure f where f.datastream_id = r.datastream_id and f.key = r.{key})
         )
         insert into {table} as r
             (datastream_id, municipality_id, {key}, expected, n, minimum, maximum, mean, total, worst_quality)
-        select * from figure where worst_quality is not null order by datastream_id, key
+        select * from figure order by datastream_id, key
         on conflict (datastream_id, {key}) do update
             set (expected, n, minimum, maximum, mean, total, worst_quality)
               = (excluded.expected, excluded.n, excluded.minimum, excluded.maximum, excluded.mean, excluded.total,
@@ -83,7 +90,8 @@ def _statement(table: LiteralString, key: LiteralString, kind: LiteralString, zo
         key=Identifier(key),
         kind=SQL(kind),
         zone=SQL(zone),
-        value=SQL("start::date" if kind == "day" else "start at time zone zone"),
+        value=SQL("start::date" if kind == "day" else "start at time zone s.zone"),
+        begins=SQL("r.day::timestamp at time zone s.zone" if kind == "day" else "r.hour"),
     )
 
 

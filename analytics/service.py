@@ -30,8 +30,16 @@ def handle(conn: Connection, rows: list[FeedRow]) -> None:
     findings.announce(conn, changes)
 
 
+def catch_up(config: AnalyticsConfig) -> None:
+    """Answers what is in the feed, and ends: after a large import, before anybody looks at the pages."""
+    with connect(config.dsn, name=NAME) as conn:
+        Consumer(config.dsn, NAME).drain(conn, handle)
+
+
 def run(config: AnalyticsConfig, stop: threading.Event) -> None:
     """Follows the feed and keeps house until `stop` is set."""
     with connect(config.dsn, name=NAME) as conn:
         clock = load_clock(conn)
-    Consumer(config.dsn, NAME).run(handle, stop=stop, tick=Maintenance(clock).tick)
+    # Housekeeping is a matter of an hour of town time: soon enough on a fast clock, and seldom on the real one.
+    seconds = min(10.0, max(0.5, 60.0 / clock.speed))
+    Consumer(config.dsn, NAME).run(handle, stop=stop, tick=Maintenance(clock).tick, tick_seconds=seconds)

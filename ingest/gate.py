@@ -53,9 +53,11 @@ def judged(conn: Connection, directory: Directory, rows: Sequence[ObservationRow
         depth = max(rules[i].context() + len(fresh[i]) for i in with_context)
         past = observations.before(conn, with_context, [max(fresh[i]) for i in with_context], depth)
 
-    verdicts: dict[tuple[int, datetime], Verdict] = {}
+    verdicts: dict[tuple[int, datetime], Verdict] = {}  # of what is not simply good
     for datastream_id, new in fresh.items():
         verdicts |= _judged(datastream_id, rules[datastream_id], past.get(datastream_id), new)
+    if not verdicts and not doubted:
+        return list(rows)
     return [_settled(o, verdicts, rules) for o in rows]
 
 
@@ -74,7 +76,11 @@ def _judged(
         np.array([time.timestamp() for time in times]),
         np.array([points[time] for time in times]),
     )
-    return {(datastream_id, time): verdict for time, verdict in zip(times, verdicts, strict=True) if time in new}
+    return {
+        (datastream_id, time): verdict
+        for time, verdict in zip(times, verdicts, strict=True)
+        if verdict.reason is not None and time in new
+    }
 
 
 def _settled(
@@ -91,8 +97,8 @@ def _settled(
         if alone.quality is not Quality.BAD:
             return observation
         return replace(observation, quality=alone.quality, reason=alone.reason)
-    verdict = verdicts[observation.datastream_id, observation.phenomenon_time]
-    if verdict.reason is None:
+    verdict = verdicts.get((observation.datastream_id, observation.phenomenon_time))
+    if verdict is None:
         return observation
     return replace(observation, quality=verdict.quality, reason=verdict.reason)
 

@@ -5,49 +5,55 @@ The last line on stdout is one JSON object about this run alone (DATA may hold e
     stored                 {"river", "water", "tourism"}: observations stored, of each kind of station
     alerts                 alerts raised; acknowledged, cleared: how many of these went on to that
     complete               alerts that were raised, then acknowledged by a person, then cleared
+    alerts_by_desk         {"disaster", "water", "tourism"}: of these, level crossings; bursts and night-flow steps;
+                           counts far from usual and blocked counters
     seconds_to_first_page  real seconds from the command to the first page that answered
-    seconds, town_hours    how long it ran, in real and in town time
+    seconds, town_hours    how long it ran from the first page on, in real and in town time
     sent, lost_on_air      uplinks the broker has acknowledged, and those that nobody heard, by the devices' ledger
     duplicates             how many of those sent were repetitions
     outcomes               what became of the messages that arrived
-    restarts, rss_mb       of each process; the most memory it had, shared pages counted once
+    restarts, rss_mb       of each process; the most memory it had (`mimamori.consumption`)
 
-The exit code is 0 when all three kinds stored observations and at least one alert is complete.
+The exit code is 0 when all three kinds stored observations, at least one alert is complete and, in the scenario flood,
+each desk had one of its own.
 """
 
 from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import psutil
 import typer
 
 from devices.clock import Clock
+from mimamori.consumption import memory as memory_of
 from mimamori.duty import DutyOfficer
 from mimamori.running import Demo
 from store import Connection, connect
 
 _KINDS = {"river": "river_gauge", "water": "block_inlet", "tourism": "visitor_spot"}
+_DESKS = {"disaster": ("level",), "water": ("burst", "night_flow"), "tourism": ("visits", "counter")}
 # Kept back from the run's seconds for the messages under way when the devices fall silent.
 _LAST_SECONDS = 3.0
 
 
 def watch(demo: Demo, *, seconds: float) -> int:
-    """Run until so many seconds after the command's start, print the JSON object, and return the exit code."""
+    """Run so many seconds from the first page on, print the JSON object, and return the exit code."""
     first_page = demo.age()
+    end = first_page + seconds
     officer = DutyOfficer(demo.url, demo.officer.login, demo.officer.password, say=demo.say)
     memory: dict[str, float] = {}
     next_look = 0.0
     with officer.on_duty():
-        while (now := demo.age()) < seconds - _LAST_SECONDS:
+        while (now := demo.age()) < end - _LAST_SECONDS:
             demo.supervisor.tend()
             if now >= next_look:
                 next_look = now + 0.5
-                for name, megabytes in _memory(demo.supervisor.pids()).items():
+                for name, megabytes in memory_of(demo.supervisor.pids()).items():
                     memory[name] = max(megabytes, memory.get(name, 0.0))
             time.sleep(0.1)
     restarts = demo.supervisor.restarts()  # of all; what has ended for good is not counted later
@@ -55,18 +61,22 @@ def watch(demo: Demo, *, seconds: float) -> int:
     demo.supervisor.end("alerts")  # it would soon find, rightly and on a fast clock, that all devices are silent
     with connect(demo.server.dsn("owner"), name="headless", autocommit=True) as conn:
         demo.supervisor.wait(_Settled(conn, demo.clock), what="the end of the messages under way", timeout=30)
-        while demo.age() < seconds:
+        while demo.age() < end:
             demo.supervisor.tend()
             time.sleep(0.05)
         result = _judge(conn, demo) | {
             "seconds_to_first_page": round(first_page, 1),
-            "seconds": round(demo.age(), 1),
+            "seconds": round(demo.age() - first_page, 1),
             "restarts": restarts | demo.supervisor.restarts(),
             "rss_mb": {name: round(megabytes) for name, megabytes in memory.items()},
         }
     typer.echo(json.dumps(result, ensure_ascii=False))
-    stored: dict[str, int] = result["stored"]
-    return 0 if min(stored.values()) > 0 and result["complete"] > 0 else 1
+    return 0 if _as_it_should_be(result, demo.options.scenario) else 1
+
+
+def _as_it_should_be(result: Mapping[str, Any], scenario: str) -> bool:
+    desks = min(result["alerts_by_desk"].values()) > 0 or scenario != "flood"
+    return min(result["stored"].values()) > 0 and result["complete"] > 0 and desks
 
 
 class _Settled:
@@ -120,12 +130,18 @@ def _judge(conn: Connection, demo: Demo) -> dict[str, Any]:
         """,
         demo.before.alert_id,
     )
+    by_rule: dict[str, int] = dict(
+        conn.execute(
+            "select rule, count(*) from alert where alert_id > %s group by rule", (demo.before.alert_id,)
+        ).fetchall()
+    )
     return {
         "stored": {name: stored.get(kind, 0) for name, kind in _KINDS.items()},
         "alerts": alerts,
         "acknowledged": acknowledged,
         "cleared": cleared,
         "complete": complete,
+        "alerts_by_desk": {desk: sum(by_rule.get(rule, 0) for rule in rules) for desk, rules in _DESKS.items()},
         "town_hours": round((demo.clock.now() - demo.town_start).total_seconds() / 3600, 1),
         "outcomes": outcomes,
     } | _sent(demo.ledger)
@@ -145,17 +161,3 @@ def _row(conn: Connection, query: str, *values: object) -> tuple[Any, ...]:
     row = conn.execute(query.encode(), values).fetchone()
     assert row is not None, "an aggregate gives a row"
     return row
-
-
-def _memory(pids: dict[str, int]) -> dict[str, float]:
-    """Resident memory of each process with its children, in MB; pages they share (PostgreSQL's) counted once."""
-    found = {}
-    for name, pid in pids.items():
-        try:
-            root = psutil.Process(pid)
-            infos = [process.memory_info() for process in (root, *root.children(recursive=True))]
-        except psutil.NoSuchProcess:
-            continue  # it has just ended; the next look finds its successor
-        shared = [getattr(info, "shared", 0) for info in infos]
-        found[name] = (sum(info.rss for info in infos) - sum(shared) + max(shared)) / 1e6
-    return found

@@ -25,6 +25,7 @@ class DemoOptions:
     """What the command line said.
 
     `seconds` is set for a headless run; `speed` None takes the usual one. `started`: when, on the monotonic clock.
+    `history_days`: what a first start loads; 0 for a town without a past.
     """
 
     data: Path
@@ -34,6 +35,7 @@ class DemoOptions:
     broker: BrokerChoice
     seconds: float | None
     started: float
+    history_days: int = 60
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,14 +24,19 @@ from simulators.config import Scenario, SimulatorConfig
 from simulators.errors import SimulatorError
 from simulators.impairments import unmeasured
 from simulators.interventions import Happening, Intervention, of
+from simulators.network import site
 from simulators.pipes import Block
 from simulators.rainfall import Bucket, shares
 from simulators.rivers import River
 from simulators.tanks import USUAL_TANK, Tank
 from simulators.visits import FIRST_FESTIVAL, PROFILES, Spot
+from simulators.weather import FIRST_STORM, basins
 
 SAMPLES = 3  # of a flow and pressure logger in one uplink
 FRESH_BATTERY = 3.62  # V
+# Of the visitor spots by their profile, in a flood: the roadside station is a shelter, the hot spring's counter is
+# covered with leaves.
+_ON_HIGH_GROUND, _UNDER_TREES = 0, 3
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DEV_EUI = re.compile(r"[0-9a-f]{16}")
 
@@ -49,15 +54,24 @@ class World:
         self.interventions = tuple(interventions)
         cloudbursts = [rain.start for rain in of(self.interventions, Happening.RAIN)]
         festivals = tuple((each.start, each.end) for each in of(self.interventions, Happening.FESTIVAL))
-        self.river = River(config.seed, config.scenario, origin, kinds[StationKind.RIVER_GAUGE], cloudbursts)
-        gauges = kinds[StationKind.RAIN_GAUGE]
-        self.buckets = {
-            station.code: Bucket(config.seed, self.river, station.code, share, _tip(station))
-            for station, share in zip(gauges, shares(len(gauges)), strict=True)
-        }
+        storm = origin + FIRST_STORM if config.scenario is Scenario.FLOOD else None
+        gauges = kinds[StationKind.RIVER_GAUGE]
+        self.river = River(config.seed, config.scenario, origin, gauges, cloudbursts, basins(town.shapes))
+        self.buckets = self._buckets(config.seed, kinds[StationKind.RAIN_GAUGE])
         self.blocks = {
-            station.code: Block(config.seed, origin, zone, station.code, self._bursts(station.code), config.scenario)
-            for station in kinds[StationKind.BLOCK_INLET]
+            station.code: Block(
+                config.seed,
+                origin,
+                zone,
+                station.code,
+                self._bursts(station.code),
+                config.scenario,
+                scoured_from=storm if position == 0 else None,
+                festivals=festivals,
+                festival_from=_festival(config, origin),
+                site=site(config.seed, station.code, town.shapes),
+            )
+            for position, station in enumerate(kinds[StationKind.BLOCK_INLET])
         }
         self.tanks = {
             station.code: Tank(config.seed, zone, station.code, station.tank or USUAL_TANK, self._fed(station, kinds))
@@ -70,10 +84,20 @@ class World:
                 station.code,
                 PROFILES[position % len(PROFILES)],
                 festivals,
-                origin + FIRST_FESTIVAL if config.scenario is Scenario.FESTIVAL and position % 2 == 0 else None,
+                _festival(config, origin) if position % 2 == 0 else None,
+                shelter_from=storm if position % len(PROFILES) == _ON_HIGH_GROUND else None,
+                covered_from=storm if position % len(PROFILES) == _UNDER_TREES else None,
             )
             for position, station in enumerate(kinds[StationKind.VISITOR_SPOT])
         }
+
+    def _buckets(self, seed: int, gauges: Sequence[Station]) -> dict[str, Bucket]:
+        found = {}
+        for basin in dict.fromkeys(map(self.river.basin, gauges)):
+            inside = [station for station in gauges if self.river.basin(station) == basin]
+            for station, share in zip(inside, shares(len(inside)), strict=True):
+                found[station.code] = Bucket(seed, self.river.weather, basin, station.code, share, _tip(station))
+        return found
 
     def _fed(self, tank: Station, kinds: Mapping[StationKind, list[Station]]) -> tuple[Block, ...]:
         return tuple(
@@ -88,6 +112,11 @@ class World:
     def silent(self, device_key: str, at: datetime) -> bool:
         """Whether somebody has stopped the device."""
         return any(each.covers(at) for each in of(self.interventions, Happening.SILENCE, device_key))
+
+
+def _festival(config: SimulatorConfig, origin: datetime) -> datetime | None:
+    """When the scenario's festivals begin."""
+    return origin + FIRST_FESTIVAL if config.scenario is Scenario.FESTIVAL else None
 
 
 def _tip(station: Station) -> float:

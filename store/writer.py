@@ -20,9 +20,10 @@ device's value of equal source rank stands above them; of two of theirs the late
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
+from typing import NamedTuple
 
 from devices.model import Outcome, Quality
 from store import feed
@@ -41,8 +42,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class _Candidate:
+class _Candidate(NamedTuple):
     """A value with what decides whether it is the current one."""
 
     row: ObservationRow
@@ -73,6 +73,7 @@ class _Candidate:
 
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
+_NULL = r"\N"  # in PostgreSQL's text format
 
 
 def write_batch(conn: Connection, municipality_id: int, rows: Sequence[UplinkRow]) -> BatchResult:
@@ -82,8 +83,8 @@ def write_batch(conn: Connection, municipality_id: int, rows: Sequence[UplinkRow
     which by halving the batch) and `psycopg.OperationalError` when the database is to be tried again.
     """
     fresh = insert_uplinks(conn, municipality_id, rows)
-    outcomes = Counter(row.outcome for _, row in fresh)
-    outcomes[Outcome.DUPLICATE] += len(rows) - len(fresh)
+    each = _outcomes(rows, fresh)
+    outcomes = Counter(each)
 
     candidates = [
         _Candidate(observation, row.network_time or _NEVER, row.payload_hash, uplink_id, row.received_time)
@@ -91,9 +92,10 @@ def write_batch(conn: Connection, municipality_id: int, rows: Sequence[UplinkRow
         for observation in row.observations
     ]
     current, losers, unchanged = _settle(candidates)
-    inserted = _insert_observations(conn, current.values())
-    changed = [current[key] for key in inserted]
-    held = [candidate for key, candidate in current.items() if key not in inserted]
+    there = _insert_observations(conn, current)
+    changed = [candidate for key, candidate in current.items() if key not in there]
+    stored = len(changed)
+    held = [candidate for key, candidate in current.items() if key in there]
     if held:
         replaced, lost, same = _replace(conn, municipality_id, held)
         changed += replaced
@@ -108,7 +110,21 @@ def write_batch(conn: Connection, municipality_id: int, rows: Sequence[UplinkRow
     feed_id = None
     if changed:
         feed_id = feed.append_observations(conn, municipality_id, [candidate.key for candidate in changed])
-    return BatchResult(outcomes, len(inserted), unchanged, revised + len(losers), feed_id)
+    return BatchResult(outcomes, each, stored, unchanged, revised + len(losers), feed_id)
+
+
+def _outcomes(rows: Sequence[UplinkRow], fresh: Sequence[tuple[int, UplinkRow]]) -> tuple[Outcome, ...]:
+    """What became of each message: those that are not among the new ones, in order, are repetitions."""
+    remaining = iter(fresh)
+    following = next(remaining, None)
+    outcomes = []
+    for row in rows:
+        if following is not None and following[1] is row:
+            outcomes.append(row.outcome)
+            following = next(remaining, None)
+        else:
+            outcomes.append(Outcome.DUPLICATE)
+    return tuple(outcomes)
 
 
 def write_history(
@@ -127,9 +143,10 @@ def write_history(
     if newest and max(newest.values()) > stated:
         raise ValueError(f"history cannot be later than the town's present, {stated.isoformat()}")
     current, losers, unchanged = _settle(_Candidate(row, _NEVER, b"", None, stated) for row in rows)
-    inserted = _insert_observations(conn, current.values())
-    changed = [current[key] for key in inserted]
-    replaced, lost, same = _replace(conn, municipality_id, [c for key, c in current.items() if key not in inserted])
+    there = _insert_observations(conn, current)
+    changed = [candidate for key, candidate in current.items() if key not in there]
+    stored = len(changed)
+    replaced, lost, same = _replace(conn, municipality_id, [c for key, c in current.items() if key in there])
     changed += replaced
     losers += lost
     if losers:
@@ -138,7 +155,7 @@ def write_history(
     feed_id = None
     if changed:
         feed_id = feed.append_observations(conn, municipality_id, [candidate.key for candidate in changed])
-    return HistoryResult(len(inserted), unchanged + same, len(replaced), len(losers), feed_id)
+    return HistoryResult(stored, unchanged + same, len(replaced), len(losers), feed_id)
 
 
 def _count_as_judged(conn: Connection, municipality_id: int, newest: dict[int, datetime]) -> None:
@@ -167,7 +184,8 @@ def _settle(
     losers: list[_Candidate] = []
     unchanged = 0
     for candidate in candidates:
-        other = current.setdefault(candidate.key, candidate)
+        row = candidate.row
+        other = current.setdefault((row.datastream_id, row.phenomenon_time), candidate)
         if other is candidate:
             continue
         if candidate.repeats(other.row.value, other.row.quality, other.row.reason):
@@ -180,8 +198,12 @@ def _settle(
     return dict(sorted(current.items())), losers, unchanged
 
 
-def _insert_observations(conn: Connection, candidates: Iterable[_Candidate]) -> set[tuple[int, datetime]]:
-    """Inserts what is not there yet and returns the keys that went in."""
+def _insert_observations(
+    conn: Connection, candidates: Mapping[tuple[int, datetime], _Candidate]
+) -> set[tuple[int, datetime]]:
+    """Inserts what is not there yet and returns the keys that did not go in, because a value is there."""
+    if not candidates:
+        return set()
     conn.execute(
         """
         create temporary table if not exists incoming_observation
@@ -189,32 +211,38 @@ def _insert_observations(conn: Connection, candidates: Iterable[_Candidate]) -> 
              uplink_id bigint) on commit delete rows
         """
     )
-    n = 0
     with conn.cursor() as cursor, cursor.copy("copy incoming_observation from stdin") as copy:
-        for c in candidates:
-            copy.write_row(
-                (
-                    c.row.datastream_id,
-                    c.row.phenomenon_time,
-                    c.row.value,
-                    c.row.quality.value,
-                    None if c.row.reason is None else c.row.reason.value,
-                    c.uplink_id,
-                )
-            )
-            n += 1
-    if n == 0:
-        return set()
-    inserted = conn.execute(
+        copy.write("".join(map(_copy_line, candidates.values())))
+    held = conn.execute(
         """
-        insert into observation (datastream_id, phenomenon_time, value, quality, reason, uplink_id)
-        select * from incoming_observation order by datastream_id, phenomenon_time
-        on conflict (datastream_id, phenomenon_time) do nothing
-        returning datastream_id, phenomenon_time
+        with inserted as (
+            insert into observation (datastream_id, phenomenon_time, value, quality, reason, uplink_id)
+            select * from incoming_observation order by datastream_id, phenomenon_time
+            on conflict (datastream_id, phenomenon_time) do nothing
+            returning datastream_id, phenomenon_time
+        )
+        select datastream_id, phenomenon_time from incoming_observation
+        except all select datastream_id, phenomenon_time from inserted
         """
     ).fetchall()
     conn.execute("delete from incoming_observation")
-    return {(row[0], row[1]) for row in inserted}
+    return {(row[0], row[1]) for row in held}
+
+
+@lru_cache(maxsize=1 << 14)  # the series of a file share their times
+def _time_text(time: datetime) -> str:
+    return time.isoformat()
+
+
+def _copy_line(candidate: _Candidate) -> str:
+    """A line of PostgreSQL's text format. Nothing in it needs an escape: numbers, times and words of ours."""
+    row = candidate.row
+    value = _NULL if row.value is None else repr(float(row.value))
+    return (
+        f"{row.datastream_id}\t{_time_text(row.phenomenon_time)}\t{value}\t"
+        f"{row.quality.value}\t{_NULL if row.reason is None else row.reason.value}\t"
+        f"{_NULL if candidate.uplink_id is None else candidate.uplink_id}\n"
+    )
 
 
 def _replace(

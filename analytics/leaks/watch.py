@@ -24,7 +24,7 @@ from store.observations import Series, series
 
 _HISTORY = timedelta(days=burst.USUAL_DAYS) + timedelta(hours=12)
 # What counts as a fall, where its scatter would allow less: kPa, m.
-_LEAST_FALL = {"pressure": 5.0, "tank_level": 0.03}
+LEAST_FALL = {"pressure": 5.0, "tank_level": 0.03}
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ def _judge_burst(conn: Connection, block: _Block) -> Changes:
     grid = Grid(start, block.step, (block.newest - start) // block.step + 2)
     found = series(conn, [block.datastream_id, *(each[0] for each in block.witnesses)], start, block.newest)
     witnesses = [
-        Witness(name, _on_grid(grid, found[datastream_id], step), _LEAST_FALL[name])
+        Witness(name, _on_grid(grid, found[datastream_id], step), LEAST_FALL[name])
         for datastream_id, name, step in block.witnesses
     ]
     verdict = burst.judge_burst(

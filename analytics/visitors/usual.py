@@ -49,11 +49,15 @@ class WhyNot(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A local day from 0:00 up to some time of day: `visits` None where nothing usable was counted."""
+    """A local day from 0:00 up to some time of day: `visits` None where nothing usable was counted.
+
+    `whole`: what the whole day counted, of a day that is over.
+    """
 
     day: date
     visits: int | None
     completeness: float
+    whole: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,12 @@ def counts_of(part: SoFar) -> list[int]:
     return [each.visits for each in part.earlier if each.visits is not None]
 
 
+def whole_day_of(part: SoFar) -> float | None:
+    """What a whole day usually has, by the same days; None where none of them is known."""
+    wholes = [each.whole for each in part.earlier if each.whole is not None]
+    return median(wholes) if wholes else None
+
+
 def usual_of(counts: Sequence[float]) -> float | None:
     """The median; None of fewer than 3.
 
@@ -138,7 +148,8 @@ def so_far(
     for (each, start, end), (_, n, total, _) in zip(wanted, _counted_list(conn, table, wanted), strict=True):
         share = _completeness(n, start, end, steps[each])
         if share >= COMPLETE_ENOUGH and total is not None and len(parts[each]) < DAYS:
-            parts[each].append(Part(local_day(end, zone), count(total), share))
+            day = local_day(end, zone)
+            parts[each].append(Part(day, count(total), share, complete[each][day]))
     for each in asked:
         step, n, total, newest = today[each]
         share = 0.0 if newest is None else _completeness(n, day_start(days[each], zone), newest, step)
@@ -212,20 +223,20 @@ def _counted_list(
     ]
 
 
-def _complete_days(conn: Connection, days: Mapping[int, date]) -> dict[int, list[date]]:
+def _complete_days(conn: Connection, days: Mapping[int, date]) -> dict[int, dict[date, int | None]]:
     """For each datastream the last days of the same kind that were counted for at least 85 %, newest first."""
     candidates = {day: list(same_kind_before(day, LOOK_BACK)) for day in set(days.values())}
     pairs = [(each, earlier) for each, day in days.items() for earlier in candidates[day]]
-    found: dict[int, list[date]] = {each: [] for each in days}
+    found: dict[int, dict[date, int | None]] = {each: {} for each in days}
     if pairs:
-        for each, day in conn.execute(
+        for each, day, total in conn.execute(
             """
-            select datastream_id, day from unnest(%s::integer[], %s::date[]) as asked (datastream_id, day)
+            select datastream_id, day, total from unnest(%s::integer[], %s::date[]) as asked (datastream_id, day)
             join rollup_day using (datastream_id, day)
             where n >= %s * expected order by datastream_id, day desc
             """,
             (*map(list, zip(*pairs, strict=True)), COMPLETE_ENOUGH),
         ):
             if len(found[each]) < DAYS + _SPARE:
-                found[each].append(day)
+                found[each][day] = count(total)
     return found

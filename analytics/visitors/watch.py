@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from analytics.findings import Changes, Finding, Kind, Stored, end, last, open_or_update
 from analytics.visitors.day_types import day_type
 from analytics.visitors.unusual import BLOCKED_VERSION, RULE_VERSION, Hour, blocked, far_from_usual
-from analytics.visitors.usual import COMPLETE_ENOUGH, SoFar, counts_of, day_start, local_day, so_far
+from analytics.visitors.usual import COMPLETE_ENOUGH, SoFar, counts_of, day_start, local_day, so_far, whole_day_of
 from analytics.visitors.visits import count
 from store import Connection
 from store.feed import Touched
@@ -82,7 +82,7 @@ def _judge_visits(conn: Connection, spot: _Spot, part: SoFar, zone: ZoneInfo) ->
     if part.today.visits is None or part.today.completeness < COMPLETE_ENOUGH:
         return changes  # what was not counted says nothing, for the finding or against it
     earlier = counts_of(part)
-    far = far_from_usual(part.today.visits, earlier, already=open_ is not None)
+    far = far_from_usual(part.today.visits, earlier, whole_day_of(part), already=open_ is not None)
     if far is None:
         return changes + end(conn, spot.station_id, "visits", spot.newest)
     return changes + open_or_update(

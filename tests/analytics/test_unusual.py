@@ -152,3 +152,11 @@ def test_the_same_observations_give_the_same_findings_however_they_arrive(analys
     analyst.send(spot, [(time, value) for time, value in today[:3]])
     analyst.work()
     assert analyst.rows("select count(*) from feed where kind = 'findings'") == told
+
+
+def test_the_first_hours_of_a_day_are_nobodys_business() -> None:
+    night = [8, 10, 9, 11, 10, 9, 12, 8]
+    assert far_from_usual(100, night) is not None
+    assert far_from_usual(100, night, 2000.0) is None
+    assert far_from_usual(600, night, 2000.0) is not None
+    assert far_from_usual(100, night, 2000.0, already=True) is not None, "what was found stays"

@@ -149,6 +149,11 @@ def test_the_last_line_is_the_promised_json_object(killed: Run) -> None:
     assert min(result["stored"].values()) > 0
     assert 1 <= result["complete"] <= min(result["acknowledged"], result["cleared"]) <= result["alerts"]
     assert 0 < result["seconds_to_first_page"] < SECONDS <= result["seconds"]
+    assert min(result["alerts_by_desk"].values()) >= 1 and set(result["alerts_by_desk"]) == {
+        "disaster",
+        "water",
+        "tourism",
+    }
     assert result["sent"] == killed.sent.total() + result["outcomes"]["event"]
     assert result["lost_on_air"] >= 0
     assert result["rss_mb"].keys() >= {"postgres", "broker", "ingest", "analytics", "alerts", "api", "devices"}

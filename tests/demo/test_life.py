@@ -36,6 +36,24 @@ def remembered(data: Path) -> tuple[int, datetime]:
     return row
 
 
+def past(data: Path) -> tuple[int, int, int, int]:
+    """Values without a message, series in which these do not end before the first message's, nights, old alerts."""
+    with EmbeddedServer(data) as server, connect(server.dsn("owner"), name="test") as conn:
+        row = conn.execute(
+            """
+            select (select count(*) from observation where uplink_id is null),
+                   (select count(*) from (
+                        select max(phenomenon_time) filter (where uplink_id is null) as last,
+                               min(phenomenon_time) filter (where uplink_id is not null) as first
+                        from observation group by datastream_id) s where last >= first),
+                   (select count(*) from night_flow where minimum is not null),
+                   (select count(*) from alert where phenomenon_time < timestamptz '2026-06-20 02:00Z')
+            """
+        ).fetchone()
+    assert row is not None
+    return row
+
+
 def sent(data: Path) -> int:
     """How many messages of this run the broker has taken."""
     ledger = data / "ledger.jsonl"
@@ -66,6 +84,10 @@ def test_ctrl_c_ends_all_within_ten_seconds_and_the_next_start_goes_on(home: Pat
         assert gone(children, within=0) == []
     messages, last = remembered(data)
     assert messages > 10
+    imported, overlapping, nights, old_alerts = past(data)
+    assert imported > 50_000 and nights >= 7
+    assert overlapping == 0, "the devices go on where the files end"
+    assert old_alerts == 0, "history wakes nobody"
 
     with town(data, "--headless", "--for", "30", *nats) as again:
         assert again.process.wait(120) == 0, again.stderr
