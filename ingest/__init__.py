@@ -1,6 +1,7 @@
 """The way in: MQTT message -> decoded -> checked -> committed observation -> broker ack.
 
-`run(config, stop)` is one worker; `EmbeddedBroker` is the broker of a one-box installation.
+`run(config, stop)` is one worker; `EmbeddedBroker` is the broker of a one-box installation. `ingest.intake` is the same
+way in for what is posted by HTTP: the API hosts it, since only the API says who may use a route.
 """
 
 from ingest.broker import Broker, Persistence, Protocol, probe

@@ -1,4 +1,4 @@
-"""Deliveries gathered into batches, by number and by time.
+"""Messages gathered into batches, by number and by time.
 
 A batch is what one transaction writes. It is closed when it has `limit` messages, or `linger` seconds after its
 first one, whichever comes first. The limit is at most half of what the broker hands out unacknowledged: while one
@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import time
 from queue import Empty, SimpleQueue
+from typing import Generic, TypeVar
 
 from ingest.broker import Broker
-from ingest.subscriber import Delivery
+
+T = TypeVar("T")
 
 
 def batch_limit(wanted: int, broker: Broker) -> int:
@@ -19,19 +21,19 @@ def batch_limit(wanted: int, broker: Broker) -> int:
     return max(1, min(wanted, broker.max_unacked // 2))
 
 
-class Batcher:
-    """A queue of deliveries that is emptied in batches; `put` from any thread, `take` from one."""
+class Batcher(Generic[T]):
+    """A queue of messages that is emptied in batches; `put` from any thread, `take` from one."""
 
     def __init__(self, *, limit: int, linger: float) -> None:
         self.limit = limit
         self.linger = linger
-        self._queue: SimpleQueue[Delivery] = SimpleQueue()
+        self._queue: SimpleQueue[T] = SimpleQueue()
 
-    def put(self, delivery: Delivery) -> None:
-        """Adds one delivery; never blocks (how many there can be is the subscriber's concern)."""
-        self._queue.put(delivery)
+    def put(self, message: T) -> None:
+        """Adds one; never blocks (how many there can be is the giver's concern)."""
+        self._queue.put(message)
 
-    def take(self, *, timeout: float) -> list[Delivery]:
+    def take(self, *, timeout: float) -> list[T]:
         """The next batch in the order of arrival; empty when nothing came within `timeout` seconds."""
         try:
             batch = [self._queue.get(timeout=timeout)]

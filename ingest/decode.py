@@ -13,10 +13,11 @@ for people, and one of these reasons:
     not_attached    the device is registered, but was mounted nowhere at that time
     not_finite      a value is NaN or infinite
     internal        a fault of ours: the log has it
-    store           (given by the worker) the database refused the row
+    store           (given by `settle.py`) the database refused the row
 
-`payload_hash`, which with (device, session, counter) tells a repetition: SHA-256 of the device's own payload; of the
-readings where the sender sends values; of topic and raw message where there is neither.
+`payload_hash`, which with (device, session, counter) tells a repetition: SHA-256 of the device's own payload, and of
+the network's time where nobody counts; of the readings where the sender sends values; of topic and raw message where
+there is neither.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ import structlog
 from devices import codecs, envelopes
 from devices.codecs.models import Counter
 from devices.model import DecodeError, Outcome, Quality, Reading, Reason, Uplink
-from ingest.subscriber import Delivery
+from ingest.message import Message
 from quality.clock import Clock
 from quality.gate import CLOCK, Moment, moment
 from store.batch import BatteryRow, CountRow, ObservationRow, UplinkRow
@@ -43,12 +44,12 @@ UNKNOWN_DEVICE = "unknown_device"
 log = structlog.get_logger(__name__)
 
 
-def decode(delivery: Delivery, directory: Directory, possible: Clock = CLOCK) -> UplinkRow:
+def decode(message: Message, directory: Directory, possible: Clock = CLOCK) -> UplinkRow:
     """What to store of a message, by what the directory knows; `possible` says which times of a device can be."""
-    row = _unreadable(delivery)
+    row = _unreadable(message)
     try:
-        uplink = envelopes.open_uplink(delivery.topic, delivery.raw)
-        row = _opened(row, delivery, uplink)
+        uplink = envelopes.open_uplink(message.topic, message.raw)
+        row = _opened(row, message, uplink)
         device = directory.device(uplink.device_key)
         if device is None:
             return quarantined(
@@ -64,7 +65,7 @@ def decode(delivery: Delivery, directory: Directory, possible: Clock = CLOCK) ->
         return quarantined(row, error.reason, str(error))
     except Exception as error:
         # One message must not hold up the others, whatever is wrong with us.
-        log.exception("message could not be decoded", topic=delivery.topic, device=row.device_key)
+        log.exception("message could not be decoded", topic=message.topic, device=row.device_key)
         return quarantined(row, "internal", f"{type(error).__name__}: {error}")
 
 
@@ -181,18 +182,18 @@ def _battery(
     return BatteryRow(battery.value, codecs.MODELS[device.model].says_low(battery.value, status), when.time)
 
 
-def _unreadable(delivery: Delivery) -> UplinkRow:
+def _unreadable(message: Message) -> UplinkRow:
     return UplinkRow(
         device_id=None,
         device_key=None,
         session="",
         counter=None,
-        payload_hash=_hash(delivery.topic.encode(errors="replace"), delivery.raw),
+        payload_hash=_hash(message.topic.encode(errors="replace"), message.raw),
         network=None,
-        topic=delivery.topic,
-        raw=delivery.raw,
+        topic=message.topic,
+        raw=message.raw,
         network_time=None,
-        received_time=delivery.received,
+        received_time=message.received,
         outcome=Outcome.QUARANTINED,
         reason="internal",
         detail=None,
@@ -200,11 +201,13 @@ def _unreadable(delivery: Delivery) -> UplinkRow:
     )
 
 
-def _opened(row: UplinkRow, delivery: Delivery, uplink: Uplink) -> UplinkRow:
+def _opened(row: UplinkRow, message: Message, uplink: Uplink) -> UplinkRow:
     if uplink.event is not None:
         digest = row.payload_hash
     elif uplink.readings is not None:
         digest = _hash(_canonical(uplink.readings))
+    elif uplink.counter is None and uplink.network_time is not None:
+        digest = _hash(uplink.payload, uplink.network_time.isoformat().encode())
     else:
         digest = _hash(uplink.payload)
     return replace(

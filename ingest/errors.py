@@ -4,6 +4,8 @@ IngestError
   ConfigError    the configuration cannot work: which field, why, what to do
   BrokerError    a broker is missing, did not start, or does not accept us: which one, where its log is
   HistoryError   a file of history cannot be imported at all: which file and line, what to do
+  SourceError    a source of the HTTP intake cannot be made or revoked: why, what to do
+  NotTaken       a posted message was not stored: the sender is to send it again
 
 A line of it that cannot be taken is no error but an entry of the import's report.
 A message that cannot be read is not an error of this room: it is stored raw as quarantined, with the reason.
@@ -26,3 +28,15 @@ class BrokerError(IngestError):
 
 class HistoryError(IngestError):
     """A file of history cannot be imported at all."""
+
+
+class SourceError(IngestError):
+    """A source of the HTTP intake cannot be made or revoked."""
+
+
+class NotTaken(IngestError):
+    """A posted message was not stored; `soon`: it may be sent again at once."""
+
+    def __init__(self, why: str, *, soon: bool = False) -> None:
+        super().__init__(why)
+        self.soon = soon

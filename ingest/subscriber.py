@@ -37,6 +37,7 @@ from paho.mqtt.client import Client, MQTTMessage
 
 from devices.clock import Clock
 from ingest.broker import Broker
+from ingest.message import Message
 
 KEEPALIVE_SECONDS = 30
 POLL_SECONDS = 0.25
@@ -50,12 +51,9 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Delivery:
-    """One message as it came: `received` is town time; `packet_id` 0 where it needs no acknowledgement (QoS 0)."""
+class Delivery(Message):
+    """One message as the broker delivered it; `packet_id` 0 where it needs no acknowledgement (QoS 0)."""
 
-    topic: str
-    raw: bytes
-    received: datetime
     packet_id: int
     generation: int
 

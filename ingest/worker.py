@@ -2,8 +2,7 @@
 
 Contract
 - A message is acknowledged after the commit of the transaction that holds its outcome, in the order of arrival.
-- A batch that the database refuses for its content is halved until the poisonous message is alone; that one is
-  stored bare, quarantined with the reason `store`, and the others pass.
+- What happens to a batch in between is `settle.py`'s: one poisonous message does not hold up the others.
 - A lost database connection is made again with growing pauses; nothing is acknowledged meanwhile, and what is in
   hand is written when it is back.
 - Every real second while the database is there, `ingest_worker` says that the worker lives and since when (town
@@ -28,28 +27,18 @@ from devices.envelopes import TOPIC_FILTERS
 from devices.model import Outcome
 from ingest.batcher import Batcher, batch_limit
 from ingest.config import IngestConfig
-from ingest.decode import UNKNOWN_DEVICE, bare, decode
 from ingest.errors import ConfigError
-from ingest.gate import through_gate
+from ingest.settle import DIRECTORY_SECONDS, KnownDevices, Settling
 from ingest.subscriber import Delivery, Subscriber
 from quality.gate import CLOCK
 from store.connection import Connection, connect
-from store.registry import Directory, load_directory, municipality_id_of
+from store.registry import municipality_id_of
 from store.town_clock import load_clock
-from store.writer import UplinkRow, write_batch
 
 HEARTBEAT_SECONDS = 1.0
 REPORT_SECONDS = 60.0
-# The directory is read again this often, and for an unknown device at most this often.
-DIRECTORY_SECONDS = 30.0
-UNKNOWN_DEVICE_SECONDS = 3.0
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 10.0
-
-# What the content of a message can cause; psycopg itself raises the last two while it writes a value down.
-REFUSALS = (psycopg.DataError, psycopg.IntegrityError, ValueError, OverflowError)
-
-Item = tuple[Delivery, UplinkRow]
 
 log = structlog.get_logger(__name__)
 
@@ -76,11 +65,9 @@ class _Database:
     def __init__(self, config: IngestConfig, stop: threading.Event) -> None:
         self._config = config
         self._stop = stop
-        self._directory_read = 0.0
         self.conn: Connection | None = None
-        self.municipality_id = 0
         self.clock: Clock
-        self.directory: Directory
+        self.devices: KnownDevices | None = None
 
     def open(self) -> bool:
         """Connects, for as long as it takes; False when the end was asked for first."""
@@ -89,9 +76,9 @@ class _Database:
         while not self._stop.is_set():
             try:
                 self.conn = connect(self._config.dsn, name=f"ingest {self._config.worker_id}")
-                if self.municipality_id == 0:
-                    self._learn(self.conn)
-                self.read_directory()
+                if self.devices is None:
+                    self.devices = self._learn(self.conn)
+                self.devices.refresh(self.conn)
                 return True
             except psycopg.OperationalError as error:
                 self.close()
@@ -111,16 +98,13 @@ class _Database:
             raise psycopg.OperationalError("not connected")
         return self.conn
 
-    def read_directory(self, *, older_than: float = 0.0) -> bool:
-        """Reads the directory again if it is older than so many seconds; says whether it did."""
-        if self._directory_read and time.monotonic() - self._directory_read < older_than:
-            return False
-        self.directory = load_directory(self.live, self.municipality_id)
-        self.live.commit()
-        self._directory_read = time.monotonic()
-        return True
+    @property
+    def known(self) -> KnownDevices:
+        if self.devices is None:
+            raise psycopg.OperationalError("never connected")
+        return self.devices
 
-    def _learn(self, conn: Connection) -> None:
+    def _learn(self, conn: Connection) -> KnownDevices:
         found = municipality_id_of(conn, self._config.municipality)
         if found is None:
             raise ConfigError(
@@ -128,7 +112,7 @@ class _Database:
             )
         self.clock = load_clock(conn)
         conn.commit()
-        self.municipality_id = found
+        return KnownDevices(found)
 
 
 class _Worker:
@@ -136,7 +120,9 @@ class _Worker:
         self._config = config
         self._database = database
         self._stop = stop
-        self._batcher = Batcher(limit=batch_limit(config.batch_size, config.broker), linger=config.batch_seconds)
+        self._batcher: Batcher[Delivery] = Batcher(
+            limit=batch_limit(config.batch_size, config.broker), linger=config.batch_seconds
+        )
         self._subscriber = Subscriber(config.broker, config.client_id, TOPIC_FILTERS, database.clock, self._batcher.put)
         self._possible = replace(CLOCK, behind=config.oldest.total_seconds())
         self._next_heartbeat = time.monotonic()
@@ -161,13 +147,16 @@ class _Worker:
 
     def _settle(self, batch: list[Delivery]) -> None:
         """Brings every message of the batch to its outcome and acknowledges it; leaves early only to stop."""
-        parts: list[list[Item]] | None = None
+        settling: Settling[Delivery] | None = None
         while not self._stopped_without_database():
             try:
-                if parts is None:
-                    parts = [self._decode(batch)]
-                while parts:
-                    self._step(parts)
+                conn = self._database.live
+                if settling is None:
+                    settling = Settling(conn, self._database.known, batch, self._possible)
+                while not settling.over:
+                    done = settling.step(conn)
+                    self._outcomes.update(settled.outcome for settled in done)
+                    self._subscriber.acknowledge(settled.message for settled in done)
                 return
             except psycopg.OperationalError as error:
                 log.warning("database lost, batch waits", error=str(error).strip(), messages=len(batch))
@@ -175,48 +164,6 @@ class _Worker:
 
     def _stopped_without_database(self) -> bool:
         return self._stop.is_set() and self._database.conn is None
-
-    def _step(self, parts: list[list[Item]]) -> None:
-        """Writes the first part, or replaces it by smaller ones."""
-        part = parts[0]
-        conn = self._database.live
-        try:
-            rows = through_gate(conn, self._database.directory, [row for _, row in part])
-            result = write_batch(conn, self._database.municipality_id, rows)
-            conn.commit()
-        except REFUSALS as refusal:
-            conn.rollback()
-            if len(part) > 1:
-                half = len(part) // 2
-                parts[:1] = [part[:half], part[half:]]
-                return
-            delivery, row = part[0]
-            if row.reason == "store":
-                raise
-            detail = f"the database refused this message: {type(refusal).__name__}: {refusal}"
-            log.error("message refused by the database", topic=row.topic, device=row.device_key, error=str(refusal))
-            parts[0] = [(delivery, bare(row, detail))]
-            return
-        except BaseException:
-            if not conn.closed:
-                conn.rollback()
-            raise
-        del parts[0]
-        self._outcomes += result.outcomes
-        self._subscriber.acknowledge(delivery for delivery, _ in part)
-
-    def _decode(self, batch: list[Delivery]) -> list[Item]:
-        directory = self._database.directory
-        items = [(delivery, decode(delivery, directory, self._possible)) for delivery in batch]
-        if any(row.reason == UNKNOWN_DEVICE for _, row in items) and self._database.read_directory(
-            older_than=UNKNOWN_DEVICE_SECONDS
-        ):
-            directory = self._database.directory
-            items = [
-                (delivery, decode(delivery, directory, self._possible) if row.reason == UNKNOWN_DEVICE else row)
-                for delivery, row in items
-            ]
-        return items
 
     # --- beside the batches ------------------------------------------------------------------------------
 
@@ -231,7 +178,7 @@ class _Worker:
         self._next_heartbeat = now + HEARTBEAT_SECONDS
         try:
             self._heartbeat(self._subscriber.listening_since)
-            self._database.read_directory(older_than=DIRECTORY_SECONDS)
+            self._database.known.refresh(self._database.live, older_than=DIRECTORY_SECONDS)
         except psycopg.OperationalError as error:
             log.warning("database lost", error=str(error).strip())
             self._database.open()
@@ -245,7 +192,7 @@ class _Worker:
             on conflict (worker_id) do update set (municipality_id, heartbeat_at, listening_since)
                 = (excluded.municipality_id, excluded.heartbeat_at, excluded.listening_since)
             """,
-            (self._config.worker_id, self._database.municipality_id, self._database.clock.now(), listening_since),
+            (self._config.worker_id, self._database.known.municipality_id, self._database.clock.now(), listening_since),
         )
         conn.commit()
 

@@ -1,7 +1,8 @@
-"""ChirpStack v4 events as JSON over MQTT.
+"""ChirpStack v4 events as JSON, over MQTT or from its HTTP integration.
 
 Topic: ``application/{applicationId}/device/{devEui}/event/{event}``, event being up, join, status, ack, txack,
-log, location or integration. Read from the body (everything else is left alone):
+log, location or integration. Over HTTP the address says it, ``?event=up``, and the body is the same. Read from the
+body (everything else is left alone):
 
     deviceInfo.devEui  16 hex digits; upper case and base64 (as v3 wrote it) are read too; the topic's device
     time               RFC 3339 with an offset, when the network heard the device; may be absent or null
@@ -10,7 +11,7 @@ log, location or integration. Read from the body (everything else is left alone)
     fPort, data        up: the port, and the payload in base64; absent data is an empty payload
 
 The time is only parsed here; whether it is possible is ingest's to judge on the town clock.
-Source: chirpstack.io/docs/chirpstack/integrations/events.html, api/proto/integration/integration.proto.
+Source: chirpstack.io/docs/chirpstack/integrations/events.html and http.html, api/proto/integration/integration.proto.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Mapping
 from typing import Annotated
 
 import msgspec
@@ -28,6 +30,7 @@ from devices.timestamps import parse_timestamp
 
 NETWORK = "chirpstack_v4"
 TOPIC_FILTER = "application/+/device/+/event/+"
+POSTED_WITH: tuple[str, ...] = ("event",)
 EVENTS = frozenset({"join", "status", "ack", "txack", "log", "location", "integration"})
 
 _TOPIC = re.compile(r"application/[^/]+/device/(?P<device>[^/]+)/event/(?P<event>[^/]+)")
@@ -65,14 +68,28 @@ def open_uplink(topic: str, raw: bytes) -> Uplink:
     match = _TOPIC.fullmatch(topic)
     if match is None:
         raise EnvelopeError(f"{NETWORK}: {json.shown(topic)} is not application/…/device/…/event/…")
-    event = match["event"]
+    return _opened(match["event"], raw, match["device"])
+
+
+def open_posted(said: Mapping[str, str], raw: bytes) -> Uplink:
+    """The same from the HTTP integration; `said` is what the address says beside the body."""
+    if "event" not in said:
+        raise EnvelopeError(
+            f"{NETWORK}: the address does not say which event this is (?event=up): ChirpStack's HTTP integration adds "
+            "it by itself, so something between ChirpStack and us takes it away"
+        )
+    return _opened(said["event"], raw, None)
+
+
+def _opened(event: str, raw: bytes, named: str | None) -> Uplink:
+    """`named` is the device that the topic speaks of."""
     if event != "up" and event not in EVENTS:
         raise EnvelopeError(f"{NETWORK}: ChirpStack has no event {json.shown(event)}")
     body = json.decode(raw, _UP, NETWORK) if event == "up" else json.decode(raw, _EVENT, NETWORK)
     device = _eui(body.deviceInfo.devEui, "deviceInfo.devEui")
-    if _eui(match["device"], "the topic's device") != device:
+    if named is not None and _eui(named, "the topic's device") != device:
         raise EnvelopeError(
-            f"{NETWORK}: the topic speaks of device {json.shown(match['device'])}, the message of {device}; "
+            f"{NETWORK}: the topic speaks of device {json.shown(named)}, the message of {device}; "
             "somebody may be sending in another device's name"
         )
     session = (body.devAddr or "").lower()
@@ -91,7 +108,7 @@ def open_uplink(topic: str, raw: bytes) -> Uplink:
         counter=body.fCnt or 0,
         network_time=time,
         port=body.fPort,
-        payload=_payload(body.data or "", device),
+        payload=json.from_base64(body.data or "", f"{NETWORK}: device {device}: data"),
     )
 
 
@@ -106,10 +123,3 @@ def _eui(text: str, where: str) -> str:
         except (binascii.Error, ValueError):
             pass
     raise EnvelopeError(f"{NETWORK}: {where} {json.shown(text)} is not a DevEUI (16 hex digits)")
-
-
-def _payload(data: str, device: str) -> bytes:
-    try:
-        return base64.b64decode(data, validate=True)
-    except (binascii.Error, ValueError):
-        raise EnvelopeError(f"{NETWORK}: device {device}: data is not base64: {json.shown(data)}") from None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 from typing import TypeVar
 
 import msgspec
@@ -24,6 +26,14 @@ def decode(raw: bytes, decoder: msgspec.json.Decoder[T], network: str) -> T:
         raise EnvelopeError(f"{network}: the message is not JSON in UTF-8: {error}") from None
     except RecursionError:
         raise EnvelopeError(f"{network}: the message is nested too deeply") from None
+
+
+def from_base64(text: str, where: str) -> bytes:
+    """The bytes of a base64 text; EnvelopeError says `where` it stood."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise EnvelopeError(f"{where} is not base64: {shown(text)}") from None
 
 
 def shown(text: str) -> str:

@@ -1,9 +1,9 @@
 """Mimamori's own JSON, for senders that bring values instead of bytes (a PLC, a script, another system).
 
-Topic: ``mimamori/v1/{device}/up``. One message:
+Over MQTT on the topic ``mimamori/v1/{device}/up``, or posted by HTTP. One message:
 
     {
-      "device":   "pump-house",                      must be the topic's device
+      "device":   "pump-house",                      over MQTT the topic's device
       "session":  "a41f",                            optional: change it whenever the counter starts again
       "counter":  1042,                              counts up by one with every message
       "time":     "2026-06-01T09:00:00+09:00",       when it was measured, RFC 3339 with an offset
@@ -27,6 +27,7 @@ Times are only parsed here; whether they are possible is ingest's to judge on th
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated
 
@@ -39,6 +40,8 @@ from devices.timestamps import parse_timestamp
 NETWORK = "mimamori_v1"
 TOPIC_FILTER = "mimamori/v1/+/up"
 
+POSTED_WITH: tuple[str, ...] = ()
+
 _TOPIC = re.compile(r"mimamori/v1/(?P<device>[^/]+)/up")
 _KEY = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
@@ -48,8 +51,7 @@ class _Sample(msgspec.Struct, forbid_unknown_fields=True):
     readings: dict[str, float | None]
 
 
-class _Up(msgspec.Struct, forbid_unknown_fields=True):
-    device: str
+class _Said(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     session: str | None = None
     # the highest integer that every JSON library keeps exactly
     counter: Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)] | None = None
@@ -58,7 +60,16 @@ class _Up(msgspec.Struct, forbid_unknown_fields=True):
     samples: list[_Sample] | None = None
 
 
+class _Up(_Said, kw_only=True):
+    device: str
+
+
+class _Forwarded(_Said, kw_only=True):
+    device: str | None = None
+
+
 _DECODER = msgspec.json.Decoder(_Up)
+_FORWARDED = msgspec.json.Decoder(_Forwarded)
 
 
 def matches(topic: str) -> bool:
@@ -78,6 +89,27 @@ def open_uplink(topic: str, raw: bytes) -> Uplink:
             f"{NETWORK}: the topic speaks of device {json.shown(match['device'])}, the message of {device}; "
             "somebody may be sending in another device's name"
         )
+    return _opened(body, device)
+
+
+def open_posted(said: Mapping[str, str], raw: bytes) -> Uplink:
+    """The same by HTTP; the address says nothing beside the body."""
+    body = json.decode(raw, _DECODER, NETWORK)
+    return _opened(body, _key(body.device, "device"))
+
+
+def open_forwarded(device: str, raw: bytes) -> Uplink:
+    """The same brought by a network that knows who sent it: the body may leave `device` out, but not deny it."""
+    body = json.decode(raw, _FORWARDED, NETWORK)
+    if body.device is not None and body.device != device:
+        raise EnvelopeError(
+            f"{NETWORK}: the network speaks of device {device}, the message of {json.shown(body.device)}; "
+            "somebody may be sending in another device's name"
+        )
+    return _opened(body, device)
+
+
+def _opened(body: _Said, device: str) -> Uplink:
     readings = _readings(body, device)
     if body.counter is None and readings[0].time is None:
         raise EnvelopeError(
@@ -88,7 +120,7 @@ def open_uplink(topic: str, raw: bytes) -> Uplink:
     return Uplink(NETWORK, device, session, counter=body.counter, network_time=None, readings=readings)
 
 
-def _readings(body: _Up, device: str) -> tuple[Reading, ...]:
+def _readings(body: _Said, device: str) -> tuple[Reading, ...]:
     if (body.readings is None) == (body.samples is None):
         raise EnvelopeError(f"{NETWORK}: device {device}: there must be either 'readings' or 'samples'")
     if body.readings is not None:

@@ -1,8 +1,9 @@
-"""The Things Stack v3 events as JSON over MQTT.
+"""The Things Stack v3 events as JSON, over MQTT or from a webhook.
 
 Topic: ``v3/{application}@{tenant}/devices/{device id}/{event}``; the open source edition has no ``@{tenant}``. Events
-are up, join, down/queued, down/sent, down/ack, down/nack, down/failed, service/data and location/solved. Read from the
-body (everything else is left alone):
+are up, join, down/queued, down/sent, down/ack, down/nack, down/failed, service/data and location/solved. A webhook's
+body is the same; which event it is shows in the key that it has beside the ids (uplink_message, join_accept, ...). Read
+from the body (everything else is left alone):
 
     end_device_ids.device_id       the network's name of the device; the topic's must be the same
     end_device_ids.dev_eui         16 hex digits in upper case: our key, in lower case. A device activated by
@@ -16,14 +17,14 @@ body (everything else is left alone):
 
 down/push and down/replace are commands to the stack, not its words: they are refused like any unknown event.
 The time is only parsed here; whether it is possible is ingest's to judge on the town clock.
-Source: thethingsindustries.com/docs/integrations/other-integrations/mqtt, api/messages.proto of lorawan-stack v3.
+Source: thethingsindustries.com/docs/integrations/other-integrations/mqtt and integrations/webhooks, api/messages.proto
+of lorawan-stack v3.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
+from collections.abc import Mapping
 from typing import Annotated
 
 import msgspec
@@ -46,6 +47,8 @@ EVENTS = frozenset(
         "location/solved",
     }
 )
+
+POSTED_WITH: tuple[str, ...] = ()
 
 _TOPIC = re.compile(r"v3/[^/]+/devices/(?P<device>[^/]+)/(?P<event>.+)", re.DOTALL)
 _DEVICE_ID = re.compile(r"[a-z0-9](-?[a-z0-9]){1,35}")
@@ -76,8 +79,40 @@ class _Up(_Event, kw_only=True):
     simulated: bool = False
 
 
+class _Posted(_Event, kw_only=True):
+    """What a webhook posts has one of these; only of an uplink more is read than that it is there."""
+
+    uplink_message: _UplinkMessage | None = None
+    simulated: bool = False
+    uplink_normalized: msgspec.Raw = msgspec.Raw()
+    join_accept: msgspec.Raw = msgspec.Raw()
+    downlink_queued: msgspec.Raw = msgspec.Raw()
+    downlink_queue_invalidated: msgspec.Raw = msgspec.Raw()
+    downlink_sent: msgspec.Raw = msgspec.Raw()
+    downlink_ack: msgspec.Raw = msgspec.Raw()
+    downlink_nack: msgspec.Raw = msgspec.Raw()
+    downlink_failed: msgspec.Raw = msgspec.Raw()
+    location_solved: msgspec.Raw = msgspec.Raw()
+    service_data: msgspec.Raw = msgspec.Raw()
+
+
+# The name over MQTT of what a webhook posts.
+_POSTED_EVENTS = {
+    "uplink_normalized": "up/normalized",
+    "join_accept": "join",
+    "downlink_queued": "down/queued",
+    "downlink_queue_invalidated": "down/invalidated",
+    "downlink_sent": "down/sent",
+    "downlink_ack": "down/ack",
+    "downlink_nack": "down/nack",
+    "downlink_failed": "down/failed",
+    "location_solved": "location/solved",
+    "service_data": "service/data",
+}
+
 _UP = msgspec.json.Decoder(_Up)
 _EVENT = msgspec.json.Decoder(_Event)
+_POSTED = msgspec.json.Decoder(_Posted)
 
 
 def matches(topic: str) -> bool:
@@ -94,28 +129,45 @@ def open_uplink(topic: str, raw: bytes) -> Uplink:
     if event != "up" and event not in EVENTS:
         raise EnvelopeError(f"{NETWORK}: The Things Stack has no event {json.shown(event)}")
     body = json.decode(raw, _UP, NETWORK) if event == "up" else json.decode(raw, _EVENT, NETWORK)
+    if not isinstance(body, _Up):
+        return _opened(body, event, None, match["device"])
+    return _opened(body, "simulated" if body.simulated else None, body.uplink_message, match["device"])
+
+
+def open_posted(said: Mapping[str, str], raw: bytes) -> Uplink:
+    """The same from a webhook; the address says nothing beside the body."""
+    body = json.decode(raw, _POSTED, NETWORK)
+    if body.uplink_message is not None:
+        return _opened(body, "simulated" if body.simulated else None, body.uplink_message, None)
+    event = next((name for key, name in _POSTED_EVENTS.items() if bytes(getattr(body, key))), None)
+    if event is None:
+        raise EnvelopeError(
+            f"{NETWORK}: the message has neither uplink_message nor any other event of The Things Stack"
+        )
+    return _opened(body, event, None, None)
+
+
+def _opened(body: _Event, event: str | None, message: _UplinkMessage | None, named: str | None) -> Uplink:
+    """`named` is the device that the topic speaks of."""
     ids = body.end_device_ids
     if not _DEVICE_ID.fullmatch(ids.device_id):
         raise EnvelopeError(f"{NETWORK}: end_device_ids.device_id {json.shown(ids.device_id)} is not an id")
-    if match["device"] != ids.device_id:
+    if named is not None and named != ids.device_id:
         raise EnvelopeError(
-            f"{NETWORK}: the topic speaks of device {json.shown(match['device'])}, the message of {ids.device_id}; "
+            f"{NETWORK}: the topic speaks of device {json.shown(named)}, the message of {ids.device_id}; "
             "somebody may be sending in another device's name"
         )
     device = _key(ids)
     session = (ids.dev_addr or "").lower()
     if session and not _DEV_ADDR.fullmatch(session):
         raise EnvelopeError(f"{NETWORK}: device {device}: dev_addr {json.shown(session)} is not 8 hex digits")
-    message = body.uplink_message if isinstance(body, _Up) else None
     written = (None if message is None else message.received_at) or body.received_at
     try:
         time = None if written is None else parse_timestamp(written)
     except ValueError as error:
         raise EnvelopeError(f"{NETWORK}: device {device}: received_at: {error}") from None
-    if message is None:
+    if message is None or event is not None:
         return Uplink(NETWORK, device, session, counter=None, network_time=time, event=event)
-    if isinstance(body, _Up) and body.simulated:
-        return Uplink(NETWORK, device, session, counter=None, network_time=time, event="simulated")
     return Uplink(
         NETWORK,
         device,
@@ -123,7 +175,7 @@ def open_uplink(topic: str, raw: bytes) -> Uplink:
         counter=message.f_cnt or 0,
         network_time=time,
         port=message.f_port,
-        payload=_payload(message.frm_payload or "", device),
+        payload=json.from_base64(message.frm_payload or "", f"{NETWORK}: device {device}: frm_payload"),
     )
 
 
@@ -135,10 +187,3 @@ def _key(ids: _Ids) -> str:
     if not _EUI.fullmatch(eui):
         raise EnvelopeError(f"{NETWORK}: dev_eui {json.shown(ids.dev_eui)} is not a DevEUI (16 hex digits)")
     return eui
-
-
-def _payload(data: str, device: str) -> bytes:
-    try:
-        return base64.b64decode(data, validate=True)
-    except (binascii.Error, ValueError):
-        raise EnvelopeError(f"{NETWORK}: device {device}: frm_payload is not base64: {json.shown(data)}") from None

@@ -11,7 +11,7 @@ from devices.town import load_town
 
 TOWN = """\
 municipality: {code: 012345, name: 試町, name_en: Trial, timezone: Asia/Tokyo}
-map: {bounds: [135.0, 32.0, 136.0, 33.0], shapes: []}
+map: {bounds: [135.0, 32.0, 136.0, 33.0]}
 stations:
   - code: inlet
     kind: block_inlet
