@@ -99,6 +99,14 @@ class Dispatcher:
         )
 
 
+def withhold(conn: Connection, reason: str) -> int:
+    """Gives up on everything that waits, says why in each row, and returns how many that were. The caller commits."""
+    return conn.execute(
+        "update outbox set attempts = %s, last_error = %s where sent_at is null and attempts < %s",
+        (MAX_ATTEMPTS, reason, MAX_ATTEMPTS),
+    ).rowcount
+
+
 def delay_after(attempts: int) -> timedelta:
     """How long to wait after so many failed attempts.
 

@@ -87,9 +87,10 @@ class UplinkRow:
 
 @dataclass(frozen=True, slots=True)
 class BatchResult:
-    """What became of a batch: messages by outcome, and values stored, unchanged or revised."""
+    """What became of a batch: messages by outcome and each in the order given, values stored, unchanged or revised."""
 
     outcomes: Counter[Outcome]
+    each: tuple[Outcome, ...]
     stored: int
     unchanged: int
     revised: int

@@ -12,15 +12,16 @@ Layout of `data`:
 PostgreSQL refuses to run as root. As root it therefore runs under the uid of `nobody`, who can neither read a
 virtual environment in a home of mode 0700 nor pass through that home. So the binaries are copied beside the cluster;
 and where a folder above them is closed to others, the server is given the one capability to read and search past
-permissions, by util-linux' setpriv, rather than opening the home to everybody.
+permissions, by util-linux' setpriv, rather than opening the home to everybody. On Windows it refuses to run with an
+administrator's rights, too; there an ordinary prompt is all that is needed, and `prepare` says so.
 """
 
 from __future__ import annotations
 
 import os
-import pwd
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -40,6 +41,13 @@ from store.errors import ServerError
 
 Role = Literal["owner", "worker", "api"]
 _ROLE_NAMES: dict[Role, str] = {"owner": "mimamori", "worker": "mimamori_worker", "api": "mimamori_api"}
+
+# Signals, and what keeps Ctrl-C from the server. On Windows SO_REUSEADDR would take a port from whoever listens there.
+if sys.platform == "win32":
+    _FAST_SHUTDOWN, _MINE = signal.CTRL_BREAK_EVENT, socket.SO_EXCLUSIVEADDRUSE
+    _APART = subprocess.CREATE_NEW_PROCESS_GROUP
+else:
+    _FAST_SHUTDOWN, _APART, _MINE = signal.SIGINT, 0, socket.SO_REUSEADDR
 
 # For one box with a few thousand rows a minute; an SD card or a small SSD below it.
 _SETTINGS = {
@@ -99,6 +107,7 @@ class EmbeddedServer:
         A cluster that was only half made (power cut during the first start) is made again.
         Raises `ServerError`.
         """
+        _refuse_administrators()
         self.data.mkdir(parents=True, exist_ok=True)
         (self.data / "secrets").mkdir(mode=0o700, exist_ok=True)
         binaries = self._binaries()
@@ -112,7 +121,7 @@ class EmbeddedServer:
         options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
         return [
             *self._as_account(self.cluster),
-            str(self._binaries() / "bin" / "postgres"),
+            str(_program(self._binaries(), "postgres")),
             "-D",
             str(self.cluster),
             *options,
@@ -129,6 +138,7 @@ class EmbeddedServer:
                 stdin=subprocess.DEVNULL,
                 cwd=self.data,
                 start_new_session=True,
+                creationflags=_APART,
             )
         try:
             self.wait_ready(timeout=timeout, process=self._process)
@@ -141,7 +151,7 @@ class EmbeddedServer:
         if self._process is None:
             return
         if self._process.poll() is None:
-            self._process.send_signal(2)
+            self._process.send_signal(_FAST_SHUTDOWN)
             try:
                 self._process.wait(timeout)
             except subprocess.TimeoutExpired:
@@ -206,7 +216,7 @@ class EmbeddedServer:
         if not path.exists():
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "w") as file:
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
                 file.write(secrets.token_urlsafe(24))
         return path.read_text()
 
@@ -261,12 +271,12 @@ class EmbeddedServer:
         password_file = self.cluster.with_name("postgres.password")
         password_file.touch(mode=0o600)
         password_file.write_text(self._secret(_ROLE_NAMES["owner"]))
-        if self._account is not None:
+        if sys.platform != "win32" and self._account is not None:
             for path in (self.cluster, password_file):
                 os.chown(path, self._account.uid, self._account.gid)
         command = [
             *self._as_account(self.cluster),
-            str(binaries / "bin" / "initdb"),
+            str(_program(binaries, "initdb")),
             f"--pgdata={self.cluster}",
             f"--username={_ROLE_NAMES['owner']}",
             f"--pwfile={password_file}",
@@ -300,8 +310,25 @@ def _run(command: Sequence[str], *, cwd: Path) -> subprocess.CompletedProcess[by
 def _unprivileged_account() -> _Uid | None:
     if sys.platform == "win32" or os.geteuid() != 0:
         return None
+    import pwd  # Windows has none
+
     nobody = pwd.getpwnam("nobody")
     return _Uid(uid=nobody.pw_uid, gid=nobody.pw_gid)
+
+
+def _refuse_administrators() -> None:
+    if sys.platform == "win32":
+        import ctypes
+
+        if ctypes.windll.shell32.IsUserAnAdmin():
+            raise ServerError(
+                "PostgreSQL does not run with an administrator's rights: start Mimamori from an ordinary prompt, "
+                "not from one opened by 'Run as administrator' (管理者として実行)"
+            )
+
+
+def _program(binaries: Path, name: str) -> Path:
+    return binaries / "bin" / (f"{name}.exe" if sys.platform == "win32" else name)
 
 
 def _passable(path: Path, account: _Uid) -> bool:
@@ -341,7 +368,7 @@ def _free_port() -> int:
 
 def _port_is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.setsockopt(socket.SOL_SOCKET, _MINE, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:

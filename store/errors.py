@@ -4,6 +4,7 @@ StoreError
   ServerError        the embedded PostgreSQL could not be prepared, started or stopped
   MigrationError     the schema could not be brought up to date
   ClockNotSet        the database has no town clock yet: `mimamori migrate` or the demo writes it
+  BackupError        a backup could not be made, or cannot be put back: which file, what is wrong, what to do
   TownConflict       a town file contradicts what the database already holds
 """
 
@@ -24,6 +25,10 @@ class MigrationError(StoreError):
 
 class ClockNotSet(StoreError):
     """The database has no town clock yet."""
+
+
+class BackupError(StoreError):
+    """A backup could not be made, or cannot be put back."""
 
 
 class TownConflict(StoreError):

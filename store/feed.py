@@ -7,6 +7,7 @@ transaction that holds its result, so that a kill between the two is impossible.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -25,7 +26,10 @@ Handler = Callable[[Connection, list["FeedRow"]], None]
 Tick = Callable[[Connection], None]
 
 _BATCH = 500
-_WAIT_SECONDS = 0.5  # how long a waiting consumer may be deaf to `stop`; a NOTIFY wakes it at once
+# A NOTIFY wakes a waiting consumer at once. Without one it looks into the feed this often all the same: once in a while
+# is enough, as a look costs the database a transaction, and a town at rest is mostly waiting.
+LOOK_SECONDS = 5.0
+_DEAF_SECONDS = 0.5  # how long a waiting consumer may be deaf to `stop`
 _BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
@@ -139,14 +143,19 @@ class Consumer:
     ) -> int:
         conn.execute("listen feed")
         conn.commit()
-        next_tick = time.monotonic()
+        next_tick = time.monotonic() if tick is not None else math.inf
+        next_look = time.monotonic()
         while not stop.is_set():
             if tick is not None and time.monotonic() >= next_tick:
                 with conn.transaction():
                     tick(conn)
                 next_tick = time.monotonic() + tick_seconds
-            if self._step(conn, handle) == 0:
-                self._wait(conn, min(_WAIT_SECONDS, tick_seconds))
+            if time.monotonic() >= next_look:
+                if self._step(conn, handle):
+                    continue
+                next_look = time.monotonic() + LOOK_SECONDS
+            if notified(conn, stop, until=min(next_look, next_tick)):
+                next_look = time.monotonic()
         return 0
 
     def _step(self, conn: Connection, handle: Handler) -> int:
@@ -168,11 +177,18 @@ class Consumer:
             handle(conn, rows)
             return len(rows)
 
-    @staticmethod
-    def _wait(conn: Connection, seconds: float) -> None:
-        conn.autocommit = True
-        try:
-            for _ in conn.notifies(timeout=seconds, stop_after=1):
-                pass
-        finally:
-            conn.autocommit = False
+
+def notified(conn: Connection, stop: threading.Event, *, until: float) -> bool:
+    """Waits for a NOTIFY on an idle connection that listens, until `stop` or a monotonic time; whether one came.
+
+    One that came since the last waiting counts, so that nothing is overheard between a look and the waiting.
+    """
+    before = conn.autocommit
+    conn.autocommit = True
+    try:
+        while not stop.is_set() and (left := until - time.monotonic()) > 0:
+            if list(conn.notifies(timeout=min(left, _DEAF_SECONDS), stop_after=1)):
+                return True
+        return False
+    finally:
+        conn.autocommit = before

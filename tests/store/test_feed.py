@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import queue
 import threading
+import time
 
 import pytest
 
@@ -111,3 +113,49 @@ def test_a_consumer_survives_the_loss_of_its_connection(registered: Registered) 
         stop.set()
         thread.join(20)
     assert len(seen) == 2
+
+
+def test_a_waiting_consumer_needs_no_clock_to_hear_of_each_row(
+    registered: Registered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It looks by itself only once in a while: the NOTIFY alone must be enough, whenever it comes."""
+    monkeypatch.setattr(feed, "LOOK_SECONDS", 3600.0)
+    stop = threading.Event()
+    heard: queue.Queue[int] = queue.Queue()
+
+    def handle(conn: Connection, rows: list[FeedRow]) -> None:
+        conn.execute("select pg_sleep(0.02)")  # the next one arrives while this is at work
+        for row in rows:
+            heard.put(row.feed_id)
+
+    thread = threading.Thread(target=Consumer(registered.worker, "ears").run, args=(handle,), kwargs={"stop": stop})
+    thread.start()
+    try:
+        for number in range(40):
+            announce(registered, 1 + number % 2)
+            if number % 3 == 0:
+                heard.get(timeout=20)
+        seen = 14
+        while seen < 60:
+            heard.get(timeout=20)
+            seen += 1
+    finally:
+        stop.set()
+        thread.join(20)
+    assert heard.empty() and not thread.is_alive()
+
+
+def test_a_notification_that_came_before_the_waiting_counts(registered: Registered) -> None:
+    stop = threading.Event()
+    with connect(registered.worker, name="test") as conn:
+        conn.execute("listen feed")
+        conn.commit()
+        assert not feed.notified(conn, stop, until=time.monotonic() + 0.1)
+        announce(registered)
+        conn.execute("select 1")  # its answer brings the notification along
+        conn.commit()
+        assert feed.notified(conn, stop, until=time.monotonic() + 20)
+        assert not feed.notified(conn, stop, until=time.monotonic() + 0.1), "once"
+        assert not conn.autocommit
+        stop.set()
+        assert not feed.notified(conn, stop, until=time.monotonic() + 3600)

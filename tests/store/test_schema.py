@@ -17,6 +17,7 @@ WITHOUT_TENANT = {
     "observation_default": "partition of observation",
     "town_clock": "one a database",
     "feed_cursor": "one a consumer, over all tenants",
+    "backup_run": "a backup is of the whole database",
 }
 
 

@@ -1,0 +1,121 @@
+"""A backup of one engine into the other: our own migrations make the schema, the rows are streamed into it.
+
+pg_restore writes its rows as a script; each block `COPY part (columns) FROM stdin;` of it goes, unread, into the table
+that the part belongs to. So the chunks of a hypertable become partitions and the other way round.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import IO
+
+from psycopg import sql
+
+from store import migrate as schema
+from store import pgtools
+from store.connection import Connection, connect
+from store.content import TRANSIENT, tables
+from store.errors import BackupError
+from store.manifest import Backup
+
+_ENTRY = re.compile(r"^\d+; \d+ \d+ (TABLE DATA|SEQUENCE SET) (\S+) (\S+) ")
+_COPY = re.compile(rb"^COPY (\S+) \((.*)\) FROM stdin;$")
+_SETVAL = re.compile(rb"^SELECT pg_catalog\.setval\('public\.(\w+)', (\d+), (true|false)\);$")
+_END = b"\\.\n"
+_BLOCK = 1 << 16
+
+
+def fill(backup: Backup, address: str, say: Callable[[str], None]) -> None:
+    """Fills an empty database from a backup that holds no compressed chunks. Raises BackupError."""
+    manifest = backup.manifest
+    schema.migrate(address, only=manifest.migrations)
+    tool = pgtools.find("pg_restore", int(manifest.pg_dump.split(".")[0]))
+    say(f"pg_restore {tool.version} reads {backup.dump.name}, row by row for the other engine")
+    with connect(address, name="restore") as conn, tempfile.NamedTemporaryFile("w", suffix=".list") as order:
+        here = tables(conn)
+        # Migrations fill in what a new town begins with.
+        conn.execute(sql.SQL("truncate {} restart identity").format(sql.SQL(", ").join(map(sql.Identifier, here))))
+        for month in manifest.tables["observation"].months:
+            conn.execute("select observation_partition(%s::timestamptz)", (f"{month}-01 00:00+00",))
+        order.writelines(_in_order(_entries(tool, backup), _after_what_they_name(conn), manifest.parts))
+        order.flush()
+        arguments: list[str | Path] = ["--data-only", "--file=-", "--use-list", order.name, backup.dump]
+        with pgtools.running(tool, arguments, piped=True) as run:
+            _load(conn, run.output, manifest.parts)
+            run.wait()
+
+
+def _entries(tool: pgtools.Tool, backup: Backup) -> list[str]:
+    with pgtools.running(tool, ["--list", backup.dump], piped=True) as run:
+        lines = run.output.read().decode().splitlines(keepends=True)
+        run.wait()
+    return lines
+
+
+def _after_what_they_name(conn: Connection) -> list[str]:
+    """The tables, each after those that its foreign keys point to; a backup of all at once knows no such order."""
+    order: TopologicalSorter[str] = TopologicalSorter(dict.fromkeys(tables(conn), ()))
+    for table, other in conn.execute(
+        "select a.relname, b.relname from pg_constraint k join pg_class a on a.oid = k.conrelid "
+        "join pg_class b on b.oid = k.confrelid where k.contype = 'f' and a.oid <> b.oid "
+        "and a.relnamespace = 'public'::regnamespace"
+    ):
+        order.add(str(table), str(other))
+    return list(order.static_order())
+
+
+def _in_order(entries: list[str], order: list[str], parts: Mapping[str, str]) -> list[str]:
+    """The lines of the list of contents to be read: rows in the order of their tables, then the sequences."""
+    rank = {table: place for place, table in enumerate(order) if table not in TRANSIENT}
+    wanted = []
+    for line in entries:
+        found = _ENTRY.match(line)
+        if found is None:
+            continue
+        kind, space, name = found.groups()
+        if kind == "SEQUENCE SET":
+            place = len(order) if space == "public" else None
+        else:
+            place = rank.get(parts.get(f"{space}.{name}", name if space == "public" else ""))
+        if place is not None:
+            wanted.append((place, line))
+    return [line for _, line in sorted(wanted, key=lambda each: each[0])]
+
+
+def _load(conn: Connection, script: IO[bytes], parts: Mapping[str, str]) -> None:
+    for line in script:
+        if block := _COPY.match(line.rstrip(b"\n")):
+            part = block[1].decode().replace('"', "")
+            table = parts.get(part, part.removeprefix("public."))
+            # The columns stay as pg_dump quoted them.
+            statement = (
+                sql.SQL("copy {} (").format(sql.Identifier(table))
+                + sql.SQL(block[2].decode())
+                + sql.SQL(") from stdin")
+            )
+            with conn.cursor() as cursor, cursor.copy(statement) as copy:
+                for rows in _rows(script, part):
+                    copy.write(rows)
+        elif value := _SETVAL.match(line.rstrip(b"\n")):
+            name, number, called = value[1].decode(), int(value[2]), value[3] == b"true"
+            conn.execute("select setval(to_regclass(%s), %s, %s)", (f"public.{name}", number, called))
+
+
+def _rows(script: IO[bytes], part: str) -> Iterator[bytes]:
+    """The lines up to the one that ends a block, many at a time. BackupError where that one does not come."""
+    held: list[bytes] = []
+    size = 0
+    for line in script:
+        if line == _END:
+            yield b"".join(held)
+            return
+        held.append(line)
+        size += len(line)
+        if size >= _BLOCK:
+            yield b"".join(held)
+            held, size = [], 0
+    raise BackupError(f"the rows of {part} break off in the middle")
