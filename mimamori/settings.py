@@ -45,6 +45,7 @@ class Settings:
     broker_max_unacked: int = 100
     worker_id: str = "0"
     oldest_days: int = 365
+    intake_max_bytes: int = 65536
     # pages and API
     http_host: str = "127.0.0.1"
     http_port: int = 8000
@@ -54,6 +55,8 @@ class Settings:
     metrics_token: str | None = _secret()
     demo: bool = False
     data_folder: str | None = None
+    tiles: str | None = None
+    tiles_credit: str | None = None
     # mail
     mail_host: str | None = None
     mail_port: int = 587
@@ -108,17 +111,28 @@ def _default(name: str) -> object:
 
 
 def _raw(environment: Mapping[str, str], name: str, *, secret: bool) -> str | None:
-    """The text of a setting; an empty one counts as not set, as docker-compose.yml cannot leave one out."""
+    """The text of a setting; an empty one counts as not set, as docker-compose.yml cannot leave one out.
+
+    From a file it is the one line in it, without the line's end. A file that is named must hold something.
+    """
     value = environment.get(name) or None
     path = environment.get(name + "_FILE") if secret else None
     if not path:
         return value
     if value is not None:
         raise SettingError(f"{name} and {name}_FILE are both set: keep one")
+    given = f"{name}_FILE={path}"
     try:
-        return Path(path).read_text(encoding="utf-8").strip() or None
+        text = Path(path).read_text(encoding="utf-8").rstrip("\r\n")
     except OSError as error:
-        raise SettingError(f"{name}_FILE={path} cannot be read: {error.strerror}") from error
+        raise SettingError(f"{given} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SettingError(f"{given} is not a text file in UTF-8") from error
+    if not text:
+        raise SettingError(f"{given} is empty: put the secret into it, or take the variable away")
+    if "\n" in text:
+        raise SettingError(f"{given} has more than one line: it must hold the secret and nothing else")
+    return text
 
 
 def _convert(name: str, raw: str, kind: Any) -> object:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from pathlib import Path
 
 import pytest
 
 from mimamori.errors import SettingError
+from mimamori.rooms import run_api
 from mimamori.settings import Settings
 
 
@@ -52,9 +55,39 @@ def test_a_secret_given_twice_is_an_error(tmp_path: Path) -> None:
         Settings.read({"MIMAMORI_API_DSN_FILE": str(tmp_path / "dsn"), "MIMAMORI_API_DSN": "b"})
 
 
-def test_a_secret_file_that_is_not_there_is_an_error() -> None:
-    with pytest.raises(SettingError, match=r"MIMAMORI_API_DSN_FILE=/nowhere/dsn cannot be read"):
-        Settings.read({"MIMAMORI_API_DSN_FILE": "/nowhere/dsn"})
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (None, "cannot be read: No such file"),
+        (b"", "is empty: put the secret into it"),
+        (b"\n", "is empty"),
+        (b"one\ntwo\n", "has more than one line"),
+        (b"\xff\xfe", "is not a text file in UTF-8"),
+    ],
+)
+def test_a_secret_file_that_holds_no_secret_is_an_error_that_names_it(
+    tmp_path: Path, content: bytes | None, complaint: str
+) -> None:
+    file = tmp_path / "dsn"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(SettingError, match=f"^MIMAMORI_API_DSN_FILE={file} {complaint}"):
+        Settings.read({"MIMAMORI_API_DSN_FILE": str(file)})
+
+
+def test_a_secret_files_line_is_taken_as_it_is_but_for_its_end(tmp_path: Path) -> None:
+    (tmp_path / "password").write_bytes(b" with spaces \r\n")
+    settings = Settings.read({"MIMAMORI_BROKER_PASSWORD_FILE": str(tmp_path / "password")})
+    assert settings.broker_password == " with spaces "
+
+
+def test_a_folder_where_a_secret_should_be_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=f"MIMAMORI_API_DSN_FILE={tmp_path} cannot be read: Is a directory"):
+        Settings.read({"MIMAMORI_API_DSN_FILE": str(tmp_path)})
+
+
+def test_an_empty_name_of_a_secret_file_counts_as_not_set() -> None:
+    assert Settings.read({"MIMAMORI_API_DSN_FILE": "", "MIMAMORI_API_DSN": "b"}).api_dsn == "b"
 
 
 def test_what_is_no_secret_does_not_come_from_a_file() -> None:
@@ -75,3 +108,10 @@ def test_no_password_has_a_default() -> None:
 def test_what_could_reach_real_people_is_recognised() -> None:
     assert Settings.read({}).real_channels == []
     assert Settings.read({"MIMAMORI_MAIL_HOST": "mail.example.jp"}).real_channels == ["MIMAMORI_MAIL_HOST"]
+
+
+def test_a_map_needs_its_credit_and_the_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIMAMORI_API_DSN", "postgresql://nowhere")
+    monkeypatch.setenv("MIMAMORI_TILES", "town.pmtiles")
+    with pytest.raises(SettingError, match="MIMAMORI_TILES_CREDIT is not set"):
+        run_api(Settings.read(os.environ), threading.Event())
