@@ -47,12 +47,27 @@ WANTED = (
     Wanted("maplibre-gl", "dist/maplibre-gl.mjs", "maplibre-gl.mjs"),
     Wanted("maplibre-gl", "dist/maplibre-gl-worker.mjs", "maplibre-gl-worker.mjs"),
     Wanted("maplibre-gl", "dist/maplibre-gl.css", "maplibre-gl.css"),
+    # The build that needs no bundler; it is a plain script, not a module.
+    Wanted("pmtiles", "dist/pmtiles.js", "pmtiles.js"),
     Wanted("uplot", "dist/uPlot.esm.js", "uplot.js"),
     Wanted("uplot", "dist/uPlot.min.css", "uplot.css"),
 )
 
 # The licence texts of every package whose code may be in the files, those of their dependencies too.
 LICENCES = "LICENSES.txt"
+
+
+# What people are told where `present` is false.
+ABSENT = (
+    "the libraries of the interactive map and curves are not in this installation: the pages show still pictures. "
+    "In a source tree, run: python -m dashboards.vendor; else, where an npm registry can be reached, install again: "
+    "pip install --force-reinstall --no-deps --no-cache-dir and the folder or address Mimamori was installed from"
+)
+
+
+def present(vendor: Path = VENDOR) -> bool:
+    """Whether the libraries are there, whole or not. A wheel may have been built where they could not be fetched."""
+    return vendor.is_dir()
 
 
 class VendorError(Exception):
