@@ -1,0 +1,87 @@
+"""The command line of `mimamori bench`. Benches are imported when they run: the command line stays small."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+from mimamori.broker_kind import BrokerKind
+
+bench = typer.Typer(help="Measure, with the limits in the same run.", no_args_is_help=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
+
+
+@bench.callback()
+def benches() -> None:
+    """Measure, with the limits in the same run."""
+
+
+@bench.command("town")
+def town(
+    devices: Annotated[int, typer.Option(help="Devices in the town.", min=1, max=5000)] = 200,
+    seconds: Annotated[
+        float, typer.Option("--for", help="Seconds to watch it, and again with a page open.", min=1.0)
+    ] = 600.0,
+    history: Annotated[float, typer.Option(help="Days of history in its tables.", min=0.0, max=60.0)] = 15.0,
+    speed: Annotated[float, typer.Option(help="Town seconds a second; 1 is a real town.", min=0.001)] = 1.0,
+    broker: Annotated[BrokerKind, typer.Option(help="auto: mosquitto where it is, else NATS.")] = BrokerKind.auto,
+    as_json: AsJson = False,
+) -> None:
+    """Memory and processor time of a whole town while nothing special happens."""
+    from mimamori.bench.report import give
+    from mimamori.bench.town import TownBench, measure, rows
+
+    figures = measure(TownBench(devices, seconds, history, speed, broker.value, quiet=as_json), os.environ)
+    title = f"【模擬】{figures['devices']} devices, {figures['seconds']:g} s at speed {speed:g}"
+    give(figures, title, ("", "MB", "% of 2 cores", "% with a page"), rows(figures), as_json=as_json)
+
+
+@bench.command("leaks")
+def leaks(
+    blocks: Annotated[int, typer.Option(help="Simulated blocks, each with a seed of its own.", min=1)] = 6,
+    days: Annotated[int, typer.Option(help="Days in which each is judged for bursts.", min=1, max=350)] = 28,
+    each: Annotated[int, typer.Option(help="Bursts and leaks of each size in every block.", min=1)] = 16,
+    bursts: Annotated[str, typer.Option(help="Sizes of sudden bursts, m3/h.")] = "2,4,6,8,10,15,20",
+    leaks: Annotated[str, typer.Option(help="Sizes of leaks that open and stay, m3/h.")] = "0.5,1,2,3,4",
+    seed: Annotated[int, typer.Option(help="The first block's seed; the others count on.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """How soon the waterworks rules find bursts and leaks in simulated blocks, and how often they are wrong."""
+    from mimamori.bench.leaks import LeaksBench, measure, rows
+    from mimamori.bench.report import bar, give
+
+    options = LeaksBench(blocks, days, each, _sizes("--bursts", bursts), _sizes("--leaks", leaks), seed)
+    with bar("blocks", quiet=as_json) as progress:
+        figures = measure(options, progress)
+    columns = ("", "n", "in time", "found", "median", "9 of 10")
+    give(figures, f"【模擬】{blocks} blocks, {figures['seconds']:g} s", columns, rows(figures), as_json=as_json)
+
+
+@bench.command("visitors")
+def visitors(
+    spots: Annotated[int, typer.Option(help="Simulated counters of each of the five kinds of spot.", min=1)] = 4,
+    days: Annotated[int, typer.Option(help="Days in which each is judged.", min=1, max=1500)] = 396,
+    seed: Annotated[int, typer.Option(help="Another seed is another town.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """How often the visitor rules are wrong in simulated counters, and which festivals and blocked ones they find."""
+    from mimamori.bench.report import bar, give
+    from mimamori.bench.visitors import VisitorsBench, measure, rows
+
+    with bar("spots", quiet=as_json) as progress:
+        figures = measure(VisitorsBench(spots, days, seed), progress)
+    title = f"【模擬】{figures['spot_months']:g} spot-months, {figures['seconds']:g} s"
+    give(figures, title, ("", "", "limit"), rows(figures), as_json=as_json)
+
+
+def _sizes(option: str, text: str) -> tuple[float, ...]:
+    try:
+        sizes = tuple(float(each) for each in text.split(","))
+    except ValueError as error:
+        raise typer.BadParameter(f"{option} must be numbers with commas between them, such as 2,4,10") from error
+    if not all(0 < size <= 1000 for size in sizes) or len(set(sizes)) != len(sizes):
+        raise typer.BadParameter(f"{option} must be different sizes above 0 and up to 1000 m3/h")
+    return sizes
