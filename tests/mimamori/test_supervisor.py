@@ -1,4 +1,6 @@
-"""The supervisor keeps children running, keeps their logs small, and leaves none behind."""
+"""The supervisor keeps children running, keeps their logs small, and leaves none behind: tied by the kernel, as on
+Linux, and by a tether that watches, as on Windows and macOS.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +16,7 @@ import psutil
 import pytest
 
 from mimamori import supervisor as module
+from mimamori import tether
 from mimamori.errors import StartError
 from mimamori.supervisor import Service, Supervisor
 
@@ -24,6 +27,22 @@ STUBBORN = [
     "-c",
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)",
 ]
+
+
+@pytest.fixture(params=["become", "watch"], autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    if request.param == "become" and not sys.platform.startswith("linux"):
+        pytest.skip("the kernel's death signal is Linux's")
+    monkeypatch.setattr(tether, "WATCHES", request.param == "watch")
+    return str(request.param)
+
+
+def real(pid: int) -> int:
+    """The service's own process: the tether has become it, or watches it."""
+    if not tether.WATCHES:
+        return pid
+    eventually(lambda: bool(psutil.Process(pid).children()))
+    return psutil.Process(pid).children()[0].pid
 
 
 @pytest.fixture
@@ -58,8 +77,9 @@ def test_a_killed_child_is_running_again_within_two_seconds(supervisor: Supervis
     supervisor.start(Service("sleeper", SLEEPER))
     for _ in range(3):  # also when it is killed again and again
         pid = supervisor.pids()["sleeper"]
+        victim = real(pid)
         killed = time.monotonic()
-        os.kill(pid, signal.SIGKILL)
+        os.kill(victim, signal.SIGKILL)
         eventually(lambda pid=pid: supervisor.pids().get("sleeper", pid) != pid, supervisor)  # type: ignore[misc]
         assert time.monotonic() - killed < 2.0
     assert supervisor.restarts() == {"sleeper": 3}
@@ -87,7 +107,7 @@ def test_stopping_goes_in_reverse_order_and_kills_who_does_not_listen(tmp_path: 
     supervisor.start(Service("last", [sys.executable, "-c", noted, "last "]))
     for name in ("first", "stubborn", "last"):
         eventually(lambda name=name: log_has(tmp_path, name, "up"))  # type: ignore[misc]
-    pids = list(supervisor.pids().values())
+    pids = [each for pid in supervisor.pids().values() for each in (pid, real(pid))]
 
     begun = time.monotonic()
     supervisor.stop(within=2.0)
@@ -103,10 +123,21 @@ def test_a_child_is_in_a_session_of_its_own_so_that_ctrl_c_does_not_reach_it(sup
     assert os.getsid(pid) == pid != os.getsid(0)
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel's death signal is Linux's")
+def test_what_a_stubborn_child_has_started_goes_with_it_where_there_are_no_sessions(tmp_path: Path) -> None:
+    parent = f"import subprocess, time; print(subprocess.Popen({SLEEPER!r}).pid, flush=True); time.sleep(600)"
+    with subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        child = int(process.stdout.readline())
+        module._kill_tree(process.pid)
+    eventually(lambda: not alive(child))
+    module._kill_tree(process.pid)  # nobody is there any more
+
+
 def test_killing_the_supervisor_leaves_no_child(tmp_path: Path) -> None:
     script = (
         "import pathlib, sys, time\n"
+        "from mimamori import tether\n"
+        f"tether.WATCHES = {tether.WATCHES}\n"
         "from mimamori.supervisor import Service, Supervisor\n"
         f"supervisor = Supervisor(pathlib.Path({str(tmp_path / 'logs')!r}), say=print)\n"
         f"supervisor.start(Service('sleeper', {SLEEPER!r}))\n"
@@ -117,8 +148,9 @@ def test_killing_the_supervisor_leaves_no_child(tmp_path: Path) -> None:
         assert process.stdout is not None
         child = int(process.stdout.readline())
         eventually(lambda: log_has(tmp_path, "sleeper", "up"))
+        pids = (child, real(child))
         process.kill()
-    eventually(lambda: not alive(child))
+    eventually(lambda: not any(alive(pid) for pid in pids))
 
 
 def test_a_log_keeps_to_its_size(supervisor: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,3 +167,19 @@ def test_a_log_keeps_to_its_size(supervisor: Supervisor, tmp_path: Path, monkeyp
 def test_waiting_in_vain_names_what_did_not_come_and_where_to_look(supervisor: Supervisor, tmp_path: Path) -> None:
     with pytest.raises(StartError, match=r"the first page did not come up.*logs"):
         supervisor.wait(lambda: False, what="the first page", timeout=0.1)
+
+
+def test_an_errand_runs_once_and_says_when_it_is_over(supervisor: Supervisor, tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    word = [sys.executable, "-c", f"open({str(mark)!r}, 'a').write('x')"]
+    over = supervisor.errand(Service("errand", word))
+    supervisor.wait(over, what="the errand", timeout=30)
+    supervisor.tend()
+    assert over() and mark.read_text() == "x"
+    assert "errand" not in supervisor.pids() | supervisor.restarts()
+
+
+def test_an_errand_that_fails_is_a_sentence(supervisor: Supervisor) -> None:
+    over = supervisor.errand(Service("errand", [sys.executable, "-c", "raise SystemExit('no such town')"]))
+    with pytest.raises(StartError, match="errand ended with code 1: no such town"):
+        supervisor.wait(over, what="the errand", timeout=30)
