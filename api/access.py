@@ -17,6 +17,10 @@ A router of ours is `Router()`; a route declares itself with `access`, directly 
     @access(PUBLIC)                      # no session needed; `optional_visit(request)` when it matters
     def form(request: Request) -> Response: ...
 
+    @router.post("/intake/{source}")
+    @access(SOURCE)                      # no person: a source of messages, by its own secret (`api.intake`)
+    async def take(request: Request) -> Response: ...
+
 The declaration is enforced before the request's parameters or body are looked at: session, role, and for
 methods that change something the CSRF token (header X-CSRF-Token or form field csrf_token) and the browser's
 word that it is no other site's doing. `Visit.transaction()` sees the rows of the person's municipality only; what
@@ -30,7 +34,8 @@ import secrets
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from enum import Enum
+from typing import Annotated, Any, Final, TypeVar
 from urllib.parse import quote, urlsplit
 
 from fastapi import APIRouter, Depends, FastAPI
@@ -44,6 +49,7 @@ from api.config import ApiConfig
 from api.errors import CrossSite, NotSignedIn, Refused, Text
 from api.language import Language, language_of
 from api.roles import DESKS, READERS, Role
+from api.source import known_source
 from api.state import ApiState
 from devices.clock import Clock
 from store.connection import Connection
@@ -52,6 +58,7 @@ __all__ = [
     "DESKS",
     "PUBLIC",
     "READERS",
+    "SOURCE",
     "Access",
     "Role",
     "Router",
@@ -74,26 +81,41 @@ class Access:
 
     `page` sends a person without a session to the sign-in page instead of answering 401. `narrowed` says in
     words what the route refuses beyond the role. `token` lets the bearer token of the configuration in as well.
+    `source`: no person at all, but a source of messages with its own secret; then no role is let in.
     """
 
     roles: frozenset[Role] | None
     page: bool = False
     narrowed: str | None = None
     token: bool = False
+    source: bool = False
 
 
 PUBLIC = None
 
 
+class _Source(Enum):
+    SOURCE = "source"
+
+
+SOURCE: Final = _Source.SOURCE
+
+
 def access(
-    roles: frozenset[Role] | None, *, page: bool = False, narrowed: str | None = None, token: bool = False
+    roles: frozenset[Role] | _Source | None, *, page: bool = False, narrowed: str | None = None, token: bool = False
 ) -> Callable[[_Endpoint], _Endpoint]:
-    """Declares a route function, or an ASGI application to mount, as usable by these roles (PUBLIC: anyone)."""
-    if roles is not None and not roles:
+    """Declares a route function, or an ASGI application to mount, as usable by these roles (PUBLIC: anyone; SOURCE: a
+    source of messages).
+    """
+    if roles is SOURCE:
+        rule = Access(frozenset(), source=True)
+    elif roles is not None and not roles:
         raise ValueError("a route that no role may use is no route")
+    else:
+        rule = Access(roles, page, narrowed, token)
 
     def mark(endpoint: _Endpoint) -> _Endpoint:
-        setattr(endpoint, _MARK, Access(roles, page, narrowed, token))
+        setattr(endpoint, _MARK, rule)
         return endpoint
 
     return mark
@@ -206,7 +228,11 @@ def undeclared(app: FastAPI) -> Iterator[str]:
 
 
 async def _admit(request: Request, rule: Access) -> None:
-    """Raises unless the rule lets this request in; leaves the visit in `request.state.visit`."""
+    """Raises unless the rule lets this request in; leaves the visit in `request.state.visit`, a source in `.source`."""
+    if rule.source:
+        # Nothing that a browser sends by itself: other sites' requests have no secret.
+        request.state.source = known_source(request)
+        return
     if request.method not in _SAFE:
         _refuse_other_sites(request)
     if rule.roles is None:

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
-from starlette.middleware.gzip import GZipMiddleware
+from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 
-from api import alerting, basemap, health, observations, session, stations, stream
+from api import alerting, basemap, health, observations, session, stations, stream, tiles
 from api import errors as errors_
 from api.access import UndeclaredRoute, undeclared
 from api.boundary import Boundary
@@ -25,6 +25,7 @@ _ROUTERS = (
     observations.router,
     alerting.router,
     basemap.router,
+    tiles.router,
     stream.router,
     health.router,
 )
@@ -41,15 +42,25 @@ def create_app(config: ApiConfig) -> FastAPI:
     page = getattr(pages, "problem_page", None)
     instruments = Instruments()
     database = Database(config.dsn, size=config.pool_size)
-    state = ApiState(config, database, Hub(config.dsn, instruments), instruments)
+    tile_file = tiles.TileFile(config.tiles, config.tiles_credit)
+    tile_file.state()  # a file that will not do is told in the log at the start, not at the first visit
+    state = ApiState(config, database, Hub(config.dsn, instruments), instruments, tile_file)
+    if config.intake is not None:
+        from ingest.intake import Intake
+
+        state.intake = Intake(config.intake)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         database.open()
         state.hub.start()
+        if state.intake is not None:
+            state.intake.start()
         try:
             yield
         finally:
+            if state.intake is not None:
+                await run_in_threadpool(state.intake.close)
             state.hub.close()
             await run_in_threadpool(state.hub.join)
             await run_in_threadpool(database.close)
@@ -71,8 +82,17 @@ def create_app(config: ApiConfig) -> FastAPI:
     app.include_router(pages.router)
     if config.demo:
         app.include_router(pages.demo_router)
+    if state.intake is not None:
+        from api import intake
+
+        app.include_router(intake.router)
     errors_.install(app, page)
-    app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)
+    app.add_middleware(
+        GZipMiddleware,
+        minimum_size=1000,
+        compresslevel=6,
+        exclude_content_types=(*DEFAULT_EXCLUDED_CONTENT_TYPES, tiles.MEDIA_TYPE),
+    )
     app.add_middleware(Boundary, instruments=instruments, max_body_bytes=config.max_body_bytes, page=page)
     if open_routes := list(undeclared(app)):
         raise UndeclaredRoute("these routes do not say who may use them: " + ", ".join(open_routes))

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ingest.intake import IntakeConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +30,25 @@ class ApiConfig:
     max_body_bytes: int = 1_000_000
     # Where the database keeps its files, if that is on this machine: its free space is shown. None: nobody knows.
     data_folder: Path | None = None
+    # A PMTiles file that lies under the town's own shapes on the map, and whose data it is: that must stand on the map.
+    # The credit may end with an address (https://...), which it then leads to.
+    tiles: Path | None = None
+    tiles_credit: str | None = None
     # A reverse proxy whose X-Forwarded-For is believed: throttling of sign-ins counts by address.
     trusted_proxies: str = "127.0.0.1"
     # Without a sign of life for this long (real time), /healthz calls a worker lost.
     worker_silence: timedelta = timedelta(seconds=90)
     # A consumer this many batches behind the newest one is reported as lagging.
     feed_lag_limit: int = 2000
+    # Takes messages that networks post, with the rights of its own address (mimamori_worker). None: no such routes.
+    intake: IntakeConfig | None = None
 
     def __post_init__(self) -> None:
         if not self.session_hours > 0:
             raise ValueError(f"session_hours must be above 0, not {self.session_hours}")
         if self.pool_size < 1:
             raise ValueError(f"pool_size must be at least 1, not {self.pool_size}")
+        if self.tiles is not None and not (self.tiles_credit or "").strip():
+            raise ValueError("tiles_credit is missing: whose data the map is must be written on it")
         if self.metrics_token is not None and len(self.metrics_token) < 16:
             raise ValueError("metrics_token must have at least 16 characters: it opens /metrics to whoever knows it")

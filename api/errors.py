@@ -4,12 +4,15 @@ ApiError                 base: status, code, and texts in Japanese and English
   BadRequest       400   cannot be understood: a time without zone, a range too long
   NotSignedIn      401   no valid session
     SignInRefused  401   wrong login or password (which of the two is not said)
+  SourceRefused    401   no source of that name with that secret (which of the two is not said)
   Refused          403   this account may not do it
     CrossSite      403   no CSRF token, or the request comes from another site
   NotFound         404   no such thing in this municipality
+  TooSlow          408   the body did not come in time
   Conflict         409   the thing is no longer in the state the request expects
   TooLarge         413   body above the limit
-  TooManyAttempts  429   sign-in throttled; Retry-After says for how long
+  TooManyAttempts  429   too many wrong passwords or secrets; Retry-After says for how long to wait
+  TooManyMessages  429   a source of the intake brings more than it may; Retry-After likewise
   Unavailable      503   the database is out of reach
 
 The body is application/problem+json (RFC 9457): `type` about:blank, `title` the status in words, `status`,
@@ -106,6 +109,23 @@ class SignInRefused(NotSignedIn):
         )
 
 
+class SourceRefused(ApiError):
+    """No source of that name with that secret."""
+
+    status = HTTPStatus.UNAUTHORIZED
+    code = "source_refused"
+    default_action = Text(
+        "送信元の名前と秘密の値を確かめてください。",
+        "Check the source's name and its secret.",
+    )
+
+    def __init__(self) -> None:
+        super().__init__(
+            Text("この送信元としては受け付けられません。", "This is no known source of messages."),
+            headers={"WWW-Authenticate": 'Bearer realm="mimamori intake"'},
+        )
+
+
 class Refused(ApiError):
     """This account may not do it."""
 
@@ -140,6 +160,16 @@ class NotFound(ApiError):
     default_action = Text("アドレスや番号を確かめてください。", "Check the address or the number.")
 
 
+class TooSlow(ApiError):
+    """The body did not come in time."""
+
+    status = HTTPStatus.REQUEST_TIMEOUT
+    code = "too_slow"
+
+    def __init__(self) -> None:
+        super().__init__(Text("データが時間内に届きませんでした。", "The body did not come in time."))
+
+
 class Conflict(ApiError):
     """The thing is no longer in the state the request expects."""
 
@@ -170,20 +200,37 @@ class TooManyAttempts(ApiError):
         )
 
 
+class TooManyMessages(ApiError):
+    """A source of the intake brings more than it may."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    code = "too_many_messages"
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(
+            Text(
+                "この送信元の1分あたりの上限を超えています。", "This source brings more messages a minute than it may."
+            ),
+            Text(f"{seconds} 秒後にもう一度送ってください。", f"Send it again in {seconds} s."),
+            headers={"Retry-After": str(seconds)},
+        )
+
+
 class Unavailable(ApiError):
     """The database is out of reach."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     code = "unavailable"
 
-    def __init__(self, wrong: Text | None = None) -> None:
+    def __init__(self, wrong: Text | None = None, action: Text | None = None, *, seconds: int = 10) -> None:
         super().__init__(
             wrong or Text("データベースに接続できません。", "The database is out of reach."),
-            Text(
+            action
+            or Text(
                 "数十秒待ってから再読み込みしてください。続くときはデジタル担当に連絡してください。",
                 "Wait half a minute and reload. If it goes on, call the digital section.",
             ),
-            headers={"Retry-After": "10"},
+            headers={"Retry-After": str(seconds)},
         )
 
 
@@ -194,6 +241,7 @@ _TITLES = {
     404: "見つかりません",
     405: "この操作はできません",
     406: "その形式では返せません",
+    408: "時間内に届きませんでした",
     409: "状態が変わっています",
     413: "データが大きすぎます",
     415: "その形式は受け取れません",

@@ -23,6 +23,7 @@ from pydantic import BaseModel
 from api.access import PUBLIC, Role, Router, Visit, access
 from api.state import ApiState
 from devices.clock import Clock, real_now
+from store.backup_runs import last_runs
 from store.connection import Connection
 from store.errors import ClockNotSet
 
@@ -183,11 +184,23 @@ class _Towns(Collector):
                 seen = conn.execute("select max(heartbeat_at) from ingest_worker").fetchone()
                 if seen is not None and seen[0] is not None:
                     heartbeat.add_metric((code,), (now - seen[0].astimezone(UTC)).total_seconds() / clock.speed)
+        backup_age = GaugeMetricFamily(
+            "mimamori_backup_age_seconds",
+            "Real seconds since the last backup, or drill of one, that succeeded; none where none ever did.",
+            labels=("kind",),
+        )
+        backup_failed = GaugeMetricFamily(
+            "mimamori_backup_failed", "1 where the newest backup, or drill, did not succeed.", labels=("kind",)
+        )
         lag = GaugeMetricFamily("mimamori_feed_lag", "Batches a consumer is behind.", labels=("consumer",))
         with self._state.database.transaction(None) as conn:
             for consumer, behind in lags(conn).items():
                 lag.add_metric((consumer,), behind)
-        yield from (uplinks, observations, open_alerts, waiting, oldest, heartbeat, lag)
+            for kind, run in last_runs(conn).items():
+                backup_failed.add_metric((kind,), float(run.failed))
+                if run.ended_at is not None:
+                    backup_age.add_metric((kind,), (real_now() - run.ended_at).total_seconds())
+        yield from (uplinks, observations, open_alerts, waiting, oldest, heartbeat, backup_age, backup_failed, lag)
 
 
 _OBSERVATIONS = """

@@ -1,4 +1,4 @@
-"""Which language a person reads: Japanese unless the browser asks for English first."""
+"""Which language a person reads: the one chosen on a page, else Japanese unless the browser asks for English first."""
 
 from __future__ import annotations
 
@@ -7,9 +7,25 @@ from typing import Literal
 from starlette.requests import Request
 
 Language = Literal["ja", "en"]
+LANGUAGES: tuple[Language, ...] = ("ja", "en")
+COOKIE = "mimamori_lang"
 
 
 def language_of(request: Request) -> Language:
+    """`?lang=`, else what the pages' cookie remembers, else what the browser likes better."""
+    return chosen(request) or best(request.headers.get("accept-language", ""))
+
+
+def chosen(request: Request) -> Language | None:
+    """What the person asked for on a page."""
+    for wish in (request.query_params.get("lang"), request.cookies.get(COOKIE)):
+        for language in LANGUAGES:
+            if wish == language:
+                return language
+    return None
+
+
+def best(header: str) -> Language:
     """The better liked of Japanese and English in Accept-Language (RFC 9110, 12.5.4); Japanese when neither.
 
     >>> best("en-US,en;q=0.9,ja;q=0.8")
@@ -17,11 +33,6 @@ def language_of(request: Request) -> Language:
     >>> best("fr, ja;q=0.5, en;q=0.3"), best(""), best("en;q=zero")
     ('ja', 'ja', 'ja')
     """
-    return best(request.headers.get("accept-language", ""))
-
-
-def best(header: str) -> Language:
-    """The choice of `language_of`, from the header's text."""
     weights: dict[str, float] = {}
     for item in header.split(","):
         tag, _, parameters = item.strip().partition(";")

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -31,14 +32,13 @@ from api.database import enter_municipality
 from api.instruments import Instruments
 from api.readings import changed_alerts, latest_of
 from store.connection import Connection, connect
-from store.feed import FeedRow, newest_id, read_after
+from store.feed import LOOK_SECONDS, FeedRow, newest_id, notified, read_after
 
 log = structlog.get_logger(__name__)
 
 QUEUE_LENGTH: Final = 100
 REPLAY_ROWS: Final = 2000  # reloading the page is cheaper than replaying more
 _BATCH = 500
-_WAIT_SECONDS = 0.5
 # Pages cannot use more than some updates a second; taking rows together is what keeps a burst small.
 _REST_SECONDS = 0.1
 _BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
@@ -159,8 +159,7 @@ class Hub:
         rows = read_after(conn, position, _BATCH)
         if not rows:
             # A NOTIFY may have come between the two; then this returns at once and the next read finds the row.
-            for _ in conn.notifies(timeout=_WAIT_SECONDS, stop_after=1):
-                pass
+            notified(conn, self._stop, until=time.monotonic() + LOOK_SECONDS)
             return position
         events: dict[int, list[Event]] = {}
         for municipality_id in {row.municipality_id for row in rows}:

@@ -13,6 +13,8 @@ from api.throttle import Throttle
 if TYPE_CHECKING:
     from api.instruments import Instruments
     from api.live import Hub
+    from api.tiles import TileFile
+    from ingest.intake import Intake
 
 
 @dataclass(slots=True)
@@ -23,9 +25,12 @@ class ApiState:
     database: Database
     hub: Hub
     instruments: Instruments
+    tiles: TileFile
+    intake: Intake | None = None
     throttle_login: Throttle = field(default_factory=lambda: Throttle(free=3))
     # a whole town hall may sit behind one address
     throttle_address: Throttle = field(default_factory=lambda: Throttle(free=30))
+    throttle_intake: Throttle = field(default_factory=lambda: Throttle(free=30))
 
     @property
     def session_length(self) -> timedelta:

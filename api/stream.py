@@ -87,7 +87,9 @@ async def stream(
     except BaseException:
         hub.unsubscribe(subscriber)
         raise
-    greeting = f"retry: {_RETRY_MS}\nevent: clock\ndata: {clock.model_dump_json()}\n\n"
+    # with an id, so that a page that leaves before the first event, too, can say where it stood
+    place = position if seen is None else seen
+    greeting = f"retry: {_RETRY_MS}\nid: {place}\nevent: clock\ndata: {clock.model_dump_json()}\n\n"
     return EventStream(_events(request, hub, subscriber, greeting, position, missed), hub, subscriber)
 
 

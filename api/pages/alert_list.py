@@ -15,7 +15,9 @@ CLOSED_SHOWN = 30
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One step in the life of an alert; `by` None where the rule did it."""
+    """One step in the life of an alert, taken at `at` because of the observation of `time`; `by` None where the rule
+    did it, and then the two differ by how late the observation came and was judged.
+    """
 
     at: datetime
     event: str
@@ -28,8 +30,9 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """An alert as a row shows it. `time` and `value` are the observation that last moved it; `usual` is what a
-    finding's value is compared with, None where the alert came from none.
+    """An alert as a row shows it, raised at `raised_at` because of the observation of `since`. `time` and `value` are
+    the observation that last moved it; `usual` is what a finding's value is compared with, None where the alert came
+    from none.
     """
 
     alert_id: int
@@ -50,6 +53,7 @@ class Alert:
     cleared_at: datetime | None
     cleared_by: str | None
     usual: float | None
+    since: datetime
     events: list[Event] = field(default_factory=list)
 
     @property
@@ -144,7 +148,8 @@ def _alert(row: tuple[object, ...]) -> Alert:
 _ALERTS = """
 select a.alert_id, s.code, s.name, s.name_en, s.kind, a.rule, a.mode, d.unit, a.level, a.peak_level,
        a.raised_at, a.phenomenon_time, a.value,
-       a.acknowledged_at, acknowledger.display_name, a.cleared_at, clearer.display_name, f.usual
+       a.acknowledged_at, acknowledger.display_name, a.cleared_at, clearer.display_name, f.usual,
+       (select h.phenomenon_time from alert_history h where h.alert_id = a.alert_id and h.event = 'raised' limit 1)
 from alert a
 join station s using (station_id)
 join datastream d on d.datastream_id = a.datastream_id

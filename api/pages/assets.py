@@ -6,7 +6,13 @@ the same release with no bundler and no rewriting. Our own files together are so
 well rename all; the libraries in ``vendor/`` (half a megabyte) have a release of their own, and stay in the browsers
 when a word of ours changes. So no module of ours may import a library by relative path: the page names its address.
 
-AssetsError   the vendored libraries are missing or not whole: the message says which command brings them
+``app.css`` is the index of ``styles/``: each ``@import`` line of it is replaced by the sheet it names, so that people
+have a file a subject and the browser has one.
+
+Without the libraries (a wheel built where they could not be fetched) the pages keep the pictures the server draws.
+
+AssetsError   the vendored libraries are not whole: the message says which command brings them; or app.css names a
+              sheet that is not there
 """
 
 from __future__ import annotations
@@ -14,10 +20,12 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import dashboards
+from dashboards.vendor import present
 
 ROOM = Path(dashboards.__file__).parent
 
@@ -29,6 +37,11 @@ _TYPES = {
     ".svg": "image/svg+xml",
     ".txt": "text/plain; charset=utf-8",
 }
+_SHEETS = "styles/"
+_IMPORT = re.compile(rb'^@import "([^"]+)";$', re.MULTILINE)
+
+
+REMEDY = "run: python -m dashboards.vendor"
 
 
 class AssetsError(Exception):
@@ -45,18 +58,22 @@ class Asset:
 
 
 class Assets:
-    """All static files, read once. Raises AssetsError where the vendored libraries are missing or not whole."""
+    """All static files, read once. `libraries` says whether the vendored ones are there. Raises AssetsError."""
 
     def __init__(self, folder: Path) -> None:
-        _check_vendor(folder / "vendor")
+        self.libraries = present(folder / "vendor")
+        if self.libraries:
+            _check_vendor(folder / "vendor")
         self._files: dict[str, Asset] = {}
         digests = {own: hashlib.sha256() for own in (True, False)}
         for path in sorted(folder.rglob("*")):
             media_type = _TYPES.get(path.suffix)
-            if media_type is None or not path.is_file():
-                continue
             name = path.relative_to(folder).as_posix()
+            if media_type is None or not path.is_file() or name.startswith(_SHEETS):
+                continue
             body = path.read_bytes()
+            if path.suffix == ".css" and _own(name):
+                body = _with_sheets(path, body)
             twin = path.with_name(path.name + ".gz")
             gzipped = twin.read_bytes() if twin.exists() else gzip.compress(body, 9, mtime=0)
             self._files[name] = Asset(media_type, body, gzipped)
@@ -73,17 +90,26 @@ class Assets:
         return self._files.get(name) if release == self._releases[_own(name)] else None
 
 
+def _with_sheets(index: Path, body: bytes) -> bytes:
+    def sheet(line: re.Match[bytes]) -> bytes:
+        try:
+            return (index.parent / line[1].decode()).read_bytes()
+        except FileNotFoundError as error:
+            raise AssetsError(f"{index} imports {error.filename}, which is not there") from None
+
+    return _IMPORT.sub(sheet, body)
+
+
 def _own(name: str) -> bool:
     return not name.startswith("vendor/")
 
 
 def _check_vendor(folder: Path) -> None:
-    remedy = "run: python -m dashboards.vendor"
     try:
         manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
     except FileNotFoundError:
-        raise AssetsError(f"the front-end libraries are missing from {folder}; {remedy}") from None
+        raise AssetsError(f"{folder} has no manifest.json; {REMEDY}") from None
     for name, entry in manifest["files"].items():
         path = folder / name
         if not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != entry["sha256"]:
-            raise AssetsError(f"{path} is not the file its manifest names; {remedy}")
+            raise AssetsError(f"{path} is not the file its manifest names; {REMEDY}")

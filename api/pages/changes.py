@@ -31,8 +31,9 @@ class Level(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change. `level` is the one reached (rose, fell: 0 is below all) or the highest of the alert; `value` in
-    metres. `by`: the person who cleared it, None where the rule did.
+    """One change. `level` is the one reached (rose, fell: 0 is below all), that of the alert once it was raised, or the
+    highest it had; `value` in metres. `by`: the person who cleared it, None where the rule did. `time`: of the
+    observation that raised or cleared an alert, which may be older than `at`.
     """
 
     at: datetime
@@ -44,6 +45,12 @@ class Change:
     before: int | None = None
     value: float | None = None
     by: str | None = None
+    time: datetime | None = None
+
+    @property
+    def rule(self) -> str:
+        """Whose step it is, for an alert's."""
+        return "silence" if self.what in ("lost", "returned") else "level"
 
 
 def steps(station: StationNow, points: Sequence[Point], levels: Sequence[Level], since: datetime) -> Iterable[Change]:
@@ -62,11 +69,17 @@ def steps(station: StationNow, points: Sequence[Point], levels: Sequence[Level],
 
 
 def told_by_alerts(conn: Connection, since: datetime, now: datetime) -> list[Change]:
-    """What was raised and cleared at rivers and rain gauges after `since`. One query."""
+    """What was raised and cleared at rivers and rain gauges after `since`. One query.
+
+    Observations that came late, all at once, take an alert through several levels in one judging: it was raised at the
+    last of them.
+    """
     rows = conn.execute(
         """
-        select h.at, h.event, a.rule, s.code, s.name, s.name_en, a.peak_level, h.value,
-               u.display_name
+        select h.at, h.event, a.rule, s.code, s.name, s.name_en,
+               case when h.event = 'cleared' then a.peak_level else (
+                   select max(g.level) from alert_history g where g.alert_id = h.alert_id and g.at = h.at) end,
+               h.value, u.display_name, h.phenomenon_time
         from alert_history h
         join alert a using (alert_id)
         join station s using (station_id)
@@ -83,6 +96,6 @@ def told_by_alerts(conn: Connection, since: datetime, now: datetime) -> list[Cha
         ("silence", "cleared"): "returned",
     }
     return [
-        Change(at, words[rule, event], code, name, name_en, level, None, value, by)
-        for at, event, rule, code, name, name_en, level, value, by in rows
+        Change(at, words[rule, event], code, name, name_en, level, None, value, by, time)
+        for at, event, rule, code, name, name_en, level, value, by, time in rows
     ]

@@ -1,8 +1,8 @@
 """日ごとの通過数（延べ）: what stands behind the calendar, its CSV file and the daily form.
 
 Two methods may tell of the same day at the same spot, a counter and a person. Both are shown, each with its method;
-neither replaces the other. A day without a number is 欠測 (the counter gave nothing), 未入力 (nobody entered it) or
-not yet there at all; it is never 0.
+neither replaces the other. A day without a number is 欠測 (the counter gave nothing), 未入力 (nobody entered it where
+only people count) or a dash (the counter was not there yet); it is never 0.
 """
 
 from __future__ import annotations
@@ -43,13 +43,14 @@ class Counted:
 @dataclass(frozen=True, slots=True)
 class Cell:
     """A spot's day. `counter` None: it has none, or had none yet. `manual` None: nobody entered a number, or took it
-    back (`withdrawn`). `enterable`: a person may enter one.
+    back (`withdrawn`). `enterable`: a person may enter one; at a spot with a counter (`counted`) nobody is expected to.
     """
 
     counter: Counted | None
     manual: float | None
     withdrawn: bool
     enterable: bool
+    counted: bool
 
     @property
     def known(self) -> float | None:
@@ -152,6 +153,7 @@ def _cell(spot: StationNow, day: date, counted: _Counts, entered: _Entries, zone
         entered.get(key) if key is not None else None,
         key in entered and entered[key] is None,
         manual is not None,
+        counter is not None,
     )
 
 

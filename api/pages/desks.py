@@ -58,7 +58,8 @@ def digital_page(request: Request, visit: SignedIn) -> Response:
         room = machine_room(conn, at.clock, config.worker_silence, config.data_folder)
         alerts = open_alerts(conn)
         events = panel(visit, conn, at.now)
-    return page(request, visit, at, "digital", alerts, model=model, room=room, panel=events)
+    tiles = visit.state.tiles.state()
+    return page(request, visit, at, "digital", alerts, model=model, room=room, panel=events, tile_state=tiles)
 
 
 @router.get("/disaster")
@@ -76,7 +77,7 @@ def disaster_response(
         model = disaster(conn, at.now, at.zone)
         alerts = open_alerts(conn)
         places = _places(at, (g.station for g in model.gauges)) + [_rain_place(at, g) for g in model.rain]
-        map_ = draw(conn, visit.tenant.municipality_id, at.words, places)
+        map_ = draw(conn, visit.tenant.municipality_id, at.words, places, also=("catchment",))
     marks = [(g.station.code, g.badge, at.words(f"level.{g.badge}"), _silent_at(g.now)) for g in model.gauges]
     marks += [_rain_mark(at, g) for g in model.rain]
     return page(
@@ -102,7 +103,7 @@ def water_page(request: Request, visit: SignedIn) -> Response:
         model = water(conn, at.now, at.zone)
         alerts = open_alerts(conn)
         watched = [*(tank.station for tank in model.tanks), *(block.station for block in model.blocks)]
-        map_ = draw(conn, visit.tenant.municipality_id, at.words, _places(at, watched))
+        map_ = draw(conn, visit.tenant.municipality_id, at.words, _places(at, watched), also=("block", "pipe"))
     marks = [_plain_mark(at, tank.station, tank.level) for tank in model.tanks]
     marks += [_block_mark(at, block) for block in model.blocks]
     return page(request, visit, at, "water", alerts, map=map_, model=model, marks=marks)

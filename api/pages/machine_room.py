@@ -13,7 +13,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from api.health import lags
-from devices.clock import Clock
+from devices.clock import Clock, real_now
+from store.backup_runs import last_runs
 from store.connection import Connection
 
 # Tables by what they are for; what is in none of these is a ledger.
@@ -53,10 +54,23 @@ class Disk:
 
 
 @dataclass(frozen=True, slots=True)
+class BackupNow:
+    """Backups, or the drills that try them out: how long ago (real time) the last one succeeded, None for never.
+
+    `failed`: a later one did not succeed. `bytes`: of the dump.
+    """
+
+    age: timedelta | None
+    bytes: int | None
+    failed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class MachineRoom:
     """Sizes in bytes; `disk` None where the database's files are not on this machine, or nobody said where.
 
     `lags`: committed batches a consumer of the feed has not read yet. `waiting`: notifications not sent.
+    `backups`: by kind, backup and drill.
     """
 
     database: int
@@ -65,10 +79,11 @@ class MachineRoom:
     workers: tuple[Worker, ...]
     lags: Mapping[str, int]
     waiting: int
+    backups: Mapping[str, BackupNow]
 
 
 def machine_room(conn: Connection, clock: Clock, patience: timedelta, folder: Path | None) -> MachineRoom:
-    """Five queries. `patience` is for how long (real time) a worker may give no sign of life."""
+    """Seven queries. `patience` is for how long (real time) a worker may give no sign of life."""
     size = _number(conn, "select pg_database_size(current_database())")
     return MachineRoom(
         database=size,
@@ -77,6 +92,7 @@ def machine_room(conn: Connection, clock: Clock, patience: timedelta, folder: Pa
         workers=_workers(conn, clock.now() - patience * clock.speed),
         lags=lags(conn),
         waiting=_number(conn, "select count(*) from outbox where sent_at is null"),
+        backups=_backups(conn),
     )
 
 
@@ -110,6 +126,14 @@ def _groups(conn: Connection) -> dict[str, int]:
     ):
         sizes[group_of.get(table, LEDGERS)] += size
     return sizes
+
+
+def _backups(conn: Connection) -> dict[str, BackupNow]:
+    now = real_now()
+    return {
+        kind: BackupNow(None if run.ended_at is None else now - run.ended_at, run.bytes, run.failed)
+        for kind, run in last_runs(conn).items()
+    }
 
 
 def _workers(conn: Connection, oldest: datetime) -> tuple[Worker, ...]:

@@ -9,20 +9,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from typing import Any
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
+import structlog
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from api.access import Visit
+from api.language import COOKIE, LANGUAGES
 from api.pages import formats
 from api.pages.alert_list import Alert, strip
 from api.pages.assets import ROOM, Assets
 from api.pages.town_map import TownMap
-from api.pages.words import COOKIE, LANGUAGES, Words, choose, load_words
+from api.pages.words import Words, choose, load_words
+from dashboards.vendor import ABSENT
 from devices.clock import Clock
 
 # What live.js says while the server cannot: the keys it needs, from the same catalogue.
@@ -37,6 +41,12 @@ _LIVE_WORDS = (
     "state.silent",
     "live.failed",
 )
+
+
+log = structlog.get_logger(__name__)
+
+# What stands in a query for one answer only, and is no part of what the page shows.
+_PASSING = frozenset({"fragment", "lang", "done"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +68,11 @@ def site() -> Site:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return Site(environment, load_words(ROOM / "locales"), Assets(ROOM / "static"))
+    assets = Assets(ROOM / "static")
+    environment.globals["libraries"] = assets.libraries
+    if not assets.libraries:
+        log.warning("no front-end libraries", remedy=ABSENT)
+    return Site(environment, load_words(ROOM / "locales"), assets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +108,7 @@ def page(
     values = {
         "layout": "fragment.html" if fragment else "page.html",
         "page": name,
+        "here": partial(_here, request, name),
         "asset": site().assets.url,
         "user": visit.user,
         "tenant": visit.tenant,
@@ -103,6 +118,7 @@ def page(
         "strip": strip(alerts),
         "alerts": alerts,
         "map": map,
+        "tiles": None if map is None else visit.state.tiles.now(),
         "live_words": {key: at.words.texts[key] for key in _LIVE_WORDS},
         **_formats(at),
         **model,
@@ -124,6 +140,17 @@ def plain_page(
     response.headers["Content-Language"] = words.code
     _remember_language(request, response)
     return response
+
+
+def _here(request: Request, name: str, **changes: str) -> str:
+    """This page's own address with its query, some of it changed. A page that answers a form stands at the address of
+    the form, which can only be posted to: there it is the page's plain address.
+    """
+    if request.method != "GET":
+        return f"/{name.replace('_', '/')}?{urlencode(changes)}" if changes else f"/{name.replace('_', '/')}"
+    kept = {key: value for key, value in request.query_params.items() if key not in _PASSING}
+    query = urlencode(kept | changes)
+    return f"{request.url.path}?{query}" if query else request.url.path
 
 
 def _remember_language(request: Request, response: Response) -> None:

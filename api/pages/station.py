@@ -21,6 +21,7 @@ from api.pages.disaster import WINDOW, Gauge, Threshold, gauge_of, thresholds_at
 from api.pages.hyetograph import Hyetograph, hyetograph
 from api.pages.rain import LOOK_BACK, RainGauge, sums_of
 from api.pages.readings import Now, Point, StationNow, history, stations_now
+from api.pages.river import RiverHere, rain_gauges_of, river_here
 from devices.codecs import MODELS
 from devices.model import ObservedProperty, StationKind
 from store.connection import Connection
@@ -33,7 +34,7 @@ RANGES = {
 }
 USUAL_RANGE = "24h"
 MOST_POINTS = 500  # a curve of more than these is thinned
-NEAR = 2  # rain gauges shown above a river gauge
+NEAR = 2  # rain gauges shown above a river gauge whose catchment has none that we know of
 ALERTS_SHOWN = 10
 _HOUR = timedelta(hours=1)
 _PROPERTIES = {
@@ -101,6 +102,7 @@ class StationPage:
     points: tuple[Point, ...]
     hours: tuple[LevelHour, ...]
     rainfall: tuple[Rainfall, ...]
+    river: RiverHere | None
     levels: LevelSet | None
     other_levels: tuple[LevelSet, ...]
     alerts: tuple[Alert, ...]
@@ -140,6 +142,7 @@ def station_page(conn: Connection, code: str, range_: str, now: datetime, zone: 
         points=points,
         hours=hours,
         rainfall=_rainfall(conn, station, kind, now - length, now, zone),
+        river=river_here(conn, station, now, zone),
         levels=current,
         other_levels=tuple(s for s in sets if s is not current),
         alerts=tuple(station_alerts(conn, code, ALERTS_SHOWN)),
@@ -197,13 +200,17 @@ def _hours(
 def _rainfall(
     conn: Connection, station: StationNow, kind: StationKind, start: datetime, end: datetime, zone: ZoneInfo
 ) -> tuple[Rainfall, ...]:
-    """The rain at the nearest gauges, or at the gauge itself."""
+    """The rain at the gauges of the catchment, the nearest first; at the nearest of all where the town file does not
+    say which those are; or at the gauge itself.
+    """
     gauges = stations_now(conn, StationKind.RAIN_GAUGE, end)
     near: list[tuple[StationNow, float | None]]
     if kind is StationKind.RAIN_GAUGE:
         near = [(s, None) for s in gauges if s.code == station.code]
     else:
-        nearest = sorted(gauges, key=lambda s: _kilometres(station, s))[:NEAR]
+        known = rain_gauges_of(conn, station)
+        nearest = sorted(gauges, key=lambda s: _kilometres(station, s))
+        nearest = [s for s in nearest if s.code in known] or nearest[:NEAR]
         near = [(s, _kilometres(station, s)) for s in nearest]
     readings = {s.code: s.readings.get(ObservedProperty.PRECIPITATION) for s, _ in near}
     series = history(

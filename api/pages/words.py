@@ -13,8 +13,7 @@ from pathlib import Path
 
 from starlette.requests import Request
 
-LANGUAGES = ("ja", "en")
-COOKIE = "mimamori_lang"
+from api.language import LANGUAGES, chosen
 
 
 class WordsError(Exception):
@@ -49,7 +48,4 @@ def load_words(folder: Path) -> dict[str, Words]:
 
 def choose(request: Request) -> str:
     """The language code of a request."""
-    for wish in (request.query_params.get("lang"), request.cookies.get(COOKIE)):
-        if wish in LANGUAGES:
-            return wish
-    return LANGUAGES[0]
+    return chosen(request) or LANGUAGES[0]

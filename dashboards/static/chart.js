@@ -13,7 +13,7 @@ import { island, settle, stylesheet } from './islands.js';
 
 const LOWEST = 190; // px: on a phone the picture's proportions would leave a strip
 const HIGHEST = 340;
-const PICTURE = { width: 480, left: 44, right: 20 }; // of api/pages/chart.py: rain stands above in the same time axis
+const PICTURE = { width: 480, left: 44, right: 20 }; // of api/pages/chart.py, and of hyetograph.py
 const TOP = 30; // px above the curve, for the reading
 const SHORTEST = 900; // s: no closer zoom
 
@@ -25,6 +25,7 @@ settle('data-chart', async (box) => {
 });
 
 const forced = matchMedia('(forced-colors: active)');
+const paper = matchMedia('print'); // has the whole picture, zoomed or not
 
 class Curve {
   constructor(UPlot, box, plan) {
@@ -44,17 +45,24 @@ class Curve {
     if (plan.words) this.makeZoomable();
     this.take(plan);
     this.island.classList.add('is-drawn');
-    this.size = new ResizeObserver(() => this.plot.setSize(this.room()));
+    this.size = new ResizeObserver(() => {
+      this.plot.setSize(this.room());
+      this.moveRain();
+    });
     this.size.observe(this.island);
     this.redraw = () => this.plot.redraw(false);
     forced.addEventListener('change', this.redraw);
+    this.onPaper = () => this.moveRain();
+    paper.addEventListener('change', this.onPaper);
   }
 
   end() {
     forced.removeEventListener('change', this.redraw);
+    paper.removeEventListener('change', this.onPaper);
     this.size.disconnect();
     this.plot.destroy();
     this.island.remove();
+    this.moveRain(true);
   }
 
   /** New numbers. What the reader has zoomed to, and where they read, stays. */
@@ -73,6 +81,7 @@ class Curve {
     } else {
       this.plot.setScale('x', {});
     }
+    this.moveRain();
     if (this.readAt !== undefined && document.activeElement === this.field) queueMicrotask(() => this.goTo(this.readAt));
     this.field.setAttribute('aria-label', this.picture.getAttribute('aria-label'));
     this.say();
@@ -288,7 +297,23 @@ class Curve {
       this.window = [begin, begin + length];
     }
     this.plot.setScale('x', {});
+    this.moveRain();
     this.showWindow();
+  }
+
+  /** The rain that hangs above shows the same stretch of time over the same width; or, in the end, as the server drew it. */
+  moveRain(whole = paper.matches) {
+    const across = PICTURE.width - PICTURE.left - PICTURE.right;
+    const { start, end } = this.plan;
+    const [from, to] = (!whole && this.window) || [start, end];
+    const unit = PICTURE.width / (this.island.clientWidth || PICTURE.width); // of the picture, a px
+    const [left, right] = whole ? [PICTURE.left, PICTURE.right] : ['left', 'right'].map((side) => this.margin(side) * unit);
+    const place = (time) => PICTURE.left + (across * (time - start)) / (end - start);
+    for (const field of this.box.closest('[data-time-axis]')?.querySelectorAll('.rain-field') ?? []) {
+      field.setAttribute('x', left);
+      field.setAttribute('width', PICTURE.width - left - right);
+      field.setAttribute('viewBox', `${place(from)} 0 ${place(to) - place(from)} ${field.getAttribute('height')}`);
+    }
   }
 
   showWindow() {

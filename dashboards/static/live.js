@@ -1,12 +1,13 @@
 // Keeps an open page true without reloading it.
 //
-// One EventSource says that something changed; the page then fetches its own blocks from the server and takes over
-// what differs, so that every word and number is rendered in one place. A poll every 30 s is the second path: an
-// event stream that a proxy holds back must not let a wall screen look calm. Ages, and a station falling silent, need
-// no server: they follow from the town's clock.
+// An event stream, one for all tabs (stream.js), says that something changed; the page then fetches its own blocks
+// from the server and takes over what differs, so that every word and number is rendered in one place. A poll every
+// 30 s is the second path: an event stream that a proxy holds back must not let a wall screen look calm. Ages, and a
+// station falling silent, need no server: they follow from the town's clock.
 
 import { ageText, correctClock, hourAndMinute, setClock, tickLength, townNow } from './clock.js';
 import { morph } from './morph.js';
+import { listen } from './stream.js';
 
 const REST = 1_000; // between two refreshes: a burst of messages is one change
 const PATIENCE = 12_000; // of both paths failing, before the page calls itself cut off
@@ -114,7 +115,7 @@ async function refresh() {
 /** Puts an answer of the server into the page: a fragment, or the whole page an action led to. */
 async function takeOver(response) {
   if (new URL(response.url).pathname === '/sign-in') {
-    location.assign(`/sign-in?next=${encodeURIComponent(location.pathname)}`); // the session has ended
+    location.assign(`/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`); // the session has ended
     return false;
   }
   const fresh = new DOMParser().parseFromString(await response.text(), 'text/html');
@@ -129,38 +130,27 @@ async function takeOver(response) {
 
 // --- the stream -------------------------------------------------------------------------------------------
 
-let source;
-
-function concerns(event) {
+function concerns(data) {
   const shown = new Set([...document.querySelectorAll('[data-datastream]')].map((cell) => cell.dataset.datastream));
-  return JSON.parse(event.data).observations.some((item) => shown.has(String(item.datastream)));
+  return JSON.parse(data).observations.some((item) => shown.has(String(item.datastream)));
 }
 
-function open() {
-  source = new EventSource(body.dataset.stream);
-  source.addEventListener('open', () => {
+const heard = {
+  opened() {
     streaming = true;
     contact();
     showLamp();
     refreshSoon(); // whatever happened while nobody told us
-  });
-  source.addEventListener('observations', (event) => {
-    contact();
-    if (concerns(event)) refreshSoon();
-  });
-  for (const kind of ['alerts', 'reset', 'clock']) {
-    source.addEventListener(kind, () => {
-      contact();
-      if (kind !== 'clock') refreshSoon();
-    });
-  }
-  source.addEventListener('error', () => {
+  },
+  lost() {
     streaming = false;
     showLamp();
-    // A refused stream (503 while the database is away) is closed for good by the browser: open a new one.
-    if (source.readyState === EventSource.CLOSED) setTimeout(open, REOPEN);
-  });
-}
+  },
+  told(kind, data) {
+    contact();
+    if (kind === 'observations' ? concerns(data) : kind !== 'clock') refreshSoon();
+  },
+};
 
 // --- forms ------------------------------------------------------------------------------------------------
 
@@ -203,14 +193,14 @@ contact();
 lamp.dataset.state = 'wait';
 showLamp();
 showAges();
-open();
+const stream = listen(body.dataset.town, body.dataset.stream, heard);
 setInterval(showAges, tickLength());
 setInterval(showLamp, 1_000);
 setInterval(refresh, Number(body.dataset.poll) * 1_000);
 document.addEventListener('visibilitychange', () => {
   if (!document.hidden) refreshSoon();
 });
-addEventListener('pagehide', () => source.close());
+addEventListener('pagehide', () => stream.stop());
 addEventListener('pageshow', (event) => {
-  if (event.persisted) open();
+  if (event.persisted) stream.start();
 });

@@ -17,9 +17,10 @@ function syncAttributes(old, fresh) {
   }
 }
 
-/** What the reader set: whether details are open, what stands in a field. */
+/** What the reader set: whether details are open, what stands in a field, what a script set for them (data-kept). */
 function isReaders(element, name) {
-  return (element.localName === 'details' && name === 'open') || (element.localName === 'input' && name === 'value');
+  const set = { details: 'open', input: 'value' }[element.localName] ?? element.dataset.kept;
+  return set?.split(' ').includes(name) ?? false;
 }
 
 function syncChildren(old, fresh) {

@@ -182,7 +182,7 @@ def serving(
     database: Registered, *, sockets: Sequence[socket.socket] | None = None, **options: Any
 ) -> Iterator[TownHall]:
     """Runs the API on a free port, in a thread, exactly as the process does; stops it at the end."""
-    config = ApiConfig(dsn=database.api, secure_cookies=False, **options)
+    config = ApiConfig(dsn=database.api, **{"secure_cookies": False, **options})
     stop, ready = threading.Event(), threading.Event()
     ports: list[int] = []
     failures: list[BaseException] = []

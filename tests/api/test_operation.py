@@ -13,6 +13,7 @@ from api.access import Role
 from api.config import ApiConfig
 from devices.clock import ClockSetting, real_now
 from store import connect
+from store.backup_runs import record
 from store.town_clock import write_clock
 from tests.api.serving import TownHall, assert_problem, minutes, populate, serving
 from tests.conftest import START, Registered
@@ -125,6 +126,8 @@ def test_metrics_count_messages_alerts_lag_and_requests(town_hall: TownHall) -> 
     with connect(town_hall.database.owner, name="test") as conn:
         conn.execute("update uplink set repeats = 3")
         conn.execute("insert into feed_cursor values ('analytics', 0)")
+        record(conn, "backup", real_now() - timedelta(hours=1), real_now() - timedelta(hours=1))
+        record(conn, "backup", real_now(), real_now(), problem="the disk is full")
         conn.execute(
             """
             insert into outbox (municipality_id, alert_history_id, channel, recipient, subject, body, next_attempt_at)
@@ -146,6 +149,10 @@ def test_metrics_count_messages_alerts_lag_and_requests(town_hall: TownHall) -> 
     assert sample(text, "mimamori_outbox_waiting", municipality=town) == 1
     assert 300 <= sample(text, "mimamori_outbox_oldest_seconds", municipality=town) < 600
     assert sample(text, "mimamori_feed_lag", consumer="analytics") == 2
+    assert sample(text, "mimamori_backup_failed", kind="backup") == 1
+    assert 3600 <= sample(text, "mimamori_backup_age_seconds", kind="backup") < 3900
+    assert sample(text, "mimamori_backup_failed", kind="drill") == 0
+    assert 'mimamori_backup_age_seconds{kind="drill"}' not in text, "never is not the same as long ago"
     route = "/api/v1/stations/{code}"
     assert sample(text, "mimamori_http_requests_total", method="GET", route=route, status="404") == 1
     assert sample(text, "mimamori_http_request_seconds_count", route=route) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -54,15 +55,21 @@ def test_the_map_is_the_towns_own_shapes_as_geojson(town_hall: TownHall) -> None
     with town_hall.visitor(Role.VIEWER) as client:
         answer = client.get("/api/v1/map").json()
     assert answer["type"] == "FeatureCollection"
-    shapes = {shape["properties"]["kind"]: shape for shape in answer["features"]}
-    assert shapes.keys() >= {"town", "coast", "river", "block"}
-    assert shapes["river"]["properties"]["name"] == "美守川"
-    assert shapes["river"]["geometry"]["type"] == "LineString"
-    for kind in ("town", "block"):
-        ((first, *_, last),) = shapes[kind]["geometry"]["coordinates"]
-        assert first == last, "a ring is closed (RFC 7946)"
+    layers: dict[str, list[Any]] = {}
+    for shape in answer["features"]:
+        layers.setdefault(shape["properties"]["layer"], []).append(shape)
+    assert layers.keys() >= {"sea", "town", "coast", "block", "terrain-1", "terrain-5", "road-national", "pipe-main"}
+    rivers = layers["river-river"]
+    assert [river["properties"]["name"] for river in rivers] == ["美守川", "汐見川"]
+    assert rivers[0]["geometry"]["type"] == "LineString"
+    for layer in ("town", "block", "terrain-1"):
+        for ring in layers[layer][0]["geometry"]["coordinates"]:
+            assert ring[0] == ring[-1], "a ring is closed (RFC 7946)"
     # longitude first
-    assert all(134 < x < 136 and 32 < y < 33 for x, y in shapes["coast"]["geometry"]["coordinates"])
+    assert all(134 < x < 136 and 32 < y < 33 for x, y in layers["coast"][0]["geometry"]["coordinates"])
+    assert {pipe["properties"]["detail"]["diameter_mm"] for pipe in layers["pipe-main"]} == {150}
+    (inlet,) = [node for node in layers["node"] if node["properties"]["detail"]["code"] == "inlet"]
+    assert inlet["geometry"]["type"] == "Point"
 
 
 def test_missing_zero_and_never_are_three_different_answers(town_hall: TownHall) -> None:

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, expect
 
 from api.roles import Role
 from devices.model import Quality, Reason
-from tests.browser.conftest import GAUGE, TOWN_NOW, Town, visiting
+from tests.browser.conftest import GAUGE, TOWN_NOW, Town, visiting, wait_until
 from tests.browser.test_live import UNTIL, assert_stayed, connected, stay
 
 RAIN = "rain-okusawa/precipitation"
@@ -73,7 +73,7 @@ def test_without_javascript_one_press_acknowledges_and_the_gauges_page_has_every
     chromium: Browser, town_page: Town
 ) -> None:
     town_page.observe(GAUGE, *((m, 2.5) for m in range(-92, -2, 10)), (-2, 3.3))
-    town_page.observe("rain-yakuba/precipitation", (-12, 0.5), (-2, 1.0))
+    town_page.observe("rain-okusawa/precipitation", (-12, 0.5), (-2, 1.0))
     with visiting(chromium, town_page, Role.DISASTER, java_script_enabled=False) as visitor:
         for _ in range(200):
             page = visitor.open("/disaster")
@@ -137,3 +137,108 @@ def test_the_file_has_every_observation_with_its_quality_for_a_spreadsheet(chrom
         ("1.115", "m", "doubtful", "rate"),
     ]
     assert datetime.fromisoformat(rows[-1]["time"]) == TOWN_NOW - timedelta(minutes=2)
+
+
+def test_the_language_switch_and_the_ranges_keep_what_the_address_says(chromium: Browser, town_page: Town) -> None:
+    town_page.observe(GAUGE, (-12, 1.0))
+    with visiting(chromium, town_page, Role.DISASTER, java_script_enabled=False) as visitor:
+        page = visitor.open(f"{PAGE}?range=3d&done=acknowledge")
+        page.get_by_role("link", name="English").click()
+        expect(page).to_have_url(f"{town_page.url}{PAGE}?range=3d&lang=en")
+        expect(page.locator(".ranges [aria-current]")).to_have_text("3 days")
+        page = visitor.open("/tourism?month=2026-04")
+        page.get_by_role("link", name="日本語").click()
+        expect(page).to_have_url(f"{town_page.url}/tourism?month=2026-04&lang=ja")
+        expect(page.locator("#days")).to_contain_text("4/1（水） 〜 4/30（木）")
+
+
+def test_a_refused_form_leaves_a_page_whose_links_lead_somewhere(chromium: Browser, town_page: Town) -> None:
+    town_page.observe(GAUGE, (-2, 3.3))
+    with visiting(chromium, town_page, Role.DISASTER) as with_script:
+        expect(with_script.open("/alerts").locator("article.alert")).to_have_count(1, timeout=UNTIL)
+    with visiting(chromium, town_page, Role.DISASTER, java_script_enabled=False) as visitor:
+        page = visitor.open("/alerts")
+        page.get_by_role("button", name="解除").click()
+        expect(page.locator("main .problem")).to_contain_text("解除できません")
+        page.get_by_role("link", name="English").click()
+        expect(page).to_have_url(f"{town_page.url}/alerts?lang=en")
+        expect(page.locator("article.alert")).to_contain_text("Not acknowledged")
+
+
+def test_what_is_judged_late_says_when_it_was_observed_and_when_judged(chromium: Browser, town_page: Town) -> None:
+    # three hours of a flood arrive at once, as after a broken line: the town's clock stands at 09:32
+    town_page.observe(GAUGE, (-182, 1.9), (-122, 2.1), (-92, 2.7), (-62, 3.3))
+    with visiting(chromium, town_page, Role.DISASTER) as visitor:
+        page = visitor.open("/alerts")
+        alert = page.locator("article.alert")
+        expect(alert).to_have_count(1, timeout=UNTIL)
+        expect(alert.locator(".facts")).to_contain_text("観測 07:30・判定 09:3")
+        steps = alert.locator(".events li")
+        expect(steps).to_have_count(3)
+        for step, (time, level) in zip(steps.all(), (("07:30", 1), ("08:00", 2), ("08:30", 3)), strict=True):
+            expect(step).to_contain_text(f"観測 {time}・判定 09:3")
+            expect(step).to_contain_text(f"レベル{level}相当")
+        page = visitor.open("/disaster")
+        # the level stands since the observation that reached it; it was raised at the last level of that judging
+        expect(page.locator(".waiting")).to_contain_text("警戒レベル３相当（町独自基準）・08:30から")
+        expect(page.locator(".changes")).to_contain_text("観測 07:30・判定 09:3")
+        expect(page.locator(".changes")).to_contain_text("アラート発生（レベル3相当）")
+        assert visitor.complaints == []
+
+
+# Left and right edge of what a rain field shows, in seconds, as its viewBox stands in the 24 hours of the picture.
+SHOWN = """field => {
+    const [x, , width] = field.getAttribute('viewBox').split(' ').map(Number);
+    const to = field.getScreenCTM(); // its bounding box would also hold what is clipped
+    const over = document.querySelector('.chart-live .u-over').getBoundingClientRect();
+    return [
+        (x - 44) / 416, (x + width - 44) / 416,
+        Math.abs(to.a * x + to.e - over.left), Math.abs(to.a * (x + width) + to.e - over.right),
+    ];
+}"""
+
+
+def test_rain_and_level_are_one_time_axis_also_when_zoomed(chromium: Browser, town_page: Town) -> None:
+    town_page.observe(GAUGE, *((m, 1.0) for m in range(-23 * 60 - 2, 0, 10)))
+    for gauge in ("rain-yakuba", "rain-okusawa"):
+        town_page.observe(f"{gauge}/precipitation", *((m, 1.5) for m in range(-23 * 60 - 2, 0, 10)))
+    with visiting(chromium, town_page, Role.DISASTER) as visitor:
+        page = visitor.open(PAGE)
+        chart = page.locator("[data-time-axis] .chart-box")
+        chart.scroll_into_view_if_needed()
+        expect(chart.locator(".chart-live.is-drawn")).to_be_visible(timeout=UNTIL)
+        field = page.locator(".rain-field:has(.rain-bar)").first
+
+        def shown() -> list[float]:
+            found: list[float] = field.evaluate(SHOWN)
+            return found
+
+        left, right, *apart = shown()
+        assert (left, right) == (0, 1) and max(apart) <= 2
+        bars = field.locator(".rain-bar")
+        assert bars.count() > 100
+        chart.get_by_role("button", name="拡大", exact=True).click()
+        chart.get_by_role("button", name="拡大", exact=True).click()
+        left, right, *apart = shown()
+        assert abs(left - 0.75) < 0.02 and right == 1 and max(apart) <= 2, (left, right, apart)
+        # a bar stands over the moment it fell: the newest at the right edge, one of yesterday beyond the left
+        over = chart.locator(".u-over").bounding_box()
+        newest, oldest = bars.last.bounding_box(), bars.first.bounding_box()
+        assert over is not None and newest is not None and oldest is not None
+        assert over["x"] < newest["x"] < over["x"] + over["width"] and oldest["x"] < over["x"]
+        # what arrives meanwhile does not undo it
+        connected(page)
+        town_page.observe(GAUGE, (-1, 1.3))
+        expect(page.locator(".worst-value .number")).to_have_text("1.30", timeout=UNTIL)
+        left, right, *apart = shown()
+        assert abs(right - left - 0.25) < 0.02 and max(apart) <= 2
+        # on a phone the two still stand one over the other; paper has the whole day
+        page.set_viewport_size({"width": 390, "height": 800})
+        page.wait_for_timeout(300)
+        assert max(shown()[2:]) <= 2
+        page.emulate_media(media="print")
+        wait_until(page, "document.querySelector('.rain-field').getAttribute('viewBox').startsWith('44 0 416')")
+        page.emulate_media(media="screen")
+        chart.get_by_role("button", name="全体", exact=True).click()
+        assert shown()[:2] == [0, 1]
+        assert visitor.complaints == []

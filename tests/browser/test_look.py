@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from api.roles import Role
 from tests.browser.conftest import PROJECT, Town, screenshot, town_running, visiting, wait_until
@@ -126,14 +126,50 @@ def test_what_can_be_pressed_is_large_enough_to_press(chromium: Browser, town: T
 
 def test_the_pages_hold_at_double_text_size(chromium: Browser, town: Town) -> None:
     with visiting(chromium, town, Role.DISASTER) as visitor:
-        for name in PAGES:
+        for name in (*PAGES, "disaster/stations/river-mimamoribashi"):
             page = visitor.open(f"/{name}")
             page.evaluate("document.documentElement.style.fontSize = '200%'")
             assert page.evaluate("document.documentElement.scrollWidth") <= 1280, name
 
 
+A4: ViewportSize = {"width": 718, "height": 1047}  # px of the paper within margins of 10 mm
+
+
+def test_the_disaster_page_and_the_month_can_be_put_on_paper(chromium: Browser, town: Town) -> None:
+    with visiting(chromium, town, Role.DISASTER) as visitor:
+        page = visitor.open("/disaster")
+        wait_for_alert(page)
+        page.locator("#curve-river-mimamoribashi").scroll_into_view_if_needed()
+        expect(page.locator("#curve-river-mimamoribashi .chart-live.is-drawn")).to_be_visible(timeout=30_000)
+        page.set_viewport_size(A4)
+        page.emulate_media(media="print")
+        for gone in (".nav", ".languages", ".lamp", ".waiting button", "details:not([open])", ".chart-live"):
+            for each in page.locator(gone).all():
+                expect(each).to_be_hidden()
+        for there in (".worst-value", "#rain", ".map-box > svg", "#curve-river-mimamoribashi svg.chart", ".footer"):
+            expect(page.locator(there).first).to_be_visible()
+        mark = page.locator("#station-river-mimamoribashi .mark")
+        assert mark.evaluate("element => getComputedStyle(element).printColorAdjust") == "exact"
+        assert page.evaluate("document.documentElement.scrollWidth") <= A4["width"]
+        screenshot(page, "paper-disaster")
+        assert page.pdf(format="A4").startswith(b"%PDF")
+
+        page.emulate_media(media="screen")
+        page = visitor.open("/tourism")
+        page.emulate_media(media="print")
+        days = page.locator(".calendar")
+        assert days.locator("tbody tr").count() >= 7
+        # no column of the month is cut off, no row hidden in a field that scrolls
+        assert days.evaluate("table => table.getBoundingClientRect().right") <= A4["width"]
+        assert days.evaluate("table => table.parentElement.scrollWidth <= table.parentElement.clientWidth + 1")
+        assert page.locator("#hours ~ .scroll").evaluate("box => getComputedStyle(box).maxHeight") == "none"
+        assert page.evaluate("document.documentElement.scrollWidth") <= A4["width"]
+        screenshot(page, "paper-month")
+        assert visitor.complaints == []
+
+
 def test_levels_keep_their_colour_in_forced_colours_and_nothing_moves_on_request(chromium: Browser, town: Town) -> None:
-    options = {"forced_colors": "active", "reduced_motion": "reduce"}
+    options: dict[str, Any] = {"forced_colors": "active", "reduced_motion": "reduce"}
     with visiting(chromium, town, Role.DISASTER, **options) as visitor:
         page = visitor.open("/disaster")
         mark = page.locator("#station-river-mimamoribashi .mark")
@@ -142,6 +178,12 @@ def test_levels_keep_their_colour_in_forced_colours_and_nothing_moves_on_request
         page.evaluate("document.getElementById('lamp').dataset.state = 'wait'")
         assert page.locator("#lamp svg").evaluate(moving) == "none"
         screenshot(page, "disaster-forced-colours")
+        # what says "counter" or "by hand" in the month is drawn in the reader's own ink
+        page = visitor.open("/tourism")
+        ink = page.locator("h1").evaluate("element => getComputedStyle(element).color")
+        for mark in page.locator(".legend .method-mark").all():
+            assert mark.evaluate("element => getComputedStyle(element).fill") == ink
+        screenshot(page, "month-forced-colours")
 
 
 def test_every_number_on_the_map_and_in_the_curves_is_also_in_a_table(chromium: Browser, town: Town) -> None:

@@ -130,7 +130,7 @@ def test_the_page_compares_today_with_the_usual_and_shows_a_month_with_both_meth
             ),
         )
         page = clerk.open("/tourism")
-        expect(row).to_contain_text("ふだん（平日）の中央値 114・n=4 → 150 %")
+        expect(row).to_contain_text("ふだん（平日）の中央値 114（n=4）の 150 %")
         expect(row).to_contain_text("09:30 までの数")
         first = page.locator(".calendar tbody tr")
         expect(first).to_have_count(7)

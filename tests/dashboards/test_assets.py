@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import importlib.util
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -49,6 +50,27 @@ def test_the_libraries_keep_their_address_when_our_own_files_change(static: Path
     assert after.get(release, "live.js") is None, "each address has one release"
 
 
+def test_the_style_sheets_are_sent_as_one_file_in_the_order_of_the_index(static: Path) -> None:
+    assets = Assets(static)
+    url = assets.url("app.css")
+    sheet = assets.get(url.split("/")[2], "app.css")
+    assert sheet is not None
+    text = sheet.body.decode()
+    assert "@import" not in text and gzip.decompress(sheet.gzipped) == sheet.body
+    sheets = sorted((static / "styles").rglob("*.css"))
+    assert len(sheets) > 10
+    for path in sheets:
+        assert text.count(path.read_text("utf-8")) == 1, f"{path} is not in the index, or twice"
+        assert len(path.read_text("utf-8").splitlines()) < 400
+    # widths, preferences and paper have the last word
+    assert text.index("@media print") > text.index("@media (max-width: 44rem)") > text.index(".alert-head {")
+    sheets[0].write_text("/* another */\n", "utf-8")
+    assert Assets(static).url("app.css") != url
+    sheets[0].unlink()
+    with pytest.raises(AssetsError, match=r"app\.css imports .*which is not there"):
+        Assets(static)
+
+
 def test_no_module_of_ours_imports_a_library_by_relative_path() -> None:
     assert [p.name for p in (ROOM / "static").glob("*.js") if "vendor/" in p.read_text("utf-8")] == []
 
@@ -58,13 +80,31 @@ def test_a_name_that_does_not_exist_is_found_when_the_template_is_written(static
         Assets(static).url("lvie.js")
 
 
-def test_a_damaged_or_missing_library_is_refused_with_the_command_that_brings_it(static: Path) -> None:
+def test_a_damaged_library_is_refused_with_the_command_that_brings_it(static: Path) -> None:
     (static / "vendor" / "tokens.css").write_text("", "utf-8")
     with pytest.raises(AssetsError, match=r"tokens\.css is not the file its manifest names; run: python -m dashboards"):
         Assets(static)
-    shutil.rmtree(static / "vendor")
-    with pytest.raises(AssetsError, match="libraries are missing"):
+    (static / "vendor" / "manifest.json").unlink()
+    with pytest.raises(AssetsError, match=r"no manifest\.json; run: python -m dashboards"):
         Assets(static)
+
+
+def test_without_the_libraries_our_own_files_are_there_and_it_is_known(static: Path) -> None:
+    assert Assets(static).libraries
+    shutil.rmtree(static / "vendor")
+    assets = Assets(static)
+    assert not assets.libraries
+    assert assets.url("app.css").endswith("/app.css")
+    with pytest.raises(KeyError):
+        assets.url("vendor/uplot.js")
+
+
+def test_every_page_can_be_drawn_without_the_libraries() -> None:
+    for path in (ROOM / "templates").rglob("*.html"):
+        for line in path.read_text("utf-8").splitlines():
+            if "asset('vendor/" in line or 'asset("vendor/' in line:
+                bare = re.sub(r"libraries and asset\(", "", line)
+                assert "asset(" not in bare or path.name == "frame.html", f"{path.name} asks for a library regardless"
 
 
 def test_the_lock_names_versions_and_hashes_but_no_address() -> None:

@@ -206,6 +206,8 @@ def test_the_calendar_shows_both_methods_with_their_mark_and_what_is_missing_in_
     # before its first observation the counter was not there to miss anything
     april = calendar_of(clerk, "2026-04")
     assert [day for day, row in april.items() if "欠測" in row] == [f"4/{day}" for day in range(30, 21, -1)]
+    # nor is anybody expected to enter a number there: only at the spot without a counter
+    assert april["4/1"].split()[-6:] == ["–", "–", "–", "–", "–", "未入力"]
 
 
 def test_the_file_opens_in_excel_and_says_why_a_field_is_empty(hall: TownHall, clerk: httpx.Client) -> None:

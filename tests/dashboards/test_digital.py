@@ -6,19 +6,24 @@ import re
 import secrets
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 
+import httpx
 import pytest
 
+import devices.envelopes
 from api.access import Role
 from api.database import enter_municipality
 from api.pages.digital import DeviceNow, DeviceState, devices_now, preview
 from api.pages.formats import duration, size
 from api.pages.machine_room import GROUPS, LEDGERS, WorkerState, disk, machine_room
 from api.pages.words import load_words
-from devices.clock import FixedClock
+from devices.clock import FixedClock, real_now
 from devices.model import ObservedProperty, StationKind
 from store import connect
+from store.backup_runs import record
 from store.writer import BatteryRow, write_batch
 from tests.api.serving import TownHall, populate, serving
 from tests.conftest import START, Registered, accepted
@@ -148,6 +153,14 @@ def test_every_reason_of_quarantine_has_words() -> None:
         assert {key.removeprefix("quarantine.") for key in words.texts if key.startswith("quarantine.")} == documented
 
 
+def test_every_network_has_a_name_for_people() -> None:
+    modules = [import_module(f"devices.envelopes.{each.name}") for each in iter_modules(devices.envelopes.__path__)]
+    networks = {f"network.{module.NETWORK}" for module in modules if hasattr(module, "NETWORK")}
+    assert len(networks) >= 3
+    for words in load_words(PROJECT / "dashboards" / "locales").values():
+        assert networks <= words.texts.keys()
+
+
 def test_every_kind_of_station_and_everything_observed_has_words() -> None:
     for words in load_words(PROJECT / "dashboards" / "locales").values():
         assert {f"kind.{kind}" for kind in StationKind} <= words.texts.keys()
@@ -195,6 +208,27 @@ def test_the_machine_room_says_who_works_who_lags_and_what_waits(registered: Reg
     assert all(size > 0 for size in room.groups.values()) and sum(room.groups.values()) < room.database
     assert room.disk is not None and 0 < room.disk.free <= room.disk.total
     assert not set().union(*GROUPS.values()) - tables, "a group names a table that does not exist"
+
+
+def test_the_page_says_how_old_the_backups_are_in_real_time(hall: TownHall) -> None:
+    def said(client: httpx.Client, kind: str) -> str:
+        found = re.search(rf'id="last-{kind}".*?</tr>', client.get("/digital").text, re.S)
+        assert found is not None
+        return re.sub(r"<[^>]+>|\s+", " ", found[0])
+
+    with hall.visitor(Role.DIGITAL) as client:
+        assert "まだありません" in said(client, "backup") and "まだありません" in said(client, "drill")
+        with connect(hall.database.owner, name="test") as conn:
+            made = real_now() - timedelta(hours=5, minutes=1)
+            record(conn, "backup", made, made, taken_at=made, size=12_345_678)
+            tried = real_now() - timedelta(days=3, minutes=1)
+            record(conn, "drill", tried, tried, taken_at=made)
+        assert "5時間前" in said(client, "backup") and "12.3 MB" in said(client, "backup")
+        assert "3日前" in said(client, "drill") and "失敗" not in said(client, "backup")
+        with connect(hall.database.owner, name="test") as conn:
+            record(conn, "backup", real_now(), real_now(), problem="/backups: the disk is full")
+        text = said(client, "backup")
+        assert "5時間前" in text and "失敗" in text and "/backups" not in text
 
 
 def test_partitions_count_with_their_table(registered: Registered) -> None:

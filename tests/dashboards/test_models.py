@@ -15,6 +15,7 @@ from api.pages.formats import age, clock_time, number, signed
 from api.pages.readings import Point, State, stations_now
 from api.pages.town_map import WIDTH, Place, draw
 from api.pages.words import load_words
+from devices.basemap import KINDS
 from devices.model import Quality, StationKind, Town
 from store import connect
 from tests.conftest import Registered
@@ -170,6 +171,6 @@ def test_the_map_holds_every_station_with_north_up(registered: Registered, town:
     assert len(drawn.markers) == len(places) == len(town.stations)
     for marker in drawn.markers.values():
         assert 0 < marker.x < WIDTH and 0 < marker.y < drawn.height
-    assert {shape.kind for shape in drawn.shapes} == {"town", "coast", "river", "block"}
+    assert {layer.kind for layer in drawn.layers} == set(KINDS) - {"catchment", "block", "pipe", "node"}
     north = max(places, key=lambda place: place.latitude)
     assert drawn.markers[north.code].y == min(marker.y for marker in drawn.markers.values())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-CSS = (Path(__file__).resolve().parents[2] / "dashboards" / "static" / "app.css").read_text("utf-8")
+CSS = (Path(__file__).resolve().parents[2] / "dashboards" / "static" / "styles" / "tokens.css").read_text("utf-8")
 OFFICIAL = {5: (12, 0, 12), 4: (170, 0, 170), 3: (255, 40, 0), 2: (242, 231, 0), 1: (255, 255, 255)}
 
 

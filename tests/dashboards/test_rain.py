@@ -100,13 +100,39 @@ def test_the_disaster_page_reads_rain_that_is_missing_late_and_never(registered:
         enter_municipality(conn, registered.municipality_id)
         model = disaster(conn, NOW, ZONE)
         later = disaster(conn, NOW + timedelta(hours=2), ZONE)
-    hills, town = model.rain
+    hills, town, _ = model.rain
     assert hills.sums is not None and hills.sums.hour is not None and hills.current
     assert (hills.sums.hour.amount, hills.sums.hour.complete) == (2.5, False)
     assert (town.sums, town.current, town.badge) == (None, False, "unknown")
     assert town in model.unjudged and hills not in model.unjudged
     # silent: its sums are history
     assert not later.rain[0].current and later.rain[0] in later.unjudged
+
+
+def test_a_gauges_page_has_the_rain_of_its_catchment_and_the_gauges_upstream(registered: Registered) -> None:
+    for code in ("rain-okusawa", "rain-yakuba", "rain-shiomi"):
+        store(registered, f"{code}/precipitation", [(m, 0.5, "good") for m in range(-62, 0, 10)])
+    with connect(registered.api, name="test") as conn:
+        enter_municipality(conn, registered.municipality_id)
+        pages = {
+            code: station_page(conn, code, "24h", NOW, ZONE)
+            for code in ("river-mimamoribashi", "river-okusawa", "river-shiomibashi", "rain-yakuba")
+        }
+    rain = {code: [r.gauge.station.code for r in page.rainfall] for code, page in pages.items() if page}
+    # the town hall's gauge stands nearer to the bridge, but in no river's catchment
+    assert rain == {
+        "river-mimamoribashi": ["rain-okusawa"],
+        "river-okusawa": ["rain-okusawa"],
+        "river-shiomibashi": ["rain-shiomi"],
+        "rain-yakuba": ["rain-yakuba"],
+    }
+    downtown, west, nowhere = (pages[code] for code in ("river-mimamoribashi", "river-shiomibashi", "rain-yakuba"))
+    assert downtown is not None and downtown.river is not None
+    assert (downtown.river.name, downtown.river.name_en) == ("美守川", "Mimamori River")
+    assert [each.gauge.station.code for each in downtown.river.upstream] == ["river-takehara", "river-okusawa"]
+    assert [round(each.km, 1) for each in downtown.river.upstream] == [2.8, 6.0]
+    assert west is not None and west.river is not None and west.river.upstream == ()
+    assert nowhere is not None and nowhere.river is None
 
 
 @pytest.mark.parametrize(("range_", "thin"), [("24h", False), ("3d", False), ("7d", True)])

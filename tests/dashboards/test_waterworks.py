@@ -131,7 +131,7 @@ def test_a_suspect_has_its_size_its_reason_and_the_pipes_to_search(registered: R
         announce(conn, open_or_update(conn, burst))
     (block,) = model(registered).blocks
     (suspect,) = block.open
-    assert (suspect.kind, suspect.excess, suspect.pipe_km) == ("burst", 17.0, 12.4)
+    assert (suspect.kind, suspect.excess, suspect.pipe_km) == ("burst", 17.0, 12.407)
     with connect(registered.worker, name="test") as conn:
         announce(conn, end(conn, station, "burst", NOW - timedelta(minutes=5)))
     (block,) = model(registered).blocks

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from api.pages.words import LANGUAGES, WordsError, load_words
+from api.language import LANGUAGES
+from api.pages.words import WordsError, load_words
 
 PROJECT = Path(__file__).resolve().parents[2]
 LOCALES = PROJECT / "dashboards" / "locales"
