@@ -4,7 +4,8 @@
 #   make demo           PORT=8000 DATA=data/demo; Ctrl-C ends it and leaves nothing running
 #   make test           the whole suite, browser tests included
 #   make test-browser   only what drives a real Chromium
-#   make check          ruff, mypy --strict, import-linter
+#   make pictures       the READMEs' pictures anew, in docs/pictures
+#   make check          ruff, mypy --strict (for Windows too), import-linter
 #   make lock           the three lock files anew
 
 PORT ?= 8000
@@ -15,13 +16,13 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 PIP := $(PYTHON) -m pip --disable-pip-version-check --quiet
 
-.PHONY: install demo test test-browser check lock chromium
+.PHONY: install demo test test-browser pictures check lock chromium
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
 .PHONY: help
 help:
-	@sed -n '3,8s/^#   //p' Makefile
+	@sed -n '3,9s/^#   //p' Makefile
 
 # --- installation ------------------------------------------------------------------------------------------
 
@@ -80,6 +81,9 @@ test-browser: $(VENV)/developing chromium
 	@$(PYTHON) -m pytest -m browser $(PYTEST); status=$$?; \
 	if [ $$status = 0 ]; then echo "test-browser: passed"; else echo "test-browser: FAILED"; fi; exit $$status
 
+pictures: $(VENV)/developing chromium
+	@MIMAMORI_TEST_PICTURES=docs/pictures $(PYTHON) -m pytest -q tests/browser/test_pictures.py
+
 # A Chromium for the browser tests: the system's, or Playwright's own, or a new one. Without one they are skipped.
 chromium: $(VENV)/developing
 	@has() { for name in chromium chromium-browser google-chrome; do command -v $$name && return; done; \
@@ -102,6 +106,7 @@ check: $(VENV)/developing
 	@$(VENV)/bin/ruff check . \
 	  && $(VENV)/bin/ruff format --check . \
 	  && $(VENV)/bin/mypy \
+	  && $(VENV)/bin/mypy --platform win32 \
 	  && $(VENV)/bin/lint-imports \
 	  && echo "check: passed" || { echo "check: FAILED"; exit 1; }
 
