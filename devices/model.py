@@ -6,7 +6,8 @@ one (Thing = station, Sensor = device, Datastream, Observation).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -195,10 +196,23 @@ class ServiceTank:
 
 @dataclass(frozen=True, slots=True)
 class DistributionBlock:
-    """A 配水ブロック: the length of its pipes, and the code of the tank that feeds it (None: none, or not known)."""
+    """A 配水ブロック: the length of its pipes (of the basemap's, where that has any; None: not known), and the code of
+    the tank that feeds it (None: none, or not known).
+    """
 
-    pipe_km: float
+    pipe_km: float | None = None
     tank: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RiverPlace:
+    """Where a gauge belongs: the river (a rain gauge: whose catchment it stands in), how far from its mouth along the
+    river, and how much land drains to it. None where it is not known.
+    """
+
+    river: str
+    km_from_mouth: float | None = None
+    catchment_km2: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +230,7 @@ class Station:
     thresholds: tuple[ThresholdSet, ...] = ()
     tank: ServiceTank | None = None  # of a service tank, where it is known
     block: DistributionBlock | None = None  # of a block inlet, where it is known
+    river: RiverPlace | None = None  # of a river or rain gauge, where it is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,19 +239,26 @@ class Town:
 
     municipality: Municipality
     stations: tuple[Station, ...]
-    # [west, south, east, north] in degrees, and named lines (rivers) and areas to draw the schematic map with
+    # [west, south, east, north] in degrees, and what is drawn within them
     bounds: tuple[float, float, float, float]
     shapes: tuple[MapShape, ...] = ()
 
 
+MapPoint = tuple[float, float]  # (longitude, latitude)
+
+
 @dataclass(frozen=True, slots=True)
 class MapShape:
-    """A line or an area of the schematic map (模式図): `kind` is river, coast, block or town."""
+    """One feature of the basemap (`devices.basemap.KINDS`); names are empty where it has none.
+
+    `lines`: the line, the one point, or the rings of an area: the outer one, then its holes.
+    """
 
     kind: str
     name: str
     name_en: str
-    points: tuple[tuple[float, float], ...]  # (longitude, latitude)
+    lines: tuple[tuple[MapPoint, ...], ...]
+    properties: Mapping[str, str | float] = field(default_factory=dict)
 
 
 # --- what a device says ----------------------------------------------------------------------------------
@@ -248,9 +270,9 @@ class Uplink:
 
     `device_key`, `session` and `counter` with the hash of the payload say which transmission it was: the same
     four again are a repetition. `session` is what the counter belongs to (LoRaWAN: the DevAddr), empty where
-    the network has none. `counter` is None where the sender has none; then the payload must carry a time.
-    `network_time` is when the network heard it, None where it does not say. A message that is no reading
-    (join, status, ...) has `event` set to its name and no payload.
+    the network has none. `counter` is None where neither sender nor network counts; then the payload must carry a
+    time, or the network's time is part of what tells a repetition. `network_time` is when the network heard it, None
+    where it does not say. A message that is no reading (join, status, ...) has `event` set to its name and no payload.
     """
 
     network: str
@@ -283,7 +305,7 @@ class DevicesError(Exception):
     """Base of what this room raises.
 
     DevicesError
-      TownFileError   the town's YAML is wrong: file, line, what and what to do
+      TownFileError   the town's YAML or its basemap is wrong: file, line or feature, what and what to do
       DecodeError     a message cannot be read
         EnvelopeError   the network's wrapping is not what its documentation says
         CodecError      the payload is not what this device model sends

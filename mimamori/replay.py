@@ -39,15 +39,16 @@ from devices.model import Town
 from ingest.broker import Broker
 from mimamori.embedded import (
     BrokerChoice,
+    caught_up,
     child_environment,
-    interruptible,
     listening,
     refuse_real_channels,
-    sole_user,
     start_rooms,
     start_storage,
 )
 from mimamori.errors import InputError, StartError
+from mimamori.places import sole_user
+from mimamori.stopping import interruptible
 from mimamori.supervisor import Supervisor
 from simulators.config import SimulatorConfig
 from simulators.errors import SimulatorError
@@ -286,13 +287,7 @@ def _settled(conn: Connection, published: int) -> bool:
         "select count(*) from uplink u left join earlier e using (uplink_id) "
         "where e.uplink_id is null or u.repeats > e.repeats",
     )
-    behind = _count(
-        conn,
-        "select count(*) from unnest(array['analytics', 'alerts']) as c (consumer) "
-        "left join feed_cursor f using (consumer) "
-        "where coalesce(f.feed_id, 0) < (select coalesce(max(feed_id), 0) from feed where kind = 'observations')",
-    )
-    return touched >= published and behind == 0
+    return touched >= published and caught_up(conn)
 
 
 def _messages(conn: Connection) -> int:

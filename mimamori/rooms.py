@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Self
 
 import psycopg
 
-from mimamori.errors import SettingError, StartError
+from mimamori.errors import InputError, SettingError, StartError
 from mimamori.settings import Settings
 from store import Connection, connect
 from store.town_clock import load_clock
 
 if TYPE_CHECKING:
     from alerts.config import MailConfig
+    from ingest.intake import IntakeConfig
     from simulators.interventions import Intervention
 
 
@@ -55,6 +56,14 @@ def run_analytics(settings: Settings, stop: threading.Event) -> None:
     analytics.run(AnalyticsConfig(settings.need("worker_dsn")), stop)
 
 
+def catch_up_analytics(settings: Settings) -> None:
+    """The same for what is stored so far."""
+    import analytics
+    from analytics.config import AnalyticsConfig
+
+    analytics.catch_up(AnalyticsConfig(settings.need("worker_dsn")))
+
+
 def run_alerts(settings: Settings, stop: threading.Event) -> None:
     """Observations to alerts and notifications."""
     import alerts
@@ -79,6 +88,9 @@ def run_api(settings: Settings, stop: threading.Event) -> None:
             metrics_token=settings.metrics_token,
             trusted_proxies=settings.trusted_proxies,
             data_folder=None if settings.data_folder is None else Path(settings.data_folder),
+            tiles=None if settings.tiles is None else Path(settings.tiles),
+            tiles_credit=None if settings.tiles is None else settings.need("tiles_credit"),
+            intake=_intake(settings),
         )
     run(config, settings.http_host, settings.http_port, stop)
 
@@ -94,15 +106,20 @@ def run_simulator(
     *,
     scenario: str,
     origin: datetime | None,
-    history: timedelta,
+    since: datetime | None,
     ledger: Path | None,
+    devices: int | None = None,
 ) -> None:
-    """The devices of the demo's town. StartError on a real clock: invented water must not meet real people."""
+    """The devices of the demo's town, or of a larger one with so many (`simulators.towns.larger`).
+
+    StartError on a real clock: invented water must not meet real people.
+    """
     import simulators
     from devices.town import load_town
     from simulators.config import Scenario, SimulatorConfig
     from simulators.errors import SimulatorError
     from simulators.towns import path
+    from simulators.towns.larger import larger
 
     with connect(settings.need("worker_dsn"), name="simulate") as conn:
         clock = load_clock(conn)
@@ -115,12 +132,38 @@ def run_simulator(
         password=settings.broker_password,
         scenario=Scenario(scenario),
         origin=origin,
-        history=history,
+        since=since,
         ledger=ledger,
     )
     town = load_town(path())
+    if devices is not None:
+        town = larger(town, devices)
     with _in_a_sentence(SimulatorError), Pressed(settings.need("worker_dsn"), town.municipality.code) as pressed:
         simulators.run(config, town, clock, stop, pressed.interventions)
+
+
+def write_history(
+    folder: Path,
+    *,
+    scenario: str,
+    origin: datetime | None,
+    until: datetime,
+    days: int,
+    visit_days: int,
+    part: tuple[int, int],
+) -> list[Path]:
+    """Writes the past of the demo's town (`simulators.history`) and returns the CSV files."""
+    from devices.town import load_town
+    from simulators.config import Scenario, SimulatorConfig
+    from simulators.history import write_files
+    from simulators.towns import path
+
+    try:
+        config = SimulatorConfig("", 0, scenario=Scenario(scenario), origin=origin)
+        written = write_files(folder, config, load_town(path()), until, days=days, visit_days=visit_days, part=part)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written: {error.strerror}") from error
+    return [each.file for each in written]
 
 
 class Pressed:
@@ -187,6 +230,19 @@ def municipality_of(settings: Settings, dsn: str) -> str:
     if len(codes) > 1:
         raise SettingError(f"MIMAMORI_MUNICIPALITY is needed: {', '.join(codes)} are registered")
     return codes[0]
+
+
+def _intake(settings: Settings) -> IntakeConfig | None:
+    """The HTTP intake of the API: only where it has been given the rights to store what comes."""
+    if settings.worker_dsn is None:
+        return None
+    from ingest.errors import IngestError
+    from ingest.intake import IntakeConfig
+
+    with _in_a_sentence(IngestError):
+        return IntakeConfig(
+            settings.worker_dsn, max_bytes=settings.intake_max_bytes, oldest=timedelta(days=settings.oldest_days)
+        )
 
 
 def _mail(settings: Settings) -> MailConfig | None:

@@ -64,7 +64,7 @@ def run(
     """
     start = clock.now()
     origin = start if config.origin is None else config.origin
-    fleet = Fleet(config, town, origin=origin, first=start - config.history)
+    fleet = Fleet(config, town, origin=origin, first=start if config.since is None else min(start, config.since))
     with Ledger(config.ledger) as ledger:
         publisher = Publisher(config, ledger, stop)
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
@@ -17,7 +17,9 @@ class Scenario(StrEnum):
     LEAK = "leak"  # half an hour after the origin a leak opens, and stays
     BURST = "burst"  # half an hour after the origin, and every third day again, a pipe bursts for six hours
     FESTIVAL = "festival"  # half an hour after the origin, and every week again, crowds at every other visitor spot
-    FLOOD = "flood"  # half an hour after the origin, and every third day again, a storm
+    # Half an hour after the origin, and every third day again, a storm; its flood bares a main, leaves cover a counter,
+    # and people seek shelter at a visitor spot.
+    FLOOD = "flood"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class SimulatorConfig:
 
     `origin` is the town time at which the scenario begins; None takes the town's time when the run starts. Give
     the same origin again after a restart and the weather goes on as if nothing had happened.
-    `history`: so much town time before the start is sent first, as fast as the broker takes it.
+    `since`: town time from which on everything is sent first, as fast as the broker takes it; None: from now on.
     `ledger`: the file to which every uplink is written once the broker has acknowledged it (`simulators.ledger`).
     `tls`: speak TLS to the broker, with the system's certificates.
     """
@@ -67,7 +69,7 @@ class SimulatorConfig:
     impairments: Impairments = Impairments()
     ledger: Path | None = None
     origin: datetime | None = None
-    history: timedelta = timedelta(0)
+    since: datetime | None = None
 
     def __repr__(self) -> str:
         """Without the password: this ends up in logs."""

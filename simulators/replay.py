@@ -148,12 +148,11 @@ def read_recording(folder: Path, *, neighbour_unit: str | None = None) -> Record
     """The recording in a folder; `neighbour_unit` is that of the neighbours' levels where it is not the target's."""
     described, series = _described(folder / "dataset.json"), folder / "series.csv"
     where = folder / "dataset.json"
-    step = _step(where, described.get("step"))
-    zone = _zone(where, described)
+    step, zone = _step(where, described.get("step")), _zone(where, described)
     unit = described.get("unit")
     for given in (unit, neighbour_unit or unit):
         if given not in METRES:
-            raise SimulatorError(f"{where}: unit {given!r} is no unit of a water level; there are {', '.join(METRES)}")
+            raise SimulatorError(f"{where}: unit {given!r} is no unit of a water level{_why_not(given)}")
     target = described.get("target")
     if not isinstance(target, str):
         raise SimulatorError(f"{where}: 'target' must name a column")
@@ -312,11 +311,17 @@ def _described(path: Path) -> dict[str, Any]:
     return described
 
 
+def _why_not(unit: object) -> str:
+    if isinstance(unit, str) and re.fullmatch(r".+/(s|min|h|d)", unit):
+        return ", but of a flow: only the gauge's own rating curve can tell the level, so this cannot be replayed"
+    return f"; there are {', '.join(METRES)}"
+
+
 def _names(path: Path, described: dict[str, Any], key: str) -> Sequence[str]:
     names = described.get(key, [])
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise SimulatorError(f"{path}: {key!r} must be a list of columns")
-    return names
+    if isinstance(names, list) and all(isinstance(name, str) for name in names):
+        return names
+    raise SimulatorError(f"{path}: {key!r} must be a list of columns")
 
 
 def _step(path: Path, text: object) -> timedelta:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -21,9 +22,15 @@ from api.access import READERS, Access, Role, Router, UndeclaredRoute, access, d
 from api.app import create_app
 from api.config import ApiConfig
 from api.roles import desks_of
+from api.tiles import TileFile
 from devices.model import StationKind
+from ingest.intake import IntakeConfig
+from ingest.sources import add_source
+from store import connect
 from tests.api.serving import PASSWORD, TownHall, populate, serving
+from tests.brokers.running import wait_for
 from tests.conftest import Registered
+from tests.pmtiles import write as write_tiles
 
 STATION = "river-okusawa"
 SAFE = {"GET", "HEAD"}
@@ -56,7 +63,10 @@ def calls(app: FastAPI) -> list[Call]:
     return found
 
 
-CALLS = calls(create_app(ApiConfig(dsn="postgresql://nowhere", demo=True)))
+_ALL = calls(create_app(ApiConfig(dsn="postgresql://nowhere", demo=True, intake=IntakeConfig("postgresql://nowhere"))))
+# What people may use, and what only a source of messages may, by its own secret.
+CALLS = [call for call in _ALL if not call.rule.source]
+OF_SOURCES = [call for call in _ALL if call.rule.source]
 
 # How to call a route: path parameters by name, bodies by method and path.
 PARAMETERS = {
@@ -67,6 +77,7 @@ PARAMETERS = {
     "release": "none",
     "name:path": "none.js",
     "event": "rain",
+    "source": "a-source",
 }
 BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/session": {"json": {"login": "own-disaster", "password": PASSWORD}},
@@ -81,6 +92,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /sign-out": {},
     "POST /tourism/entry/{spot}": {"data": {"day": "2026-05-31", "value": "12"}},
     "POST /tourism/entry/{spot}/withdraw": {"data": {"day": "2026-05-31"}},
+    "POST /intake/{source}": {"json": {}},
     "POST /demo/{event}": {"data": {"page": "start"}},
 }
 
@@ -101,6 +113,10 @@ def call(client: httpx.Client, town_hall: TownHall, route: Call) -> Answer:
     """Calls a route with everything it asks for, against an alert of its own."""
     alert_id = town_hall.raise_alert(f"{STATION}/water_level") if "{alert_id}" in route.path else 0
     known = {**PARAMETERS, "alert_id": str(alert_id)}
+    if "/map/tiles/" in route.path:
+        tiles = TileFile(town_hall.config.tiles, town_hall.config.tiles_credit).now()
+        assert tiles is not None
+        known["release"] = tiles.release
 
     def value(match: re.Match[str]) -> str:
         assert match[1] in known, f"{route}: say in PARAMETERS what {match[1]} is"
@@ -113,7 +129,7 @@ def call(client: httpx.Client, town_hall: TownHall, route: Call) -> Answer:
         if response.headers.get("content-type", "").startswith("text/event-stream"):
             text = next(response.iter_text())
         else:
-            text = response.read().decode()
+            text = response.read().decode(errors="replace")
         problem = response.headers.get("content-type") == "application/problem+json"
         return Answer(
             response.status_code,
@@ -124,9 +140,12 @@ def call(client: httpx.Client, town_hall: TownHall, route: Call) -> Answer:
 
 
 @pytest.fixture
-def town_hall(registered: Registered) -> Iterator[TownHall]:
+def town_hall(registered: Registered, tmp_path: Path) -> Iterator[TownHall]:
     populate(registered)
-    with serving(registered, demo=True) as running:
+    tiles = tmp_path / "town.pmtiles"
+    write_tiles(tiles, {}, (135.0, 32.4, 135.1, 32.5), 10)
+    intake = IntakeConfig(registered.worker)
+    with serving(registered, demo=True, intake=intake, tiles=tiles, tiles_credit="c") as running:
         yield running
 
 
@@ -213,6 +232,30 @@ def test_another_towns_people_find_nothing_of_this_one(town_hall: TownHall) -> N
     for_disaster = [route for route in routes if route not in for_digital]
     assert broken(town_hall, for_disaster, Role.DISASTER, holds, town="other") == []
     assert broken(town_hall, for_digital, Role.DIGITAL, holds, town="other") == []
+
+
+@pytest.mark.parametrize("role", [None, *Role])
+def test_a_session_opens_nothing_that_wants_the_secret_of_a_source(town_hall: TownHall, role: Role | None) -> None:
+    def holds(route: Call, answer: Answer) -> bool:
+        return (answer.status, answer.code) == (401, "source_refused")
+
+    wait_for(
+        lambda: broken(town_hall, OF_SOURCES, role, holds) == [], "the intake to be open, and closed to this person"
+    )
+    assert {str(route) for route in OF_SOURCES} == {"POST /intake/{source}"}
+
+
+def test_the_secret_of_a_source_opens_nothing_else(town_hall: TownHall) -> None:
+    with connect(town_hall.database.owner, name="test") as conn:
+        secret = add_source(conn, name="a-source", kind="mimamori_v1", municipality="999999")
+    headers = {"Authorization": f"Bearer {secret}", "X-Mimamori-Secret": secret}
+    with httpx.Client(base_url=town_hall.url, headers=headers, timeout=20, trust_env=False) as client:
+        (post,) = OF_SOURCES
+        wait_for(lambda: call(client, town_hall, post).status == 202, "the source to be let in")
+        for route in CALLS:
+            if route.rule.roles is not None:
+                answer = call(client, town_hall, route)
+                assert answer.to_sign_in or answer.status in (401, 403), (route, answer)
 
 
 def test_a_route_without_a_declaration_cannot_be_made() -> None:

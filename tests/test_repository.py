@@ -123,5 +123,5 @@ def test_a_module_stays_readable_in_one_sitting_and_says_what_it_is() -> None:
 def test_make_and_ci_are_executable_as_they_stand() -> None:
     assert (ROOT / ".ci" / "run").stat().st_mode & 0o111 == 0o111
     subprocess.run(["bash", "-n", ".ci/run"], cwd=ROOT, check=True)
-    for target in ("install", "demo", "test", "check", "test-browser", "lock"):
+    for target in ("install", "demo", "test", "check", "test-browser", "pictures", "lock"):
         subprocess.run(["make", "--dry-run", target], cwd=ROOT, check=True, capture_output=True)
