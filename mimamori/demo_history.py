@@ -25,9 +25,10 @@ _VISITS_LONGER = 6.6  # 13 months beside 60 days
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """A past that is being written. `folder` is to hold it."""
+    """A past that is being written. `folder` is to hold it; `days` of levels, rain and water."""
 
     folder: Path
+    days: int
     written: tuple[Callable[[], bool], ...]
 
 
@@ -39,15 +40,18 @@ def begin(
     origin: datetime,
     until: datetime,
     days: int,
+    seed: int,
 ) -> Past:
     """Start writing so many days of levels, rain and water, and 13 months of visitors for 60 of these."""
     folder = data.resolve() / FOLDER
     words = (
         "simulate-history", str(folder), "--scenario", scenario, "--origin", _written(origin),
         "--until", _written(until), "--days", str(days), "--visit-days", str(round(days * _VISITS_LONGER)),
+        "--seed", str(seed),
     )  # fmt: skip
     return Past(
         folder,
+        days,
         tuple(
             supervisor.errand(_service(number, (*words, "--part", f"{number}/{_PROCESSES}")))
             for number in range(1, _PROCESSES + 1)
@@ -57,7 +61,11 @@ def begin(
 
 def load(past: Past, supervisor: Supervisor, environment: Mapping[str, str]) -> None:
     """Import what was written, and work out its hours, days and nights. StartError where a file will not do."""
-    _wait(supervisor, past.written, "writing the town's past: 60 days, and 13 months of visitors")
+    _wait(
+        supervisor,
+        past.written,
+        f"writing the town's past: {past.days} days, and {round(past.days * _VISITS_LONGER)} of visitors",
+    )
     imports = tuple(
         supervisor.errand(_service(number, ("import-csv", *map(str, files), "--json"), environment))
         for number, files in enumerate(_shared_out(past.folder), 1)

@@ -109,6 +109,7 @@ def run_simulator(
     since: datetime | None,
     ledger: Path | None,
     devices: int | None = None,
+    seed: int = 1,
 ) -> None:
     """The devices of the demo's town, or of a larger one with so many (`simulators.towns.larger`).
 
@@ -134,6 +135,7 @@ def run_simulator(
         origin=origin,
         since=since,
         ledger=ledger,
+        seed=seed,
     )
     town = load_town(path())
     if devices is not None:
@@ -151,6 +153,7 @@ def write_history(
     days: int,
     visit_days: int,
     part: tuple[int, int],
+    seed: int = 1,
 ) -> list[Path]:
     """Writes the past of the demo's town (`simulators.history`) and returns the CSV files."""
     from devices.town import load_town
@@ -159,7 +162,7 @@ def write_history(
     from simulators.towns import path
 
     try:
-        config = SimulatorConfig("", 0, scenario=Scenario(scenario), origin=origin)
+        config = SimulatorConfig("", 0, scenario=Scenario(scenario), origin=origin, seed=seed)
         written = write_files(folder, config, load_town(path()), until, days=days, visit_days=visit_days, part=part)
     except OSError as error:
         raise InputError(f"{folder}: cannot be written: {error.strerror}") from error

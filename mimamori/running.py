@@ -25,7 +25,7 @@ class DemoOptions:
     """What the command line said.
 
     `seconds` is set for a headless run; `speed` None takes the usual one. `started`: when, on the monotonic clock.
-    `history_days`: what a first start loads; 0 for a town without a past.
+    `history_days`: what a first start loads; 0 for a town without a past. `seed`: the simulated town's luck.
     """
 
     data: Path
@@ -36,6 +36,7 @@ class DemoOptions:
     seconds: float | None
     started: float
     history_days: int = 60
+    seed: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,7 @@ class Block:
     festivals: tuple[tuple[datetime, datetime], ...] = ()  # from, to: as of the visitor spots (`simulators.visits`)
     festival_from: datetime | None = None
     site: Site | None = None  # where leak and burst are, None: beside the inlet
-    _known: dict[datetime, State] = field(default_factory=dict, compare=False, repr=False)
+    _known: dict[datetime, State] = field(default_factory=dict, init=False, compare=False, repr=False)
     scoured_from: datetime | None = None  # a storm's start: its flood bares a main, and after each later one again
 
     def flow(self, at: datetime) -> float:

@@ -43,7 +43,9 @@ USUAL_DAYS = 14
 FEWEST_DAYS = 5
 WINDOW = timedelta(minutes=20)
 BEFORE = timedelta(hours=3)
-LOOK_BACK = timedelta(hours=2)  # of data that came late, the beginning of a burst is still looked for
+# In data that came late, the beginning of a burst is still looked for: always so far back, and as far back as what has
+# just come reaches (an outage of the network, an analytics that was away) up to a day.
+LOOK_BACK, LONGEST_LOOK_BACK = timedelta(hours=2), timedelta(days=1)
 FLOW_MADS, WITNESS_MADS = 5.0, 3.0
 LEAST_EXCESS, LEAST_SHARE = 2.0, 0.15  # m3/h, and of the usual inflow
 BUSY = (0.8, 1.25)
@@ -133,11 +135,13 @@ def judge_burst(
     witnesses: Sequence[Witness],
     open: Burst | None = None,
     not_before: datetime | None = None,
+    since: datetime | None = None,
 ) -> Verdict:
     """Whether there is a burst at the newest measured time of `inflow` (n,), m3/h.
 
     `open`: the open one, as an earlier verdict said it. `not_before`: when the last one ended; nothing begins before
-    that. The grid should begin 15 days before the newest time, and before the open one began.
+    that. `since`: the earliest value that has not been judged yet. The grid should begin 15 days before the newest
+    time, and before the open one began.
     """
     flow = _Level(grid, inflow)
     measured = np.flatnonzero(~np.isnan(inflow))
@@ -148,7 +152,10 @@ def judge_burst(
         return _goes_on(grid, flow, open, newest)
     # Upside down: then a fall is an excess too.
     seen = [(witness, _Level(grid, -witness.values)) for witness in witnesses]
-    first = max(0, newest - grid.samples(LOOK_BACK))
+    first = newest - grid.samples(LOOK_BACK)
+    if since is not None:
+        first = min(first, max(grid.index(since), newest - grid.samples(LONGEST_LOOK_BACK)))
+    first = max(0, first)
     if not_before is not None:
         first = max(first, grid.index(not_before) + 1)
     for index in range(first, newest + 1):

@@ -49,9 +49,10 @@ def recompute(conn: Connection, touched: Iterable[Touched]) -> Changes:
             changes += _judge_nights(conn, block)
         series_of = {block.datastream_id, *(each[0] for each in block.witnesses)}
         # Older than that, a value can only move what is usual: the next reading will be judged by it.
-        since = block.newest - burst.LOOK_BACK
-        if any(each.datastream_id in series_of and each.end >= since for each in ranges):
-            changes += _judge_burst(conn, block)
+        since = block.newest - burst.LONGEST_LOOK_BACK
+        fresh = [each.start for each in ranges if each.datastream_id in series_of and each.end >= since]
+        if fresh:
+            changes += _judge_burst(conn, block, min(fresh))
     return changes
 
 
@@ -137,7 +138,7 @@ def _night_finding(block: _Block, alarm: Alarm) -> Finding:
     )
 
 
-def _judge_burst(conn: Connection, block: _Block) -> Changes:
+def _judge_burst(conn: Connection, block: _Block, since: datetime) -> Changes:
     stored = last(conn, block.station_id, "burst")
     open_ = None if stored is None or stored.ended_at is not None else _as_burst(stored)
     first = block.newest if open_ is None else min(open_.started_at, block.newest)
@@ -157,6 +158,7 @@ def _judge_burst(conn: Connection, block: _Block) -> Changes:
         witnesses,
         open_,
         None if stored is None else stored.ended_at,
+        since,
     )
     if verdict.burst is not None:
         return open_or_update(conn, _burst_finding(block, verdict.burst))

@@ -162,7 +162,9 @@ def _done(request: Request) -> str | None:
 def _rain_place(at: Moment, gauge: RainGauge) -> Place:
     """A rain gauge is labelled with what fell in 60 minutes: a second name there would cover the rivers."""
     hour = gauge.sums.hour if gauge.current and gauge.sums else None
-    if hour is None or hour.amount is None:
+    if not gauge.heard:
+        label = at.words("rain.map_never")
+    elif hour is None or hour.amount is None:
         label = at.words("rain.map_unknown")
     elif hour.complete:
         label = at.words("rain.map", amount=number(hour.amount, "mm"))

@@ -35,11 +35,16 @@ class RainGauge:
         return "rain" if self.current else "unknown"
 
     @property
+    def heard(self) -> bool:
+        """Whether anything was ever received from it."""
+        return self.now is not None and self.now.state is not State.NEVER
+
+    @property
     def current(self) -> bool:
         """Whether the sums may be taken for present ones. A gauge that could not measure just now still tells of the
         rain before.
         """
-        return self.sums is not None and self.now is not None and self.now.state not in (State.SILENT, State.NEVER)
+        return self.sums is not None and self.heard and self.now is not None and self.now.state is not State.SILENT
 
 
 def rain(conn: Connection, now: datetime) -> tuple[RainGauge, ...]:

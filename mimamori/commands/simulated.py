@@ -51,6 +51,9 @@ def demo(
     history_days: Annotated[
         int, typer.Option(help="At the first start: days of history; visitors have 13 months for 60.", min=0)
     ] = 60,
+    seed: Annotated[
+        int, typer.Option(help="Chance: another seed is another town's luck, the same one repeats it.")
+    ] = 1,
 ) -> None:
     """Show a fictional town, alive: database, broker, devices, alerts and pages, all in DATA."""
     from mimamori.demo import show
@@ -68,6 +71,7 @@ def demo(
         seconds=(seconds or 60.0) if headless else None,
         started=_STARTED,
         history_days=history_days,
+        seed=seed,
     )
     raise typer.Exit(show(options, os.environ))
 
@@ -88,6 +92,9 @@ def simulate(
     devices: Annotated[
         int | None, typer.Option(help="A larger town of the same kind, with so many. [default: the demo's]", min=1)
     ] = None,
+    seed: Annotated[
+        int, typer.Option(help="Chance: another seed is another town's luck, the same one repeats it.")
+    ] = 1,
 ) -> None:
     """Be the devices of the demo's town: publish their uplinks to the broker on the town's clock."""
     from mimamori import rooms
@@ -100,6 +107,7 @@ def simulate(
         since=since and since.replace(tzinfo=UTC),
         ledger=ledger,
         devices=devices,
+        seed=seed,
     )
 
 
@@ -114,6 +122,9 @@ def simulate_history(
     days: Annotated[int, typer.Option(help="So many days of levels, rain and water.", min=1)] = 60,
     visit_days: Annotated[int, typer.Option(help="So many days of visitors.", min=1)] = 396,
     part: Annotated[str, typer.Option(help="1/2 or 2/2: half of the files, for two processes at once.")] = "1/1",
+    seed: Annotated[
+        int, typer.Option(help="Chance: another seed is another town's luck, the same one repeats it.")
+    ] = 1,
 ) -> None:
     """Write the past of the demo's town as CSV files with their maps, as `import-csv` reads them."""
     from mimamori import rooms
@@ -126,6 +137,7 @@ def simulate_history(
         days=days,
         visit_days=visit_days,
         part=_part(part),
+        seed=seed,
     )
     typer.echo("\n".join(str(file) for file in written))
 

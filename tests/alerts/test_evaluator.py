@@ -234,7 +234,7 @@ def test_a_series_longer_than_the_chunk_is_judged_whole(gauge: Gauge, monkeypatc
 def test_a_series_without_reference_levels_is_left_alone(gauge: Gauge) -> None:
     with connect(gauge.town.worker, name="test") as conn:
         streams = observed.level_streams(conn, sorted(gauge.town.directory.datastreams))
-    assert len(streams) == 3
+    assert len(streams) == 4
     assert {stream.place.kind for stream in streams} == {"river_gauge"}
 
 

@@ -144,6 +144,21 @@ def test_a_burst_is_found_within_20_minutes_and_ends_when_it_is_repaired(
     assert (findings(analyst), told(analyst)) == (before, messages)
 
 
+def test_a_burst_is_found_in_a_whole_backlog_too(analyst: Analyst, flow: int, pressure: int) -> None:
+    begins = FIRST + timedelta(days=16, hours=10)
+    block = Block(5, FIRST + timedelta(days=400), TOKYO, INLET, ((begins, begins + timedelta(hours=9)),))
+    # the network was away from an hour before the burst until seven hours into it
+    for first, last in (
+        (FIRST, begins - timedelta(hours=1)),
+        (begins - timedelta(hours=1), begins + timedelta(hours=7)),
+    ):
+        for datastream_id, series in zip((flow, pressure), readings(block, first, last), strict=True):
+            analyst.send(datastream_id, series)
+        analyst.work()
+    ((started, ended),) = [row[1:3] for row in findings(analyst) if row[0] == "burst"]
+    assert isinstance(started, datetime) and begins <= started <= begins + timedelta(minutes=20) and ended is None
+
+
 def test_two_consumers_of_one_name_make_one_finding(analyst: Analyst, flow: int) -> None:
     for day in range(1, 13):
         analyst.send(flow, night(day, 4.0 if day < 11 else 6.5))

@@ -274,3 +274,16 @@ def answers(url: str) -> bool:
             return bool(response.status == 200)
     except (urllib.error.URLError, OSError):
         return False
+
+
+def test_the_same_seed_writes_the_same_past_byte_by_byte_and_another_seed_another_one(tmp_path: Path) -> None:
+    def past(folder: str, seed: int) -> dict[str, bytes]:
+        words = ("--until", "2026-06-20T08:00:00", "--days", "1", "--visit-days", "2", "--seed", str(seed))
+        done = command("simulate-history", str(tmp_path / folder), *words)
+        assert done.returncode == 0, done.stderr
+        return {file.name: file.read_bytes() for file in (tmp_path / folder).iterdir()}
+
+    first, again, other = past("first", 7), past("again", 7), past("other", 8)
+    assert first == again
+    assert first.keys() == other.keys()
+    assert first["river.csv"] != other["river.csv"]
