@@ -34,6 +34,8 @@ class Reason(StrEnum):
     GAP = "gap"  # messages are missing: what the counter counted over the gap, spread evenly: quality estimated
     RESTART = "restart"  # the counter began anew in this interval: at least this much: quality estimated
     WITHDRAWN = "withdrawn"  # a person took back what they had entered: quality missing, no value
+    CONFIRMED = "confirmed"  # 確定値: the office that keeps the record has examined it
+    CORRECTED = "corrected"  # a person put it right later (`mimamori correct`): nothing that comes stands above it
     # What an imported record says of a value that it does not have (quality missing):
     FAILURE = "failure"  # 障害欠測: something was broken
     OUT_OF_SERVICE = "out_of_service"  # 休止: nobody meant to measure then
@@ -290,6 +292,9 @@ class Uplink:
 class Reading:
     """One decoded field: `value` None means that the device says it could not measure.
 
+    `problem` says why the field cannot be used where the rest of its message can; its `value` is then None and means
+    nothing.
+
     `time` is the device's own time of measurement; None where the device has no clock. `age` is how long
     before the newest reading of its message it was measured: where `time` is absent or impossible, the reading belongs
     to the network's (or received) time minus `age`.
@@ -299,6 +304,7 @@ class Reading:
     value: float | None
     time: datetime | None = None
     age: timedelta = timedelta(0)
+    problem: str | None = None
 
 
 class DevicesError(Exception):

@@ -4,8 +4,7 @@ Each reading is kept in `counter_reading`, one for each interval (the last one r
 worked out from that table alone, for the intervals that a new reading closes and for those after it, which it cuts
 shorter (`ingest.increments`). They are marked as derived, so that the store lets the newest working-out stand.
 
-A message that comes again finds its reading there and changes nothing. Two workers with messages of one counter wait
-for each other.
+A message that comes again does not come here. Two workers with messages of one counter wait for each other.
 """
 
 from __future__ import annotations
@@ -16,8 +15,9 @@ from datetime import datetime, timedelta
 
 from devices.model import Quality, Reason
 from ingest.increments import LONGEST_GAP, Count, between, connected, slot_of
+from store.arrays import transposed
 from store.batch import CountRow, ObservationRow, UplinkRow
-from store.connection import Connection, transposed
+from store.connection import Connection
 from store.registry import Directory
 
 _Key = tuple[int, datetime]
@@ -55,8 +55,10 @@ def _keep(
     newest: dict[datetime, tuple[int, CountRow]] = {}
     for n, c in asked:
         slot = slot_of(c.time, step)
-        # Of equal ones the first: a repetition in the same batch is dropped later, with all that it carries.
-        if c.count is not None and (slot not in newest or newest[slot][1].time < c.time):
+        if c.count is None:
+            continue
+        held = newest.get(slot)
+        if held is None or _order(rows[held[0]], held[1]) < _order(rows[n], c):
             newest[slot] = (n, c)
     if not newest:
         return {}
@@ -86,12 +88,22 @@ def _keep(
             set (read_at, device_id, count, restarts, latest, modulus, scale, doubtful)
               = (excluded.read_at, excluded.device_id, excluded.count, excluded.restarts, excluded.latest,
                  excluded.modulus, excluded.scale, excluded.doubtful)
-            where held.read_at < excluded.read_at
+            where (held.read_at, held.count, coalesce(held.restarts, -1), coalesce(held.latest, -1), held.device_id)
+                < (excluded.read_at, excluded.count, coalesce(excluded.restarts, -1), coalesce(excluded.latest, -1),
+                   excluded.device_id)
         returning slot
         """,
         (municipality_id, *transposed(values, 10)),
     ).fetchall()
     return {slot: newest[slot][0] for (slot,) in changed}
+
+
+def _order(row: UplinkRow, c: CountRow) -> tuple[object, ...]:
+    """Which reading of a slot stands: the last one read, and of two of one time always the same one (as in the
+    statement of `_keep`). Nobody's restarts are -1.
+    """
+    told = [-1 if told is None else told for told in (c.count, c.restarts, c.latest, row.device_id)]
+    return (c.time, *told)
 
 
 def _worked_out(
@@ -119,13 +131,13 @@ def _worked_out(
 
 
 def _covered(readings: Sequence[Count], slot: datetime) -> bool:
-    """Whether the difference of two readings tells of this interval, although it was not read at its end."""
+    """Whether the readings tell of this interval, although one message could not read the counter at its end."""
     after = next((n for n, reading in enumerate(readings) if reading.slot >= slot), None)
     if after is None:
         return False
-    if readings[after].slot == slot:
+    if after > 0 and connected(readings[after - 1], readings[after]):
         return True
-    return after > 0 and connected(readings[after - 1], readings[after])
+    return readings[after].slot == slot and readings[after].latest is not None
 
 
 def _readings(conn: Connection, datastream_id: int, first: datetime, last: datetime) -> list[Count]:

@@ -1,7 +1,13 @@
 """A batch of decoded rows against what the store knows: the verdicts that need a value's neighbours.
 
 Each datastream of the batch is judged once, over its new values and as many stored ones before them as its rules
-need. A late value is judged by what lies before it; what was stored after it keeps its verdict.
+need. A late value is judged by what lies before it; what was stored after it is judged again (`ingest.again`).
+
+What a person wrote down is not doubted for how it moves, only for what cannot be; what a person has confirmed or
+corrected is not judged.
+
+Most values follow the one before them without any doubt, and that one is enough to see it (`ingest.plain`). Only the
+others are judged with all the observations that their rules look back on.
 """
 
 from __future__ import annotations
@@ -14,6 +20,7 @@ import numpy as np
 
 from devices.model import Quality, Reason
 from ingest.counters import with_increments
+from ingest.plain import plainly_good
 from quality.gate import Rules, Verdict, judge
 from store import observations
 from store.connection import Connection
@@ -28,9 +35,13 @@ def through_gate(conn: Connection, directory: Directory, rows: Sequence[UplinkRo
     What a counter counted between two messages is worked out first, and judged like every other value.
     """
     rows = with_increments(conn, directory, rows)
-    settled = iter(judged(conn, directory, [o for row in rows for o in row.observations]))
+    decoded = [o for row in rows for o in row.observations]
+    settled = judged(conn, directory, decoded)
+    if settled == decoded:
+        return list(rows)
+    remaining = iter(settled)
     return [
-        replace(row, observations=tuple(next(settled) for _ in row.observations)) if row.observations else row
+        replace(row, observations=tuple(next(remaining) for _ in row.observations)) if row.observations else row
         for row in rows
     ]
 
@@ -41,12 +52,20 @@ def judged(conn: Connection, directory: Directory, rows: Sequence[ObservationRow
     for observation in rows:
         if observation.value is not None and observation.reason is None:
             fresh.setdefault(observation.datastream_id, {})[observation.phenomenon_time] = observation.value
-    # Where the clock was impossible, or the counter leaves a doubt, the value itself can still be.
-    doubted = [o for o in rows if o.value is not None and o.reason is not None]
+    # Of two values for one time only one is a neighbour; the other is judged by itself, like what has a doubt already:
+    # where the clock was impossible, or the counter leaves one, the value itself can still be.
+    neighbours = {(i, time): value for i, new in fresh.items() for time, value in new.items()}
+    doubted = [
+        o
+        for o in rows
+        if o.value is not None and (o.reason is not None or neighbours[o.datastream_id, o.phenomenon_time] != o.value)
+    ]
     if not fresh and not doubted:
         return list(rows)
 
-    rules = {i: _rules(directory.datastreams[i]) for i in {*fresh, *(o.datastream_id for o in doubted)}}
+    for datastream_id in plainly_good(conn, directory, fresh):
+        del fresh[datastream_id]
+    rules = {i: rules_of(directory.datastreams[i]) for i in {*fresh, *(o.datastream_id for o in doubted)}}
     with_context = [i for i in fresh if rules[i].context() > 0]
     past: dict[int, Series] = {}
     if with_context:
@@ -58,7 +77,10 @@ def judged(conn: Connection, directory: Directory, rows: Sequence[ObservationRow
         verdicts |= _judged(datastream_id, rules[datastream_id], past.get(datastream_id), new)
     if not verdicts and not doubted:
         return list(rows)
-    return [_settled(o, verdicts, rules) for o in rows]
+    return [
+        _settled(o, verdicts, rules, alone=neighbours.get((o.datastream_id, o.phenomenon_time)) != o.value)
+        for o in rows
+    ]
 
 
 def _judged(
@@ -84,26 +106,33 @@ def _judged(
 
 
 def _settled(
-    observation: ObservationRow, verdicts: dict[tuple[int, datetime], Verdict], rules: dict[int, Rules]
+    observation: ObservationRow,
+    verdicts: dict[tuple[int, datetime], Verdict],
+    rules: dict[int, Rules],
+    *,
+    alone: bool,
 ) -> ObservationRow:
-    if observation.value is None:
+    if observation.value is None or observation.reason in (Reason.CONFIRMED, Reason.CORRECTED):
         return observation
-    if observation.reason is not None:
-        alone = judge(
+    if observation.datastream_id not in rules:
+        return observation  # plainly good, and so is everything of its datastream
+    if alone or observation.reason is not None or observation.quality is Quality.MANUAL:
+        possible = judge(
             replace(rules[observation.datastream_id], max_rate=None, stuck_after=None),
             np.zeros(1),
             np.array([observation.value]),
         )[0]
-        if alone.quality is not Quality.BAD:
+        if possible.quality is not Quality.BAD:
             return observation
-        return replace(observation, quality=alone.quality, reason=alone.reason)
+        return replace(observation, quality=possible.quality, reason=possible.reason)
     verdict = verdicts.get((observation.datastream_id, observation.phenomenon_time))
     if verdict is None:
         return observation
     return replace(observation, quality=verdict.quality, reason=verdict.reason)
 
 
-def _rules(info: DatastreamInfo) -> Rules:
+def rules_of(info: DatastreamInfo) -> Rules:
+    """How the values of a datastream are judged."""
     return Rules(
         step=info.step,
         low=info.range_low,

@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
+from ingest.again import judge_again
 from ingest.errors import ConfigError
 from ingest.gate import judged
 from ingest.history_file import Line, read_lines
 from ingest.history_map import load_map
+from store.chunks import steps
 from store.connection import Connection, connect
 from store.registry import Directory, load_directory, municipality_id_of
 from store.town_clock import load_clock
@@ -84,6 +87,7 @@ def import_history(
                 waiting = []
                 progress(line.end, report)
         _write(conn, directory, waiting, now, report)
+        judge_again(conn, directory)
         progress(file.stat().st_size, report)
     return report
 
@@ -100,12 +104,19 @@ def _write(
 ) -> None:
     if not rows:
         return
-    result = write_history(conn, directory.municipality_id, judged(conn, directory, rows), stated=now)
-    conn.commit()
-    report.stored += result.stored
-    report.unchanged += result.unchanged
-    report.revised += result.revised
-    report.outranked += result.outranked
+    judge = partial(judged, conn, directory)
+    # What replaces old values takes compressed batches apart, and the database does not do that without limit.
+    for part in steps(rows, _key, lambda datastream_id: directory.datastreams[datastream_id].step):
+        result = write_history(conn, directory.municipality_id, part, stated=now, judge=judge)
+        conn.commit()
+        report.stored += result.stored
+        report.unchanged += result.unchanged
+        report.revised += result.revised
+        report.outranked += result.outranked
+
+
+def _key(row: ObservationRow) -> tuple[int, datetime]:
+    return (row.datastream_id, row.phenomenon_time)
 
 
 def _finder(directory: Directory) -> Callable[[str, str], int]:

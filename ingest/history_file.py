@@ -198,7 +198,7 @@ def _observation(
     value = number * scale + offset
     if not math.isfinite(value):
         raise ValueError(f"{text[:40]!r} is beyond all numbers")
-    return ObservationRow(datastream_id, time, value, layout.quality, None)
+    return ObservationRow(datastream_id, time, value, layout.quality, layout.reason)
 
 
 @lru_cache(maxsize=1 << 15)  # a series says few different things, again and again

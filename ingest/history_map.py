@@ -7,7 +7,8 @@
       format: "%Y/%m/%d %H:%M"    as in strptime [2026-06-01 9:00, 2026/6/1 9:00, 2026年6月1日9時00分 and RFC 3339]
       zone: Asia/Tokyo            or +09:00; for times without an offset of their own
       shift: 1h                   added to every time [0s]: for files that name the beginning of a counting interval
-    quality: good                 or manual: written down by people, stands above what a device said [good]
+    quality: good                 or manual: written down by people, stands above what a device said;
+                                  or confirmed: 確定値, stands above both and is not judged any more [good]
     missing:                      what stands there instead of a value, and what it means:
       "***": failure              failure (障害欠測), out_of_service (休止) or no_record (記録なし);
       "---": out_of_service       an empty field that is not listed here says nothing at all, and nothing is stored
@@ -29,6 +30,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta, timezone, tzinfo
+from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 from zoneinfo import ZoneInfo
@@ -40,7 +42,7 @@ from devices.yaml_reader import Mapping as Entry
 from devices.yaml_reader import YamlReader
 
 MISSING_REASONS = (Reason.FAILURE, Reason.OUT_OF_SERVICE, Reason.NO_RECORD)
-_QUALITIES = (Quality.GOOD, Quality.MANUAL)
+_QUALITIES = (Quality.GOOD, Quality.MANUAL, Reason.CONFIRMED)
 _OFFSET = re.compile(r"([+-])(\d{2}):(\d{2})", re.ASCII)
 
 T = TypeVar("T")
@@ -84,6 +86,7 @@ class HistoryMap:
     first_line: int
     time: TimeRule
     quality: Quality
+    reason: Reason | None
     missing: Mapping[str, Reason]
     columns: Mapping[str, tuple[str, Measured]]
     long: LongColumns | None
@@ -116,7 +119,9 @@ def load_map(path: Path) -> HistoryMap:
         long = _long(reader, root)
     reader.finish()
     assert header is not None and first_line is not None and time is not None and quality is not None
-    return HistoryMap(header, first_line, time, quality, missing, columns, long)
+    kind = quality if isinstance(quality, Quality) else Quality.GOOD
+    reason = quality if isinstance(quality, Reason) else None
+    return HistoryMap(header, first_line, time, kind, reason, missing, columns, long)
 
 
 def _line_number(reader: YamlReader, root: Entry, key: str, default: int) -> int | None:
@@ -223,7 +228,7 @@ def _each(reader: YamlReader, root: Entry, key: str, read: Callable[[yaml.Node, 
     return found
 
 
-W = TypeVar("W", bound=Quality | Reason | ObservedProperty)
+W = TypeVar("W", bound=StrEnum)
 
 
 def _word(reader: YamlReader, entry: Entry, key: str, allowed: tuple[W, ...]) -> W | None:

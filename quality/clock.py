@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import ClassVar
 
 import numpy as np
@@ -41,6 +42,11 @@ class Clock:
 
     def context(self, step: float) -> int:
         return 0
+
+    def allows(self, received: datetime, said: datetime) -> bool:
+        """Whether a device can have measured at `said` what was received at `received`: the same for one time."""
+        late = (said - received).total_seconds()
+        return -self.behind <= late <= self.ahead
 
     def flags(self, times: Floats, values: Floats) -> Flags:
         late = values - times

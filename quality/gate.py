@@ -6,7 +6,6 @@ are shown, and the reader is told why.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -124,31 +123,20 @@ def moment(
     Moment(time=datetime.datetime(2026, 6, 1, 0, 0, tzinfo=datetime.timezone.utc),
            verdict=Verdict(quality=<Quality.DOUBTFUL: 'doubtful'>, reason=<Reason.CLOCK: 'clock'>))
     """
-    claims = [measured]
-    for known in (network, received):
-        claims += [_earlier(known, age), known]
-    possible = _possible(claims, received, clock)
-    if measured is not None and possible[0]:
+    if measured is not None and clock.allows(received, measured):
         return Moment(measured, GOOD)
-    # An age beyond all bounds is as wrong as a clock: the time it was counted from stands alone then.
-    aged, network_time = possible[1], possible[2]
-    if network is not None and network_time:
-        if aged:
-            return Moment(_earlier(network, age) or network, GOOD if measured is None else _NO_CLOCK)
+    if network is not None and clock.allows(received, network):
+        heard = _earlier(network, age)
+        if heard is not None and clock.allows(received, heard):
+            return Moment(heard, GOOD if measured is None else _NO_CLOCK)
+        # An age beyond all bounds is as wrong as a clock: the time it was counted from stands alone then.
         return Moment(network, _NO_CLOCK)
-    return Moment((_earlier(received, age) if possible[3] else None) or received, _NO_CLOCK)
+    heard = _earlier(received, age)
+    return Moment(heard if heard is not None and clock.allows(received, heard) else received, _NO_CLOCK)
 
 
-def _earlier(time: datetime | None, age: timedelta) -> datetime | None:
-    if time is None:
-        return None
+def _earlier(time: datetime, age: timedelta) -> datetime | None:
     try:
         return time - age
     except OverflowError:
         return None
-
-
-def _possible(claims: Sequence[datetime | None], received: datetime, clock: Clock) -> list[bool]:
-    seconds = np.array([np.nan if c is None else c.timestamp() for c in claims])
-    at = np.full(len(claims), received.timestamp())
-    return list(~np.isnan(seconds) & ~clock.flags(at, seconds))

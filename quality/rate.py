@@ -45,8 +45,8 @@ class Rate:
             raise ValueError(f"the greatest rate of change must be above 0 an hour, not {self.per_hour}")
 
     def context(self, step: float) -> int:
-        # The one before, and behind a few spikes in a row the last believed one.
-        return 6
+        # The one before, and behind spikes in a row (up to so many) the last believed one.
+        return 24
 
     def flags(self, times: Floats, values: Floats) -> Flags:
         flagged = np.zeros(values.shape, dtype=np.bool_)

@@ -74,6 +74,9 @@ class UplinkRow:
     observations: tuple[ObservationRow, ...]
     battery: BatteryRow | None = None
     counts: tuple[CountRow, ...] = ()
+    # Fields of an accepted message that no row could be made of (`detail` says why), and how many values those were.
+    quarantined_fields: tuple[str, ...] = ()
+    rejected: int = 0
 
     @property
     def identity(self) -> tuple[str | None, str, int | None, bytes]:

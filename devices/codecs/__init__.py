@@ -7,6 +7,7 @@ One model a file, with its layout byte by byte at the top, and an `encode` that 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from devices.codecs import flow_pressure, people_counter, radar_level, rain_gauge, values
@@ -32,8 +33,9 @@ MODELS: Mapping[str, DeviceModel] = MappingProxyType(
 def decode(model: str, uplink: Uplink) -> tuple[Reading, ...]:
     """The readings of a device's message; none for an event.
 
-    A message that brings values instead of bytes (our own JSON) must use the model's field names. CodecError
-    names the device: unknown model, unknown field, or bytes that this model does not send.
+    A message that brings values instead of bytes (our own JSON) must use the model's field names: a field that the
+    model does not have comes back with a `problem`, beside those that it has. CodecError names the device: unknown
+    model, no field that the model has, or bytes that it does not send.
     """
     known = MODELS.get(model)
     if known is None:
@@ -43,13 +45,16 @@ def decode(model: str, uplink: Uplink) -> tuple[Reading, ...]:
     if uplink.event is not None:
         return ()
     if uplink.readings is not None:
-        for reading in uplink.readings:
-            if reading.field not in known.fields:
-                raise CodecError(
-                    f"device {uplink.device_key}: {model} has no field {reading.field[:40]!r}; "
-                    f"it has {', '.join(known.fields)}"
-                )
-        return uplink.readings
+        unknown = next((reading.field for reading in uplink.readings if reading.field not in known.fields), None)
+        if unknown is None:
+            return uplink.readings
+        problem = f"{model} has no field {unknown[:40]!r}; it has {', '.join(known.fields)}"
+        if not any(reading.field in known.fields for reading in uplink.readings):
+            raise CodecError(f"device {uplink.device_key}: {problem}")
+        return tuple(
+            reading if reading.field in known.fields else replace(reading, value=None, problem=problem)
+            for reading in uplink.readings
+        )
     try:
         return known.decode(uplink.payload)
     except CodecError as error:

@@ -150,6 +150,11 @@ BAD = {
     "foreign topic": (("zigbee2mqtt/lamp", b"{}"), "envelope"),
     "unknown EUI": (level(1.0, counter=1, time=START, device="ffffffffffffffff"), "unknown_device"),
     "another model's bytes": (chirpstack(GAUGE, b"\x09\x00", counter=1, time=START), "codec"),
+    "a local time without a zone": ((UP, GOOD_UP.replace(b"+00:00", b"")), "envelope"),
+    "a number for a time": ((UP, GOOD_UP.replace(b'"2026-06-01T00:00:00+00:00"', b"1780272000")), "envelope"),
+    "another device's topic": ((UP.replace(GAUGE, LOGGER), GOOD_UP), "envelope"),
+    "a statement in the topic": ((UP.replace(GAUGE, "'; drop table uplink; --"), GOOD_UP), "envelope"),
+    "another device's own topic": ((OWN.replace(GAUGE, LOGGER), OWN_START + b'{"distance": 5}}'), "envelope"),
     "unknown field": (own_json(GAUGE, counter=1, time=START.isoformat(), readings={"depth": 1.0}), "codec"),
 }  # fmt: skip
 

@@ -47,7 +47,7 @@ def test_a_check_that_is_switched_off_flags_nothing() -> None:
 
 
 def test_a_long_standstill_asks_for_a_bounded_context() -> None:
-    assert RIVER.context() == 6
+    assert RIVER.context() == 24
     assert Rules(step=timedelta(seconds=1), stuck_after=timedelta(days=30)).context() == 1008
 
 
