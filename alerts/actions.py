@@ -18,6 +18,7 @@ from alerts.errors import (
     NoteRequired,
     StillAbove,
     StillSilent,
+    StillWrong,
 )
 from alerts.finding_words import FINDING_RULES
 from alerts.rules.level import rule_at
@@ -32,9 +33,10 @@ MAX_NOTE = 2000  # characters
 class _Alert:
     alert_id: int
     municipality_id: int
-    station_id: int
+    station_id: int | None
     rule: str
-    datastream_id: int
+    datastream_id: int | None
+    cause: str | None
     level: int | None
     acknowledged_at: datetime | None
     acknowledged_by: str | None
@@ -78,7 +80,8 @@ def clear(
     level, `StillSilent` while an attached device has not been heard. Where the station has fallen silent the last
     reading proves nothing any more; then the person who went to look clears it with a note (`NoteRequired` without).
     What analytics found is a comparison with the usual, and a person may know better: with a note it can be cleared
-    at any time, and the same finding does not raise it again.
+    at any time, and the same finding does not raise it again. What is wrong with the operation ends by itself:
+    `StillWrong` while it lasts.
     Also raises `AlreadyCleared`, `AlertNotFound`.
     """
     alert = _locked(conn, municipality_id, alert_id)
@@ -90,6 +93,8 @@ def clear(
     elif alert.rule in FINDING_RULES:
         if text is None:
             raise NoteRequired(alert_id)
+    elif alert.cause is not None:
+        _refuse_while_wrong(conn, alert, alert.cause)
     else:
         _refuse_while_above(conn, alert, at, text)
     conn.execute("update alert set cleared_at = %s, cleared_by = %s where alert_id = %s", (at, user_id, alert_id))
@@ -101,7 +106,7 @@ def _locked(conn: Connection, municipality_id: int, alert_id: int) -> _Alert:
     conn.execute("select from alert where alert_id = %s for update", (alert_id,))
     row = conn.execute(
         """
-        select a.alert_id, a.municipality_id, a.station_id, a.rule, a.datastream_id, a.level,
+        select a.alert_id, a.municipality_id, a.station_id, a.rule, a.datastream_id, a.cause, a.level,
                a.acknowledged_at, seen.display_name, a.cleared_at, done.display_name
         from alert a
         left join app_user seen on seen.user_id = a.acknowledged_by
@@ -122,6 +127,14 @@ def _refuse_while_silent(conn: Connection, alert: _Alert, at: datetime) -> None:
                 raise StillSilent(alert.alert_id, device.key, device.last_heard)
 
 
+def _refuse_while_wrong(conn: Connection, alert: _Alert, cause: str) -> None:
+    lasting = conn.execute(
+        "select from operation_condition where municipality_id = %s and cause = %s", (alert.municipality_id, cause)
+    ).fetchone()
+    if lasting is not None:
+        raise StillWrong(alert.alert_id, cause)
+
+
 def _refuse_while_above(conn: Connection, alert: _Alert, at: datetime, note: str | None) -> None:
     reading = conn.execute(
         """
@@ -133,6 +146,7 @@ def _refuse_while_above(conn: Connection, alert: _Alert, at: datetime, note: str
     if reading is None:
         return
     time, value = reading
+    assert alert.station_id is not None, "only an alert about the operation has no station"
     rule = rule_at(observed.level_rules(conn, [alert.station_id]).get(alert.station_id, ()), time)
     if rule is None or rule.kept(value) is None:
         return

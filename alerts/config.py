@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 
 
 class Encryption(StrEnum):
@@ -29,7 +30,10 @@ class MailConfig:
 
 @dataclass(frozen=True, slots=True)
 class AlertsConfig:
-    """`dsn` is the worker role's. `mail` None: notifications are logged only, which is all a simulated town may do."""
+    """`dsn` is the worker role's. `mail` None: notifications are logged only, which is all a simulated town may do.
+    `data_folder`: of the database's files, where this machine has it; then their disk is watched.
+    """
 
     dsn: str = field(repr=False)
     mail: MailConfig | None = None
+    data_folder: Path | None = None

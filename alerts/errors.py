@@ -10,6 +10,7 @@ AlertsError
     ClearingRefused
       StillAbove                the latest reading is at or above the clearing level
       StillSilent               the device has not been heard again
+      StillWrong                what is wrong with the operation is still wrong
 
 `alerts.wording.explain(error, language)` says each ActionError to the person on the page; str() is for logs and the
 API. A caller writes::
@@ -95,3 +96,13 @@ class StillSilent(ClearingRefused):
         heard = "never" if since is None else f"last at {since:%Y-%m-%d %H:%M} UTC"
         super().__init__(f"alert {alert_id} cannot be cleared: device {device_key} is still silent (heard {heard})")
         self.alert_id, self.device_key, self.since = alert_id, device_key, since
+
+
+class StillWrong(ClearingRefused):
+    """What is wrong with the operation (`cause`) is still wrong."""
+
+    def __init__(self, alert_id: int, cause: str) -> None:
+        super().__init__(
+            f"alert {alert_id} cannot be cleared: {cause} is still so; it clears by itself when it is over"
+        )
+        self.alert_id, self.cause = alert_id, cause

@@ -69,7 +69,7 @@ class Evaluator:
             transitions = judge_finding(found, None if alert is None else alert.finding_id, self._clock.now())
             cause = Cause(each.place, found.kind, "actual", each.datastream_id, found.finding_id)
             recorder.record(
-                cause, alert, [(step, self._finding_notice(cause, found, each.unit, step)) for step in transitions]
+                cause, _id(alert), [(step, self._finding_notice(cause, found, each.unit, step)) for step in transitions]
             )
 
     def tick(self, conn: Connection) -> None:
@@ -88,7 +88,7 @@ class Evaluator:
             transitions = judge_silence(station.devices, since, until, open_since)
             if transitions:
                 cause = Cause(station.place, "silence", "actual", station.datastream_id)
-                recorder.record(cause, alert, [(each, self._silence_notice(cause, each)) for each in transitions])
+                recorder.record(cause, _id(alert), [(each, self._silence_notice(cause, each)) for each in transitions])
         _announce(recorder)
 
     def _judge(
@@ -103,10 +103,16 @@ class Evaluator:
         ids = [stream.datastream_id for stream in streams]
         holds = [max(rule.hold for rule in rules[stream.place.station_id]) for stream in streams]
         before = observed.window_before(recorder.conn, ids, [new[each][0].time for each in ids], holds)
+        alerts = observed.open_levels(recorder.conn, [stream.place.station_id for stream in streams])
+        judged: set[tuple[int, str]] = set()
         for stream in streams:
             place, datastream_id = stream.place, stream.datastream_id
             station_rules = rules[place.station_id]
-            alert = observed.open_alert(recorder.conn, place, "level", stream.mode)
+            key = (place.station_id, stream.mode)
+            # Two drills at one station have one cause: the second sees what the first has made of it.
+            again = key in judged
+            judged.add(key)
+            alert = observed.open_alert(recorder.conn, place, "level", stream.mode) if again else alerts.get(key)
             transitions = judge_level(
                 station_rules,
                 new[datastream_id],
@@ -115,7 +121,7 @@ class Evaluator:
             )
             cause = Cause(place, "level", stream.mode, datastream_id)
             recorder.record(
-                cause, alert, [(each, self._level_notice(cause, station_rules, each)) for each in transitions]
+                cause, _id(alert), [(each, self._level_notice(cause, station_rules, each)) for each in transitions]
             )
         mark_judged(
             recorder.conn,
@@ -157,6 +163,10 @@ class Evaluator:
             mode="exercise" if cause.mode == "exercise" else "actual",
             simulated=self._clock.simulated,
         )
+
+
+def _id(alert: observed.OpenAlert | None) -> int | None:
+    return None if alert is None else alert.alert_id
 
 
 def _announce(recorder: Recorder) -> None:

@@ -168,6 +168,20 @@ def open_alert(conn: Connection, place: Place, rule: str, mode: str) -> OpenAler
     return None if row is None else OpenAlert(*row)
 
 
+def open_levels(conn: Connection, station_ids: Sequence[int]) -> dict[tuple[int, str], OpenAlert]:
+    """(station_id, mode) -> its open level alert, all of them locked; for the worker."""
+    return {
+        (row[0], row[1]): OpenAlert(*row[2:])
+        for row in conn.execute(
+            """
+            select station_id, mode, alert_id, level, phenomenon_time, acknowledged_at is not null, finding_id
+            from alert where station_id = any(%s) and rule = 'level' and cleared_at is null order by alert_id for update
+            """,
+            (list(station_ids),),
+        )
+    }
+
+
 def open_silences(conn: Connection) -> dict[int, OpenAlert]:
     """station_id -> its open silence alert, all of them locked; for the worker."""
     return {

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from alerts import wording
-from alerts.observed import OpenAlert, Place
+from alerts.observed import Place
 from alerts.rules.transition import Event, Transition
 from devices.clock import real_now
 from store import Connection
+from store.arrays import transposed
 
 # Who is told: by what the station is for; silence is the digital section's to mend.
 _ROLE_OF_KIND: Mapping[str, str] = {
@@ -37,8 +38,34 @@ class Cause:
     finding_id: int | None = None
 
     @property
+    def municipality_id(self) -> int:
+        return self.place.municipality_id
+
+    @property
+    def station_id(self) -> int:
+        return self.place.station_id
+
+    @property
+    def name(self) -> None:
+        return None
+
+    @property
     def role(self) -> str:
         return "digital" if self.rule == "silence" else _ROLE_OF_KIND[self.place.kind]
+
+
+@dataclass(frozen=True, slots=True)
+class OperationCause:
+    """The same for the rule `operation`, which has no station: `name` as in `alerts.rules.operation`."""
+
+    municipality_id: int
+    name: str
+    rule: wording.Rule = "operation"
+    mode: str = "actual"
+    role: str = "digital"
+    station_id: None = None
+    datastream_id: None = None
+    finding_id: None = None
 
 
 @dataclass
@@ -54,9 +81,13 @@ class Recorder:
     touched: dict[int, list[int]] = field(default_factory=dict)
     _addresses: dict[tuple[int, str], list[str]] = field(default_factory=dict)
 
-    def record(self, cause: Cause, alert: OpenAlert | None, steps: Sequence[tuple[Transition, wording.Notice]]) -> None:
+    def record(
+        self,
+        cause: Cause | OperationCause,
+        alert_id: int | None,
+        steps: Sequence[tuple[Transition, wording.Notice]],
+    ) -> None:
         """Takes an alert (None: none is open) through its transitions, in order."""
-        alert_id = None if alert is None else alert.alert_id
         for transition, notice in steps:
             if transition.event is Event.RAISED:
                 alert_id = self._raise(cause, transition)
@@ -65,20 +96,21 @@ class Recorder:
                 self._move(alert_id, transition)
             history_id = self._history(cause, alert_id, transition)
             self._notify(cause, history_id, notice)
-            written = self.touched.setdefault(cause.place.municipality_id, [])
+            written = self.touched.setdefault(cause.municipality_id, [])
             if alert_id not in written:
                 written.append(alert_id)
 
-    def _raise(self, cause: Cause, transition: Transition) -> int:
+    def _raise(self, cause: Cause | OperationCause, transition: Transition) -> int:
         row = self.conn.execute(
             """
-            insert into alert (municipality_id, station_id, rule, mode, datastream_id, finding_id, level, peak_level,
-                               raised_at, phenomenon_time, value)
-            values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning alert_id
+            insert into alert (municipality_id, station_id, cause, rule, mode, datastream_id, finding_id, level,
+                               peak_level, raised_at, phenomenon_time, value)
+            values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning alert_id
             """,
             (
-                cause.place.municipality_id,
-                cause.place.station_id,
+                cause.municipality_id,
+                cause.station_id,
+                cause.name,
                 cause.rule,
                 cause.mode,
                 cause.datastream_id,
@@ -109,7 +141,7 @@ class Recorder:
             },
         )
 
-    def _history(self, cause: Cause, alert_id: int, transition: Transition) -> int:
+    def _history(self, cause: Cause | OperationCause, alert_id: int, transition: Transition) -> int:
         row = self.conn.execute(
             """
             insert into alert_history
@@ -117,7 +149,7 @@ class Recorder:
             values (%s, %s, %s, %s, %s, %s, %s, %s) returning alert_history_id
             """,
             (
-                cause.place.municipality_id,
+                cause.municipality_id,
                 alert_id,
                 self.now,
                 transition.event.value,
@@ -130,7 +162,7 @@ class Recorder:
         assert row is not None
         return int(row[0])
 
-    def _notify(self, cause: Cause, history_id: int, notice: wording.Notice) -> None:
+    def _notify(self, cause: Cause | OperationCause, history_id: int, notice: wording.Notice) -> None:
         recipients = [("log", cause.role)]
         if self.mail:
             recipients += [("mail", address) for address in self._mail_addresses(cause)]
@@ -142,7 +174,7 @@ class Recorder:
                 values (%s, %s, %s, %s, %s, %s, %s) on conflict (alert_history_id, channel, recipient) do nothing
                 """,
                 (
-                    cause.place.municipality_id,
+                    cause.municipality_id,
                     history_id,
                     channel,
                     recipient,
@@ -152,8 +184,8 @@ class Recorder:
                 ),
             )
 
-    def _mail_addresses(self, cause: Cause) -> list[str]:
-        key = (cause.place.municipality_id, cause.role)
+    def _mail_addresses(self, cause: Cause | OperationCause) -> list[str]:
+        key = (cause.municipality_id, cause.role)
         if key not in self._addresses:
             self._addresses[key] = [
                 row[0]
@@ -168,11 +200,14 @@ class Recorder:
 
 def mark_judged(conn: Connection, judged: Sequence[tuple[int, int, datetime]]) -> None:
     """Notes (datastream_id, municipality_id, newest judged time) of the level rule; it never moves back."""
-    conn.cursor().executemany(
+    conn.execute(
         """
-        insert into alert_judged (datastream_id, municipality_id, rule, judged_to) values (%s, %s, 'level', %s)
+        insert into alert_judged (datastream_id, municipality_id, rule, judged_to)
+        select datastream_id, municipality_id, 'level', newest
+        from unnest(%s::integer[], %s::integer[], %s::timestamptz[]) as said (datastream_id, municipality_id, newest)
+        order by datastream_id
         on conflict (datastream_id, rule) do update
             set judged_to = greatest(alert_judged.judged_to, excluded.judged_to)
         """,
-        judged,
+        transposed(judged, 3),
     )

@@ -1,13 +1,15 @@
-"""The alerts process: the evaluator on the feed, and the outbox beside it."""
+"""The alerts process: the evaluator on the feed; the outbox and the watch over the operation beside it."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from alerts.channels import Channel, LogChannel, MailChannel
 from alerts.config import AlertsConfig
 from alerts.errors import RealChannelsOnSimulatedClock
 from alerts.evaluator import NAME, Evaluator
+from alerts.operation import Watch
 from alerts.outbox import Dispatcher
 from store import connect
 from store.feed import Consumer
@@ -21,8 +23,9 @@ def run(config: AlertsConfig, stop: threading.Event) -> None:
     """Evaluates and notifies until `stop` is set.
 
     Raises `RealChannelsOnSimulatedClock` before anything is sent when a town on a simulated clock has a mail server.
-    The outbox has a thread and a connection of its own: a slow mail server must not hold up the evaluator. Should it
-    fail, it sets `stop` and its error is raised here: a town that does not notify must not look alive.
+    The outbox and the watch each have a thread and a connection of their own: a slow mail server must not hold up the
+    evaluator, and an evaluator that is held up must be seen. Should one fail, it sets `stop` and its error is raised
+    here: a town that does not notify must not look alive.
     """
     with connect(config.dsn, name=NAME) as conn:
         clock = load_clock(conn)
@@ -37,15 +40,20 @@ def run(config: AlertsConfig, stop: threading.Event) -> None:
 
     failures: list[Exception] = []
 
-    def send() -> None:
+    def beside(run: Callable[[str, threading.Event], None]) -> None:
         try:
-            Dispatcher(channels).run(config.dsn, stop)
+            run(config.dsn, stop)
         except Exception as error:
             failures.append(error)
             stop.set()
 
-    sender = threading.Thread(target=send, name="outbox", daemon=True)
-    sender.start()
+    watch = Watch(clock, mail=config.mail is not None, folder=config.data_folder)
+    threads = [
+        threading.Thread(target=beside, args=(Dispatcher(channels).run,), name="outbox", daemon=True),
+        threading.Thread(target=beside, args=(watch.run,), name="operation", daemon=True),
+    ]
+    for thread in threads:
+        thread.start()
     try:
         evaluator = Evaluator(clock, mail=config.mail is not None)
         # Silence is a matter of minutes of town time: often enough on a fast clock, not too often on the real one.
@@ -53,6 +61,7 @@ def run(config: AlertsConfig, stop: threading.Event) -> None:
         Consumer(config.dsn, NAME).run(evaluator.handle, stop=stop, tick=evaluator.tick, tick_seconds=seconds)
     finally:
         stop.set()
-        sender.join(_LAST_MAIL_SECONDS)
+        for thread in threads:
+            thread.join(_LAST_MAIL_SECONDS)
     if failures:
         raise failures[0]

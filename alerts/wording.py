@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from alerts import finding_words
+from alerts import finding_words, operation_words
 from alerts.errors import (
     ActionError,
     AlertNotFound,
@@ -24,13 +24,14 @@ from alerts.errors import (
     NoteRequired,
     StillAbove,
     StillSilent,
+    StillWrong,
 )
 from alerts.finding_words import FindingRule
 from alerts.rules.transition import Event
 from devices.model import ThresholdLevel
 
 Language = Literal["ja", "en"]
-Rule = Literal["level", "silence"] | FindingRule
+Rule = Literal["level", "silence", "operation"] | FindingRule
 
 EVENT_LABELS: dict[Event, dict[Language, str]] = {
     Event.RAISED: {"ja": "発生", "en": "Raised"},
@@ -50,7 +51,7 @@ class Notice:
 
     `level` is the reference level the alert has after the step, None where it has none; `next_level` the one above
     it; `clearing_level` (m) what the water fell below when it cleared; `silence_after` the device's patience;
-    `usual` what a finding's `value` is compared with, both in `unit`.
+    `usual` what a finding's `value` is compared with, both in `unit`; `cause` what is wrong with the operation.
     """
 
     rule: Rule
@@ -69,6 +70,7 @@ class Notice:
     unit: str = "m"
     mode: Literal["actual", "exercise", "test"] = "actual"
     simulated: bool = False
+    cause: str = ""
 
 
 def marks(mode: str, simulated: bool, language: Language = "ja") -> str:
@@ -107,6 +109,8 @@ def headline(notice: Notice, language: Language = "ja") -> str:
     """What happened, in one sentence without place, value and time: for a list that has columns for those."""
     if notice.rule == "silence":
         return _silence_headline(notice, language)
+    if notice.rule == "operation":
+        return operation_words.headline(notice.cause, notice.event is Event.CLEARED, language)
     if notice.rule != "level":
         cleared = notice.event is Event.CLEARED
         return finding_words.headline(notice.rule, cleared, notice.value, notice.usual, language)
@@ -188,6 +192,12 @@ def explain(error: ActionError, language: Language = "ja", *, timezone: str = "A
                 return f"機器 {error.device_key} からの受信が途絶えたままのため、解除できません（{heard}）。"
             heard = "it was never heard" if since is None else f"last heard at {since}"
             return f"Device {error.device_key} is still silent ({heard}): it cannot be cleared yet."
+        case StillWrong():
+            if ja:
+                said = operation_words.headline(error.cause, False, "ja")
+                return f"{said}（続いています）。解消すると自動で解除されます。"
+            said = operation_words.headline(error.cause, False, "en")
+            return f"Still so: {said}. It clears by itself when that is over."
     return str(error)
 
 
@@ -200,6 +210,8 @@ def _about(rule: Rule, language: Language) -> str:
         return "水位のお知らせ" if language == "ja" else "water level"
     if rule == "silence":
         return "データ受信のお知らせ" if language == "ja" else "data"
+    if rule == "operation":
+        return operation_words.about(language)
     return finding_words.about(rule, language)
 
 
@@ -208,6 +220,8 @@ def _facts(notice: Notice, language: Language) -> list[str]:
         return _level_facts(notice, language)
     if notice.rule == "silence":
         return _silence_facts(notice, language)
+    if notice.rule == "operation":
+        return [] if notice.event is Event.CLEARED else [operation_words.to_do(notice.cause, language)]
     cleared = notice.event is Event.CLEARED
     return finding_words.facts(notice.rule, cleared, notice.value, notice.usual, notice.unit, language)
 
@@ -272,7 +286,7 @@ def _footer(notice: Notice, language: Language) -> list[str]:
         lines.append("【訓練】訓練です。実際の状況ではありません。" if ja else "EXERCISE: this is not happening.")
     if notice.mode == "test":
         lines.append("【試験】送信の試験です。" if ja else "TEST of the transmission.")
-    if notice.rule != "silence":
+    if notice.rule not in ("silence", "operation"):
         lines.append(
             f"{notice.municipality}が設置したセンサーの観測値による参考情報です。速報値のため、後で訂正することがあります。"
             if ja

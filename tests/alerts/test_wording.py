@@ -8,12 +8,14 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 import alerts
 from alerts import errors, wording
 from alerts.finding_words import FINDING_RULES, FindingRule
+from alerts.rules.operation import Kind
 from alerts.rules.transition import Event
 from alerts.wording import Language, Notice
 from devices.model import ThresholdLevel
@@ -54,6 +56,9 @@ def notices() -> Iterator[Notice]:
         yield level if event is not Event.CLEARED else replace(level, level=None, next_level=None, clearing_level=2.2)
         if event in (Event.RAISED, Event.CLEARED):
             yield replace(SILENCE, event=event, mode=mode, simulated=simulated)
+            for kind in get_args(Kind):
+                about = replace(SILENCE, rule="operation", cause=f"{kind}:0", event=event)
+                yield replace(about, mode=mode, simulated=simulated)
             for rule in FINDING_RULES:
                 for value in (None, 3.0, 90.0):
                     yield replace(found(rule), event=event, value=value, mode=mode, simulated=simulated)
@@ -71,6 +76,7 @@ def refusals() -> list[errors.ActionError]:
         errors.StillAbove(7, 2.31, at, 2.2),
         errors.StillSilent(7, "a84041ffff310001", None),
         errors.StillSilent(7, "a84041ffff310001", at),
+        *(errors.StillWrong(7, f"{kind}:0") for kind in get_args(Kind)),
     ]
 
 
