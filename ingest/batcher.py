@@ -33,13 +33,16 @@ class Batcher(Generic[T]):
         """Adds one; never blocks (how many there can be is the giver's concern)."""
         self._queue.put(message)
 
-    def take(self, *, timeout: float) -> list[T]:
-        """The next batch in the order of arrival; empty when nothing came within `timeout` seconds."""
+    def take(self, *, timeout: float, linger: float | None = None) -> list[T]:
+        """The next batch in the order of arrival; empty when nothing came within `timeout` seconds.
+
+        `linger` instead of its own: 0 takes what is there.
+        """
         try:
             batch = [self._queue.get(timeout=timeout)]
         except Empty:
             return []
-        deadline = time.monotonic() + self.linger
+        deadline = time.monotonic() + (self.linger if linger is None else linger)
         while len(batch) < self.limit:
             try:
                 batch.append(self._queue.get(timeout=max(0.0, deadline - time.monotonic())))

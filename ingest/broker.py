@@ -8,14 +8,17 @@ dropped for a slow consumer.
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from ingest.errors import BrokerError
+from ingest.mqtt_client import MqttClient
 
 
 class Protocol(StrEnum):
@@ -38,8 +41,10 @@ class Broker:
 
     `max_unacked` is how many QoS 1 messages it hands to one session (NATS: to one subscription) before it waits
     for an acknowledgement: the window that keeps ingest's memory bounded. `shared` says whether it knows shared
-    subscriptions (``$share/group/filter``). `redelivery_seconds` is how long it may hold back what an earlier
-    connection left unacknowledged; 0 means that this comes first, in its order, before anything newer.
+    subscriptions (``$share/group/filter``; NATS grants them and delivers nothing). `keeps_unsubscribed`: what waits
+    in a session stays there when its subscription ends (NATS throws it away; of EMQX we do not know).
+    `redelivery_seconds` is how long it may hold back what an earlier connection left unacknowledged; 0 means that
+    this comes first, in its order, before anything newer.
     """
 
     host: str
@@ -48,6 +53,7 @@ class Broker:
     password: str | None = None
     protocol: Protocol = Protocol.MQTT_311
     shared: bool = False
+    keeps_unsubscribed: bool = False
     max_unacked: int = 100
     redelivery_seconds: float = 0.0
     persistence: Persistence = Persistence.NONE
@@ -69,12 +75,12 @@ class Broker:
         """`host:port`, for messages."""
         return f"{self.host}:{self.port}"
 
-    def client(self, client_id: str, *, clean: bool) -> Client:
+    def client(self, client_id: str, *, clean: bool) -> MqttClient:
         """A paho client for this broker, not yet connected; it acknowledges nothing by itself.
 
         `clean` False asks for a session that outlives the connection.
         """
-        client = Client(
+        client = MqttClient(
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
             clean_session=clean,
@@ -85,6 +91,16 @@ class Broker:
         if self.username is not None:
             client.username_pw_set(self.username, self.password)
         return client
+
+
+# No broker says over MQTT which one it is, and they can do different things.
+ABILITIES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "mosquitto": {"shared": True, "keeps_unsubscribed": True},
+        "emqx": {"shared": True},
+        "nats": {"redelivery_seconds": 3.0},
+    }
+)
 
 
 def probe(broker: Broker, *, timeout: float = 5.0) -> None:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 
+from devices.envelopes import TOPIC_FILTERS
 from ingest.broker import Broker
 from ingest.errors import ConfigError
 from quality.gate import CLOCK
@@ -20,7 +21,8 @@ class IngestConfig:
     `worker_id` must stay the same over restarts and be held by one process at a time: the broker keeps the session
     under it. `dsn` is for the role mimamori_worker. `municipality` is the 6-digit code. A batch is written when it
     has `batch_size` messages (never more than half the broker's window) or `batch_seconds` after its first. `oldest`:
-    a device's time further back than this before its reception is an impossible clock, not history.
+    a device's time further back than this before its reception is an impossible clock, not history. `shared`: this
+    worker is one of several, and each message goes to one of them.
 
     Raises ConfigError, naming the field.
     """
@@ -32,6 +34,7 @@ class IngestConfig:
     batch_size: int = 1000
     batch_seconds: float = 0.1
     oldest: timedelta = timedelta(seconds=CLOCK.behind)
+    shared: bool = False
 
     def __post_init__(self) -> None:
         if not _WORKER_ID.fullmatch(self.worker_id):
@@ -44,8 +47,35 @@ class IngestConfig:
             raise ConfigError(f"ingest batch_seconds is {self.batch_seconds}: it must be 0 or more")
         if not self.oldest > timedelta(0):
             raise ConfigError(f"ingest oldest is {self.oldest}: it must be longer than 0")
+        if self.shared and not self.broker.shared:
+            raise ConfigError(
+                f"broker {self.broker.address} has no shared subscriptions (NATS has none), so that several ingest "
+                "workers would each take every message or none: run one worker there, or use mosquitto"
+            )
 
     @property
     def client_id(self) -> str:
         """The MQTT client id, under which the broker keeps the session."""
         return f"mimamori-ingest-{self.worker_id}"
+
+    @property
+    def spare_client_id(self) -> str:
+        """The client id of its second session (`ingest.sessions`); no worker id has a dot."""
+        return f"{self.client_id}.spare"
+
+    @property
+    def filters(self) -> tuple[str, ...]:
+        """What it subscribes to."""
+        return self._shared_filters if self.shared else TOPIC_FILTERS
+
+    @property
+    def other_filters(self) -> tuple[str, ...]:
+        """What its session may have subscribed to as one of several, or as the only one."""
+        if self.shared:
+            return TOPIC_FILTERS
+        return self._shared_filters if self.broker.shared else ()
+
+    @property
+    def _shared_filters(self) -> tuple[str, ...]:
+        # A group a town: the workers of another one would take its messages and know none of its devices.
+        return tuple(f"$share/mimamori-{self.municipality}/{name}" for name in TOPIC_FILTERS)

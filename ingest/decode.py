@@ -4,14 +4,16 @@ envelope -> device in the directory -> codec -> mapping of the attachment valid 
 quality that is known from its message alone (no value: missing; impossible clock: doubtful); what needs its
 neighbours is `gate.py`'s, and the difference of two readings of a counter `counters.py`'s.
 
-Nothing raises and nothing is dropped. What cannot pass becomes a quarantined row with the raw message, a detail
-for people, and one of these reasons:
+Nothing raises and nothing is dropped. Where some fields of a message can be used and others not, it is accepted with
+those that can; `quarantined_fields` lists the others and `detail` says why. What cannot pass becomes a quarantined row
+with the raw message, a detail for people, and one of these reasons:
 
     envelope        the network's wrapping is not what it should be
     unknown_device  nobody registered the sender
     codec           the payload is not what this device model sends
     not_attached    the device is registered, but was mounted nowhere at that time
-    not_finite      a value is NaN or infinite
+    not_finite      no value is a number
+    slow            the messages of this device take too long to read, and others wait (`ingest.budget`)
     internal        a fault of ours: the log has it
     store           (given by `settle.py`) the database refused the row
 
@@ -25,14 +27,18 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import time
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import structlog
 
 from devices import codecs, envelopes
 from devices.codecs.models import Counter
 from devices.model import DecodeError, Outcome, Quality, Reading, Reason, Uplink
+from ingest.budget import Budget
 from ingest.message import Message
 from quality.clock import Clock
 from quality.gate import CLOCK, Moment, moment
@@ -40,40 +46,159 @@ from store.batch import BatteryRow, CountRow, ObservationRow, UplinkRow
 from store.registry import Directory, MappedField, RegisteredDevice
 
 UNKNOWN_DEVICE = "unknown_device"
+LONGEST_NAMES = 512  # an index takes some 2700 bytes
 
 log = structlog.get_logger(__name__)
 
 
-def decode(message: Message, directory: Directory, possible: Clock = CLOCK) -> UplinkRow:
-    """What to store of a message, by what the directory knows; `possible` says which times of a device can be."""
-    row = _unreadable(message)
+def decode(message: Message, directory: Directory, possible: Clock = CLOCK, budget: Budget | None = None) -> UplinkRow:
+    """What to store of a message, by what the directory knows; `possible` says which times of a device can be. With a
+    `budget` a device whose messages are slow to read takes no more than that.
+    """
+    said: _Said | None = None
+    device: RegisteredDevice | None = None
     try:
         uplink = envelopes.open_uplink(message.topic, message.raw)
-        row = _opened(row, message, uplink)
+        said = _Said(uplink, _digest(message, uplink))
         device = directory.device(uplink.device_key)
         if device is None:
-            return quarantined(
-                row,
-                UNKNOWN_DEVICE,
-                f"device {uplink.device_key} ({uplink.network}) is not registered: add it to the town's devices",
-            )
-        row = replace(row, device_id=device.device_id)
+            detail = f"device {uplink.device_key} ({uplink.network}) is not registered: add it to the town's devices"
+            return _row(message, said, None, Outcome.QUARANTINED, UNKNOWN_DEVICE, detail)
         if uplink.event is not None:
-            return replace(row, outcome=Outcome.EVENT, reason=None, detail=uplink.event)
-        return _observed(row, device, uplink, codecs.decode(device.model, uplink), possible)
+            return _row(message, said, device, Outcome.EVENT, None, uplink.event)
+        observed = _within(budget, message, device, uplink, possible)
+        without = _without(device, observed.refused) if observed.refused else None
+        return _row(message, said, device, Outcome.ACCEPTED, None, without, observed)
     except DecodeError as error:
-        return quarantined(row, error.reason, str(error))
+        return _row(message, said, device, Outcome.QUARANTINED, error.reason, str(error))
+    except _Refused as refused:
+        return _row(message, said, device, Outcome.QUARANTINED, refused.reason, refused.detail)
     except Exception as error:
         # One message must not hold up the others, whatever is wrong with us.
-        log.exception("message could not be decoded", topic=message.topic, device=row.device_key)
-        return quarantined(row, "internal", f"{type(error).__name__}: {error}")
+        key = None if said is None else said.uplink.device_key
+        log.exception("message could not be decoded", topic=message.topic, device=key)
+        return _row(message, said, device, Outcome.QUARANTINED, "internal", f"{type(error).__name__}: {error}")
+
+
+def _within(
+    budget: Budget | None, message: Message, device: RegisteredDevice, uplink: Uplink, possible: Clock
+) -> _Observed:
+    """What the message says, unless its device has used up what slow ones may take."""
+    if budget is None:
+        return _observed(message, device, uplink, codecs.decode(device.model, uplink), possible)
+    if not budget.allows(device.key):
+        raise _Refused(
+            "slow", f"device {device.key}: its messages take too long to read; this one waits until it is read again"
+        )
+    began = time.thread_time()
+    try:
+        return _observed(message, device, uplink, codecs.decode(device.model, uplink), possible)
+    finally:
+        budget.took(device.key, time.thread_time() - began)
+
+
+class _Said(NamedTuple):
+    """A message whose wrapping could be read, and its `payload_hash`."""
+
+    uplink: Uplink
+    digest: bytes
+
+
+class _RefusedField(NamedTuple):
+    """A value that no row could be made of: `reason` is what its message would be quarantined for if it were alone."""
+
+    field: str
+    reason: str
+    detail: str
+
+
+class _Observed(NamedTuple):
+    """What a message says of the world, by the mapping of its device."""
+
+    observations: tuple[ObservationRow, ...] = ()
+    counts: tuple[CountRow, ...] = ()
+    battery: BatteryRow | None = None
+    refused: tuple[_RefusedField, ...] = ()
+
+
+class _Refused(Exception):
+    """A message that can be read and yet not be used; never leaves this module."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+_NOTHING = _Observed()
+
+
+def _row(
+    message: Message,
+    said: _Said | None,
+    device: RegisteredDevice | None,
+    outcome: Outcome,
+    reason: str | None,
+    detail: str | None,
+    observed: _Observed = _NOTHING,
+) -> UplinkRow:
+    """The row, made once: a copy of it for each step on the way costs more than all the steps."""
+    uplink = None if said is None else said.uplink
+    return UplinkRow(
+        device_id=None if device is None else device.device_id,
+        device_key=None if uplink is None else uplink.device_key,
+        session="" if uplink is None else uplink.session,
+        counter=None if uplink is None else uplink.counter,
+        payload_hash=_hash(message.topic.encode(errors="replace"), message.raw) if said is None else said.digest,
+        network=None if uplink is None else uplink.network,
+        topic=message.topic,
+        raw=message.raw,
+        network_time=None if uplink is None else uplink.network_time,
+        received_time=message.received,
+        outcome=outcome,
+        reason=reason,
+        detail=detail,
+        observations=observed.observations,
+        battery=observed.battery,
+        counts=observed.counts,
+        quarantined_fields=tuple(sorted({_storable(each.field) for each in observed.refused})),
+        rejected=len(observed.refused),
+    )
+
+
+def _without(device: RegisteredDevice, refused: Sequence[_RefusedField]) -> str:
+    """Which fields of a message were not stored, and why; each once, for people."""
+    details = {each.field: each.detail for each in reversed(refused)}
+    said = "; ".join(f"{field[:40]}: {detail}" for field, detail in sorted(details.items()))
+    return _storable(f"device {device.key}: stored without {said}"[:1000])
 
 
 def quarantined(row: UplinkRow, reason: str, detail: str) -> UplinkRow:
     """The same message, kept without observations, and why."""
     return replace(
-        row, outcome=Outcome.QUARANTINED, reason=reason, detail=detail, observations=(), counts=(), battery=None
+        row,
+        outcome=Outcome.QUARANTINED,
+        reason=reason,
+        detail=detail,
+        observations=(),
+        counts=(),
+        battery=None,
+        quarantined_fields=(),
+        rejected=0,
     )
+
+
+def unstorable(row: UplinkRow) -> str | None:
+    """What the database would have against this row, known without asking it; None: nothing that we know of."""
+    names = f"{row.topic}{row.device_key or ''}{row.session}"
+    # One look at all of it: what cannot be written down cannot be printed either.
+    if not names.isprintable() and _storable(names) != names:
+        return "topic, device or session has characters that cannot be stored"
+    if len(row.device_key or "") + len(row.session) > LONGEST_NAMES:
+        return f"device and session together are longer than {LONGEST_NAMES} characters"
+    if row.counter is not None and not -(2**63) <= row.counter < 2**63:
+        return f"counter {row.counter} is out of range"
+    return None
 
 
 def bare(row: UplinkRow, detail: str) -> UplinkRow:
@@ -90,22 +215,29 @@ def bare(row: UplinkRow, detail: str) -> UplinkRow:
 
 
 def _observed(
-    row: UplinkRow, device: RegisteredDevice, uplink: Uplink, readings: tuple[Reading, ...], possible: Clock
-) -> UplinkRow:
+    message: Message, device: RegisteredDevice, uplink: Uplink, readings: tuple[Reading, ...], possible: Clock
+) -> _Observed:
     observations = []
     counts = []
+    refused: list[_RefusedField] = []
     counters = codecs.MODELS[device.model].counters
     attached = not readings
     moments: dict[tuple[datetime | None, timedelta], Moment] = {}  # the readings of a message share a few times
     for reading in readings:
         when = moments.get((reading.time, reading.age))
         if when is None:
-            when = moment(reading.time, uplink.network_time, row.received_time, reading.age, possible)
+            when = moment(reading.time, uplink.network_time, message.received, reading.age, possible)
             moments[reading.time, reading.age] = when
         attachment = device.attachment_at(when.time)
         if attachment is None:
+            if any(reading.field in each.fields for each in device.attachments):
+                detail = f"measured at {when.time.isoformat()}, when the device was at no station"
+                refused.append(_RefusedField(reading.field, "not_attached", detail))
             continue
         attached = True
+        if reading.problem is not None:
+            refused.append(_RefusedField(reading.field, "codec", reading.problem))
+            continue
         field = attachment.fields.get(reading.field)
         if field is None:
             continue
@@ -117,28 +249,21 @@ def _observed(
             continue
         value = reading.value * field.scale + field.offset
         if not math.isfinite(value):
-            return quarantined(
-                row,
-                "not_finite",
-                f"device {device.key} at station {attachment.station_code}: {reading.field} is {reading.value}",
-            )
+            detail = f"at station {attachment.station_code} its value is {value}"
+            refused.append(_RefusedField(reading.field, "not_finite", detail))
+            continue
         verdict = when.verdict
         observations.append(ObservationRow(field.datastream_id, when.time, value, verdict.quality, verdict.reason))
     if not attached:
-        return quarantined(
-            row,
+        raise _Refused(
             "not_attached",
             f"device {device.key} was at no station when it measured: correct its attached_from, or attach it",
         )
-    return replace(
-        row,
-        outcome=Outcome.ACCEPTED,
-        reason=None,
-        detail=None,
-        observations=tuple(observations),
-        counts=tuple(counts),
-        battery=_battery(row, device, uplink, readings, possible),
-    )
+    if refused and not observations and not counts:
+        first = refused[0]
+        raise _Refused(first.reason, f"device {device.key}: {first.field[:40]}: {first.detail}")
+    battery = _battery(message, device, uplink, readings, possible)
+    return _Observed(tuple(observations), tuple(counts), battery, tuple(refused))
 
 
 def _count(
@@ -168,7 +293,7 @@ def _whole(value: float | None) -> int | None:
 
 
 def _battery(
-    row: UplinkRow, device: RegisteredDevice, uplink: Uplink, readings: tuple[Reading, ...], possible: Clock
+    message: Message, device: RegisteredDevice, uplink: Uplink, readings: tuple[Reading, ...], possible: Clock
 ) -> BatteryRow | None:
     """The battery as the message tells it; None where it does not. It is of the device, not of the place."""
     said = {reading.field: reading for reading in readings if reading.field in ("battery", "status")}
@@ -178,47 +303,18 @@ def _battery(
     status = said["status"].value if "status" in said else None
     if status is not None and not math.isfinite(status):
         status = None
-    when = moment(battery.time, uplink.network_time, row.received_time, battery.age, possible)
+    when = moment(battery.time, uplink.network_time, message.received, battery.age, possible)
     return BatteryRow(battery.value, codecs.MODELS[device.model].says_low(battery.value, status), when.time)
 
 
-def _unreadable(message: Message) -> UplinkRow:
-    return UplinkRow(
-        device_id=None,
-        device_key=None,
-        session="",
-        counter=None,
-        payload_hash=_hash(message.topic.encode(errors="replace"), message.raw),
-        network=None,
-        topic=message.topic,
-        raw=message.raw,
-        network_time=None,
-        received_time=message.received,
-        outcome=Outcome.QUARANTINED,
-        reason="internal",
-        detail=None,
-        observations=(),
-    )
-
-
-def _opened(row: UplinkRow, message: Message, uplink: Uplink) -> UplinkRow:
+def _digest(message: Message, uplink: Uplink) -> bytes:
     if uplink.event is not None:
-        digest = row.payload_hash
-    elif uplink.readings is not None:
-        digest = _hash(_canonical(uplink.readings))
-    elif uplink.counter is None and uplink.network_time is not None:
-        digest = _hash(uplink.payload, uplink.network_time.isoformat().encode())
-    else:
-        digest = _hash(uplink.payload)
-    return replace(
-        row,
-        device_key=uplink.device_key,
-        session=uplink.session,
-        counter=uplink.counter,
-        payload_hash=digest,
-        network=uplink.network,
-        network_time=uplink.network_time,
-    )
+        return _hash(message.topic.encode(errors="replace"), message.raw)
+    if uplink.readings is not None:
+        return _hash(_canonical(uplink.readings))
+    if uplink.counter is None and uplink.network_time is not None:
+        return _hash(uplink.payload, uplink.network_time.isoformat().encode())
+    return _hash(uplink.payload)
 
 
 def _canonical(readings: tuple[Reading, ...]) -> bytes:

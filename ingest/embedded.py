@@ -21,7 +21,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal, Self
 
-from ingest.broker import Broker, Persistence, probe
+from ingest.broker import ABILITIES, Broker, Persistence, probe
 from ingest.errors import BrokerError
 
 Kind = Literal["mosquitto", "nats"]
@@ -77,7 +77,7 @@ mqtt {{
 }}
 """
 AUTOSAVE_CHANGES = 1000
-NATS_REDELIVERY_SECONDS = 3
+NATS_REDELIVERY_SECONDS = int(ABILITIES["nats"]["redelivery_seconds"])
 
 
 def available() -> tuple[Kind, ...]:
@@ -122,10 +122,9 @@ class EmbeddedBroker:
             port=self.port,
             username=USERNAME,
             password=self._password(),
-            shared=self.kind == "mosquitto",
             max_unacked=MAX_UNACKED,
-            redelivery_seconds=0 if self.kind == "mosquitto" else NATS_REDELIVERY_SECONDS,
             persistence=Persistence.PERIODIC if self.kind == "mosquitto" else Persistence.EVERY_MESSAGE,
+            **ABILITIES[self.kind],
         )
 
     def prepare(self) -> None:

@@ -5,6 +5,7 @@ IngestError
   BrokerError    a broker is missing, did not start, or does not accept us: which one, where its log is
   HistoryError   a file of history cannot be imported at all: which file and line, what to do
   SourceError    a source of the HTTP intake cannot be made or revoked: why, what to do
+  DrainRefused   a worker's sessions may not be emptied: why, what to do
   NotTaken       a posted message was not stored: the sender is to send it again
 
 A line of it that cannot be taken is no error but an entry of the import's report.
@@ -32,6 +33,10 @@ class HistoryError(IngestError):
 
 class SourceError(IngestError):
     """A source of the HTTP intake cannot be made or revoked."""
+
+
+class DrainRefused(IngestError):
+    """A worker's sessions may not be emptied."""
 
 
 class NotTaken(IngestError):

@@ -3,8 +3,12 @@
 Contract
 - Every message of a batch ends with exactly one outcome, committed, or the batch is not over. What a step has returned
   is committed; what it has not may be tried again, on the same connection or another, without doubling anything.
-- A part that the database refuses for its content is halved until the poisonous message is alone; that one is stored
-  bare, quarantined with the reason `store`, and the others pass.
+- A message that the database refuses for its content is stored bare, quarantined with the reason `store`, and the
+  others pass (`ingest.poison`). The messages of a device of which something was refused come after everybody else's;
+  of one device all keep their order.
+- A device whose messages are slow to read takes no more than its share of the time (`ingest.budget`).
+- What is handed in is counted here and what becomes of it by the writer; both counts are committed with the messages
+  (`store.counts`).
 - psycopg.OperationalError means that the database is to be tried again. Any other database error (a missing table, a
   missing right) is for an operator.
 """
@@ -12,28 +16,40 @@ Contract
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeVar
 
 import psycopg
 import structlog
 
 from devices.model import Outcome
-from ingest.decode import UNKNOWN_DEVICE, bare, decode
+from ingest.budget import Budget
+from ingest.decode import UNKNOWN_DEVICE, bare, decode, unstorable
 from ingest.gate import through_gate
 from ingest.message import Message
+from ingest.poison import Suspects, refused
 from quality.clock import Clock
 from store.connection import Connection
+from store.counts import Tallies, slot
 from store.registry import Directory, load_directory
-from store.writer import UplinkRow, write_batch
+from store.writer import BatchResult, UplinkRow, write_batch
 
 # The directory is read again this often, and for an unknown device at most this often.
 DIRECTORY_SECONDS = 30.0
 UNKNOWN_DEVICE_SECONDS = 3.0
 
-# What the content of a message can cause; psycopg itself raises the last two while it writes a value down.
-REFUSALS = (psycopg.DataError, psycopg.IntegrityError, ValueError, OverflowError)
+# What the content of a message can cause: also a key too long for an index, and what psycopg itself raises while it
+# writes a value down.
+REFUSALS = (
+    psycopg.DataError,
+    psycopg.IntegrityError,
+    psycopg.errors.ProgramLimitExceeded,
+    ValueError,
+    OverflowError,
+)
 
 M = TypeVar("M", bound=Message)
 
@@ -41,11 +57,15 @@ log = structlog.get_logger(__name__)
 
 
 class KnownDevices:
-    """The directory of one municipality, read anew when it is old or somebody in it is unknown."""
+    """The directory of one municipality, read anew when it is old or somebody in it is unknown; and which of its
+    devices give trouble.
+    """
 
     def __init__(self, municipality_id: int) -> None:
         self.municipality_id = municipality_id
         self.directory: Directory
+        self.suspects = Suspects()
+        self.budget = Budget()
         self._read: float | None = None
 
     def refresh(self, conn: Connection, *, older_than: float = 0.0) -> bool:
@@ -75,7 +95,8 @@ class Settling(Generic[M]):
 
     def __init__(self, conn: Connection, devices: KnownDevices, batch: Sequence[M], possible: Clock) -> None:
         self._devices = devices
-        self._parts = [_decoded(conn, devices, batch, possible)] if batch else []
+        self._parts = devices.suspects.apart(_decoded(conn, devices, batch, possible), _device_of)
+        self._caught: set[int | None] = set()
 
     @property
     def over(self) -> bool:
@@ -83,47 +104,94 @@ class Settling(Generic[M]):
         return not self._parts
 
     def step(self, conn: Connection) -> list[Settled[M]]:
-        """Writes the first part and returns its messages, committed; or nothing, where it had to be made smaller."""
+        """Writes the first part and returns its messages, committed; or nothing, where it must be written otherwise."""
         part = self._parts[0]
-        try:
-            rows = through_gate(conn, self._devices.directory, [row for _, row in part])
-            result = write_batch(conn, self._devices.municipality_id, rows)
-            conn.commit()
-        except REFUSALS as refusal:
-            conn.rollback()
-            self._parts[:1] = _smaller(part, refusal)
+        result = self._write(conn, part)
+        if isinstance(result, Exception):
+            self._parts[:1] = self._mended(conn, part, result)
             return []
-        except BaseException:
-            if not conn.closed:
-                conn.rollback()
-            raise
+        conn.commit()
         del self._parts[0]
+        for _, row in part:
+            if row.device_id not in self._caught:
+                self._devices.suspects.clear(row.device_id)
         return [
             Settled(message, outcome, *(row.reason, row.detail) if outcome is Outcome.QUARANTINED else (None, None))
             for (message, row), outcome in zip(part, result.each, strict=True)
         ]
 
+    def _write(self, conn: Connection, part: Sequence[tuple[M, UplinkRow]]) -> BatchResult | Exception:
+        """Writes without a commit; what the database says against it, rolled back."""
+        try:
+            delivered = Tallies()
+            delivered.deliver(slot(row.device_id, message.received) for message, row in part)
+            rows = [row for _, row in part]
+            judge = partial(through_gate, conn, self._devices.directory)
+            return write_batch(conn, self._devices.municipality_id, rows, judge, delivered=delivered)
+        except REFUSALS as refusal:
+            conn.rollback()
+            return refusal
+        except BaseException:
+            if not conn.closed:
+                conn.rollback()
+            raise
 
-def _smaller(part: list[tuple[M, UplinkRow]], refusal: Exception) -> list[list[tuple[M, UplinkRow]]]:
-    """The halves of a part that was refused; of a single message what can be stored of it in any case."""
-    if len(part) > 1:
-        half = len(part) // 2
-        return [part[:half], part[half:]]
-    message, row = part[0]
-    if row.reason == "store":
-        raise refusal
-    detail = f"the database refused this message: {type(refusal).__name__}: {refusal}"
-    log.error("message refused by the database", topic=row.topic, device=row.device_key, error=str(refusal))
-    return [[(message, bare(row, detail))]]
+    def _tried(self, conn: Connection, part: Sequence[tuple[M, UplinkRow]]) -> Exception | None:
+        result = self._write(conn, part)
+        if isinstance(result, Exception):
+            return result
+        conn.rollback()
+        return None
+
+    def _mended(
+        self, conn: Connection, part: list[tuple[M, UplinkRow]], refusal: Exception
+    ) -> list[list[tuple[M, UplinkRow]]]:
+        """The same messages, of the poisonous ones only what can be stored in any case."""
+        found = refused(part, refusal, _device_of, lambda some: self._tried(conn, some))
+        if not found:  # only together they cannot be stored
+            half = len(part) // 2
+            return [part[:half], part[half:]]
+        mended = list(part)
+        for position, why in found.items():
+            message, row = part[position]
+            if row.reason == "store":
+                raise why
+            log.error("message refused by the database", topic=row.topic, device=row.device_key, error=str(why))
+            self._caught.add(row.device_id)
+            self._devices.suspects.add(row.device_id)
+            mended[position] = (message, bare(row, f"the database refused this message: {type(why).__name__}: {why}"))
+        return [mended]
+
+
+class InOrder(Generic[M]):
+    """Settled messages in the order in which they arrived: MQTT wants its acknowledgements like that."""
+
+    def __init__(self, batch: Sequence[M]) -> None:
+        self._waiting = deque(batch)
+        self._settled: set[int] = set()
+
+    def add(self, settled: Iterable[M]) -> list[M]:
+        """Those before which nothing is unsettled any more."""
+        self._settled.update(map(id, settled))
+        ready = []
+        while self._waiting and id(self._waiting[0]) in self._settled:
+            ready.append(self._waiting.popleft())
+        return ready
+
+
+def _device_of(item: tuple[Message, UplinkRow]) -> int | None:
+    return item[1].device_id
 
 
 def _decoded(conn: Connection, devices: KnownDevices, batch: Sequence[M], possible: Clock) -> list[tuple[M, UplinkRow]]:
-    items = [(message, decode(message, devices.directory, possible)) for message in batch]
+    def row_of(message: M) -> UplinkRow:
+        row = decode(message, devices.directory, possible, devices.budget)
+        against = unstorable(row)
+        return row if against is None else bare(row, against)
+
+    items = [(message, row_of(message)) for message in batch]
     if any(row.reason == UNKNOWN_DEVICE for _, row in items) and devices.refresh(
         conn, older_than=UNKNOWN_DEVICE_SECONDS
     ):
-        items = [
-            (message, decode(message, devices.directory, possible) if row.reason == UNKNOWN_DEVICE else row)
-            for message, row in items
-        ]
+        items = [(message, row_of(message) if row.reason == UNKNOWN_DEVICE else row) for message, row in items]
     return items

@@ -5,8 +5,12 @@ Contract
 - What happens to a batch in between is `settle.py`'s: one poisonous message does not hold up the others.
 - A lost database connection is made again with growing pauses; nothing is acknowledged meanwhile, and what is in
   hand is written when it is back.
-- Every real second while the database is there, `ingest_worker` says that the worker lives and since when (town
-  time) it hears the broker.
+- Every real second while the database is there, `ingest_worker` says that the worker lives, since when (town time) it
+  takes messages, and why not (`heart.py`).
+- After an outage what is new overtakes what waits (`sessions.py`).
+- Quarantined messages that somebody wants read again are taken up in small steps between the batches (`replay.py`);
+  while live ones come as fast as they can be written, once in REPLAY_SECONDS.
+- Verdicts that a late message puts in doubt are worked out again within a second or so (`again.py`).
 - Any other database error (a missing table, a missing right) ends the worker: that is for an operator, and nothing
   is lost by it.
 """
@@ -17,26 +21,29 @@ import threading
 import time
 from collections import Counter
 from dataclasses import replace
-from datetime import datetime
 
 import psycopg
 import structlog
 
 from devices.clock import Clock
-from devices.envelopes import TOPIC_FILTERS
 from devices.model import Outcome
-from ingest.batcher import Batcher, batch_limit
+from ingest.again import judge_again
+from ingest.batcher import batch_limit
 from ingest.config import IngestConfig
 from ingest.errors import ConfigError
-from ingest.settle import DIRECTORY_SECONDS, KnownDevices, Settling
+from ingest.heart import Doing, Heart
+from ingest.replay import Replaying
+from ingest.sessions import Sessions
+from ingest.settle import DIRECTORY_SECONDS, InOrder, KnownDevices, Settling
 from ingest.subscriber import Delivery, Subscriber
 from quality.gate import CLOCK
 from store.connection import Connection, connect
 from store.registry import municipality_id_of
 from store.town_clock import load_clock
 
-HEARTBEAT_SECONDS = 1.0
 REPORT_SECONDS = 60.0
+REPLAY_SECONDS = 1.0
+AGAIN_SECONDS = 1.0  # how long a verdict may stand after what it was given by has changed
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 10.0
 
@@ -120,34 +127,46 @@ class _Worker:
         self._config = config
         self._database = database
         self._stop = stop
-        self._batcher: Batcher[Delivery] = Batcher(
-            limit=batch_limit(config.batch_size, config.broker), linger=config.batch_seconds
-        )
-        self._subscriber = Subscriber(config.broker, config.client_id, TOPIC_FILTERS, database.clock, self._batcher.put)
+        self._sessions = Sessions(config, database.clock)
+        self._heart = Heart(config.dsn, config.worker_id, database.known.municipality_id, database.clock, self._doing)
+        self._busy_since: float | None = None
         self._possible = replace(CLOCK, behind=config.oldest.total_seconds())
-        self._next_heartbeat = time.monotonic()
+        self._replaying = Replaying(database.known, database.clock, self._possible)
+        self._next_replay = time.monotonic()
+        self._many = batch_limit(config.batch_size, config.broker) // 2
+        self._next_again = time.monotonic()
         self._next_report = time.monotonic() + REPORT_SECONDS
         self._outcomes: Counter[Outcome] = Counter()
 
     def run(self) -> None:
-        self._subscriber.start()
+        self._sessions.start()
+        self._heart.start()
+        more = False
         try:
             while not self._stop.is_set():
-                self._subscriber.check()
-                batch = self._batcher.take(timeout=0.2)
+                self._sessions.check()
+                subscriber, batch = self._sessions.take(timeout=0.0 if more else 0.2)
                 if batch:
-                    self._settle(batch)
+                    self._busy_since = time.monotonic()
+                    self._settle(subscriber, batch)
+                    self._busy_since = None
                 self._rounds()
+                more = self._replay(pressed=len(batch) > self._many)
         finally:
-            self._subscriber.stop()
-            self._take_leave()
+            self._sessions.stop()
+            self._heart.stop()
             self._report()
+
+    def _doing(self) -> Doing:
+        since = self._busy_since
+        return Doing(self._sessions.hearing(), 0.0 if since is None else time.monotonic() - since)
 
     # --- one batch ---------------------------------------------------------------------------------------
 
-    def _settle(self, batch: list[Delivery]) -> None:
+    def _settle(self, subscriber: Subscriber, batch: list[Delivery]) -> None:
         """Brings every message of the batch to its outcome and acknowledges it; leaves early only to stop."""
         settling: Settling[Delivery] | None = None
+        order = InOrder(batch)
         while not self._stopped_without_database():
             try:
                 conn = self._database.live
@@ -156,7 +175,7 @@ class _Worker:
                 while not settling.over:
                     done = settling.step(conn)
                     self._outcomes.update(settled.outcome for settled in done)
-                    self._subscriber.acknowledge(settled.message for settled in done)
+                    subscriber.acknowledge(order.add(settled.message for settled in done))
                 return
             except psycopg.OperationalError as error:
                 log.warning("database lost, batch waits", error=str(error).strip(), messages=len(batch))
@@ -173,35 +192,34 @@ class _Worker:
         if now >= self._next_report:
             self._report()
             self._next_report = now + REPORT_SECONDS
-        if now < self._next_heartbeat:
-            return
-        self._next_heartbeat = now + HEARTBEAT_SECONDS
+        self._sessions.rounds()
         try:
-            self._heartbeat(self._subscriber.listening_since)
             self._database.known.refresh(self._database.live, older_than=DIRECTORY_SECONDS)
+            if now >= self._next_again:
+                judge_again(self._database.live, self._database.known.directory)
+                self._next_again = now + AGAIN_SECONDS
         except psycopg.OperationalError as error:
             log.warning("database lost", error=str(error).strip())
             self._database.open()
 
-    def _heartbeat(self, listening_since: datetime | None) -> None:
-        conn = self._database.live
-        conn.execute(
-            """
-            insert into ingest_worker (worker_id, municipality_id, heartbeat_at, listening_since)
-            values (%s, %s, %s, %s)
-            on conflict (worker_id) do update set (municipality_id, heartbeat_at, listening_since)
-                = (excluded.municipality_id, excluded.heartbeat_at, excluded.listening_since)
-            """,
-            (self._config.worker_id, self._database.known.municipality_id, self._database.clock.now(), listening_since),
-        )
-        conn.commit()
+    def _replay(self, *, pressed: bool) -> bool:
+        """A step of what people want read again, if it is due; whether the next is due at once.
 
-    def _take_leave(self) -> None:
-        """A worker that has ended does not listen; if the database is away, its old heartbeat says as much."""
+        `pressed`: live messages wait.
+        """
+        now = time.monotonic()
+        if now < self._next_replay:
+            return False
+        more = False
         try:
-            self._heartbeat(None)
-        except psycopg.Error as error:
-            log.warning("no last heartbeat", error=str(error).strip())
+            more = self._replaying.step(self._database.live)
+        except psycopg.OperationalError as error:
+            log.warning("database lost", error=str(error).strip())
+            self._database.open()
+        if more and not pressed:
+            return True
+        self._next_replay = now + REPLAY_SECONDS
+        return False
 
     def _report(self) -> None:
         if self._outcomes:

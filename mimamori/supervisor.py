@@ -11,7 +11,8 @@ Contract:
   `kill -9`.
 - A child that ends is started again, within 2 s when a signal ended it or when it had worked for a while. One
   that keeps ending by itself soon after its start is given longer and longer rests, up to 30 s.
-- What a child prints goes to LOGS/NAME.log, at most `LOG_LIMIT` bytes and as much again in NAME.log.1.
+- What a child prints goes to LOGS/NAME.log, at most `LOG_LIMIT` bytes and as much again in NAME.log.1; without a
+  folder for logs, to the supervisor's own stderr.
 - `stop` ends all in reverse order: asked first, by its stop signal or by its tether; whoever takes more than its
   share of the time is killed with all that it has started.
 - One thread starts, tends and stops: Linux ties a child to the thread that started it, not to the process.
@@ -64,7 +65,7 @@ class Service:
 class Supervisor:
     """Starts, watches, restarts and stops services. `say` gets one sentence for people when one has ended."""
 
-    def __init__(self, logs: Path, *, say: Callable[[str], None]) -> None:
+    def __init__(self, logs: Path | None, *, say: Callable[[str], None]) -> None:
         self._logs = logs
         self._say = say
         self._children: list[_Child] = []
@@ -79,8 +80,7 @@ class Supervisor:
 
     def start(self, service: Service) -> None:
         """Start a service and keep it running from now on."""
-        self._logs.mkdir(parents=True, exist_ok=True)
-        child = _Child(service, _Log(self._logs / f"{service.name}.log"))
+        child = _Child(service, self._log(service))
         self._children.append(child)
         child.start()
 
@@ -89,8 +89,7 @@ class Supervisor:
 
         It raises StartError where the errand ended badly.
         """
-        self._logs.mkdir(parents=True, exist_ok=True)
-        child = _Child(service, _Log(self._logs / f"{service.name}.log"), once=True)
+        child = _Child(service, self._log(service), once=True)
         self._children.append(child)
         child.start()
 
@@ -107,6 +106,12 @@ class Supervisor:
 
         return over
 
+    def _log(self, service: Service) -> _Log:
+        if self._logs is None:
+            return _Passage()
+        self._logs.mkdir(parents=True, exist_ok=True)
+        return _File(self._logs / f"{service.name}.log")
+
     def tend(self) -> None:
         """Start again whoever has ended and has rested long enough. To be called a few times a second."""
         for child in self._children:
@@ -118,7 +123,8 @@ class Supervisor:
         deadline = time.monotonic() + timeout
         while not condition():
             if time.monotonic() > deadline:
-                raise StartError(f"{what} did not come up within {timeout:.0f} s; see the logs in {self._logs}")
+                see = "" if self._logs is None else f"; see the logs in {self._logs}"
+                raise StartError(f"{what} did not come up within {timeout:.0f} s{see}")
             self.tend()
             time.sleep(0.05)
 
@@ -209,7 +215,7 @@ class _Child:
 
     def how_it_ended(self, code: int) -> str:
         last = f": {self._log.last}" if self._log.last else ""
-        return f"{_ending(code)}{last} ({self._log.path})"
+        return f"{_ending(code)}{last}{self._log.where}"
 
     def stop(self, within: float) -> None:
         if self._process is not None:
@@ -234,12 +240,12 @@ class _Child:
 
 
 class _Log:
-    """A log file that keeps to its size, and remembers the last line for the sentence about an ending."""
+    """Where the output of a child goes. It remembers the last line for the sentence about an ending."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    where = ""
+
+    def __init__(self) -> None:
         self.last = ""
-        self._file = path.open("ab")
         self._lock = threading.Lock()
 
     def copy(self, output: IO[bytes]) -> None:
@@ -248,17 +254,41 @@ class _Log:
             for line in output:
                 self.last = line.decode("utf-8", "replace").strip() or self.last
                 with self._lock:
-                    if self._file.closed:
-                        continue
-                    self._file.write(line)
-                    self._file.flush()
-                    if self._file.tell() > LOG_LIMIT:
-                        self._turn()
+                    self._write(line)
 
-    def _turn(self) -> None:
-        self._file.close()
-        self.path.replace(self.path.with_name(self.path.name + ".1"))
-        self._file = self.path.open("ab")
+    def _write(self, line: bytes) -> None:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Nothing more comes."""
+
+
+class _Passage(_Log):
+    """The supervisor's own stderr, a line at a time."""
+
+    def _write(self, line: bytes) -> None:
+        sys.stderr.buffer.write(line)
+        sys.stderr.buffer.flush()
+
+
+class _File(_Log):
+    """A log file that keeps to its size."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+        self.where = f" ({path})"
+        self._file = path.open("ab")
+
+    def _write(self, line: bytes) -> None:
+        if self._file.closed:
+            return
+        self._file.write(line)
+        self._file.flush()
+        if self._file.tell() > LOG_LIMIT:
+            self._file.close()
+            self.path.replace(self.path.with_name(self.path.name + ".1"))
+            self._file = self.path.open("ab")
 
     def close(self) -> None:
         with self._lock:

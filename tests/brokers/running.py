@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -109,7 +111,8 @@ class Ear:
         """Loses the connection without taking leave."""
         sock = self.client.socket()
         assert sock is not None
-        sock.shutdown(2)
+        with socket.socket(fileno=os.dup(sock.fileno())) as same:
+            same.shutdown(socket.SHUT_RDWR)
         self.client.loop_stop()
         self.client.disconnect()
 

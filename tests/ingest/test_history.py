@@ -166,7 +166,10 @@ def feed_ids(registered: Registered) -> list[int]:
         return [row.feed_id for row in feed.read_after(conn, 0)]
 
 
-@pytest.mark.parametrize(("quality", "stands", "figure"), [("good", 1.0, "outranked"), ("manual", 0.5, "revised")])
+@pytest.mark.parametrize(
+    ("quality", "stands", "figure"),
+    [("good", 1.0, "outranked"), ("manual", 0.5, "revised"), ("confirmed", 0.5, "revised")],
+)
 def test_a_devices_value_stands_above_a_file_but_not_above_a_persons(
     registered: Registered, load: Any, quality: str, stands: float, figure: str
 ) -> None:
@@ -174,6 +177,22 @@ def test_a_devices_value_stands_above_a_file_but_not_above_a_persons(
     report = load("日時,奥沢,流量\n2026/6/1 8:00,50,\n", f"quality: {quality}\n{WIDE}")
     assert getattr(report, figure) == 1 and report.stored == 0
     assert [row[1] for row in stored(registered)] == [stands]
+
+
+def test_a_confirmed_file_stands_above_all_and_is_not_judged(registered: Registered, load: Any) -> None:
+    text = "日時,奥沢,流量\n2026/5/1 9:00,50,\n2026/5/1 9:10,480,\n2026/5/1 9:20,900,\n"
+    load(text, f"quality: manual\n{WIDE}")
+    # A person's value is not doubted for how it moves; 9 m cannot be at this gauge.
+    assert stored(registered) == [
+        ("05-01 09:00", 0.5, "manual", None),
+        ("05-01 09:10", 4.8, "manual", None),
+        ("05-01 09:20", 9.0, "bad", "range"),
+    ]
+    load(text, f"quality: confirmed\n{WIDE}")
+    confirmed = [("05-01 09:00", 0.5), ("05-01 09:10", 4.8), ("05-01 09:20", 9.0)]
+    assert stored(registered) == [(*row, "good", "confirmed") for row in confirmed]
+    assert figures(load(text.replace("480", "470"), f"quality: manual\n{WIDE}"))[3] == 1
+    assert stored(registered) == [(*row, "good", "confirmed") for row in confirmed]
 
 
 def observe(registered: Registered, at: datetime, metres: float) -> None:

@@ -109,8 +109,12 @@ def test_everything_that_cannot_pass_is_kept_with_its_reason_and_the_rest_passes
     registered: Registered, broker: Broker
 ) -> None:
     config = config_for(registered, broker)
-    # The topic filters keep what is on other topics away.
-    bad = {name: case for name, case in BAD.items() if name != "foreign topic"}
+    # The topic filters keep what is on other topics away, and NATS hangs up on who publishes to one with a space.
+    bad = {
+        name: (message, reason)
+        for name, (message, reason) in BAD.items()
+        if name != "foreign topic" and (broker.shared or " " not in message[0])
+    }
     with worker(config):
         publish(
             broker,

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -147,20 +148,14 @@ class Child:
 
 
 def _settings(config: IngestConfig) -> str:
-    broker = config.broker
     settings = {
         "worker_id": config.worker_id,
         "dsn": config.dsn,
         "municipality": config.municipality,
         "batch_size": config.batch_size,
         "batch_seconds": config.batch_seconds,
-        "broker": {
-            "host": broker.host,
-            "port": broker.port,
-            "username": broker.username,
-            "password": broker.password,
-            "max_unacked": broker.max_unacked,
-        },
+        "shared": config.shared,
+        "broker": asdict(config.broker),
     }
     return json.dumps(settings)
 
