@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from analytics import findings, rollups
+from analytics import findings, old_values, rollups
 from analytics.config import AnalyticsConfig
 from analytics.leaks import nights
 from analytics.leaks import watch as leaks
@@ -19,7 +19,7 @@ NAME = "analytics"  # of the feed cursor
 
 def handle(conn: Connection, rows: list[FeedRow]) -> None:
     """Recomputes what the rows touched; the body of a feed consumer's transaction."""
-    touched = [each for row in rows for each in row.touched]
+    touched = old_values.kept(conn, [each for row in rows for each in row.touched])
     if not touched:
         return
     changes: findings.Changes = []
@@ -42,4 +42,6 @@ def run(config: AnalyticsConfig, stop: threading.Event) -> None:
         clock = load_clock(conn)
     # Housekeeping is a matter of an hour of town time: soon enough on a fast clock, and seldom on the real one.
     seconds = min(10.0, max(0.5, 60.0 / clock.speed))
-    Consumer(config.dsn, NAME).run(handle, stop=stop, tick=Maintenance(clock).tick, tick_seconds=seconds)
+    Consumer(config.dsn, NAME).run(
+        handle, stop=stop, tick=Maintenance(clock, config.retention, config.keep).tick, tick_seconds=seconds
+    )
