@@ -27,15 +27,15 @@ router = Router(prefix="/api/v1", tags=["alerts"])
 
 _DESK_ONLY = "the alert's desk"
 _ALERT = """
-    select a.alert_id, s.code as station, s.name as station_name, s.kind as station_kind, a.rule, a.mode,
+    select a.alert_id, s.code as station, s.name as station_name, s.kind as station_kind, a.rule, a.cause, a.mode,
            case when a.cleared_at is not null then 'cleared'
                 when a.acknowledged_at is not null then 'acknowledged' else 'raised' end as state,
            s.code || '/' || d.observed_property as datastream, a.level, a.peak_level, a.raised_at,
            a.phenomenon_time, a.value, d.unit, a.acknowledged_at, seen.display_name as acknowledged_by,
            a.cleared_at, done.display_name as cleared_by
     from alert a
-    join station s using (station_id)
-    join datastream d using (datastream_id)
+    left join station s using (station_id)
+    left join datastream d using (datastream_id)
     left join app_user seen on seen.user_id = a.acknowledged_by
     left join app_user done on done.user_id = a.cleared_by
 """
@@ -131,13 +131,13 @@ def act(visit: Visit, alert_id: int, do: Callable[[Connection, int, int], None])
     """
     with visit.transaction() as conn:
         row = conn.execute(
-            "select a.rule, s.kind from alert a join station s using (station_id) where a.alert_id = %s",
+            "select a.rule, s.kind from alert a left join station s using (station_id) where a.alert_id = %s",
             (alert_id,),
         ).fetchone()
         if row is None:
             raise _no_alert(alert_id)
         rule, kind = row
-        if visit.user.role not in desks_of(rule, StationKind(kind)):
+        if visit.user.role not in desks_of(rule, _kind(kind)):
             raise Refused(
                 Text("このアラートは別の担当のものです。", "This alert is another desk's."),
                 Text("担当課に連絡してください。", "Call the section in charge."),
@@ -163,7 +163,11 @@ def _no_alert(alert_id: int) -> NotFound:
 
 
 def _alert(visit: Visit, row: dict[str, Any]) -> AlertOut:
-    return AlertOut(**row, may_act=visit.user.role in desks_of(row["rule"], StationKind(row["station_kind"])))
+    return AlertOut(**row, may_act=visit.user.role in desks_of(row["rule"], _kind(row["station_kind"])))
+
+
+def _kind(stored: str | None) -> StationKind | None:
+    return None if stored is None else StationKind(stored)
 
 
 def _detail(visit: Visit, conn: Connection, alert_id: int) -> AlertDetailOut:

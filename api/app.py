@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 
-from api import alerting, basemap, health, observations, session, stations, stream, tiles
+from api import alerting, basemap, export, health, observations, reception, session, stations, stream, tiles
 from api import errors as errors_
 from api.access import UndeclaredRoute, undeclared
 from api.boundary import Boundary
@@ -23,7 +23,9 @@ _ROUTERS = (
     session.router,
     stations.router,
     observations.router,
+    export.router,
     alerting.router,
+    reception.router,
     basemap.router,
     tiles.router,
     stream.router,

@@ -7,8 +7,9 @@ municipality only, the token all.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, timedelta
+from types import MappingProxyType
 from typing import Literal
 
 import psycopg
@@ -21,7 +22,9 @@ from psycopg_pool import PoolClosed, PoolTimeout
 from pydantic import BaseModel
 
 from api.access import PUBLIC, Role, Router, Visit, access
+from api.reception import reception
 from api.state import ApiState
+from api.workers import WorkerState, workers
 from devices.clock import Clock, real_now
 from store.backup_runs import last_runs
 from store.connection import Connection
@@ -29,10 +32,24 @@ from store.errors import ClockNotSet
 
 router = Router(tags=["operation"])
 
-# Town time that the counts of messages look back over.
+# Town time that the count of observations looks back over.
 _WINDOW = timedelta(hours=24)
+# A series a device is much for a collector where a town has thousands of them.
+_DEVICES_NAMED = 500
 # Whoever probes has little patience.
 _PATIENCE_SECONDS = 2.0
+
+
+# Why ingest takes no messages, the worst first.
+_INGEST: Mapping[WorkerState, str] = MappingProxyType(
+    {
+        WorkerState.LOST: "no sign of life",
+        WorkerState.STOPPED: "stopped",
+        WorkerState.DATABASE: "the database does not store what is in hand",
+        WorkerState.NO_BROKER: "the broker is out of reach",
+        WorkerState.FULL: "more comes than is stored, nothing is read meanwhile",
+    }
+)
 
 
 class Part(BaseModel):
@@ -76,23 +93,22 @@ def healthz(request: Request) -> Response:
 
 
 def _ingest(state: ApiState, clock: Clock, municipalities: list[int]) -> Part:
-    """Well while every town that ever had a worker has one alive; waiting where none has started yet."""
+    """Well while every worker of every town takes messages; waiting where none has started yet.
+
+    A worker that is gone matters also where others go on: messages wait in its session, unless that was drained.
+    """
     # heartbeats are in town time, patience is in real time
     oldest = clock.now() - state.config.worker_silence * clock.speed
     waiting = False
     for municipality_id in municipalities:
         with state.database.transaction(municipality_id) as conn:
-            row = conn.execute(
-                "select max(heartbeat_at), max(heartbeat_at) filter (where listening_since is not null) "
-                "from ingest_worker"
-            ).fetchone()
-        seen, listening = row if row is not None else (None, None)
-        if seen is None:
-            waiting = True
-        elif seen < oldest:
-            return Part(state="failing", detail="no worker has shown a sign of life")
-        elif listening is None or listening < oldest:
-            return Part(state="failing", detail="the broker is out of reach")
+            states = [worker.state for worker in workers(conn, oldest) if worker.state is not WorkerState.DRAINED]
+        worst = next((state for state in _INGEST if state in states), None)
+        if worst is not None:
+            n = states.count(worst)
+            which = "" if n == len(states) == 1 else f"{n} of {len(states)} workers: "
+            return Part(state="failing", detail=which + _INGEST[worst])
+        waiting = waiting or not states
     return Part(state="waiting", detail="no worker has started yet") if waiting else Part(state="ok")
 
 
@@ -141,8 +157,28 @@ class _Towns(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         uplinks = GaugeMetricFamily(
             "mimamori_uplinks_24h",
-            "Messages received in the last 24 hours of town time, by outcome.",
+            "Messages delivered in the last 24 hours of town time, by outcome; their sum is what was delivered.",
             labels=("municipality", "outcome"),
+        )
+        values = GaugeMetricFamily(
+            "mimamori_values_24h",
+            "Values of the new messages of the last 24 hours of town time, by what became of them.",
+            labels=("municipality", "fate"),
+        )
+        missing = GaugeMetricFamily(
+            "mimamori_frames_missing_24h",
+            "Messages that never came, by the devices' own numbers, noticed in the last 24 hours of town time.",
+            labels=("municipality",),
+        )
+        missing_of = GaugeMetricFamily(
+            "mimamori_device_frames_missing_24h",
+            f"The same by device, where a town has at most {_DEVICES_NAMED} that number their messages.",
+            labels=("municipality", "device"),
+        )
+        unclosed = GaugeMetricFamily(
+            "mimamori_counts_open_24h",
+            "Messages and values of the last 24 hours of town time without an outcome: anything but 0 is a fault.",
+            labels=("municipality",),
         )
         observations = GaugeMetricFamily(
             "mimamori_observations_24h",
@@ -169,8 +205,17 @@ class _Towns(Collector):
         now = clock.now()
         for municipality_id, code in self._towns:
             with self._state.database.transaction(municipality_id) as conn:
-                for outcome, n in _uplinks(conn, now - _WINDOW):
-                    uplinks.add_metric((code, outcome), n)
+                received = [(each.key, each.day) for each in reception(conn, now)]
+                for outcome in ("accepted", "event", "quarantined", "duplicate"):
+                    uplinks.add_metric((code, outcome), sum(getattr(day, outcome) for _, day in received))
+                for fate in ("stored", "unchanged", "revised", "rejected"):
+                    values.add_metric((code, fate), sum(getattr(day, fate) for _, day in received))
+                unclosed.add_metric((code,), sum(day.open for _, day in received))
+                numbered = [(key, day.missing) for key, day in received if key and day.missing is not None]
+                missing.add_metric((code,), sum(n for _, n in numbered))
+                if len(numbered) <= _DEVICES_NAMED:
+                    for key, n in numbered:
+                        missing_of.add_metric((code, key), n)
                 observations.add_metric((code,), _number(conn, _OBSERVATIONS, (now - _WINDOW,)))
                 for rule, acknowledged, n in conn.execute(
                     """
@@ -200,7 +245,8 @@ class _Towns(Collector):
                 backup_failed.add_metric((kind,), float(run.failed))
                 if run.ended_at is not None:
                     backup_age.add_metric((kind,), (real_now() - run.ended_at).total_seconds())
-        yield from (uplinks, observations, open_alerts, waiting, oldest, heartbeat, backup_age, backup_failed, lag)
+        yield from (uplinks, values, missing, missing_of, unclosed)
+        yield from (observations, open_alerts, waiting, oldest, heartbeat, backup_age, backup_failed, lag)
 
 
 _OBSERVATIONS = """
@@ -213,18 +259,6 @@ _OLDEST_DUE = """
     select coalesce(extract(epoch from greatest(%s - min(next_attempt_at), interval '0')), 0)::double precision
     from outbox where sent_at is null
 """
-
-
-def _uplinks(conn: Connection, since: object) -> list[tuple[str, int]]:
-    """Outcome and number; a repetition is a message too, counted as duplicate with the one it repeats."""
-    counted = conn.execute(
-        "select outcome, count(*), sum(repeats) from uplink where received_time > %s group by outcome", (since,)
-    ).fetchall()
-    numbers = {"accepted": 0, "event": 0, "quarantined": 0, "duplicate": 0}
-    for outcome, n, repeats in counted:
-        numbers[outcome] += n
-        numbers["duplicate"] += int(repeats or 0)
-    return list(numbers.items())
 
 
 def _number(conn: Connection, query: str, values: tuple[object, ...] = ()) -> float:

@@ -120,7 +120,9 @@ class RawPage(Out):
 class BucketOut(Out):
     """One hour or local day. `n` usable observations of `expected`; null figures: there was none usable.
 
-    `start` is the hour's beginning, or the local day's; `total` only where the datastream's statistic is total.
+    `start`: the hour's beginning, or the local day's; `total` only where the statistic of the datastream is total.
+    `reliability`: less than 15 % of the observations missing: reliable; less than 40 %: doubtful; else missing. One
+    that still runs is judged as if it were over.
     """
 
     start: datetime
@@ -132,6 +134,7 @@ class BucketOut(Out):
     mean: float | None
     total: float | None
     worst_quality: Quality
+    reliability: Literal["reliable", "doubtful", "missing"]
 
 
 class BucketPage(Out):
@@ -146,23 +149,52 @@ class BucketPage(Out):
     next: str | None
 
 
+class CurvePoint(Out):
+    """A point of a curve. `value` null: the line breaks here, for nothing usable was observed."""
+
+    time: datetime
+    value: float | None
+
+
+class CurveOut(Out):
+    """The history between from and to as at most so many points as were asked for, oldest first.
+
+    `step` is what it was read from. `slice_seconds`: the length of time that a pair of points (lowest and highest
+    value) or a total stands for; null where nothing was left out.
+    """
+
+    datastream: str
+    step: Literal["raw", "hour", "day"]
+    slice_seconds: float | None
+    unit: str
+    statistic: Literal["instant", "total"]
+    start: datetime = Field(serialization_alias="from")
+    end: datetime = Field(serialization_alias="to")
+    points: list[CurvePoint]
+
+
 class AlertOut(Out):
-    """One alert. `phenomenon_time` and `value` are the observation that last moved it; times are town time."""
+    """One alert. `phenomenon_time` and `value` are the observation that last moved it; times are town time.
+
+    One of the rule `operation` has no station, datastream and unit; `cause` says what it is about, null for every
+    other.
+    """
 
     alert_id: int
-    station: str
-    station_name: str
-    station_kind: StationKind
-    rule: Literal["level", "silence", "night_flow", "burst", "visits", "counter"]
+    station: str | None
+    station_name: str | None
+    station_kind: StationKind | None
+    rule: Literal["level", "silence", "night_flow", "burst", "visits", "counter", "operation"]
+    cause: str | None
     mode: Literal["actual", "exercise", "test"]
     state: Literal["raised", "acknowledged", "cleared"]
-    datastream: str
+    datastream: str | None
     level: int | None
     peak_level: int | None
     raised_at: datetime
     phenomenon_time: datetime
     value: float | None
-    unit: str
+    unit: str | None
     acknowledged_at: datetime | None
     acknowledged_by: str | None
     cleared_at: datetime | None
@@ -193,6 +225,46 @@ class AlertPage(Out):
 
     alerts: list[AlertOut]
     next: str | None
+
+
+class ReceptionCountOut(Out):
+    """What came of a device in a window. delivered = accepted + event + duplicate + quarantined; `open`: messages and
+    values for which that does not hold, 0 as it should be. `missing` counts numbers that the device gave its messages
+    and that never came; null, like `expected`, where it does not number them.
+    """
+
+    delivered: int
+    accepted: int
+    event: int
+    duplicate: int
+    quarantined: int
+    stored: int = Field(description="new values")
+    unchanged: int = Field(description="values that were there already")
+    revised: int = Field(description="values that replaced another, or lost against it")
+    rejected: int = Field(description="values that could not be used, of messages that could")
+    open: int
+    missing: int | None
+    expected: int | None
+
+
+class ReceptionOut(Out):
+    """A device over the last 24 hours and the last 30 days of town time, by hours of receipt. `device` null: the
+    senders that are unknown or cannot be read.
+    """
+
+    device: str | None
+    day: ReceptionCountOut
+    month: ReceptionCountOut
+
+
+class GapOut(Out):
+    """Numbers from `first` to `last`, of a device's messages in a session, that never came; noticed by the next one."""
+
+    device: str
+    session: str
+    first: int
+    last: int
+    noticed_at: datetime
 
 
 class NoteIn(In):

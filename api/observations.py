@@ -1,7 +1,8 @@
 """/api/v1/datastreams/{station}/{observed_property}/observations: history, raw or by hour or local day.
 
 Ranges include both ends. A page has at most `limit` rows; `next` is the address of the following one. Raw
-observations reach over at most 31 days a request, hours over 366, days over ten years.
+observations reach over at most 31 days a request, hours over 366, days over ten years. With `points`, or the step auto,
+the answer is a curve instead: the whole range, thinned so that lowest and highest values and gaps stay (`api.curves`).
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
-from typing import Annotated
+from math import isnan
+from typing import Annotated, Literal, cast
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
@@ -17,7 +19,8 @@ from fastapi import Query
 from psycopg.rows import dict_row
 
 from api.access import READERS, Router, SignedIn, access
-from api.models import BucketOut, BucketPage, ObservationOut, RawPage
+from api.curves import FEWEST_POINTS, MOST_POINTS, Step, curve
+from api.models import BucketOut, BucketPage, CurveOut, CurvePoint, ObservationOut, RawPage
 from api.readings import Latest
 from api.stations import find_datastream
 from api.times import instant, span, text
@@ -26,21 +29,37 @@ from store.connection import Connection
 router = Router(prefix="/api/v1", tags=["observations"])
 
 
-class Step(StrEnum):
-    """How fine the history is."""
+class Asked(StrEnum):
+    """How fine the history is to be; AUTO: as fine as is affordable."""
 
     RAW = "raw"
     HOUR = "hour"
     DAY = "day"
+    AUTO = "auto"
+
+    @property
+    def step(self) -> Step | None:
+        return None if self is Asked.AUTO else Step(self.value)
 
 
-_USUAL = {Step.RAW: timedelta(days=1), Step.HOUR: timedelta(days=7), Step.DAY: timedelta(days=31)}
-_LONGEST = {Step.RAW: timedelta(days=31), Step.HOUR: timedelta(days=366), Step.DAY: timedelta(days=3660)}
+_USUAL_POINTS = 1000
+_USUAL = {
+    Asked.RAW: timedelta(days=1),
+    Asked.HOUR: timedelta(days=7),
+    Asked.DAY: timedelta(days=31),
+    Asked.AUTO: timedelta(days=1),
+}
+_LONGEST = {
+    Asked.RAW: timedelta(days=31),
+    Asked.HOUR: timedelta(days=366),
+    Asked.DAY: timedelta(days=3660),
+    Asked.AUTO: timedelta(days=36600),
+}
 _RFC3339 = {"format": "date-time"}
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _Range:
     """One request's range. `after`: the last row of the page before; rows follow strictly after it."""
 
     start: datetime
@@ -57,24 +76,30 @@ def observations(
     observed_property: str,
     start: Annotated[str | None, Query(alias="from", json_schema_extra=_RFC3339)] = None,
     end: Annotated[str | None, Query(alias="to", json_schema_extra=_RFC3339)] = None,
-    step: Step = Step.RAW,
+    step: Asked = Asked.RAW,
+    points: Annotated[
+        int | None,
+        Query(ge=FEWEST_POINTS, le=MOST_POINTS, description="a curve of at most so many points; auto: 1000"),
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
     after: Annotated[str | None, Query(json_schema_extra=_RFC3339, description="set by `next`")] = None,
-) -> RawPage | BucketPage:
-    """History of one datastream; without a range the last day (raw), week (hour) or month (day) of town time."""
+) -> RawPage | BucketPage | CurveOut:
+    """History of one datastream; without a range the last day (raw, auto), week (hour) or month (day) of town time."""
     since, until = span(start, end, now=visit.clock.now(), usual=_USUAL[step], longest=_LONGEST[step])
-    asked = _Asked(since, until, instant("after", after) if after is not None else None, limit)
+    asked = _Range(since, until, instant("after", after) if after is not None else None, limit)
     zone = ZoneInfo(visit.tenant.timezone)
     with visit.transaction() as conn:
         series = find_datastream(conn, station, observed_property)
-        if step is Step.RAW:
+        if step is Asked.AUTO or points is not None:
+            return _curve(conn, series, asked, zone, step.step, points or _USUAL_POINTS)
+        if step is Asked.RAW:
             return _raw(conn, series, asked)
-        buckets = _days(conn, series, asked, zone) if step is Step.DAY else _hours(conn, series, asked)
+        buckets = _days(conn, series, asked, zone) if step is Asked.DAY else _hours(conn, series, asked)
     more = len(buckets) > limit
     buckets = buckets[:limit]
     return BucketPage(
         datastream=series.datastream,
-        step="day" if step is Step.DAY else "hour",
+        step="day" if step is Asked.DAY else "hour",
         unit=series.unit,
         start=since,
         end=until,
@@ -83,7 +108,24 @@ def observations(
     )
 
 
-def _raw(conn: Connection, series: Latest, asked: _Asked) -> RawPage:
+def _curve(conn: Connection, series: Latest, asked: _Range, zone: ZoneInfo, step: Step | None, points: int) -> CurveOut:
+    found = curve(conn, series, asked.start, asked.end, zone, points=points, step=step)
+    return CurveOut(
+        datastream=series.datastream,
+        step=found.step.value,
+        slice_seconds=None if found.slice is None else found.slice.total_seconds(),
+        unit=series.unit,
+        statistic=cast(Literal["instant", "total"], series.statistic),
+        start=asked.start,
+        end=asked.end,
+        points=[
+            CurvePoint(time=datetime.fromtimestamp(at, UTC), value=None if isnan(value) else value)
+            for at, value in zip(found.times.tolist(), found.values.tolist(), strict=True)
+        ],
+    )
+
+
+def _raw(conn: Connection, series: Latest, asked: _Range) -> RawPage:
     with conn.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(
             """
@@ -101,15 +143,16 @@ def _raw(conn: Connection, series: Latest, asked: _Asked) -> RawPage:
         start=asked.start,
         end=asked.end,
         observations=page,
-        next=_next(series, asked, Step.RAW, page[-1].phenomenon_time) if more else None,
+        next=_next(series, asked, Asked.RAW, page[-1].phenomenon_time) if more else None,
     )
 
 
-def _hours(conn: Connection, series: Latest, asked: _Asked) -> list[BucketOut]:
+def _hours(conn: Connection, series: Latest, asked: _Range) -> list[BucketOut]:
     with conn.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(
             """
-            select hour as start, n, expected, minimum, maximum, mean, total, worst_quality::text as worst_quality
+            select hour as start, n, expected, minimum, maximum, mean, total, worst_quality::text as worst_quality,
+                   reliability
             from rollup_hour
             where datastream_id = %s and hour >= %s and hour <= %s
               and (%s::timestamptz is null or hour > %s)
@@ -120,13 +163,13 @@ def _hours(conn: Connection, series: Latest, asked: _Asked) -> list[BucketOut]:
     return [BucketOut(**row) for row in rows]
 
 
-def _days(conn: Connection, series: Latest, asked: _Asked, zone: ZoneInfo) -> list[BucketOut]:
+def _days(conn: Connection, series: Latest, asked: _Range, zone: ZoneInfo) -> list[BucketOut]:
     first = _first_day(asked.start, zone)
     after = asked.after.astimezone(zone).date() if asked.after is not None else None
     with conn.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(
             """
-            select day, n, expected, minimum, maximum, mean, total, worst_quality::text as worst_quality
+            select day, n, expected, minimum, maximum, mean, total, worst_quality::text as worst_quality, reliability
             from rollup_day
             where datastream_id = %s and day >= %s and day <= %s and (%s::date is null or day > %s)
             order by day limit %s
@@ -146,7 +189,7 @@ def _midnight(day: date, zone: ZoneInfo) -> datetime:
     return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
-def _next(series: Latest, asked: _Asked, step: Step, last: datetime) -> str:
+def _next(series: Latest, asked: _Range, step: Asked, last: datetime) -> str:
     query = {
         "from": text(asked.start),
         "to": text(asked.end),

@@ -7,29 +7,23 @@ drills are left out.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
-from psycopg.rows import class_row, dict_row
+from psycopg.rows import dict_row
 
 from store.connection import Connection
 
-LATEST = """
+_LATEST = """
     select d.datastream_id, s.code as station, d.observed_property, d.unit, d.statistic, d.step,
-           o.phenomenon_time, o.value, o.quality::text as quality, o.reason
-    from datastream d join station s using (station_id)
-    left join lateral (
-        select phenomenon_time, value, quality, reason from tenant_observation
-        where datastream_id = d.datastream_id order by phenomenon_time desc limit 1
-    ) o on true
+           l.phenomenon_time, l.value, l.quality::text as quality, l.reason
+    from datastream d join station s using (station_id) left join datastream_latest l using (datastream_id)
     where d.drill_run is null and (%(ids)s::integer[] is null or d.datastream_id = any(%(ids)s))
     order by s.code, d.observed_property
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Latest:
+class Latest(NamedTuple):
     """A datastream and its newest observation; the last four are None where there is none yet."""
 
     datastream_id: int
@@ -52,10 +46,10 @@ class Latest:
 def latest_of(conn: Connection, datastream_ids: Sequence[int] | None = None) -> list[Latest]:
     """The newest observation of each of these datastreams (None: of all), by station and property.
 
-    One index descent a datastream, whatever the length of its history.
+    One row a datastream (`store.latest`): no history is looked at, whatever its length.
     """
-    with conn.cursor(row_factory=class_row(Latest)) as cursor:
-        return cursor.execute(LATEST, {"ids": list(datastream_ids) if datastream_ids is not None else None}).fetchall()
+    ids = None if datastream_ids is None else list(datastream_ids)
+    return [Latest(*row) for row in conn.execute(_LATEST, {"ids": ids}).fetchall()]
 
 
 def changed_alerts(conn: Connection, alert_ids: Sequence[int]) -> list[dict[str, Any]]:
@@ -66,7 +60,7 @@ def changed_alerts(conn: Connection, alert_ids: Sequence[int]) -> list[dict[str,
             select a.alert_id, s.code as station, s.kind, a.rule, a.mode, a.level,
                    case when a.cleared_at is not null then 'cleared'
                         when a.acknowledged_at is not null then 'acknowledged' else 'raised' end as state
-            from alert a join station s using (station_id)
+            from alert a left join station s using (station_id)
             where a.alert_id = any(%s) order by a.alert_id
             """,
             (list(alert_ids),),

@@ -29,11 +29,13 @@ _DESK_OF = {
 }
 
 
-def desks_of(rule: str, kind: StationKind) -> frozenset[Role]:
+def desks_of(rule: str, kind: StationKind | None) -> frozenset[Role]:
     """The roles that may acknowledge, comment on and clear an alert of this rule at this kind of station.
 
     The desk that watches the place, and for silence the digital section too: a silent device is a fault before
-    it is anything else.
+    it is anything else. What has no station (`kind` None) is about the operation, and the digital section's alone.
     """
+    if kind is None:
+        return frozenset({Role.DIGITAL})
     desk = _DESK_OF[kind]
     return frozenset({desk, Role.DIGITAL}) if rule == "silence" else frozenset({desk})

@@ -18,6 +18,7 @@ from itertools import groupby
 import psycopg
 import structlog
 
+from store.arrays import array
 from store.connection import Connection, connect
 
 log = structlog.get_logger(__name__)
@@ -80,7 +81,7 @@ def append_findings(conn: Connection, municipality_id: int, finding_ids: Sequenc
 def _append(conn: Connection, municipality_id: int, kind: str, *arrays: Sequence[object]) -> int:
     row = conn.execute(
         "select feed_append(%s, %s, %s::integer[], %s::timestamptz[], %s::timestamptz[], %s::bigint[])",
-        (municipality_id, kind, *arrays),
+        (municipality_id, kind, *map(array, arrays)),
     ).fetchone()
     assert row is not None
     return int(row[0])

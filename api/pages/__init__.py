@@ -15,11 +15,20 @@ from starlette.responses import Response
 
 from api.access import Router
 from api.errors import Problem
-from api.pages import actions, daily_entry, demo, desks, entry, static, stations
+from api.pages import actions, daily_entry, demo, desks, entry, quarantine, reception, static, stations
 from api.pages.site import plain_page
 
 router = Router(include_in_schema=False)
-for part in (entry.router, desks.router, stations.router, daily_entry.router, actions.router, static.router):
+for part in (
+    entry.router,
+    desks.router,
+    quarantine.router,
+    reception.router,
+    stations.router,
+    daily_entry.router,
+    actions.router,
+    static.router,
+):
     router.include_router(part)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from alerts import operation_words
 from api.roles import Role, desks_of
 from devices.model import StationKind
 from store.connection import Connection
@@ -32,17 +33,18 @@ class Event:
 class Alert:
     """An alert as a row shows it, raised at `raised_at` because of the observation of `since`. `time` and `value` are
     the observation that last moved it; `usual` is what a finding's value is compared with, None where the alert came
-    from none.
+    from none. One about the operation has no station and no unit: `code`, `kind` and `unit` are None, `name` says
+    what is wrong and `to_do` what the digital section does about it.
     """
 
     alert_id: int
-    code: str
+    code: str | None
     name: str
     name_en: str
-    kind: StationKind
+    kind: StationKind | None
     rule: str
     mode: str
-    unit: str
+    unit: str | None
     level: int | None
     peak_level: int | None
     raised_at: datetime
@@ -54,6 +56,7 @@ class Alert:
     cleared_by: str | None
     usual: float | None
     since: datetime
+    cause: str | None
     events: list[Event] = field(default_factory=list)
 
     @property
@@ -69,6 +72,13 @@ class Alert:
             fewer = self.value is not None and self.usual is not None and self.value < self.usual
             return f"visits_{'fewer' if fewer else 'more'}"
         return self.rule
+
+    @property
+    def to_do(self) -> tuple[str, str] | None:
+        """In Japanese and English; None for what a station says."""
+        if self.cause is None:
+            return None
+        return operation_words.to_do(self.cause, "ja"), operation_words.to_do(self.cause, "en")
 
     def may_act(self, role: Role) -> bool:
         return self.cleared_at is None and role in desks_of(self.rule, self.kind)
@@ -99,22 +109,30 @@ def _weight(alert: Alert) -> tuple[int, bool]:
     return (alert.level or 0, alert.acknowledged_at is None)
 
 
-def open_alerts(conn: Connection) -> list[Alert]:
-    """All open alerts: unacknowledged first, then by level, then the oldest first."""
+def open_alerts(conn: Connection, role: Role) -> list[Alert]:
+    """The open alerts: unacknowledged first, then by level, then the oldest first. Those about the operation are for
+    the digital section alone: nobody else can do anything about them.
+    """
     rows = conn.execute(
         _ALERTS
         + """
-        where a.cleared_at is null
+        where a.cleared_at is null and (a.rule <> 'operation' or %s)
         order by a.acknowledged_at is null desc, a.level desc nulls last, a.raised_at
-        """
+        """,
+        (role is Role.DIGITAL,),
     )
     return [_alert(row) for row in rows]
 
 
-def closed_alerts(conn: Connection) -> list[Alert]:
-    """The alerts closed last, newest first."""
+def closed_alerts(conn: Connection, role: Role) -> list[Alert]:
+    """The alerts closed last, newest first; for whom as `open_alerts`."""
     rows = conn.execute(
-        _ALERTS + "where a.cleared_at is not null order by a.cleared_at desc, a.alert_id desc limit %s", (CLOSED_SHOWN,)
+        _ALERTS
+        + """
+        where a.cleared_at is not null and (a.rule <> 'operation' or %s)
+        order by a.cleared_at desc, a.alert_id desc limit %s
+        """,
+        (role is Role.DIGITAL, CLOSED_SHOWN),
     )
     return [_alert(row) for row in rows]
 
@@ -141,7 +159,11 @@ def add_events(conn: Connection, alerts: Sequence[Alert]) -> None:
 
 def _alert(row: tuple[object, ...]) -> Alert:
     values = list(row)
-    values[4] = StationKind(str(values[4]))
+    cause = values[-1]
+    if cause is not None:
+        values[2:4] = (operation_words.headline(str(cause), False, language) for language in ("ja", "en"))
+    else:
+        values[4] = StationKind(str(values[4]))
     return Alert(*values)  # type: ignore[arg-type]  # the columns of _ALERTS in the order of the fields
 
 
@@ -149,10 +171,11 @@ _ALERTS = """
 select a.alert_id, s.code, s.name, s.name_en, s.kind, a.rule, a.mode, d.unit, a.level, a.peak_level,
        a.raised_at, a.phenomenon_time, a.value,
        a.acknowledged_at, acknowledger.display_name, a.cleared_at, clearer.display_name, f.usual,
-       (select h.phenomenon_time from alert_history h where h.alert_id = a.alert_id and h.event = 'raised' limit 1)
+       (select h.phenomenon_time from alert_history h where h.alert_id = a.alert_id and h.event = 'raised' limit 1),
+       a.cause
 from alert a
-join station s using (station_id)
-join datastream d on d.datastream_id = a.datastream_id
+left join station s using (station_id)
+left join datastream d on d.datastream_id = a.datastream_id
 left join finding f using (finding_id)
 left join app_user acknowledger on acknowledger.user_id = a.acknowledged_by
 left join app_user clearer on clearer.user_id = a.cleared_by

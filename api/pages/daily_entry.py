@@ -97,7 +97,7 @@ def entry_start(request: Request, visit: SignedIn) -> Response:
     at = moment(request, visit)
     with visit.transaction() as conn:
         spots = _spots(conn, at.now)
-        alerts = open_alerts(conn)
+        alerts = open_alerts(conn, visit.user.role)
     if spots:
         return RedirectResponse(f"/tourism/entry/{spots[0].code}", 303)
     return page(request, visit, at, "tourism_entry", alerts, model=None, done=None)
@@ -110,7 +110,7 @@ def entry_form(request: Request, visit: SignedIn, spot: str) -> Response:
     query = request.query_params
     with visit.transaction() as conn:
         model = _form(conn, at, spot, _day(query.get("day"), at), query.get("value", "")[:_TYPED])
-        alerts = open_alerts(conn)
+        alerts = open_alerts(conn, visit.user.role)
     done = query.get("saved")
     return page(request, visit, at, "tourism_entry", alerts, model=model, done=done if done in set(Entered) else None)
 

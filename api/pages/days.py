@@ -55,19 +55,20 @@ def hours_of(
     if first is None:
         return ()
     hours = []
-    start = day_start(day, zone)
-    end_of_day = day_start(day + timedelta(days=1), zone)
     hour = timedelta(hours=1)
+    midnight, end_of_day = day_start(day, zone), day_start(day + timedelta(days=1), zone)
+    values: dict[int, list[float]] = {}
+    for point in points:
+        if point.usable and point.value is not None:
+            since = point.time - midnight
+            values.setdefault(-(-since // hour) - 1 if total else since // hour, []).append(point.value)
+    start = midnight
     while start < min(now, end_of_day):
         end = start + hour
         if end < first or (end == first and not total):
             start = end
             continue
-        inside = [
-            point.value
-            for point in points
-            if point.usable and point.value is not None and _belongs(point.time, start, end, total=total)
-        ]
+        inside = values.get((start - midnight) // hour, [])
         expected = int((min(now, end) - start) / step)
         running = end > now
         if not inside:
@@ -79,7 +80,3 @@ def hours_of(
             hours.append(Hour(start, len(inside), expected, running, min(inside), mean, max(inside)))
         start = end
     return tuple(reversed(hours))
-
-
-def _belongs(time: datetime, start: datetime, end: datetime, *, total: bool) -> bool:
-    return start < time <= end if total else start <= time < end

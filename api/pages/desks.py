@@ -42,7 +42,7 @@ _DONE = frozenset({"acknowledge", "comment", "clear"})
 def start_page(request: Request, visit: SignedIn) -> Response:
     at = moment(request, visit)
     with visit.transaction() as conn:
-        alerts = open_alerts(conn)
+        alerts = open_alerts(conn, visit.user.role)
         model = start(conn, at.now, at.zone, visit.user.role, alerts)
         events = panel(visit, conn, at.now)
     return page(request, visit, at, "start", alerts, model=model, panel=events)
@@ -56,7 +56,7 @@ def digital_page(request: Request, visit: SignedIn) -> Response:
     with visit.transaction() as conn:
         model = digital(conn, at.now, raw=visit.user.role is Role.DIGITAL)
         room = machine_room(conn, at.clock, config.worker_silence, config.data_folder)
-        alerts = open_alerts(conn)
+        alerts = open_alerts(conn, visit.user.role)
         events = panel(visit, conn, at.now)
     tiles = visit.state.tiles.state()
     return page(request, visit, at, "digital", alerts, model=model, room=room, panel=events, tile_state=tiles)
@@ -75,7 +75,7 @@ def disaster_response(
     at = moment(request, visit)
     with visit.transaction() as conn:
         model = disaster(conn, at.now, at.zone)
-        alerts = open_alerts(conn)
+        alerts = open_alerts(conn, visit.user.role)
         places = _places(at, (g.station for g in model.gauges)) + [_rain_place(at, g) for g in model.rain]
         map_ = draw(conn, visit.tenant.municipality_id, at.words, places, also=("catchment",))
     marks = [(g.station.code, g.badge, at.words(f"level.{g.badge}"), _silent_at(g.now)) for g in model.gauges]
@@ -101,7 +101,7 @@ def water_page(request: Request, visit: SignedIn) -> Response:
     at = moment(request, visit)
     with visit.transaction() as conn:
         model = water(conn, at.now, at.zone)
-        alerts = open_alerts(conn)
+        alerts = open_alerts(conn, visit.user.role)
         watched = [*(tank.station for tank in model.tanks), *(block.station for block in model.blocks)]
         map_ = draw(conn, visit.tenant.municipality_id, at.words, _places(at, watched), also=("block", "pipe"))
     marks = [_plain_mark(at, tank.station, tank.level) for tank in model.tanks]
@@ -117,7 +117,7 @@ def tourism_page(request: Request, visit: SignedIn) -> Response:
     with visit.transaction() as conn:
         model = tourism(conn, at.now, at.zone)
         days = calendar(conn, [spot.station for spot in model], shown.first, shown.last, at.now, at.zone)
-        alerts = open_alerts(conn)
+        alerts = open_alerts(conn, visit.user.role)
         map_ = draw(conn, visit.tenant.municipality_id, at.words, _places(at, (s.station for s in model)))
     marks = [_plain_mark(at, s.station, s.latest if s.counter else s.manual) for s in model]
     return page(
@@ -148,8 +148,8 @@ def alerts_response(
     """The alerts page, also as the answer to an action that was refused: then `problem` says why."""
     at = moment(request, visit)
     with visit.transaction() as conn:
-        alerts = open_alerts(conn)
-        closed = closed_alerts(conn)
+        alerts = open_alerts(conn, visit.user.role)
+        closed = closed_alerts(conn, visit.user.role)
         add_events(conn, [*alerts, *closed])
     return page(request, visit, at, "alerts", alerts, status=status, closed=closed, done=done, problem=problem)
 

@@ -7,8 +7,8 @@ higher for a while: an alert clears only after its hold time below the threshold
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -82,7 +82,6 @@ def disaster(conn: Connection, now: datetime, zone: ZoneInfo) -> Disaster:
     ids = [r.datastream_id for s in stations if (r := s.readings.get(ObservedProperty.WATER_LEVEL)) is not None]
     series = history(conn, ids, now - WINDOW, now)
     gauges = tuple(gauge_of(s, levels.get(s.station_id, ()), series, now, zone) for s in stations)
-    judged = [gauge for gauge in gauges if gauge.level is not None]
     rain_gauges = rain(conn, now)
     since = now - SPAN
     changes = told_by_alerts(conn, since, now)
@@ -93,7 +92,7 @@ def disaster(conn: Connection, now: datetime, zone: ZoneInfo) -> Disaster:
     return Disaster(
         gauges,
         rain_gauges,
-        max(judged, key=_nearness, default=None),
+        worst_of(gauges),
         tuple(silent),
         tuple(sorted(changes, key=lambda change: change.at, reverse=True)),
     )
@@ -113,30 +112,46 @@ def gauge_of(
 ) -> Gauge:
     """A station's row; `series` has its observations of the last WINDOW, oldest first."""
     reading = station.readings.get(ObservedProperty.WATER_LEVEL)
+    gauge = judged(station, thresholds)
     if reading is None:
-        return Gauge(station, None, thresholds, None, None, None, None, None, None, ())
+        return gauge
     points = series[reading.datastream_id]
-    chart = line_chart(
-        points, now - WINDOW, now, reading.step, zone, [(threshold.level, threshold.value) for threshold in thresholds]
+    lines = [(threshold.level, threshold.value) for threshold in thresholds]
+    return replace(
+        gauge,
+        rate=_rate(points) if reading.current else None,
+        chart=line_chart(points, now - WINDOW, now, reading.step, zone, lines),
+        recent=tuple(reversed(points)),
     )
-    recent = tuple(reversed(points))
-    if not reading.current or reading.value is None:
-        return Gauge(station, reading, thresholds, None, None, None, None, None, chart, recent)
+
+
+def judged(station: StationNow, thresholds: tuple[Threshold, ...]) -> Gauge:
+    """A station by its newest observation alone: without curve and trend."""
+    reading = station.readings.get(ObservedProperty.WATER_LEVEL)
+    plain = Gauge(station, reading, thresholds, None, None, None, None, None, None, ())
+    if reading is None or not reading.current or reading.value is None:
+        return plain
     value = reading.value
     reached = next((t for t in reversed(thresholds) if t.value <= value), None)
     above = next((t for t in thresholds if t.value > value), None)
-    return Gauge(
-        station,
-        reading,
-        thresholds,
+    return replace(
+        plain,
         level=None if not thresholds else reached.level if reached else 0,
         reached=reached,
         next=above,
         to_next=None if above is None else above.value - value,
-        rate=_rate(points),
-        chart=chart,
-        recent=recent,
     )
+
+
+def worst_of(gauges: Iterable[Gauge]) -> Gauge | None:
+    """The gauge nearest to harm; None where none can be judged."""
+    return max((gauge for gauge in gauges if gauge.level is not None), key=_nearness, default=None)
+
+
+def worst_now(conn: Connection, now: datetime) -> Gauge | None:
+    """The same from the present alone, in two queries."""
+    levels = thresholds_at(conn, now)
+    return worst_of(judged(s, levels.get(s.station_id, ())) for s in stations_now(conn, StationKind.RIVER_GAUGE, now))
 
 
 def _rate(points: Sequence[Point]) -> float | None:

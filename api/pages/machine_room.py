@@ -8,11 +8,11 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from enum import StrEnum
+from datetime import timedelta
 from pathlib import Path
 
 from api.health import lags
+from api.workers import Worker, workers
 from devices.clock import Clock, real_now
 from store.backup_runs import last_runs
 from store.connection import Connection
@@ -25,24 +25,6 @@ GROUPS: Mapping[str, frozenset[str]] = {
     "alerts": frozenset({"alert", "alert_history", "alert_judged", "outbox"}),
 }
 LEDGERS = "ledgers"
-
-
-class WorkerState(StrEnum):
-    """LISTENING: it hears the broker. NO_BROKER: it lives, but does not hear it. LOST: no sign of life."""
-
-    LISTENING = "listening"
-    NO_BROKER = "no_broker"
-    LOST = "lost"
-
-
-@dataclass(frozen=True, slots=True)
-class Worker:
-    """An ingest worker; `since` is when it began to hear the broker (town time)."""
-
-    worker_id: str
-    heartbeat_at: datetime
-    since: datetime | None
-    state: WorkerState
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +71,7 @@ def machine_room(conn: Connection, clock: Clock, patience: timedelta, folder: Pa
         database=size,
         groups=_groups(conn),
         disk=disk(folder),
-        workers=_workers(conn, clock.now() - patience * clock.speed),
+        workers=workers(conn, clock.now() - patience * clock.speed),
         lags=lags(conn),
         waiting=_number(conn, "select count(*) from outbox where sent_at is null"),
         backups=_backups(conn),
@@ -134,20 +116,6 @@ def _backups(conn: Connection) -> dict[str, BackupNow]:
         kind: BackupNow(None if run.ended_at is None else now - run.ended_at, run.bytes, run.failed)
         for kind, run in last_runs(conn).items()
     }
-
-
-def _workers(conn: Connection, oldest: datetime) -> tuple[Worker, ...]:
-    rows = conn.execute("select worker_id, heartbeat_at, listening_since from ingest_worker order by worker_id")
-    return tuple(
-        Worker(worker_id, heartbeat, since, _worker_state(heartbeat, since, oldest))
-        for worker_id, heartbeat, since in rows
-    )
-
-
-def _worker_state(heartbeat: datetime, since: datetime | None, oldest: datetime) -> WorkerState:
-    if heartbeat < oldest:
-        return WorkerState.LOST
-    return WorkerState.NO_BROKER if since is None else WorkerState.LISTENING
 
 
 def _number(conn: Connection, query: str) -> int:

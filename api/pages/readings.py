@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 from devices.model import Quality, StationKind
 from store.connection import Connection
@@ -26,6 +27,7 @@ from store.connection import Connection
 LATE_AFTER_STEPS = 2.5
 # Who is allowed this much silence reports on its own account about once a day, not at every step.
 STANDBY_SILENCE = timedelta(hours=6)
+_QUALITIES = {quality.value: quality for quality in Quality}
 
 
 class State(StrEnum):
@@ -101,8 +103,8 @@ def stations_now(conn: Connection, kind: StationKind, now: datetime) -> list[Sta
 
 
 def _judge(datastream: str, row: Sequence[object], now: datetime) -> Now:
-    datastream_id, unit, step, silence_after, time, value, quality, reason, *valued, first = row
-    last_time, last_value, last_quality = valued
+    datastream_id, unit, step, silence_after, time, value, quality, reason, *measured, first = row
+    last_time, last_value, last_quality = measured
     assert isinstance(datastream_id, int) and isinstance(unit, str) and isinstance(step, timedelta)
     silence = silence_after if isinstance(silence_after, timedelta) else None
     if not isinstance(time, datetime):
@@ -140,36 +142,23 @@ def _judge(datastream: str, row: Sequence[object], now: datetime) -> Now:
 _STATIONS = """
 select s.station_id, s.code, s.name, s.name_en, s.latitude, s.longitude, d.observed_property,
        d.datastream_id, d.unit, d.step, mounted.silence_after,
-       newest.phenomenon_time, newest.value, newest.quality::text, newest.reason,
-       valued.phenomenon_time, valued.value, valued.quality::text, oldest.phenomenon_time
+       l.phenomenon_time, l.value, l.quality::text, l.reason,
+       l.measured_time, l.measured_value, l.measured_quality::text, l.first_time
 from station s
 left join datastream d on d.station_id = s.station_id and d.drill_run is null
-left join lateral (
-    select max(v.silence_after) as silence_after
+left join datastream_latest l using (datastream_id)
+left join (
+    select f.datastream_id, max(v.silence_after) as silence_after
     from field_mapping f join attachment a using (attachment_id) join device v using (device_id)
-    where f.datastream_id = d.datastream_id
-      and a.attached_from <= %(now)s and (a.attached_to is null or a.attached_to > %(now)s)
-) mounted on true
-left join lateral (
-    select o.phenomenon_time, o.value, o.quality, o.reason from tenant_observation o
-    where o.datastream_id = d.datastream_id order by o.phenomenon_time desc limit 1
-) newest on true
-left join lateral (
-    select o.phenomenon_time, o.value, o.quality from tenant_observation o
-    where newest.value is null and o.datastream_id = d.datastream_id and o.value is not null
-    order by o.phenomenon_time desc limit 1
-) valued on true
-left join lateral (
-    select o.phenomenon_time from tenant_observation o
-    where o.datastream_id = d.datastream_id order by o.phenomenon_time limit 1
-) oldest on true
+    where a.attached_from <= %(now)s and (a.attached_to is null or a.attached_to > %(now)s)
+    group by f.datastream_id
+) mounted using (datastream_id)
 where s.kind = %(kind)s
 order by s.station_id, d.observed_property
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(NamedTuple):
     """One stored observation; `value` None where the device could not measure."""
 
     time: datetime
@@ -184,13 +173,14 @@ class Point:
 def history(conn: Connection, datastream_ids: Sequence[int], start: datetime, end: datetime) -> dict[int, list[Point]]:
     """The observations with start < time <= end of each datastream, oldest first; every id has an entry."""
     series: dict[int, list[Point]] = {i: [] for i in datastream_ids}
-    for datastream_id, time, value, quality in conn.execute(
+    rows = conn.execute(
         """
         select datastream_id, phenomenon_time, value, quality::text from tenant_observation
         where datastream_id = any(%s) and phenomenon_time > %s and phenomenon_time <= %s
         order by phenomenon_time
         """,
         (list(datastream_ids), start, end),
-    ):
-        series[datastream_id].append(Point(time, value, Quality(quality)))
+    ).fetchall()
+    for datastream_id, time, value, quality in rows:
+        series[datastream_id].append(Point(time, value, _QUALITIES[quality]))
     return series

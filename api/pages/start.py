@@ -1,7 +1,7 @@
 """The start page: four doors, the own desk's first, each with its present state in words.
 
-What a door says is what its page says: the same view models, so that nobody finds behind a door another number than
-on it.
+What a door says is what its page says: worked out by the same functions, so that nobody finds behind a door another
+number than on it; only curves, hours and comparisons, which no door shows, are left out.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from zoneinfo import ZoneInfo
 
 from api.pages.alert_list import Alert
 from api.pages.digital import DeviceState, counted, devices_now
-from api.pages.disaster import Gauge, disaster
-from api.pages.tourism import tourism
-from api.pages.water import water
+from api.pages.disaster import Gauge, worst_now
+from api.pages.readings import stations_now
+from api.pages.tourism import counters_now
 from api.roles import Role
-from devices.model import ObservedProperty
+from devices.model import ObservedProperty, StationKind
 from store.connection import Connection
 
 DOORS = (Role.DISASTER, Role.WATER, Role.TOURISM, Role.DIGITAL)
@@ -52,18 +52,16 @@ class Start:
 
 def start(conn: Connection, now: datetime, zone: ZoneInfo, role: Role, alerts: Sequence[Alert]) -> Start:
     """The present of all four desks; `alerts` are the open ones."""
-    blocks = water(conn, now, zone).blocks
-    spots = tourism(conn, now, zone)
-    passages = [spot.today.inwards for spot in spots if spot.today.inwards is not None]
-    counters = [spot for spot in spots if ObservedProperty.PASSAGES_IN in spot.station.readings]
+    flows = [s.readings.get(ObservedProperty.FLOW) for s in stations_now(conn, StationKind.BLOCK_INLET, now)]
+    counters = counters_now(conn, now, zone)
     devices = devices_now(conn, now)
     states = counted(devices)
     return Start(
         doors=tuple(_door(desk, role, alerts) for desk in sorted(DOORS, key=lambda desk: desk is not role)),
-        worst=disaster(conn, now, zone).worst,
-        blocks=(len(blocks), sum(block.flow is not None and block.flow.current for block in blocks)),
-        spots=(len(counters), sum(not spot.outage for spot in counters)),
-        passages=sum(passages) if passages else None,
+        worst=worst_now(conn, now),
+        blocks=(len(flows), sum(flow is not None and flow.current for flow in flows)),
+        spots=(counters.spots, counters.reporting),
+        passages=counters.passages,
         devices=len(devices),
         unheard=states[DeviceState.LOST] + states[DeviceState.NEVER],
         low_batteries=states[DeviceState.LOW_BATTERY],

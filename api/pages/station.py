@@ -260,11 +260,11 @@ def _level_sets(conn: Connection, station_id: int) -> list[LevelSet]:
 def _provenance(conn: Connection, datastream_id: int) -> Provenance | None:
     row = conn.execute(
         """
-        select o.phenomenon_time, u.received_time, u.device_key, v.model, u.network
-        from (select phenomenon_time, uplink_id from tenant_observation
-              where datastream_id = %s order by phenomenon_time desc limit 1) o
+        select l.phenomenon_time, u.received_time, u.device_key, v.model, u.network
+        from datastream_latest l
         left join uplink u using (uplink_id)
         left join device v using (device_id)
+        where l.datastream_id = %s
         """,
         (datastream_id,),
     ).fetchone()

@@ -22,7 +22,7 @@ def gauge_page(request: Request, visit: SignedIn, code: str) -> Response:
     at = moment(request, visit)
     with visit.transaction() as conn:
         model = station_page(conn, code, _range(request), at.now, at.zone)
-        alerts = open_alerts(conn)
+        alerts = open_alerts(conn, visit.user.role)
     if model is None:
         raise _unknown(code)
     return page(request, visit, at, "disaster_station", alerts, model=model, ranges=tuple(RANGES))

@@ -23,7 +23,8 @@ from api.roles import Role
 from api.server import run
 from devices.clock import real_now
 from devices.model import Quality, Reason
-from store import connect
+from store import connect, latest
+from store.counts import Tallies, slot
 from store.feed import append_alerts
 from store.writer import ObservationRow, write_batch
 from tests.conftest import START, Registered, accepted
@@ -83,7 +84,9 @@ class TownHall:
         device = next(iter(self.database.directory.devices.values()))
         uplink = accepted(device, START, rows)
         with connect(self.database.worker, name="test") as conn:
-            result = write_batch(conn, self.database.municipality_id, [uplink])
+            delivered = Tallies()
+            delivered.deliver([slot(uplink.device_id, uplink.received_time)])
+            result = write_batch(conn, self.database.municipality_id, [uplink], delivered=delivered)
         assert result.feed_id is not None
         return result.feed_id
 
@@ -156,6 +159,7 @@ def populate(database: Registered) -> None:
             "insert into observation (datastream_id, phenomenon_time, value, quality) values (%s, %s, 9.87, 'good')",
             (datastream[0], START),
         )
+        latest.recompute(conn)
         # one argon2 hash for all: the accounts' passwords are not what most tests are about
         create_user(
             conn,

@@ -55,7 +55,7 @@ def _speed(town_hall: TownHall) -> float:
 
 def remove_the_other_town(database: Registered) -> None:
     with connect(database.owner, name="test") as conn:
-        for table in ("user_session", "app_user", "datastream", "station", "municipality"):
+        for table in ("user_session", "app_user", "datastream_latest", "datastream", "station", "municipality"):
             conn.execute(f"delete from {table} where municipality_id <> %s", (database.municipality_id,))
 
 
@@ -124,7 +124,18 @@ def test_metrics_count_messages_alerts_lag_and_requests(town_hall: TownHall) -> 
     town_hall.observe(LEVEL, (first, 1.0), (second, 1.1))
     town_hall.raise_alert(LEVEL)
     with connect(town_hall.database.owner, name="test") as conn:
-        conn.execute("update uplink set repeats = 3")
+        conn.execute("update delivery_count set delivered = delivered + 5, duplicate = 3")
+        conn.execute(
+            """
+            with run as (
+                insert into frame_run (municipality_id, device_id, session, first_counter, last_counter, received,
+                                       first_sent, last_sent)
+                select municipality_id, device_id, 'a', 1, 9, 2, hour, hour from delivery_count returning *
+            )
+            insert into frame_gap (frame_run_id, municipality_id, device_id, from_counter, to_counter, noticed_at)
+            select frame_run_id, municipality_id, device_id, 2, 8, last_sent from run
+            """
+        )
         conn.execute("insert into feed_cursor values ('analytics', 0)")
         record(conn, "backup", real_now() - timedelta(hours=1), real_now() - timedelta(hours=1))
         record(conn, "backup", real_now(), real_now(), problem="the disk is full")
@@ -144,6 +155,13 @@ def test_metrics_count_messages_alerts_lag_and_requests(town_hall: TownHall) -> 
     assert sample(text, "mimamori_uplinks_24h", municipality=town, outcome="accepted") == 1
     assert sample(text, "mimamori_uplinks_24h", municipality=town, outcome="duplicate") == 3
     assert sample(text, "mimamori_uplinks_24h", municipality=town, outcome="quarantined") == 0
+    assert sample(text, "mimamori_values_24h", municipality=town, fate="stored") == 2
+    assert sample(text, "mimamori_frames_missing_24h", municipality=town) == 7
+    device = next(iter(town_hall.database.directory.devices))
+    assert sample(text, "mimamori_device_frames_missing_24h", municipality=town, device=device) == 7
+    assert sample(text, "mimamori_counts_open_24h", municipality=town) == 2, (
+        "delivered, and nobody says what became of it"
+    )
     assert sample(text, "mimamori_observations_24h", municipality=town) == 2
     assert sample(text, "mimamori_alerts_open", municipality=town, rule="level", acknowledged="false") == 1
     assert sample(text, "mimamori_outbox_waiting", municipality=town) == 1

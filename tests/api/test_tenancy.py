@@ -16,7 +16,9 @@ OWN_TABLES = (
     "map_shape", "station", "device", "datastream", "attachment", "field_mapping", "threshold_set", "threshold_level",
     "uplink", "observation_revision", "ingest_worker", "rollup_hour", "rollup_day", "night_flow", "alert",
     "alert_history", "outbox", "finding", "counter_reading", "service_tank", "block_inlet", "manual_entry",
-    "device_status", "demo_event", "station_river", "tenant_observation",
+    "device_status", "demo_event", "station_river", "datastream_latest", "delivery_count", "frame_run", "frame_gap",
+    "quarantine_replay", "uplink_retention", "uplink_pruned", "observation_kept", "correction", "operation_condition",
+    "tenant_observation",
 )  # fmt: skip
 
 

@@ -18,12 +18,14 @@ from api.access import Role
 from api.database import enter_municipality
 from api.pages.digital import DeviceNow, DeviceState, devices_now, preview
 from api.pages.formats import duration, size
-from api.pages.machine_room import GROUPS, LEDGERS, WorkerState, disk, machine_room
+from api.pages.machine_room import GROUPS, LEDGERS, disk, machine_room
 from api.pages.words import load_words
+from api.workers import WorkerState
 from devices.clock import FixedClock, real_now
 from devices.model import ObservedProperty, StationKind
 from store import connect
 from store.backup_runs import record
+from store.town_clock import load_clock
 from store.writer import BatteryRow, write_batch
 from tests.api.serving import TownHall, populate, serving
 from tests.conftest import START, Registered, accepted
@@ -145,9 +147,9 @@ def test_only_the_digital_section_sees_what_could_not_be_read_and_everyone_how_m
 
 
 def test_every_reason_of_quarantine_has_words() -> None:
-    documented = set(
-        re.findall(r"^\| `(\w+)` \| .* \| .* \|$", (PROJECT / "docs" / "ingest.md").read_text("utf-8"), re.M)
-    )
+    text = (PROJECT / "docs" / "ingest.md").read_text("utf-8")
+    section = text[text.index("## What becomes of a message") :].split("\n## ")[0]
+    documented = set(re.findall(r"^\| `(\w+)` \| .* \| .* \|$", section, re.M))
     assert "unknown_device" in documented
     for words in load_words(PROJECT / "dashboards" / "locales").values():
         assert {key.removeprefix("quarantine.") for key in words.texts if key.startswith("quarantine.")} == documented
@@ -208,6 +210,44 @@ def test_the_machine_room_says_who_works_who_lags_and_what_waits(registered: Reg
     assert all(size > 0 for size in room.groups.values()) and sum(room.groups.values()) < room.database
     assert room.disk is not None and 0 < room.disk.free <= room.disk.total
     assert not set().union(*GROUPS.values()) - tables, "a group names a table that does not exist"
+
+
+def test_the_page_says_in_words_why_ingest_takes_no_messages(hall: TownHall) -> None:
+    with connect(hall.database.owner, name="test") as conn:
+        now = load_clock(conn).now()
+    rows = [
+        ("a", now, None, "database", now - 5 * MINUTE, 2000, None, None),
+        ("b", now, None, "full", now - 5 * MINUTE, 4000, None, None),
+        ("c", now, None, "broker", now - 5 * MINUTE, 0, None, None),
+        ("d", now, None, None, None, 0, now, None),
+        ("e", now - 3000 * MINUTE, None, None, None, 0, None, now),
+        ("f", now, now, None, None, 7, None, None),
+    ]
+    with connect(hall.database.owner, name="test") as conn:
+        for worker_id, beat, listening, obstacle, since, held, stopped, drained in rows:
+            conn.execute(
+                """
+                insert into ingest_worker (worker_id, municipality_id, heartbeat_at, listening_since, obstacle,
+                                           obstacle_since, held, stopped_at, drained_at, outage_from, outage_until)
+                values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+                """,
+                (
+                    worker_id, hall.database.municipality_id, beat, listening, obstacle, since, held, stopped, drained,
+                    *((now - 40 * MINUTE, now - 30 * MINUTE) if worker_id == "f" else (None, None)),
+                ),
+            )  # fmt: skip
+    with hall.visitor(Role.DIGITAL) as client:
+        page = client.get("/digital").text
+    said = dict(re.findall(r">受信処理 (\w)</th>\s*<td>(.*?)</td>", page))
+    assert "データベースに保存できていません" in said["a"] and "手元に2000件" in said["a"].replace(",", "")
+    assert "受信を休んでいます" in said["b"]
+    assert "ブローカーに届きません" in said["c"] and "手元" not in said["c"]
+    assert "止めてあります" in said["d"]
+    assert "廃止済み" in said["e"], "a drained worker is not missed"
+    assert "受信中" in said["f"] and "最後にデータベースに届かなかった時間" in said["f"]
+    # The worst comes first, and says of how many.
+    parts = httpx.get(f"{hall.url}/healthz", trust_env=False).json()["parts"]
+    assert parts["ingest"] == {"state": "failing", "detail": "1 of 5 workers: stopped"}
 
 
 def test_the_page_says_how_old_the_backups_are_in_real_time(hall: TownHall) -> None:

@@ -17,7 +17,7 @@ from api.pages.town_map import WIDTH, Place, draw
 from api.pages.words import load_words
 from devices.basemap import KINDS
 from devices.model import Quality, StationKind, Town
-from store import connect
+from store import connect, latest
 from tests.conftest import Registered
 
 ZONE = ZoneInfo("Asia/Tokyo")
@@ -146,6 +146,7 @@ def test_what_a_station_says_is_one_of_six_things(
                     "missing" if value is None else "good",
                 ),
             )
+        latest.recompute(conn)
     with connect(registered.api, name="test") as conn:
         enter_municipality(conn, registered.municipality_id)
         gauge = next(s for s in stations_now(conn, StationKind.RIVER_GAUGE, NOW) if s.code == "river-okusawa")

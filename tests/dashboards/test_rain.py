@@ -16,7 +16,7 @@ from api.pages.hyetograph import hyetograph
 from api.pages.readings import Point, StationNow
 from api.pages.station import csv_file, station_page
 from devices.model import Quality
-from store import connect
+from store import connect, latest
 from tests.conftest import Registered
 
 ZONE = ZoneInfo("Asia/Tokyo")
@@ -90,6 +90,7 @@ def store(registered: Registered, datastream: str, values: list[tuple[int, float
                 for m, value, quality in values
             ],
         )
+        latest.recompute(conn)
 
 
 def test_the_disaster_page_reads_rain_that_is_missing_late_and_never(registered: Registered) -> None:

@@ -13,7 +13,7 @@ from api.pages.readings import Point
 from api.pages.tanks import Direction, outlook
 from api.pages.water import Water, water
 from devices.model import Quality, ServiceTank
-from store import connect
+from store import connect, latest
 from tests.conftest import Registered
 
 ZONE = ZoneInfo("Asia/Tokyo")
@@ -54,6 +54,7 @@ def observe(registered: Registered, station: str, observed_property: str, points
             "insert into observation (datastream_id, phenomenon_time, value, quality) values (%s, %s, %s, 'good')",
             [(datastream_id, at, value) for at, value in points],
         )
+        latest.recompute(conn)
 
 
 def nights(registered: Registered, *minima: float | None) -> None:

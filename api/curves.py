@@ -1,0 +1,265 @@
+"""A datastream's history as a curve of so many points, whatever its length: what a chart draws.
+
+    curve(conn, series, start, end, zone, points=1000)      the step is chosen
+    curve(..., step=Step.HOUR)                              read from the hours
+
+Read from the finest step that is affordable: the observations themselves where there are at most `MOST_READ` of them in
+the range, else the hours (`rollup_hour`), else the local days. What is more than `points` is gathered into slices of
+equal length, aligned to the local midnight:
+
+- of an instant (level, flow, pressure) the lowest and the highest value of each slice, at their own times: the curve
+  has all the peaks of the series. An hour or a day stands with its lowest and highest value at its middle. The newest
+  observation is always there;
+- of a total (passages, rain) their sum, at the end of the slice: a total of many intervals is one of a longer interval.
+
+Bad and missing observations have no value on a curve. A gap stays a gap: a point without a value (nan) breaks the line
+wherever nothing is usable for longer than 2.5 steps and longer than a slice; unthinned, at every single one that is not
+usable.
+
+Cost: the rows come as one binary COPY into numpy, without an object for each. A year of hours takes about as long as
+the server needs to read them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from enum import StrEnum
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import numpy.typing as npt
+from psycopg import sql
+
+from api.readings import Latest
+from store.connection import Connection
+
+MOST_READ = 20_000  # rows of a finer step are not read, though they would show a little more
+FEWEST_POINTS, MOST_POINTS = 20, 5000
+_GAP_STEPS = 2.5  # api.pages.readings.LATE_AFTER_STEPS
+_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
+# Slices that a person can name.
+_LENGTHS = (
+    60,
+    120,
+    300,
+    600,
+    900,
+    1200,
+    1800,
+    3600,
+    7200,
+    10800,
+    21600,
+    43200,
+    *(86400 * n for n in (1, 2, 4, 7, 14, 28)),
+)
+
+Floats = npt.NDArray[np.float64]
+
+
+class Step(StrEnum):
+    """How fine history is read."""
+
+    RAW = "raw"
+    HOUR = "hour"
+    DAY = "day"
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """`times` (seconds since 1970, not descending) and `values` of one length; a value of nan breaks the line.
+
+    `step`: what was read; `slice` the length of what one point or pair of points stands for, None where each row stands
+    for itself. `read` rows were read.
+    """
+
+    step: Step
+    slice: timedelta | None
+    times: Floats
+    values: Floats
+    read: int
+
+
+def curve(
+    conn: Connection,
+    series: Latest,
+    start: datetime,
+    end: datetime,
+    zone: ZoneInfo,
+    *,
+    points: int | None = None,
+    step: Step | None = None,
+) -> Curve:
+    """The curve of start <= time <= end, of at most `points` points (None: of everything there is at that step).
+
+    `step` None: chosen. Times are observations' own; hours and days count by their beginning. In a transaction of the
+    tenant.
+    """
+    step = step or chosen(end - start, series.step)
+    rows = _read(conn, series, start, end, zone, step)
+    length = {Step.RAW: series.step, Step.HOUR: _HOUR, Step.DAY: _DAY}[step]
+    if series.statistic == "total":
+        return _sums(step, rows, start, end, zone, length, points)
+    return _extremes(step, rows, start, end, zone, length, points)
+
+
+def chosen(span: timedelta, step: timedelta) -> Step:
+    """The finest step whose rows may all be read.
+
+    >>> [chosen(timedelta(days=days), timedelta(minutes=10)).value for days in (1, 100, 366, 3660)]
+    ['raw', 'raw', 'hour', 'day']
+    """
+    if span / step <= MOST_READ:
+        return Step.RAW
+    return Step.HOUR if span / _HOUR <= MOST_READ else Step.DAY
+
+
+class _Rows(NamedTuple):
+    """Columns of one length: seconds since 1970, lowest and highest value (nan: nothing usable; both are the total of a
+    total).
+    """
+
+    times: Floats
+    low: Floats
+    high: Floats
+
+
+# --- instants ------------------------------------------------------------------------------------------------
+
+
+def _extremes(
+    step: Step, rows: _Rows, start: datetime, end: datetime, zone: ZoneInfo, length: timedelta, points: int | None
+) -> Curve:
+    times, low, high = rows
+    usable = np.flatnonzero(~np.isnan(low))
+    paired = bool(np.any(low[usable] != high[usable]))
+    if points is None or len(times) * (2 if paired else 1) * 1.5 <= points:
+        return Curve(step, None, *_each(times, low, high, length), len(times))
+    # Three points a slice at most: two values and a gap; and the newest one.
+    every = _slice((end - start) / max(1, points // 3 - 2), length)
+    number = (times[usable] - _origin(start, zone, every)) // every.total_seconds()
+    begins = np.flatnonzero(np.diff(number, prepend=-np.inf))
+    gap = max(length * _GAP_STEPS, every).total_seconds()
+    kept_times: list[float] = []
+    kept_values: list[float] = []
+    for first, last in zip(begins, [*begins[1:], len(usable)], strict=True):
+        part = usable[first:last]
+        if first and times[part[0]] - times[usable[first - 1]] > gap:
+            kept_times.append(float(times[part[0]]) - length.total_seconds() / 2)
+            kept_values.append(np.nan)
+        lowest, highest = part[np.argmin(low[part])], part[np.argmax(high[part])]
+        pair = [(float(times[lowest]), float(low[lowest])), (float(times[highest]), float(high[highest]))]
+        if pair[1] < pair[0] and times[highest] != times[lowest]:
+            pair.reverse()
+        for at, value in pair if pair[0] != pair[1] else pair[:1]:
+            kept_times.append(at)
+            kept_values.append(value)
+    if len(usable) and kept_times[-1] < times[usable[-1]]:
+        kept_times.append(float(times[usable[-1]]))
+        kept_values.append(float(high[usable[-1]]))
+    return Curve(step, every, np.array(kept_times), np.array(kept_values), len(times))
+
+
+def _each(times: Floats, low: Floats, high: Floats, length: timedelta) -> tuple[Floats, Floats]:
+    """Every row: one point, or two where it is a range; and one without a value before a row that comes late."""
+    late = np.diff(times, prepend=times[:1]) > length.total_seconds() * _GAP_STEPS
+    counts = 1 + (low < high) + late
+    ends = np.cumsum(counts)
+    all_times, values = np.repeat(times, counts), np.full(int(ends[-1]) if len(ends) else 0, np.nan)
+    values[ends - 1] = high
+    ranged = low < high
+    values[ends[ranged] - 2] = low[ranged]
+    all_times[ends[late] - counts[late]] -= length.total_seconds() / 2
+    return all_times, values
+
+
+# --- totals --------------------------------------------------------------------------------------------------
+
+
+def _sums(
+    step: Step, rows: _Rows, start: datetime, end: datetime, zone: ZoneInfo, length: timedelta, points: int | None
+) -> Curve:
+    times, _, totals = rows
+    if points is None or len(times) <= points:
+        return Curve(step, None, times, totals, len(times))
+    every = _slice((end - start) / max(1, points - 2), length)
+    origin, seconds = _origin(start, zone, every), every.total_seconds()
+    # A total of 10:00 sharp was counted before it.
+    number = np.ceil((times - origin) / seconds)
+    begins = np.flatnonzero(np.diff(number, prepend=-np.inf))
+    known = ~np.isnan(totals)
+    sums = np.add.reduceat(np.where(known, totals, 0.0), begins)
+    sums[np.add.reduceat(known.astype(int), begins) == 0] = np.nan
+    return Curve(step, every, origin + number[begins] * seconds, sums, len(times))
+
+
+# --- slices and rows -----------------------------------------------------------------------------------------
+
+
+def _slice(least: timedelta, length: timedelta) -> timedelta:
+    """The shortest length with a name that is at least so long, and not shorter than one row."""
+    needed = max(least, length).total_seconds()
+    month = _LENGTHS[-1]
+    return timedelta(seconds=next((n for n in _LENGTHS if n >= needed), float(-(-needed // month) * month)))
+
+
+def _origin(start: datetime, zone: ZoneInfo, every: timedelta) -> float:
+    """The local midnight that slices are counted from: the same one for every range that shows the same slices."""
+    day = start.astimezone(zone).date()
+    whole = max(1, every // _DAY)
+    midnight = datetime.combine(day - timedelta(days=day.toordinal() % whole), time(), zone)
+    return midnight.timestamp()
+
+
+_ROW = np.dtype(
+    [("fields", ">i2"), ("n0", ">i4"), ("times", ">f8"), ("n1", ">i4"), ("low", ">f8"), ("n2", ">i4"), ("high", ">f8")]
+)
+_HEADER, _TRAILER = 19, 2  # bytes of the binary COPY format around the rows
+
+_QUERIES = {
+    Step.RAW: """
+        select extract(epoch from phenomenon_time)::float8, {value}, {value}
+        from (select phenomenon_time, case when quality not in ('bad', 'missing') then value end as value
+              from tenant_observation
+              where datastream_id = {datastream} and phenomenon_time >= {start} and phenomenon_time <= {end}) o
+        order by 1
+    """,
+    Step.HOUR: """
+        select extract(epoch from hour)::float8 + {place} * 3600, {low}, {high}
+        from rollup_hour where datastream_id = {datastream} and hour >= {start} and hour <= {end} order by 1
+    """,
+    Step.DAY: """
+        select extract(epoch from begins)::float8 + {place} * extract(epoch from ends - begins)::float8, {low}, {high}
+        from (select day::timestamp at time zone {zone} as begins, (day + 1)::timestamp at time zone {zone} as ends, *
+              from rollup_day where datastream_id = {datastream} and day >= {first} and day <= {last}) d
+        where begins >= {start} and begins <= {end} order by 1
+    """,
+}
+
+
+def _read(conn: Connection, series: Latest, start: datetime, end: datetime, zone: ZoneInfo, step: Step) -> _Rows:
+    """The rows, in the order of time."""
+    total = series.statistic == "total"
+
+    def number(column: str) -> sql.Composed:
+        return sql.SQL("coalesce({}, 'NaN')::float8").format(sql.Identifier(column))
+
+    query = sql.SQL(_QUERIES[step]).format(
+        datastream=sql.Literal(series.datastream_id),
+        start=sql.Literal(start.astimezone(UTC)),
+        end=sql.Literal(end.astimezone(UTC)),
+        zone=sql.Literal(zone.key),
+        # One more on each side: which days begin within the range is decided by their beginnings.
+        first=sql.Literal(start.astimezone(zone).date() - _DAY),
+        last=sql.Literal(end.astimezone(zone).date() + _DAY),
+        place=sql.Literal(1.0 if total else 0.5),
+        value=number("value"),
+        low=number("total" if total else "minimum"),
+        high=number("total" if total else "maximum"),
+    )
+    with conn.cursor() as cursor, cursor.copy(sql.SQL("copy ({}) to stdout (format binary)").format(query)) as copy:
+        raw = b"".join(copy)
+    rows = np.frombuffer(raw, _ROW, offset=_HEADER, count=(len(raw) - _HEADER - _TRAILER) // _ROW.itemsize)
+    return _Rows(*(rows[name].astype(np.float64) for name in _Rows._fields))
