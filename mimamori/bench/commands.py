@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -37,6 +38,27 @@ def town(
     figures = measure(TownBench(devices, seconds, history, speed, broker.value, quiet=as_json), os.environ)
     title = f"【模擬】{figures['devices']} devices, {figures['seconds']:g} s at speed {speed:g}"
     give(figures, title, ("", "MB", "% of 2 cores", "% with a page"), rows(figures), as_json=as_json)
+
+
+@bench.command("ingest")
+def ingest(
+    messages: Annotated[int, typer.Option(help="Messages in each queue that is emptied.", min=1)] = 10_000,
+    rounds: Annotated[int, typer.Option(help="How often each is measured.", min=1)] = 3,
+    sensors: Annotated[int, typer.Option(help="Gauges that send them.", min=1, max=9999)] = 2000,
+    backlog: Annotated[int, typer.Option(help="Readings that wait after the outage.", min=1)] = 288_000,
+    rate: Annotated[int, typer.Option(help="Messages a second, for the time until their commit.", min=1)] = 1000,
+    seconds: Annotated[float, typer.Option("--for", help="Seconds of these.", min=1.0)] = 20.0,
+    broker: Annotated[BrokerKind, typer.Option(help="auto: mosquitto where it is, else NATS.")] = BrokerKind.auto,
+    as_json: AsJson = False,
+) -> None:
+    """How fast messages become committed rows, beside the C client on the same queue."""
+    from mimamori.bench.ingest import IngestBench, measure
+    from mimamori.bench.ingest_figures import rows
+    from mimamori.bench.report import give
+
+    figures = measure(IngestBench(messages, rounds, sensors, backlog, rate, seconds, broker.value), os.environ)
+    title = f"{figures['broker']}, {rounds} rounds of {messages} messages"
+    give(figures, title, ("", "", "target"), rows(figures), as_json=as_json)
 
 
 @bench.command("leaks")
@@ -75,6 +97,68 @@ def visitors(
         figures = measure(VisitorsBench(spots, days, seed), progress)
     title = f"【模擬】{figures['spot_months']:g} spot-months, {figures['seconds']:g} s"
     give(figures, title, ("", "", "limit"), rows(figures), as_json=as_json)
+
+
+@bench.command("store")
+def store(
+    rows: Annotated[int, typer.Option(help="Observations; 100,000,000 take about an hour.", min=100_000)] = 5_000_000,
+    rounds: Annotated[int, typer.Option(help="How often each question is asked.", min=20)] = 200,
+    dsn: Annotated[
+        str | None,
+        typer.Option(
+            envvar="MIMAMORI_TEST_TIMESCALE_DSN",
+            help="A superuser's address on a server with TimescaleDB, to measure there too.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """What the questions of the API cost on millions of observations, and how much room a row takes."""
+    from mimamori.bench.report import give
+    from mimamori.bench.store import StoreBench, measure
+    from mimamori.bench.store import rows as lines
+
+    figures = measure(StoreBench(rows, rounds, dsn, quiet=as_json))
+    title = f"【模擬】{figures['rows']:,} observations of {figures['stations']} stations, {figures['seconds']:g} s"
+    give(figures, title, ("", "", "median", "95 %", "limit"), lines(figures), as_json=as_json)
+
+
+@bench.command("fuzz")
+def fuzz(
+    messages: Annotated[int, typer.Option(help="Messages to settle; 1,000,000 take some minutes.", min=1)] = 100_000,
+    seed: Annotated[int, typer.Option(help="Another seed brings other messages.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Damaged, repeated and made-up messages through the way in: has every one exactly one outcome?"""
+    from mimamori.bench.fuzz import FuzzBench, measure
+    from mimamori.bench.fuzz import rows as lines
+    from mimamori.bench.report import bar, give
+
+    with bar("messages", quiet=as_json) as progress:
+        figures = measure(FuzzBench(messages, seed), progress)
+    title = f"{messages:,} messages, {figures['seconds']:g} s"
+    give(figures, title, ("", ""), lines(figures), as_json=as_json)
+    if not figures["all_closed"]:
+        raise typer.Exit(1)
+
+
+@bench.command("compression")
+def compression(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Recorded series: dataset.json and series.csv.")],
+    server: Annotated[str, typer.Option(metavar="DSN", help="A superuser's address on a server with TimescaleDB.")],
+    weeks: Annotated[
+        int, typer.Option(help="Longer series count as several sensors side by side; 0: never.", min=0)
+    ] = 52,
+    as_json: AsJson = False,
+) -> None:
+    """Bytes a row on disk of recorded series: TimescaleDB by chunk interval and column order, PostgreSQL beside it."""
+    from mimamori.bench.compression import measure, rows
+    from mimamori.bench.report import bar, give
+
+    with bar("variants", quiet=as_json) as progress:
+        figures = measure(folder, server, weeks, progress)
+    columns = ("chunks", "segment by", "order by", "bytes a row")
+    title = f"{figures['rows']} rows of {figures['series']} series, {figures['seconds']:g} s"
+    give(figures, title, columns, rows(figures), as_json=as_json)
 
 
 def _sizes(option: str, text: str) -> tuple[float, ...]:
