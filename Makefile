@@ -4,6 +4,7 @@
 #   make demo           PORT=8000 DATA=data/demo; Ctrl-C ends it and leaves nothing running
 #   make test           the whole suite, browser tests included
 #   make test-browser   only what drives a real Chromium
+#   make chaos          ROUNDS=200: kills everything under load, and counts; ends with one JSON object
 #   make pictures       the READMEs' pictures anew, in docs/pictures
 #   make check          ruff, mypy --strict (for Windows too), import-linter
 #   make lock           the three lock files anew
@@ -11,18 +12,22 @@
 PORT ?= 8000
 DATA ?= data/demo
 PYTEST ?=
+ROUNDS ?= 200
+SEED ?= 0
+RATE ?= 1000
+BROKER ?= both
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 PIP := $(PYTHON) -m pip --disable-pip-version-check --quiet
 
-.PHONY: install demo test test-browser pictures check lock chromium
+.PHONY: install demo test test-browser chaos pictures check lock chromium
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
 .PHONY: help
 help:
-	@sed -n '3,9s/^#   //p' Makefile
+	@sed -n '3,10s/^#   //p' Makefile
 
 # --- installation ------------------------------------------------------------------------------------------
 
@@ -80,6 +85,10 @@ test: $(VENV)/developing chromium
 test-browser: $(VENV)/developing chromium
 	@$(PYTHON) -m pytest -m browser $(PYTEST); status=$$?; \
 	if [ $$status = 0 ]; then echo "test-browser: passed"; else echo "test-browser: FAILED"; fi; exit $$status
+
+# docs/reliability.md says what is done to the town and what is promised.
+chaos: $(VENV)/developing
+	@$(PYTHON) -m tests.chaos --rounds $(ROUNDS) --seed $(SEED) --rate $(RATE) --broker $(BROKER)
 
 pictures: $(VENV)/developing chromium
 	@MIMAMORI_TEST_PICTURES=docs/pictures $(PYTHON) -m pytest -q tests/browser/test_pictures.py
