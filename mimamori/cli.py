@@ -17,7 +17,10 @@ import typer
 from mimamori.bench.commands import bench
 from mimamori.commands import settings, stop_event
 from mimamori.commands.backups import backups
+from mimamori.commands.corrections import corrections
+from mimamori.commands.ingest import ingest, run_ingest
 from mimamori.commands.intake import intake
+from mimamori.commands.quarantine import quarantine
 from mimamori.commands.simulated import simulated
 from mimamori.errors import InputError, MimamoriError
 
@@ -33,10 +36,14 @@ town = typer.Typer(help="The stations and devices of a town.", no_args_is_help=T
 user = typer.Typer(help="Who may sign in.", no_args_is_help=True)
 app.add_typer(simulated)
 app.add_typer(backups)
+app.add_typer(corrections)
 app.add_typer(run, name="run")
 app.add_typer(town, name="town")
 app.add_typer(user, name="user")
+app.add_typer(ingest, name="ingest")
 app.add_typer(intake, name="intake")
+run.command("ingest")(run_ingest)
+app.add_typer(quarantine, name="quarantine")
 app.add_typer(bench, name="bench")
 
 
@@ -47,12 +54,6 @@ class Role(StrEnum):
     TOURISM = "tourism"
     DIGITAL = "digital"
     VIEWER = "viewer"
-
-
-@run.command("ingest")
-def run_ingest() -> None:
-    """From the broker into the database."""
-    _run("ingest")
 
 
 @run.command("analytics")

@@ -100,6 +100,7 @@ def child_environment(
         "BROKER_PORT": str(broker.broker.port),
         "BROKER_USER": broker.broker.username or "",
         "BROKER_PASSWORD": broker.broker.password or "",
+        "BROKER_KIND": broker.kind,
         "BROKER_MAX_UNACKED": str(broker.broker.max_unacked),
     } | more
     inherited = {name: value for name, value in environment.items() if not name.startswith(PREFIX)}

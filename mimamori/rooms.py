@@ -17,35 +17,72 @@ from typing import TYPE_CHECKING, Self
 import psycopg
 
 from mimamori.errors import InputError, SettingError, StartError
-from mimamori.settings import Settings
+from mimamori.settings import Settings, variable
 from store import Connection, connect
 from store.town_clock import load_clock
 
 if TYPE_CHECKING:
     from alerts.config import MailConfig
+    from ingest.broker import Broker
+    from ingest.config import IngestConfig
+    from ingest.drain import Drained
     from ingest.intake import IntakeConfig
     from simulators.interventions import Intervention
+    from store.retention import Retention
+
+# Messages of the last days are counted again and again, to see that none is missing.
+_SHORTEST_DAYS, _LONGEST_DAYS = 7, 36_500
 
 
 def run_ingest(settings: Settings, stop: threading.Event) -> None:
-    """Broker to database."""
+    """Broker to database: one worker."""
     import ingest
-    from ingest.broker import Broker
-    from ingest.config import IngestConfig
     from ingest.errors import IngestError
 
-    dsn = settings.need("worker_dsn")
-    municipality = municipality_of(settings, dsn)
     with _in_a_sentence(IngestError):
-        broker = Broker(
-            host=settings.broker_host,
-            port=settings.broker_port,
-            username=settings.broker_user,
-            password=settings.broker_password,
-            max_unacked=settings.broker_max_unacked,
-        )
-        oldest = timedelta(days=settings.oldest_days)
-        ingest.run(IngestConfig(settings.worker_id, dsn, municipality, broker, oldest=oldest), stop)
+        ingest.run(_ingest_config(settings, settings.worker_id), stop)
+
+
+def drain_ingest(settings: Settings, worker_id: str, stop: threading.Event) -> Drained:
+    """Empties the sessions of a worker that has gone."""
+    from ingest.drain import drain
+    from ingest.errors import IngestError
+
+    with _in_a_sentence(IngestError):
+        found = drain(_ingest_config(settings, worker_id), stop)
+    if found is None:
+        raise StartError(f"stopped before the session of worker {worker_id} was empty: call it again, nothing is lost")
+    return found
+
+
+def broker_of(settings: Settings) -> Broker:
+    """The broker that is set. SettingError where its kind is none we know."""
+    from ingest.broker import ABILITIES, Broker
+
+    if settings.broker_kind not in ABILITIES:
+        raise SettingError(f"MIMAMORI_BROKER_KIND must be {', '.join(ABILITIES)}, not {settings.broker_kind!r}")
+    return Broker(
+        host=settings.broker_host,
+        port=settings.broker_port,
+        username=settings.broker_user,
+        password=settings.broker_password,
+        max_unacked=settings.broker_max_unacked,
+        **ABILITIES[settings.broker_kind],
+    )
+
+
+def _ingest_config(settings: Settings, worker_id: str) -> IngestConfig:
+    from ingest.config import IngestConfig
+
+    dsn = settings.need("worker_dsn")
+    return IngestConfig(
+        worker_id,
+        dsn,
+        municipality_of(settings, dsn),
+        broker_of(settings),
+        oldest=timedelta(days=settings.oldest_days),
+        shared=settings.ingest_shared,
+    )
 
 
 def run_analytics(settings: Settings, stop: threading.Event) -> None:
@@ -53,7 +90,7 @@ def run_analytics(settings: Settings, stop: threading.Event) -> None:
     import analytics
     from analytics.config import AnalyticsConfig
 
-    analytics.run(AnalyticsConfig(settings.need("worker_dsn")), stop)
+    analytics.run(AnalyticsConfig(settings.need("worker_dsn"), _retention(settings), _kept_years(settings)), stop)
 
 
 def catch_up_analytics(settings: Settings) -> None:
@@ -71,7 +108,8 @@ def run_alerts(settings: Settings, stop: threading.Event) -> None:
     from alerts.errors import AlertsError
 
     with _in_a_sentence(AlertsError):
-        alerts.run(AlertsConfig(settings.need("worker_dsn"), mail=_mail(settings)), stop)
+        folder = None if settings.data_folder is None else Path(settings.data_folder)
+        alerts.run(AlertsConfig(settings.need("worker_dsn"), mail=_mail(settings), data_folder=folder), stop)
 
 
 def run_api(settings: Settings, stop: threading.Event) -> None:
@@ -233,6 +271,38 @@ def municipality_of(settings: Settings, dsn: str) -> str:
     if len(codes) > 1:
         raise SettingError(f"MIMAMORI_MUNICIPALITY is needed: {', '.join(codes)} are registered")
     return codes[0]
+
+
+def _kept_years(settings: Settings) -> dict[str, int]:
+    """`passages_in=5,pressure=3` as years by observed property. SettingError where it is not that."""
+    from devices.model import ObservedProperty
+
+    known = [each.value for each in ObservedProperty]
+    years = {}
+    for part in filter(None, (settings.keep_years or "").replace(" ", "").split(",")):
+        name, _, number = part.partition("=")
+        if name not in known or not number.isdecimal() or not 1 <= int(number) <= 1000:
+            raise SettingError(
+                f"MIMAMORI_KEEP_YEARS must be like passages_in=5,pressure=3, and {part!r} is not: whole years "
+                f"from 1 on, of {', '.join(known)}"
+            )
+        years[name] = int(number)
+    return years
+
+
+def _retention(settings: Settings) -> Retention:
+    from store.retention import Retention
+
+    def days(name: str) -> timedelta | None:
+        """None: for ever."""
+        n = getattr(settings, name)
+        if n is None:
+            return None
+        if not _SHORTEST_DAYS <= n <= _LONGEST_DAYS:
+            raise SettingError(f"{variable(name)} is {n}: it must be {_SHORTEST_DAYS} to {_LONGEST_DAYS} days")
+        return timedelta(days=n)
+
+    return Retention(days("quarantine_days"), days("raw_days"), days("raw_event_days"))
 
 
 def _intake(settings: Settings) -> IntakeConfig | None:

@@ -42,10 +42,17 @@ class Settings:
     broker_port: int = 1883
     broker_user: str | None = None
     broker_password: str | None = _secret()
+    broker_kind: str = "mosquitto"
     broker_max_unacked: int = 100
     worker_id: str = "0"
+    ingest_workers: int = 1
+    ingest_shared: bool = False
     oldest_days: int = 365
     intake_max_bytes: int = 65536
+    quarantine_days: int = 400
+    raw_days: int | None = None
+    raw_event_days: int | None = None
+    keep_years: str | None = None
     # pages and API
     http_host: str = "127.0.0.1"
     http_port: int = 8000

@@ -32,6 +32,8 @@ from store.town_clock import write_clock
 _TIMESCALE = os.environ.get("MIMAMORI_TEST_TIMESCALE_DSN")
 _ENGINES = ["postgresql", *(["timescaledb"] if _TIMESCALE else [])]
 _numbers = count(1)
+# The TimescaleDB server outlives a run, and several may use it at the same time.
+TEMPLATE = f"mimamori_template_{os.getpid()}"
 
 START = datetime(2026, 6, 1, tzinfo=UTC)
 
@@ -101,26 +103,29 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]
 
 
 @pytest.fixture(scope="session")
-def templates(server: EmbeddedServer) -> dict[str, tuple[str, str, str]]:
-    """engine -> (admin, worker, api) addresses; on each a migrated database `mimamori_template` to copy."""
+def templates(server: EmbeddedServer) -> Iterator[dict[str, tuple[str, str, str]]]:
+    """engine -> (admin, worker, api) addresses; on each a migrated database `TEMPLATE` to copy."""
     addresses = {"postgresql": (server.dsn(), server.dsn("worker"), server.dsn("api"))}
     if _TIMESCALE:
         with psycopg.connect(_TIMESCALE, autocommit=True) as conn:
-            conn.execute("drop database if exists mimamori_template with (force)")
-            conn.execute("create database mimamori_template")
+            conn.execute(f"drop database if exists {TEMPLATE} with (force)")
+            conn.execute(f"create database {TEMPLATE}")
         addresses["timescaledb"] = (
             _TIMESCALE,
             _with_user(_TIMESCALE, "mimamori_worker"),
             _with_user(_TIMESCALE, "mimamori_api"),
         )
-        migrate(_with_database(_TIMESCALE, "mimamori_template"))
+        migrate(_with_database(_TIMESCALE, TEMPLATE))
         with psycopg.connect(_TIMESCALE, autocommit=True) as conn:
             # TimescaleDB's scheduler would keep a connection to it, and a database in use cannot be copied.
-            conn.execute("alter database mimamori_template allow_connections false")
-            conn.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = 'mimamori_template'")
-    server.create_database("mimamori_template")
-    migrate(server.dsn(database="mimamori_template"))
-    return addresses
+            conn.execute(f"alter database {TEMPLATE} allow_connections false")
+            conn.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", (TEMPLATE,))
+    server.create_database(TEMPLATE)
+    migrate(server.dsn(database=TEMPLATE))
+    yield addresses
+    if _TIMESCALE:
+        with psycopg.connect(_TIMESCALE, autocommit=True) as conn:
+            conn.execute(f"drop database {TEMPLATE} with (force)")
 
 
 @pytest.fixture(params=_ENGINES)
@@ -129,7 +134,7 @@ def database(request: pytest.FixtureRequest, templates: dict[str, tuple[str, str
     admin, worker, api = templates[request.param]
     name = f"mimamori_test_{os.getpid()}_{next(_numbers)}"
     with psycopg.connect(_with_database(admin, "postgres"), autocommit=True) as conn:
-        conn.execute(f"create database {name} template mimamori_template")
+        conn.execute(f"create database {name} template {TEMPLATE}")
     yield Database(request.param, *(_with_database(address, name) for address in (admin, worker, api)))
     with psycopg.connect(_with_database(admin, "postgres"), autocommit=True) as conn:
         conn.execute(f"drop database {name} with (force)")

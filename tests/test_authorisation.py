@@ -78,6 +78,7 @@ PARAMETERS = {
     "name:path": "none.js",
     "event": "rain",
     "source": "a-source",
+    "reason": "codec",
 }
 BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/session": {"json": {"login": "own-disaster", "password": PASSWORD}},
@@ -92,6 +93,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /sign-out": {},
     "POST /tourism/entry/{spot}": {"data": {"day": "2026-05-31", "value": "12"}},
     "POST /tourism/entry/{spot}/withdraw": {"data": {"day": "2026-05-31"}},
+    "POST /digital/quarantine": {"data": {"reason": "codec"}},
     "POST /intake/{source}": {"json": {}},
     "POST /demo/{event}": {"data": {"page": "start"}},
 }

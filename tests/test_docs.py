@@ -43,8 +43,10 @@ def test_every_setting_is_documented_and_nothing_else() -> None:
 def test_the_documented_defaults_are_the_real_ones() -> None:
     documented = {name: default.strip().strip("`") for name, default, _ in ROW.findall(OPERATIONS)}
     for f in fields(Settings):
-        shown = {None: "-", True: "true", False: "false"}.get(f.default) if f.default in (None, True, False) else None
-        expected = shown or (f"{f.default:g}" if isinstance(f.default, float) else str(f.default))
+        if f.default is None or isinstance(f.default, bool):  # 1 equals True
+            expected = {None: "-", True: "true", False: "false"}[f.default]
+        else:
+            expected = f"{f.default:g}" if isinstance(f.default, float) else str(f.default)
         if f.name == "municipality":
             expected = "the only one"
         assert documented[variable(f.name)] == expected, variable(f.name)

@@ -26,6 +26,7 @@ from api.roles import Role
 from devices.clock import ClockSetting
 from devices.model import Quality, Reason
 from store import connect
+from store.counts import Tallies, slot
 from store.town_clock import write_clock
 from store.writer import ObservationRow, write_batch
 from tests.api.serving import TownHall, serving
@@ -114,7 +115,9 @@ class Town:
         )
         uplink = accepted(device, TOWN_NOW, rows)
         with connect(self.hall.database.worker, name="test") as conn:
-            write_batch(conn, self.hall.database.municipality_id, [uplink])
+            delivered = Tallies()
+            delivered.deliver([slot(uplink.device_id, uplink.received_time)])
+            write_batch(conn, self.hall.database.municipality_id, [uplink], delivered=delivered)
 
     def execute(self, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """One statement as the database's owner."""
@@ -227,4 +230,4 @@ def screenshot(page: Page, name: str) -> None:
     """Keeps a picture for a person to look at: in screenshots/, which git ignores."""
     folder = Path(os.environ.get("MIMAMORI_SCREENSHOTS", PROJECT / "screenshots"))
     folder.mkdir(exist_ok=True)
-    page.screenshot(path=folder / f"{name}.png", full_page=True)
+    page.screenshot(path=folder / f"{name.replace('/', '-')}.png", full_page=True)

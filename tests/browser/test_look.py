@@ -14,7 +14,7 @@ from tests.browser.conftest import PROJECT, Town, screenshot, town_running, visi
 from tests.browser.story import tell
 from tests.conftest import Registered
 
-PAGES = ("start", "disaster", "water", "tourism", "digital", "alerts")
+PAGES = ("start", "disaster", "water", "tourism", "digital", "digital/reception", "alerts")
 STATIONS = ("river-mimamoribashi", "rain-okusawa")
 
 
@@ -22,6 +22,20 @@ STATIONS = ("river-mimamoribashi", "rain-okusawa")
 def town(registered: Registered) -> Iterator[Town]:
     with town_running(registered) as running:
         tell(running)
+        # Messages that were lost on their way, so that the page of reception has all that it can have.
+        running.execute(
+            """
+            with run as (
+                insert into frame_run (municipality_id, device_id, session, first_counter, last_counter, received,
+                                       first_sent, last_sent)
+                select municipality_id, min(device_id), '00189440', 100, 250, 146, max(hour), max(hour)
+                from delivery_count group by municipality_id returning *
+            )
+            insert into frame_gap (frame_run_id, municipality_id, device_id, from_counter, to_counter, noticed_at)
+            select frame_run_id, municipality_id, device_id, first, last, last_sent
+            from run, (values (104, 104), (200, 203)) as lost (first, last)
+            """
+        )
         yield running
 
 
