@@ -40,7 +40,8 @@ class Broker:
     """An MQTT broker as a client sees it.
 
     `max_unacked` is how many QoS 1 messages it hands to one session (NATS: to one subscription) before it waits
-    for an acknowledgement: the window that keeps ingest's memory bounded. `shared` says whether it knows shared
+    for an acknowledgement. (mosquitto 2.0.11 hands out as many again behind each message that is acknowledged: what
+    bounds ingest's memory for certain is that it reads no more than twice this.) `shared` says whether it knows shared
     subscriptions (``$share/group/filter``; NATS grants them and delivers nothing). `keeps_unsubscribed`: what waits
     in a session stays there when its subscription ends (NATS throws it away; of EMQX we do not know).
     `redelivery_seconds` is how long it may hold back what an earlier connection left unacknowledged; 0 means that

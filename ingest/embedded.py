@@ -39,8 +39,8 @@ allow_anonymous false
 password_file {data}/mosquitto.passwd
 persistence true
 persistence_location {data}/
-# Saves after so many changes, not seconds. By default it would save every half hour.
-autosave_on_changes true
+# Saves every few seconds. By default it would save every half hour.
+autosave_on_changes false
 autosave_interval {autosave}
 max_inflight_messages {max_unacked}
 # 0: no limit. The default of 1000 drops what a burst or a stopped ingest leaves waiting.
@@ -76,7 +76,9 @@ mqtt {{
   ack_wait: "{redelivery}s"
 }}
 """
-AUTOSAVE_CHANGES = 1000
+# What a killed mosquitto can lose, in seconds (one more, as it counts whole ones). By number of changes a quiet town
+# would lose an hour, and a long queue would be written out whole again and again (docs/reliability.md).
+AUTOSAVE_SECONDS = 5
 NATS_REDELIVERY_SECONDS = int(ABILITIES["nats"]["redelivery_seconds"])
 
 
@@ -141,7 +143,7 @@ class EmbeddedBroker:
         if self.kind == "mosquitto":
             _write_private(self.data / "mosquitto.passwd", f"{USERNAME}:{mosquitto_hash(password)}\n")
             text = _MOSQUITTO.format(
-                port=self.port, data=self.data.as_posix(), autosave=AUTOSAVE_CHANGES,
+                port=self.port, data=self.data.as_posix(), autosave=AUTOSAVE_SECONDS,
                 max_unacked=MAX_UNACKED, max_message=MAX_MESSAGE_BYTES,
             )  # fmt: skip
         else:

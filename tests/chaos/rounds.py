@@ -70,8 +70,9 @@ class Round:
 class Series:
     """Rounds in one town."""
 
-    def __init__(self, running: Town, publisher: Publisher, fleet: Fleet) -> None:
+    def __init__(self, running: Town, publisher: Publisher, fleet: Fleet, rate: float) -> None:
         self._town = running
+        self._rate = rate
         self._publisher = publisher
         self._fleet = fleet
         self._lost: set[Transmission] = set()
@@ -95,7 +96,8 @@ class Series:
             return Round(running.kind, seed, fault, time.monotonic() - begun, None, failures=[str(stuck)])
         self._lost |= figures.lost_ones
         seconds = time.monotonic() - begun
-        return Round(running.kind, seed, fault, seconds, figures, failures=_failures(fault, running.kind, figures))
+        limit = fault.limit(running.kind, self._rate)
+        return Round(running.kind, seed, fault, seconds, figures, failures=_failures(figures, limit))
 
     def _figures(self, fault: Fault, chance: random.Random) -> Figures:
         running, publisher = self._town, self._publisher
@@ -132,15 +134,16 @@ class Series:
             if len(there) != newest[0]:
                 newest[:] = [len(there), time.monotonic()]
             # Longer than any pause between two attempts of anybody.
-            return time.monotonic() - newest[1] > (8.0 if fault.limit(self._town.kind) else 60.0)
+            return time.monotonic() - newest[1] > (8.0 if fault.excused(self._town.kind) else 60.0)
 
         self._town.wait(stored, "what was sent is stored", within=PATIENCE)
 
 
-def _failures(fault: Fault, kind: Kind, figures: Figures) -> list[str]:
+def _failures(figures: Figures, limit: int) -> list[str]:
+    """What is wrong, where so many messages may be lost."""
     failures = list(figures.complaints)
-    if figures.lost > fault.limit(kind):
-        failures.append(f"{figures.lost} messages lost, {fault.limit(kind)} may be")
+    if figures.lost > limit:
+        failures.append(f"{figures.lost} messages lost, {limit} may be")
     if figures.unnamed:
         failures.append(f"{figures.unnamed} losses without a gap in the numbers")
     if figures.doubled:
@@ -161,7 +164,7 @@ def series(data: Path, kind: Kind, *, workers: int, rate: float, seed: int, roun
         chance = random.Random(seed)
         fleet = Fleet(running.municipality, running.clock, chance, f"{seed + 1:x}")
         with Publisher(running.broker.broker, _restless(fleet), rate) as publisher:
-            yield Series(running, publisher, fleet)
+            yield Series(running, publisher, fleet, rate)
 
 
 def _restless(fleet: Fleet) -> Iterator[Any]:
@@ -175,12 +178,12 @@ def _restless(fleet: Fleet) -> Iterator[Any]:
 def sums(rounds: Sequence[Round]) -> dict[str, Any]:
     """Everything together. `lost` is without what a killed mosquitto may lose, which stands beside it."""
     judged = [(each, each.figures) for each in rounds if each.figures is not None]
-    excused = [(each, f) for each, f in judged if each.fault.limit(each.kind)]
+    excused = [(each, f) for each, f in judged if each.fault.excused(each.kind)]
     return {
         "rounds": len(judged),
         "sent": sum(f.sent for _, f in judged),
         "stored": sum(f.stored for _, f in judged),
-        "lost": sum(f.lost for each, f in judged if not each.fault.limit(each.kind)),
+        "lost": sum(f.lost for each, f in judged if not each.fault.excused(each.kind)),
         "doubled": sum(f.doubled for _, f in judged),
         "open_per_cause_max": max((f.open_per_cause for _, f in judged), default=0),
         "mosquitto_killed": {

@@ -14,6 +14,7 @@ import typer
 import yaml
 
 from devices.envelopes import TOPIC_FILTERS
+from ingest.embedded import AUTOSAVE_SECONDS
 from mimamori.cli import app
 from mimamori.container_secrets import ACCOUNTS, make
 from mimamori.settings import Settings, secrets, variable
@@ -154,7 +155,8 @@ def test_everything_that_is_named_exists() -> None:
 
 def test_the_broker_of_the_containers_keeps_what_the_embedded_one_keeps() -> None:
     lines = (ROOT / COMPOSE["configs"]["mosquitto"]["file"]).read_text("utf-8").splitlines()
-    for line in ("persistence true", "max_queued_messages 0", "autosave_on_changes true", "allow_anonymous false"):
+    autosave = ("autosave_on_changes false", f"autosave_interval {AUTOSAVE_SECONDS}")
+    for line in ("persistence true", "max_queued_messages 0", *autosave, "allow_anonymous false"):
         assert line in lines
     assert f"max_inflight_messages {OURS['ingest']['environment']['MIMAMORI_BROKER_MAX_UNACKED']}" in lines
 
