@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 from store import Connection, latest
+from store.arrays import array
 from store.feed import Touched
 
 SPAN = timedelta(days=28)  # taken out in one transaction
@@ -27,16 +28,19 @@ _INSTANT = timedelta(microseconds=1)  # a total at midnight belongs to the day b
 def kept(conn: Connection, touched: Iterable[Touched]) -> list[Touched]:
     """What of the touched ranges can be worked out from whole buckets of raw values."""
     ranges = list(touched)
+    ids = sorted({each.datastream_id for each in ranges})
     lows = {
         datastream_id: kept_from + (_INSTANT if statistic == "total" else timedelta())
         for datastream_id, kept_from, statistic in conn.execute(
             """
             select datastream_id, kept_from, statistic from observation_kept join datastream using (datastream_id)
-            where datastream_id = any(%s)
+            where datastream_id = any(%s::integer[])
             """,
-            (sorted({each.datastream_id for each in ranges}),),
+            (array(ids),),
         )
     }
+    if not lows:
+        return ranges
     return [
         Touched(each.datastream_id, max(each.start, lows.get(each.datastream_id, each.start)), each.end)
         for each in ranges

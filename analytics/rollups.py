@@ -26,6 +26,7 @@ from typing import LiteralString
 from psycopg.sql import SQL, Composed, Identifier
 
 from store import Connection
+from store.arrays import transposed
 from store.feed import Touched
 
 
@@ -101,13 +102,9 @@ _DAYS = _statement("rollup_day", "day", "day", "m.timezone")
 
 def recompute(conn: Connection, touched: Iterable[Touched]) -> None:
     """Computes anew every hour and day that the touched ranges (both ends inclusive) reach into."""
-    ranges = list(touched)
+    ranges = [(each.datastream_id, each.start, each.end) for each in touched]
     if not ranges:
         return
-    columns = (
-        [each.datastream_id for each in ranges],
-        [each.start for each in ranges],
-        [each.end for each in ranges],
-    )
+    columns = transposed(ranges, 3)
     conn.execute(_HOURS, columns)
     conn.execute(_DAYS, columns)

@@ -42,6 +42,7 @@ def run(config: AnalyticsConfig, stop: threading.Event) -> None:
         clock = load_clock(conn)
     # Housekeeping is a matter of an hour of town time: soon enough on a fast clock, and seldom on the real one.
     seconds = min(10.0, max(0.5, 60.0 / clock.speed))
-    Consumer(config.dsn, NAME).run(
+    # Hours and days can wait in a flood of messages: what is urgent is judged by alerts from the values themselves.
+    Consumer(config.dsn, NAME, longest_rest=3.0).run(
         handle, stop=stop, tick=Maintenance(clock, config.retention, config.keep).tick, tick_seconds=seconds
     )

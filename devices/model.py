@@ -1,4 +1,5 @@
-"""The domain's nouns: what a town consists of and what a device says, as plain frozen types.
+"""The domain's nouns: what a town consists of and what a device says, as plain frozen types (what there is
+one of for every message as msgspec's structs, which are made in a quarter of a dataclass's time).
 
 No database and no network here; every other room builds on these. Names follow OGC SensorThings where it has
 one (Thing = station, Sensor = device, Datastream, Observation).
@@ -10,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class Quality(StrEnum):
@@ -266,8 +269,7 @@ class MapShape:
 # --- what a device says ----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Uplink:
+class Uplink(Struct, frozen=True):
     """One message of a device, with the network's wrapping taken off by an envelope.
 
     `device_key`, `session` and `counter` with the hash of the payload say which transmission it was: the same
@@ -288,8 +290,7 @@ class Uplink:
     event: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """One decoded field: `value` None means that the device says it could not measure.
 
     `problem` says why the field cannot be used where the rest of its message can; its `value` is then None and means

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 
 _RFC3339 = re.compile(
     r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(?P<offset>[Zz]|[+-]\d{2}:\d{2})?", re.ASCII
 )
 
 
+@lru_cache(maxsize=1 << 12)  # the messages of a batch share many times
 def parse_timestamp(text: str) -> datetime:
     """The moment that `text` names, in UTC. Digits below the microsecond are dropped; seconds may be absent.
 

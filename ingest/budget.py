@@ -5,7 +5,8 @@ a fault, input made to be expensive - would hold up everyone who shares its work
 share of the worker's computing time, saved up to a burst; beyond it their messages are kept unread, in quarantine with
 the reason `slow`, to be read again when somebody asks. Who was read quickly is no longer one of them.
 
-Computing time of this thread is measured, not the clock: a busy machine makes nobody slow.
+Computing time of this thread is what counts, not the clock: a busy machine makes nobody slow. Asking for it costs as
+much as a part of the reading, so it is asked for where the clock says that reading took long, and now and then before.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import time
 from collections.abc import Callable
 
 SLOW_SECONDS = 0.02
+_LOOK_EVERY = 64  # messages
 SHARE = 0.2
 BURST_SECONDS = 1.0
 
@@ -26,6 +28,9 @@ class Budget:
         self._slow: set[str] = set()
         self._left = BURST_SECONDS
         self._counted_to = now()
+        self._began = 0.0
+        self._computed = 0.0  # computing time of this thread at the last look
+        self._until_look = 0
 
     def allows(self, device_key: str) -> bool:
         """Whether a message of this device may be read now."""
@@ -35,6 +40,23 @@ class Budget:
         self._left = min(BURST_SECONDS, self._left + SHARE * (now - self._counted_to))
         self._counted_to = now
         return self._left > 0
+
+    def begin(self) -> None:
+        """A message is about to be read."""
+        if self._until_look == 0:
+            self._computed, self._until_look = time.thread_time(), _LOOK_EVERY
+        self._until_look -= 1
+        self._began = self._now()
+
+    def end(self, device_key: str) -> None:
+        """The message of this device has been read, or could not be."""
+        seconds = self._now() - self._began
+        if seconds >= SLOW_SECONDS:
+            # It cannot have computed for longer than all messages since the last look.
+            computed = time.thread_time()
+            seconds = min(seconds, computed - self._computed)
+            self._computed, self._until_look = computed, _LOOK_EVERY
+        self.took(device_key, seconds)
 
     def took(self, device_key: str, seconds: float) -> None:
         """What reading a message of this device has cost."""

@@ -10,8 +10,9 @@ A message that comes again does not come here. Two workers with messages of one 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
+
+from msgspec.structs import replace
 
 from devices.model import Quality, Reason
 from ingest.increments import LONGEST_GAP, Count, between, connected, slot_of

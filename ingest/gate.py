@@ -17,6 +17,7 @@ from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
+from msgspec import structs
 
 from devices.model import Quality, Reason
 from ingest.counters import with_increments
@@ -41,7 +42,7 @@ def through_gate(conn: Connection, directory: Directory, rows: Sequence[UplinkRo
         return list(rows)
     remaining = iter(settled)
     return [
-        replace(row, observations=tuple(next(remaining) for _ in row.observations)) if row.observations else row
+        structs.replace(row, observations=tuple(next(remaining) for _ in row.observations)) if row.observations else row
         for row in rows
     ]
 
@@ -49,23 +50,36 @@ def through_gate(conn: Connection, directory: Directory, rows: Sequence[UplinkRo
 def judged(conn: Connection, directory: Directory, rows: Sequence[ObservationRow]) -> list[ObservationRow]:
     """The same values, judged; the body of `through_gate`, also for values that came without a message."""
     fresh: dict[int, dict[datetime, float]] = {}
+    to_judge = 0
+    doubted = []
     for observation in rows:
-        if observation.value is not None and observation.reason is None:
+        if observation.value is None:
+            continue
+        if observation.reason is None:
             fresh.setdefault(observation.datastream_id, {})[observation.phenomenon_time] = observation.value
+            to_judge += 1
+        else:
+            doubted.append(observation)
     # Of two values for one time only one is a neighbour; the other is judged by itself, like what has a doubt already:
     # where the clock was impossible, or the counter leaves one, the value itself can still be.
-    neighbours = {(i, time): value for i, new in fresh.items() for time, value in new.items()}
-    doubted = [
-        o
-        for o in rows
-        if o.value is not None and (o.reason is not None or neighbours[o.datastream_id, o.phenomenon_time] != o.value)
-    ]
-    if not fresh and not doubted:
+    beside = (
+        [
+            o
+            for o in rows
+            if o.value is not None and o.reason is None and fresh[o.datastream_id][o.phenomenon_time] != o.value
+        ]
+        if to_judge > sum(map(len, fresh.values()))
+        else []
+    )
+    alone = {id(o) for o in (*doubted, *beside)}
+    if not to_judge and not doubted:
         return list(rows)
 
     for datastream_id in plainly_good(conn, directory, fresh):
         del fresh[datastream_id]
-    rules = {i: rules_of(directory.datastreams[i]) for i in {*fresh, *(o.datastream_id for o in doubted)}}
+    if not fresh and not alone:
+        return list(rows)
+    rules = {i: rules_of(directory.datastreams[i]) for i in {*fresh, *(o.datastream_id for o in (*doubted, *beside))}}
     with_context = [i for i in fresh if rules[i].context() > 0]
     past: dict[int, Series] = {}
     if with_context:
@@ -75,12 +89,9 @@ def judged(conn: Connection, directory: Directory, rows: Sequence[ObservationRow
     verdicts: dict[tuple[int, datetime], Verdict] = {}  # of what is not simply good
     for datastream_id, new in fresh.items():
         verdicts |= _judged(datastream_id, rules[datastream_id], past.get(datastream_id), new)
-    if not verdicts and not doubted:
+    if not verdicts and not alone:
         return list(rows)
-    return [
-        _settled(o, verdicts, rules, alone=neighbours.get((o.datastream_id, o.phenomenon_time)) != o.value)
-        for o in rows
-    ]
+    return [_settled(o, verdicts, rules, alone=id(o) in alone) for o in rows]
 
 
 def _judged(
@@ -124,11 +135,11 @@ def _settled(
         )[0]
         if possible.quality is not Quality.BAD:
             return observation
-        return replace(observation, quality=possible.quality, reason=possible.reason)
+        return structs.replace(observation, quality=possible.quality, reason=possible.reason)
     verdict = verdicts.get((observation.datastream_id, observation.phenomenon_time))
     if verdict is None:
         return observation
-    return replace(observation, quality=verdict.quality, reason=verdict.reason)
+    return structs.replace(observation, quality=verdict.quality, reason=verdict.reason)
 
 
 def rules_of(info: DatastreamInfo) -> Rules:

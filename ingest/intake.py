@@ -22,6 +22,7 @@ from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from enum import StrEnum
 from types import MappingProxyType
 from typing import Self
 
@@ -47,6 +48,16 @@ _SHORT_PAUSE_SECONDS = 0.2
 log = structlog.get_logger(__name__)
 
 
+class IntakeState(StrEnum):
+    """Whether messages are taken, and why not."""
+
+    OPENING = "opening"  # it has not seen its sources yet
+    OPEN = "open"
+    FAULT = "fault"  # the database answers and does not store: a missing table or right, the log has it
+    CLOCK = "clock"  # the town clock is not set
+    DATABASE = "database"  # out of reach
+
+
 @dataclass(frozen=True, slots=True)
 class IntakeConfig:
     """How the intake runs. `dsn` is for the role mimamori_worker; a message may have `max_bytes`; `oldest` as for MQTT
@@ -69,8 +80,7 @@ class IntakeConfig:
             raise ConfigError(f"intake oldest is {self.oldest}: it must be longer than 0")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Posted(Message):
+class Posted(Message, frozen=True, eq=False):
     """One message with where it came from and who waits for its outcome."""
 
     source: Source
@@ -112,6 +122,8 @@ class Intake:
         self._towns: dict[int, KnownDevices] = {}
         self._available = False
         self._complaint = ""
+        self._closed = IntakeState.OPENING
+        self._fault = False
         self._away_since: float | None = None
         self._held = 0
         self._held_bytes = 0
@@ -119,6 +131,18 @@ class Intake:
         self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
 
     # --- from any thread ---------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> IntakeState:
+        """For operators. A fault is told until a message has been stored again."""
+        if not self._available:
+            return self._closed
+        return IntakeState.FAULT if self._fault else IntakeState.OPEN
+
+    @property
+    def held(self) -> int:
+        """Messages in hand: being read, waiting for their transaction, or in it."""
+        return self._held
 
     def start(self) -> None:
         """Starts taking; returns at once, whether or not there is a database yet."""
@@ -202,6 +226,7 @@ class Intake:
             except Exception as error:
                 # A missing table or right is for an operator; the API lives on, and the senders keep their messages.
                 log.exception("intake cannot store", error=str(error).strip())
+                self._fault = True
                 self._disconnect()
             for posted in unsettled.values():
                 posted.answer.set_exception(NotTaken("the database is out of reach"))
@@ -231,6 +256,7 @@ class Intake:
                 self._stop.wait(_SHORT_PAUSE_SECONDS)
 
     def _answer(self, settled: Settled[Posted]) -> None:
+        self._fault = False
         settled.message.answer.set_result(settled)
 
     def _remember(self, conn: Connection, latest: Mapping[int, datetime]) -> None:
@@ -286,6 +312,7 @@ class Intake:
         if complaint != self._complaint:
             log.warning("intake closed", error=complaint)
         self._complaint = complaint
+        self._closed = _why(error)
         self._available = False
         self._disconnect()
 
@@ -293,3 +320,9 @@ class Intake:
         if self._conn is not None:
             self._conn.close()
             self._conn = None
+
+
+def _why(error: Exception) -> IntakeState:
+    if isinstance(error, ClockNotSet):
+        return IntakeState.CLOCK
+    return IntakeState.DATABASE if isinstance(error, psycopg.OperationalError) else IntakeState.FAULT

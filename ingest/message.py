@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Message:
+
+class Message(Struct, frozen=True, eq=False):
     """`received` is town time. What came by HTTP has the topic that `devices.envelopes.posted_topic` gave it."""
 
     topic: str

@@ -54,8 +54,7 @@ READ_IN_A_ROW = 256
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Delivery(Message):
+class Delivery(Message, frozen=True, eq=False):
     """One message as the broker delivered it; `packet_id` 0 where it needs no acknowledgement (QoS 0)."""
 
     packet_id: int

@@ -11,9 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
+from typing import LiteralString
+
+from psycopg.sql import SQL, Identifier
 
 from devices.model import Outcome
-from store.arrays import transposed
+from store.arrays import array
 from store.batch import UplinkRow
 from store.connection import Connection
 
@@ -93,30 +97,35 @@ def write_tallies(conn: Connection, municipality_id: int, tallies: Mapping[Slot,
     if not tallies:
         return
     ordered = sorted(tallies.items(), key=lambda item: (item[0][0] is None, item[0][0] or 0, item[0][1]))
+    counts = {name: [getattr(tally, name) for _, tally in ordered] for name in COLUMNS}
+    names = tuple(name for name in COLUMNS if any(counts[name]))
+    if not names:
+        return
+    devices, hours = zip(*(key for key, _ in ordered), strict=True)
     conn.execute(
-        _WRITE,
-        (
-            municipality_id,
-            *transposed(
-                [(*key, *(getattr(tally, name) for name in COLUMNS)) for key, tally in ordered], 2 + len(COLUMNS)
-            ),
-        ),
+        _write(names), (municipality_id, array(devices), array(hours), *(array(counts[name]) for name in names))
     )
 
 
-_WRITE = """
-    insert into delivery_count as held (municipality_id, device_id, hour, delivered, accepted, event, duplicate,
-                                        quarantined, given, stored, unchanged, revised, rejected)
-    select %s, said.*
-    from unnest(%s::integer[], %s::timestamptz[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[],
-                %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[]) as said
-    on conflict (municipality_id, device_id, hour) do update
-    set (delivered, accepted, event, duplicate, quarantined, given, stored, unchanged, revised, rejected)
-        = (held.delivered + excluded.delivered, held.accepted + excluded.accepted, held.event + excluded.event,
-           held.duplicate + excluded.duplicate, held.quarantined + excluded.quarantined,
-           held.given + excluded.given, held.stored + excluded.stored, held.unchanged + excluded.unchanged,
-           held.revised + excluded.revised, held.rejected + excluded.rejected)
-"""
+@lru_cache  # a batch seldom has all kinds, and it is often the same ones
+def _write(names: tuple[LiteralString, ...]) -> bytes:
+    """The statement that adds these columns."""
+    columns = SQL(", ").join(map(Identifier, names))
+    return (
+        SQL(
+            """
+            insert into delivery_count as held (municipality_id, device_id, hour, {columns})
+            select %s, said.* from unnest(%s::integer[], %s::timestamptz[], {arrays}) as said
+            on conflict (municipality_id, device_id, hour) do update set {sums}
+            """
+        )
+        .format(
+            columns=columns,
+            arrays=SQL(", ").join([SQL("%s::bigint[]")] * len(names)),
+            sums=SQL(", ").join(SQL("{0} = held.{0} + excluded.{0}").format(Identifier(name)) for name in names),
+        )
+        .as_bytes()
+    )
 
 
 @dataclass(frozen=True, slots=True)

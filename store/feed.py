@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
 
 import psycopg
 import structlog
@@ -30,6 +29,9 @@ _BATCH = 500
 # A NOTIFY wakes a waiting consumer at once. Without one it looks into the feed this often all the same: once in a while
 # is enough, as a look costs the database a transaction, and a town at rest is mostly waiting.
 LOOK_SECONDS = 5.0
+# After a step a consumer rests for REST times as long as that took. At rest a step takes milliseconds. In a backlog
+# every batch touches every series, and to look at each once for many batches costs little more than for one.
+REST = 3.0
 _DEAF_SECONDS = 0.5  # how long a waiting consumer may be deaf to `stop`
 _BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 
@@ -57,12 +59,16 @@ class FeedRow:
 
 def append_observations(conn: Connection, municipality_id: int, keys: Sequence[tuple[int, datetime]]) -> int:
     """Announces changed (datastream_id, phenomenon_time) pairs; must be the transaction's last statement."""
-    ids, starts, ends = [], [], []
-    for datastream_id, group in groupby(sorted(keys), key=lambda key: key[0]):
-        times = [time for _, time in group]
-        ids.append(datastream_id)
-        starts.append(times[0])
-        ends.append(times[-1])
+    ids: list[int] = []
+    starts: list[datetime] = []
+    ends: list[datetime] = []
+    for datastream_id, at in sorted(keys):
+        if not ids or ids[-1] != datastream_id:
+            ids.append(datastream_id)
+            starts.append(at)
+            ends.append(at)
+        else:
+            ends[-1] = at
     return _append(conn, municipality_id, "observations", ids, starts, ends, [])
 
 
@@ -106,12 +112,26 @@ def newest_id(conn: Connection) -> int:
     return int(row[0])
 
 
-class Consumer:
-    """Reads the feed under a name, exactly once each row, across restarts and beside other processes of that name."""
+def touched_between(conn: Connection, after: int, before: int) -> set[int]:
+    """The datastreams of which anybody announced observations between two ids, both exclusive."""
+    touched: set[int] = set()
+    for (ids,) in conn.execute(
+        "select datastream_ids from feed where feed_id > %s and feed_id < %s and kind = 'observations'", (after, before)
+    ):
+        touched.update(ids)
+    return touched
 
-    def __init__(self, dsn: str, name: str) -> None:
+
+class Consumer:
+    """Reads the feed under a name, exactly once each row, across restarts and beside other processes of that name.
+
+    After a long step it rests, for `longest_rest` seconds at most (see REST).
+    """
+
+    def __init__(self, dsn: str, name: str, *, longest_rest: float = 1.0) -> None:
         self.dsn = dsn
         self.name = name
+        self.longest_rest = longest_rest
 
     def run(
         self, handle: Handler, *, stop: threading.Event, tick: Tick | None = None, tick_seconds: float = 1.0
@@ -152,7 +172,9 @@ class Consumer:
                     tick(conn)
                 next_tick = time.monotonic() + tick_seconds
             if time.monotonic() >= next_look:
+                began = time.monotonic()
                 if self._step(conn, handle):
+                    stop.wait(min(REST * (time.monotonic() - began), self.longest_rest))
                     continue
                 next_look = time.monotonic() + LOOK_SECONDS
             if notified(conn, stop, until=min(next_look, next_tick)):

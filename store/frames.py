@@ -31,6 +31,7 @@ from devices.model import Outcome
 from store.arrays import transposed
 from store.batch import UplinkRow
 from store.connection import Connection
+from store.uplinks import new_ids
 
 JUMP = 16_384  # LoRaWAN's MAX_FCNT_GAP: a counter further ahead is another count
 NEAR = 64  # a counter so little before the first one is late, even where no network says when it was sent
@@ -123,7 +124,7 @@ def take(runs: list[Run], frame: Frame) -> None:
 def count_frames(conn: Connection, municipality_id: int, rows: Iterable[UplinkRow]) -> None:
     """Counts new messages, in the order in which they arrived. The caller commits.
 
-    Two statements where every counter is the next one; more only for gaps, late messages and restarts.
+    One statement where every counter is the next one; more only for gaps, late messages and restarts.
     """
     frames: dict[tuple[int, str], list[Frame]] = {}
     for row in rows:
@@ -131,6 +132,8 @@ def count_frames(conn: Connection, municipality_id: int, rows: Iterable[UplinkRo
             frames.setdefault((row.device_id, row.session), []).append(
                 Frame(row.counter, row.sent_time, row.received_time)
             )
+    for key in _go_on(conn, sorted((key, came[0]) for key, came in frames.items() if len(came) == 1)):
+        del frames[key]
     if not frames:
         return
     keys = sorted(frames)
@@ -147,6 +150,32 @@ def count_frames(conn: Connection, municipality_id: int, rows: Iterable[UplinkRo
         for frame in frames[key]:
             take(runs[key], frame)
     _write(conn, municipality_id, [(key, run) for key in keys for run in reversed(runs[key]) if run.changed])
+
+
+def _go_on(conn: Connection, single: Sequence[tuple[tuple[int, str], Frame]]) -> list[tuple[int, str]]:
+    """Counts those whose counter is one more than the last of their newest run, and says which they were."""
+    if not single:
+        return []
+    cursor = conn.execute(
+        """
+        with newest as materialized (
+            select r.*, said.counter, said.sent
+            from unnest(%s::integer[], %s::text[], %s::bigint[], %s::timestamptz[])
+                 as said (device_id, session, counter, sent)
+            cross join lateral (
+                select * from frame_run f where f.device_id = said.device_id and f.session = said.session
+                order by f.frame_run_id desc limit 1 for update
+            ) r
+        )
+        update frame_run r
+        set (last_counter, received, last_sent) = (n.counter, n.received + 1, greatest(n.last_sent, n.sent))
+        from newest n
+        where r.frame_run_id = n.frame_run_id and n.counter = n.last_counter + 1 and n.sent >= n.first_sent
+        returning r.device_id, r.session
+        """,
+        transposed([(*key, frame.counter, frame.sent) for key, frame in single], 4),
+    )
+    return cursor.fetchall()
 
 
 def _run(run_id: int, first: int, last: int, received: int, first_sent: datetime, last_sent: datetime) -> Run:
@@ -215,11 +244,7 @@ def _write(conn: Connection, municipality_id: int, runs: Sequence[tuple[tuple[in
         )
     new = [(key, run) for key, run in runs if run.run_id is None]
     if new:
-        ids = conn.execute(
-            "select nextval(pg_get_serial_sequence('frame_run', 'frame_run_id')) from generate_series(1, %s)",
-            (len(new),),
-        ).fetchall()
-        for (_, run), (run_id,) in zip(new, ids, strict=True):
+        for (_, run), run_id in zip(new, new_ids(conn, "frame_run_frame_run_id_seq", len(new)), strict=True):
             run.run_id = run_id
         conn.execute(
             """

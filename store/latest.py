@@ -21,7 +21,7 @@ from typing import LiteralString
 
 from psycopg.sql import SQL, Composed
 
-from store.arrays import transposed
+from store.arrays import array, transposed
 from store.batch import ObservationRow
 from store.connection import Connection
 
@@ -29,8 +29,10 @@ from store.connection import Connection
 Written = tuple[ObservationRow, int | None]
 
 
-def keep(conn: Connection, municipality_id: int, stored: Iterable[Written], replaced: Sequence[Written]) -> None:
-    """Takes up what was written: `stored` where nothing was before, `replaced` where another value stood."""
+def keep(conn: Connection, municipality_id: int, stored: Iterable[Written], replaced: Sequence[Written]) -> set[int]:
+    """Takes up what was written: `stored` where nothing was before, `replaced` where another value stood. Returns the
+    datastreams of which something newer is there.
+    """
     newest: dict[int, Written] = {}
     measured: dict[int, ObservationRow] = {}
     oldest: dict[int, datetime] = {}
@@ -46,7 +48,7 @@ def keep(conn: Connection, municipality_id: int, stored: Iterable[Written], repl
         if row.value is not None and (key not in measured or measured[key].phenomenon_time < time):
             measured[key] = row
     if not newest:
-        return
+        return set()
     rows: list[tuple[object, ...]] = []
     for key, (row, uplink_id) in sorted(newest.items()):
         # Mostly the newest value is a measured one, and the only one: then nothing more need be said.
@@ -55,9 +57,21 @@ def keep(conn: Connection, municipality_id: int, stored: Iterable[Written], repl
         first = None if oldest[key] is row.phenomenon_time else oldest[key]
         shown = (row.phenomenon_time, row.value, row.quality.value, row.reason, uplink_id)
         rows.append((key, *shown, *figures, first))
-    conn.execute(_KEEP, (municipality_id, *transposed(rows, 10)))
+    overtaken = {row[0] for row in conn.execute(_KEEP, (*transposed(rows, 10), municipality_id))}
     if lost := [(row.datastream_id, row.phenomenon_time) for row, _ in replaced if row.value is None]:
         conn.execute(_REMEASURE, transposed(lost, 2))
+    return overtaken
+
+
+def standing(conn: Connection, datastream_ids: Sequence[int]) -> dict[int, tuple[datetime, float | None, str | None]]:
+    """The newest observation of each: (time, value, reason); of what has none, nothing."""
+    return {
+        row[0]: row[1:]
+        for row in conn.execute(
+            "select datastream_id, phenomenon_time, value, reason from datastream_latest where datastream_id = any(%s)",
+            (array(datastream_ids),),
+        )
+    }
 
 
 def recompute(conn: Connection, datastream_ids: Sequence[int] | None = None) -> None:
@@ -78,22 +92,29 @@ def _chosen(condition: SQL, *columns: LiteralString) -> Composed:
 _KEEP = (
     SQL(
         """
-        insert into datastream_latest as held
-               (datastream_id, municipality_id, phenomenon_time, value, quality, reason, uplink_id,
-                measured_time, measured_value, measured_quality, first_time)
-        select datastream_id, %s, phenomenon_time, value, quality::quality, reason, uplink_id,
-               case when value is null then measured_time else phenomenon_time end,
-               case when value is null then measured_value else value end,
-               case when value is null then measured_quality else quality end::quality,
-               coalesce(first_time, phenomenon_time)
-        from unnest(%s::integer[], %s::timestamptz[], %s::double precision[], %s::text[], %s::text[], %s::bigint[],
-                    %s::timestamptz[], %s::double precision[], %s::text[], %s::timestamptz[])
-             as said (datastream_id, phenomenon_time, value, quality, reason, uplink_id,
-                      measured_time, measured_value, measured_quality, first_time)
-        order by datastream_id
-        on conflict (datastream_id) do update set
-            {observation}, {measured}, first_time = least(held.first_time, excluded.first_time)
-        where {newer} or {later} or excluded.first_time < held.first_time
+        with said as materialized (
+            select * from unnest(
+                %s::integer[], %s::timestamptz[], %s::double precision[], %s::text[], %s::text[], %s::bigint[],
+                %s::timestamptz[], %s::double precision[], %s::text[], %s::timestamptz[])
+            as said (datastream_id, phenomenon_time, value, quality, reason, uplink_id,
+                     measured_time, measured_value, measured_quality, first_time)
+        ), kept as (
+            insert into datastream_latest as held
+                   (datastream_id, municipality_id, phenomenon_time, value, quality, reason, uplink_id,
+                    measured_time, measured_value, measured_quality, first_time)
+            select datastream_id, %s, phenomenon_time, value, quality::quality, reason, uplink_id,
+                   case when value is null then measured_time else phenomenon_time end,
+                   case when value is null then measured_value else value end,
+                   case when value is null then measured_quality else quality end::quality,
+                   coalesce(first_time, phenomenon_time)
+            from said order by datastream_id
+            on conflict (datastream_id) do update set
+                {observation}, {measured}, first_time = least(held.first_time, excluded.first_time)
+            where {newer} or {later} or excluded.first_time < held.first_time
+            returning datastream_id, phenomenon_time
+        )
+        select datastream_id from said left join kept using (datastream_id)
+        where kept.phenomenon_time is distinct from said.phenomenon_time
         """
     )
     .format(

@@ -61,6 +61,11 @@ def _drop(conn: Connection, municipality_id: int, before: datetime) -> bool:
             delete from uplink where uplink_id in (
                 select uplink_id from uplink u
                 where municipality_id = %(municipality)s and outcome = 'quarantined' and received_time < %(before)s
+                  -- The first of an identity stays as long as there is a second: by it the next repetition is known.
+                  and not exists (select from uplink later where later.municipality_id = u.municipality_id
+                                  and coalesce(later.device_key, '') = coalesce(u.device_key, '')
+                                  and later.session = u.session and later.payload_hash = u.payload_hash
+                                  and coalesce(later.counter, -1) = coalesce(u.counter, -1) and later.epoch > u.epoch)
                   and not exists (select from quarantine_replay r where r.municipality_id = u.municipality_id
                                   and r.finished_at is null)
                 order by received_time limit %(step)s)

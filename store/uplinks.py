@@ -8,13 +8,18 @@ a day: a broker keeps what a killed ingest had stored and not acknowledged for a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from typing import LiteralString
 
 from devices.envelopes import mimamori_v1
 from store.arrays import array, transposed
 from store.batch import UplinkRow
 from store.connection import Connection
+
+Identity = tuple[str | None, str, int | None, bytes]
+# [(uplink_id, epoch, sent time)] of the stored messages of an identity.
+Known = dict[Identity, list[tuple[int, int, datetime]]]
 
 # A device that uses a counter again after this long has started anew: NbTrans, gateways and brokers repeat within it.
 REPETITION_WINDOW = timedelta(hours=24)
@@ -34,9 +39,12 @@ def insert_uplinks(conn: Connection, municipality_id: int, rows: Sequence[Uplink
     """
     found: dict[int, int] = {}  # position in rows -> id of the uplink that it has become
     repeats: Counter[int] = Counter()  # ids of stored uplinks
-    waiting = list(range(len(rows)))
+    # Nearly every message is heard for the first time. So all are taken for such, and only what the table then refuses
+    # is looked up.
+    waiting = _settle(conn, municipality_id, rows, range(len(rows)), {}, found, repeats)
     while waiting:
-        waiting = _settle(conn, municipality_id, rows, waiting, found, repeats)
+        known = known_uplinks(conn, municipality_id, [rows[n] for n in waiting])
+        waiting = _settle(conn, municipality_id, rows, waiting, known, found, repeats)
     if repeats:
         count_repeats(conn, repeats)
     return [(found[n], rows[n]) for n in sorted(found)]
@@ -47,16 +55,16 @@ def _settle(
     municipality_id: int,
     rows: Sequence[UplinkRow],
     waiting: Sequence[int],
+    known: Known,
     found: dict[int, int],
     repeats: Counter[int],
 ) -> list[int]:
-    """Settles the waiting positions and returns those that are to be looked at once more: another worker has stored the
-    same message in this moment, and committed.
+    """Settles the waiting positions by what is known to be stored, and returns those that are to be looked at once
+    more: they are stored already, and maybe another worker has committed them in this moment.
     """
-    known = known_uplinks(conn, municipality_id, [rows[n] for n in waiting])
     fresh: list[tuple[int, int]] = []  # (epoch, position)
     twins: dict[int, list[int]] = {}  # position of a fresh one -> the positions that repeat it
-    in_batch: dict[tuple[str | None, str, int | None, bytes], list[int]] = {}
+    in_batch: dict[Identity, list[int]] = {}
     for n in waiting:
         row = rows[n]
         earlier = known.get(row.identity, [])
@@ -73,15 +81,9 @@ def _settle(
             fresh.append((epoch, n))
     if not fresh:
         return []
-    ids = [
-        int(row[0])
-        for row in conn.execute(
-            "select nextval(pg_get_serial_sequence('uplink', 'uplink_id')) from generate_series(1, %s)",
-            (len(fresh),),
-        )
-    ]
+    ids = new_ids(conn, "uplink_uplink_id_seq", len(fresh))
     repeats_here = [len(twins.get(n, ())) for _, n in fresh]
-    inserted = _copy_uplinks(conn, municipality_id, [(epoch, rows[n]) for epoch, n in fresh], ids, repeats_here)
+    inserted = _insert(conn, municipality_id, [(epoch, rows[n]) for epoch, n in fresh], ids, repeats_here)
     again: list[int] = []
     for uplink_id, (_, n) in zip(ids, fresh, strict=True):
         if uplink_id in inserted:
@@ -91,11 +93,9 @@ def _settle(
     return sorted(again)
 
 
-def known_uplinks(
-    conn: Connection, municipality_id: int, rows: Sequence[UplinkRow]
-) -> dict[tuple[str | None, str, int | None, bytes], list[tuple[int, int, datetime]]]:
-    """identity -> [(uplink_id, epoch, sent time)] of what is stored already."""
-    known: dict[tuple[str | None, str, int | None, bytes], list[tuple[int, int, datetime]]] = {}
+def known_uplinks(conn: Connection, municipality_id: int, rows: Sequence[UplinkRow]) -> Known:
+    """What is stored already of these."""
+    known: Known = {}
     cursor = conn.execute(
         """
         select asked.device_key, asked.session, asked.counter, asked.payload_hash,
@@ -113,54 +113,66 @@ def known_uplinks(
     return known
 
 
-def _copy_uplinks(
+def _insert(
     conn: Connection,
     municipality_id: int,
     fresh: Sequence[tuple[int, UplinkRow]],
     ids: Sequence[int],
     repeats: Sequence[int],
-) -> set[int]:
-    conn.execute(
-        "create temporary table if not exists incoming_uplink (like uplink including defaults) on commit delete rows"
-    )
-    copying = """
-        copy incoming_uplink (uplink_id, municipality_id, device_id, device_key, session, counter, payload_hash, epoch,
-            network, topic, raw, network_time, received_time, outcome, reason, detail, repeats, quarantined_fields)
-            from stdin
-        """
-    with conn.cursor() as cursor, cursor.copy(copying) as copy:
-        for position, ((epoch, row), uplink_id) in enumerate(zip(fresh, ids, strict=True)):
-            copy.write_row(
-                (
-                    uplink_id,
-                    municipality_id,
-                    row.device_id,
-                    row.device_key,
-                    row.session,
-                    row.counter,
-                    row.payload_hash,
-                    epoch,
-                    row.network,
-                    row.topic,
-                    row.raw,
-                    row.network_time,
-                    row.received_time,
-                    row.outcome.value,
-                    row.reason,
-                    row.detail,
-                    repeats[position],
-                    array(row.quarantined_fields),
-                )
-            )
-    inserted = conn.execute(
-        """
-        insert into uplink overriding system value
-        select * from incoming_uplink order by device_key, session, counter, payload_hash
-        on conflict do nothing returning uplink_id
-        """
-    ).fetchall()
-    conn.execute("delete from incoming_uplink")
-    return {int(row[0]) for row in inserted}
+) -> Collection[int]:
+    """Those of the ids whose message was not there yet, and is now."""
+    rows = [
+        (
+            uplink_id,
+            row.device_id,
+            row.device_key,
+            row.session,
+            row.counter,
+            row.payload_hash,
+            epoch,
+            row.network,
+            row.topic,
+            row.raw,
+            row.network_time,
+            row.received_time,
+            row.outcome.value,
+            row.reason,
+            row.detail,
+            n,
+            array(row.quarantined_fields) if row.quarantined_fields else "{}",
+        )
+        for (epoch, row), uplink_id, n in zip(fresh, ids, repeats, strict=True)
+    ]
+    inserted = conn.execute(_INSERT, (municipality_id, *transposed(rows, 17)))
+    if inserted.rowcount == len(rows):
+        return ids
+    return {row[0] for row in conn.execute("select uplink_id from uplink where uplink_id = any(%s)", (list(ids),))}
+
+
+_INSERT = """
+    insert into uplink (municipality_id, uplink_id, device_id, device_key, session, counter, payload_hash, epoch,
+                        network, topic, raw, network_time, received_time, outcome, reason, detail, repeats,
+                        quarantined_fields)
+    overriding system value
+    select %s, uplink_id, device_id, device_key, session, counter, payload_hash, epoch,
+           network, topic, raw, network_time, received_time, outcome, reason, detail, repeats, fields::text[]
+    from unnest(%s::bigint[], %s::integer[], %s::text[], %s::text[], %s::bigint[], %s::bytea[], %s::integer[],
+                %s::text[], %s::text[], %s::bytea[], %s::timestamptz[], %s::timestamptz[], %s::text[], %s::text[],
+                %s::text[], %s::integer[], %s::text[])
+         as said (uplink_id, device_id, device_key, session, counter, payload_hash, epoch, network, topic, raw,
+                  network_time, received_time, outcome, reason, detail, repeats, fields)
+    order by device_key, session, counter, payload_hash
+    on conflict do nothing
+"""
+
+
+def new_ids(conn: Connection, sequence: LiteralString, n: int) -> list[int]:
+    """So many numbers that nobody else gets, ascending."""
+    row = conn.execute(
+        "select array_agg(nextval(%s::regclass) order by i) from generate_series(1, %s) as i", (sequence, n)
+    ).fetchone()
+    assert row is not None
+    return list(row[0])
 
 
 def count_repeats(conn: Connection, repeats: Counter[int]) -> None:

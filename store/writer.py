@@ -159,8 +159,9 @@ def _announce(conn: Connection, municipality_id: int, done: Done, seen: int) -> 
     `seen` is the newest feed row before the values were judged.
     """
     over = [*done.winners, *done.adopted]
+    overtaken: set[int] = set()
     if done.stored or over:
-        latest.keep(
+        overtaken = latest.keep(
             conn,
             municipality_id,
             [(c.row, c.uplink_id) for c in done.stored],
@@ -171,14 +172,22 @@ def _announce(conn: Connection, municipality_id: int, done: Done, seen: int) -> 
         return None
     feed_id = feed.append_observations(conn, municipality_id, changed)
     contested = {c.row.datastream_id for c in (*over, *done.losers)}
-    verdicts.note(conn, municipality_id, _stretches(done.keys, contested), seen=seen, feed_id=feed_id)
+    # Of a single value that is newer than all there are the gate has seen everything, unless another worker wrote
+    # something of the same datastream meanwhile.
+    meanwhile = feed.touched_between(conn, seen, feed_id)
+    surprising = contested | overtaken | meanwhile | {c.row.datastream_id for c in done.unchanged}
+    verdicts.note(conn, municipality_id, _stretches(done.keys, contested, surprising), seen=seen, feed_id=feed_id)
     return feed_id
 
 
-def _stretches(keys: Iterable[tuple[int, datetime]], contested: Container[int]) -> Iterator[verdicts.Written]:
+def _stretches(
+    keys: Iterable[tuple[int, datetime]], contested: Container[int], surprising: Container[int]
+) -> Iterator[verdicts.Written]:
+    """What was written of each datastream; of those with a single value only the `surprising` ones."""
     for datastream_id, group in groupby(keys, key=lambda key: key[0]):
         times = [time for _, time in group]
-        yield verdicts.Written(datastream_id, times[0], times[-1], len(times), datastream_id in contested)
+        if len(times) > 1 or datastream_id in surprising:
+            yield verdicts.Written(datastream_id, times[0], times[-1], len(times), datastream_id in contested)
 
 
 def _outcomes(rows: Sequence[UplinkRow], fresh: Sequence[tuple[int, UplinkRow]]) -> tuple[Outcome, ...]:

@@ -7,8 +7,9 @@ One model a file, with its layout byte by byte at the top, and an `encode` that 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from types import MappingProxyType
+
+from msgspec.structs import replace
 
 from devices.codecs import flow_pressure, people_counter, radar_level, rain_gauge, values
 from devices.codecs.models import DeviceModel

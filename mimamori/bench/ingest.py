@@ -24,6 +24,7 @@ The JSON object (figures of several rounds are medians; `rounds` has each):
     latency                            {"messages_s", "seconds", "p50_ms", "p99_ms", "p99_target_ms"}
     backlog_readings, backlog_seconds, backlog_target    until rollups and alerts have answered everything
     backlog_ingest_seconds, backlog_alerts, backlog_fill_seconds
+    backlog_us_a_reading               processor time of each process; two workers as `ingest`
     worker_rss_mb, worker_rss_target   the most that a worker had, in any of these
     within_targets                     by name
 """

@@ -108,7 +108,7 @@ def backlog(place: Place, readings: int) -> dict[str, Any]:
     with ExitStack() as stack, connect(place.server.dsn("owner"), name="bench", autocommit=True) as conn:
         running = [stack.enter_context(Worker(config)) for config in configs]
         place.supervisor.wait(lambda: caught_up(conn), what="analytics and alerts", timeout=_PATIENCE)
-        before = _alerts(conn)
+        before, worked = _alerts(conn), place.processor()
         began = time.monotonic()
         for worker in running:
             worker.go()
@@ -116,8 +116,8 @@ def backlog(place: Place, readings: int) -> dict[str, Any]:
         ingested = time.monotonic() - began
         place.supervisor.wait(lambda: caught_up(conn), what="rollups and alerts", timeout=_PATIENCE)
         taken = time.monotonic() - began
-        for worker in running:
-            worker.stop()
+        seconds = {name: used - worked.get(name, 0.0) for name, used in place.processor().items()}
+        seconds["ingest"] = sum(worker.stop().total for worker in running)
         alerts = _alerts(conn) - before
     end_sessions(place.broker, configs)
     return {
@@ -126,6 +126,7 @@ def backlog(place: Place, readings: int) -> dict[str, Any]:
         "backlog_ingest_seconds": round(ingested, 2),
         "backlog_alerts": alerts,
         "backlog_fill_seconds": round(filled, 2),
+        "backlog_us_a_reading": {name: round(1e6 * used / readings, 1) for name, used in sorted(seconds.items())},
     }
 
 

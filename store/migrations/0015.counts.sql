@@ -4,6 +4,11 @@
 alter table uplink add column quarantined_fields text[] not null default '{}';
 comment on column uplink.quarantined_fields is 'the fields of an accepted message that were not stored; detail says why';
 
+-- A foreign key looks up town and device for each message and locks both, so that workers wait for each other. The count
+-- below names the same two in the same transaction, once for all messages of an hour, and has the keys.
+alter table uplink drop constraint uplink_municipality_id_fkey;
+alter table uplink drop constraint uplink_device_id_fkey;
+
 create table delivery_count (
     municipality_id integer not null references municipality,
     device_id       integer references device,

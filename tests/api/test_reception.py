@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from api.reception import DAY, MONTH, Count, DeviceReception, missing_frames, reception, window
 from api.roles import Role

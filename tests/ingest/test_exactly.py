@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from devices.codecs import flow_pressure, people_counter, radar_level, rain_gauge
-from devices.model import Quality, Reason
+from devices.envelopes import open_uplink
+from devices.model import EnvelopeError, Quality, Reason
 from ingest.message import Message
 from tests.conftest import START, Registered
 from tests.ingest.arrivals import Batch, Statement, arrive, counted, forget, stated, tables
@@ -201,7 +202,28 @@ PASSAGES = st.builds(
     passages, st.integers(0, 3), st.integers(0, 3), counter=st.integers(0, 9), heard=st.none() | st.integers(0, 3)
 )
 OWN = st.builds(own_json, st.integers(0, 5), st.sampled_from([5200, 2200, 5199]), counter=st.integers(0, 9))
-MESSAGES = st.lists(LEVELS | HISTORIES | TIPS | PASSAGES | OWN | st.builds(unreadable, st.integers(1, 2)), max_size=12)
+
+
+def transmissions(messages: list[Message]) -> list[Message]:
+    """What can have been sent: the network heard a transmission at one time. (Where a copy of it says another one, the
+    copy that came first counts; that is the only thing here which depends on the order.)
+    """
+    heard: dict[object, bytes] = {}
+    kept = []
+    for each in messages:
+        try:
+            uplink = open_uplink(each.topic, each.raw)
+            key: object = (uplink.device_key, uplink.counter, uplink.payload or each.raw)
+        except EnvelopeError:
+            key = each.raw
+        if heard.setdefault(key, each.raw) == each.raw:
+            kept.append(each)
+    return kept
+
+
+MESSAGES = st.lists(
+    LEVELS | HISTORIES | TIPS | PASSAGES | OWN | st.builds(unreadable, st.integers(1, 2)), max_size=12
+).map(transmissions)
 SAID = st.lists(
     st.tuples(
         st.sampled_from([("river-okusawa", "water_level"), ("block-hamamachi", "flow")]),

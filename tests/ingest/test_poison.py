@@ -6,12 +6,13 @@ import random
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 import psycopg
 import pytest
+from msgspec.structs import replace
 
 from devices import codecs, envelopes
 from devices.codecs import flow_pressure
@@ -280,3 +281,20 @@ def test_a_quick_message_ends_a_devices_slowness() -> None:
     some.took("a", SLOW_SECONDS / 2)
     some.took("b", 10.0)
     assert some.allows("a") and not some.allows("b")
+
+
+def test_a_busy_machine_makes_no_device_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    by_hand = _Time()
+    monkeypatch.setattr(time, "thread_time", lambda: by_hand.thread)
+    some = Budget(now=lambda: by_hand.now)
+    for _ in range(20):
+        some.begin()
+        by_hand.now += BURST_SECONDS  # others had the processor
+        by_hand.thread += SLOW_SECONDS / 1000
+        some.end("a")
+        assert some.allows("a")
+    some.begin()
+    by_hand.now += 60.0
+    by_hand.thread += 60.0
+    some.end("a")
+    assert not some.allows("a")

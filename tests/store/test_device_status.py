@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import psycopg
 import pytest
+from msgspec.structs import replace
 
 from store import connect
 from store.writer import BatteryRow, ObservationRow, write_batch

@@ -87,6 +87,23 @@ def test_what_somebody_wants_read_again_does_not_go_meanwhile(registered: Regist
     assert rows(registered, "select count(*) from uplink") == [(0,)]
 
 
+def test_the_first_of_an_identity_stays_as_long_as_there_is_a_second(registered: Registered) -> None:
+    """A device that counts anew may say what it said long ago; its repetition must still be told from a new message."""
+    keep(registered, "quarantined", START - 100 * DAY, START - 90 * DAY)
+    with connect(registered.owner, name="test") as conn:
+        conn.execute(
+            """
+            insert into uplink (municipality_id, device_id, device_key, payload_hash, epoch, topic, raw, received_time,
+                                outcome)
+            select municipality_id, device_id, device_key, payload_hash, 1, topic, raw, %s, 'accepted'
+            from uplink order by received_time limit 1
+            """,
+            (START,),
+        )
+    prune_all(registered, Retention(quarantined=DAY))
+    assert rows(registered, "select epoch, outcome from uplink order by 1") == [(0, "quarantined"), (1, "accepted")]
+
+
 @pytest.mark.parametrize("outcome", ["accepted", "event"])
 def test_of_others_only_the_raw_bytes_go(registered: Registered, outcome: str) -> None:
     keep(registered, outcome, *(START - n * DAY for n in (1, 20, 30)))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import timedelta
+
+from msgspec.structs import replace
 
 from devices.model import Outcome
 from store import connect
@@ -37,3 +38,17 @@ def test_a_frame_that_a_network_heard_on_another_day_is_a_new_one(registered: Re
     late = replace(first, received_time=START + timedelta(days=5))
     anew = replace(late, network_time=START + timedelta(days=5))
     assert outcomes(registered, [first, late, anew]) == [Outcome.ACCEPTED, Outcome.DUPLICATE, Outcome.ACCEPTED]
+
+
+def test_known_and_new_ones_of_one_batch_are_told_apart(registered: Registered) -> None:
+    first = replace(message(registered, "chirpstack_v4"), network_time=START)
+    anew = replace(first, network_time=START + timedelta(days=5))
+    other = replace(first, counter=8)
+    assert outcomes(registered, [first]) == [Outcome.ACCEPTED]
+    with connect(registered.worker, name="test") as conn:
+        done = write_batch(conn, registered.municipality_id, [other, first, anew, other, anew, first])
+    known, new = Outcome.DUPLICATE, Outcome.ACCEPTED
+    assert done.each == (new, known, new, known, known, known)
+    with connect(registered.worker, name="test") as conn:
+        found = conn.execute("select counter, epoch, repeats from uplink order by 1, 2").fetchall()
+    assert found == [(7, 0, 2), (7, 1, 1), (8, 0, 1)]

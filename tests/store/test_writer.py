@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 import threading
 from collections import Counter
-from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
 
 import pytest
+from msgspec.structs import replace
 
 from devices.model import Outcome, Quality, Reason
 from store import connect, feed
