@@ -8,8 +8,10 @@ alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import groupby
+from operator import itemgetter
 from typing import NamedTuple
 
 from devices.model import Quality, Reason
@@ -18,7 +20,9 @@ from store.arrays import transposed
 from store.batch import ObservationRow
 from store.connection import Connection
 
-MOST_STRETCHES = 500  # taken up in one transaction
+# Taken up in one transaction: what the oldest so many notes are about, and of that at most so many notes.
+MOST_DATASTREAMS = 100
+MOST_NOTES = 5_000
 
 
 class Stretch(NamedTuple):
@@ -29,7 +33,7 @@ class Stretch(NamedTuple):
     last: datetime
 
 
-Row = tuple[datetime, float | None, Quality, str | None]  # (time, value, quality, reason)
+Row = tuple[datetime, float | None, str, str | None]  # (time, value, quality, reason)
 
 
 class Written(NamedTuple):
@@ -44,10 +48,43 @@ class Written(NamedTuple):
     contested: bool
 
 
+def behind(conn: Connection, corrected: Sequence[chunks.Key], paces: Mapping[int, timedelta]) -> list[Written]:
+    """What to note after a person has put these values, in order, in their places; `paces` as in `store.correct`.
+
+    A verdict on a corrected value is final, so of a run of them only what is behind its end is to be judged again; all
+    of it where others stand between. Otherwise a long correction would ask for years at once.
+    """
+    runs: list[Written] = []
+    for datastream_id, time in corrected:
+        last = runs[-1] if runs else None
+        if last and last.datastream_id == datastream_id and time - last.last <= paces[datastream_id]:
+            runs[-1] = last._replace(last=time, n=last.n + 1)
+        else:
+            runs.append(Written(datastream_id, time, time, 1, contested=True))
+    mixed = {
+        (row[0], row[1])
+        for row in conn.execute(
+            """
+            select datastream_id, first
+            from unnest(%s::integer[], %s::timestamptz[], %s::timestamptz[], %s::integer[])
+                 as run (datastream_id, first, last, n)
+            where n > 1 and n < (
+                select count(*) from observation o
+                where o.datastream_id = run.datastream_id and o.phenomenon_time >= first and o.phenomenon_time <= last)
+            """,
+            transposed([run[:4] for run in runs], 4),
+        )
+    }
+    return [run if run[:2] in mixed else run._replace(first=run.last, n=1) for run in runs]
+
+
 def note(conn: Connection, municipality_id: int, written: Iterable[Written], *, seen: int, feed_id: int) -> None:
     """Notes what the gate did not know. `seen` is the newest feed row before it judged, `feed_id` the batch's own,
     whose lock is still held: what was committed between the two can be told, and who comes later will tell of us.
     """
+    rows = sorted(written)
+    if not rows:
+        return
     conn.execute(
         """
         insert into judge_again (municipality_id, datastream_id, first_time, last_time)
@@ -67,32 +104,48 @@ def note(conn: Connection, municipality_id: int, written: Iterable[Written], *, 
                   and w.datastream_id = any(f.datastream_ids)))
         order by w.datastream_id
         """,
-        (municipality_id, *transposed(sorted(written), 5), seen, feed_id),
+        (municipality_id, *transposed(rows, 5), seen, feed_id),
     )
 
 
-def take(conn: Connection, municipality_id: int) -> list[Stretch]:
-    """Takes noted stretches out, oldest first, at most so many, for this transaction to work out; none where another
-    transaction is at it: what it does not take, the next look finds.
+def take(conn: Connection, municipality_id: int) -> tuple[list[Stretch], bool]:
+    """Takes noted stretches out for this transaction to work out, and says whether others wait: those of the
+    datastreams that have waited longest, all of a datastream together, in order. None where another transaction is at
+    it: what it does not take, the next look finds.
     """
-    noted = conn.execute(
+    row = conn.execute(
         """
-        select exists (select from judge_again where municipality_id = %s)
-               and pg_try_advisory_xact_lock(hashtext('judge again'), %s)
+        select n, n > 0 and pg_try_advisory_xact_lock(hashtext('judge again'), %s)
+        from (select count(*) as n from judge_again where municipality_id = %s) noted
         """,
         (municipality_id, municipality_id),
     ).fetchone()
-    if noted is None or not noted[0]:
-        return []
+    if row is None or not row[1]:
+        return [], False
     cursor = conn.execute(
         """
         delete from judge_again where judge_again_id in (
-            select judge_again_id from judge_again where municipality_id = %s order by judge_again_id limit %s)
+            select judge_again_id from judge_again where municipality_id = %s and datastream_id in (
+                select datastream_id from judge_again where municipality_id = %s order by judge_again_id limit %s)
+            order by judge_again_id limit %s)
         returning datastream_id, first_time, last_time
         """,
-        (municipality_id, MOST_STRETCHES),
+        (municipality_id, municipality_id, MOST_DATASTREAMS, MOST_NOTES),
     )
-    return [Stretch(*row) for row in cursor]
+    taken = sorted(Stretch(*stretch) for stretch in cursor.fetchall())
+    return taken, row[0] > len(taken)
+
+
+def leave(conn: Connection, municipality_id: int, stretches: Sequence[Stretch]) -> None:
+    """Notes for a later transaction what this one took out and does not work out; behind all that waits already."""
+    if stretches:
+        conn.execute(
+            """
+            insert into judge_again (municipality_id, datastream_id, first_time, last_time)
+            select %s, * from unnest(%s::integer[], %s::timestamptz[], %s::timestamptz[])
+            """,
+            (municipality_id, *transposed(stretches, 3)),
+        )
 
 
 class Verdict(NamedTuple):
@@ -101,7 +154,7 @@ class Verdict(NamedTuple):
     datastream_id: int
     time: datetime
     value: float
-    was_quality: Quality
+    was_quality: str
     was_reason: str | None
     quality: Quality
     reason: Reason | None
@@ -114,7 +167,6 @@ def give(conn: Connection, municipality_id: int, given: Sequence[Verdict]) -> in
     if not given:
         return 0
     chunks.hold(conn, [(verdict.datastream_id, verdict.time) for verdict in given])
-    columns = [(*v[:3], v.was_quality.value, v.was_reason, v.quality.value, v.reason) for v in sorted(given)]
     changed = conn.execute(
         """
         insert into observation (datastream_id, phenomenon_time, value, quality, reason, uplink_id)
@@ -129,7 +181,7 @@ def give(conn: Connection, municipality_id: int, given: Sequence[Verdict]) -> in
             set (quality, reason) = (excluded.quality, excluded.reason)
         returning datastream_id, phenomenon_time, value, quality::text, reason, uplink_id
         """,
-        transposed(columns, 7),
+        transposed(sorted(given), 7),
     ).fetchall()
     if not changed:
         return 0
@@ -142,35 +194,61 @@ def give(conn: Connection, municipality_id: int, given: Sequence[Verdict]) -> in
     return len(changed)
 
 
-def around(conn: Connection, stretches: Sequence[tuple[Stretch, int, timedelta]]) -> list[list[Row]]:
-    """For each stretch its observations as they stand, with so many before and behind it and so much time, whichever
-    is more, in the order of time.
+def ends(conn: Connection, stretches: Sequence[Stretch], most: int) -> list[datetime]:
+    """How far each stretch goes if it is to hold about so many observations at most: where it ends, or before that."""
+    found = [stretch.last for stretch in stretches]
+    cursor = conn.execute(
+        """
+        select asked.n, o.phenomenon_time
+        from unnest(%s::integer[], %s::integer[], %s::timestamptz[], %s::timestamptz[])
+             as asked (n, datastream_id, first, last)
+        cross join lateral (
+            select phenomenon_time from observation o
+            where o.datastream_id = asked.datastream_id
+              and o.phenomenon_time > asked.first and o.phenomenon_time < asked.last
+            order by phenomenon_time offset %s limit 1
+        ) o
+        """,
+        (*transposed([(n, *s) for n, s in enumerate(stretches) if s.first < s.last], 4), most),
+    )
+    for n, time in cursor.fetchall():
+        found[n] = time
+    return found
+
+
+def around(conn: Connection, stretches: Sequence[tuple[Stretch, int]]) -> list[list[Row]]:
+    """For each stretch its observations as they stand, with so many before it and so many behind it, in the order of
+    time.
     """
     found: list[list[Row]] = [[] for _ in stretches]
-    columns = [(n, *stretch, points, span) for n, (stretch, points, span) in enumerate(stretches)]
+    # Of each stretch by itself, with an order: a plan that joins all of them could read everything there is.
     cursor = conn.execute(
         """
         select asked.n, o.phenomenon_time, o.value, o.quality::text, o.reason
-        from unnest(%s::integer[], %s::integer[], %s::timestamptz[], %s::timestamptz[], %s::integer[], %s::interval[])
-             as asked (n, datastream_id, first, last, points, span)
+        from unnest(%s::integer[], %s::integer[], %s::timestamptz[], %s::timestamptz[], %s::integer[])
+             as asked (n, datastream_id, first, last, points)
         cross join lateral (
-            select least(asked.first - asked.span, min(phenomenon_time)) as low from (
+            select coalesce(min(phenomenon_time), asked.first) as low from (
                 select phenomenon_time from observation b
                 where b.datastream_id = asked.datastream_id and b.phenomenon_time < asked.first
                 order by phenomenon_time desc limit asked.points) b
         ) before
         cross join lateral (
-            select greatest(asked.last + asked.span, max(phenomenon_time)) as high from (
+            select coalesce(max(phenomenon_time), asked.last) as high from (
                 select phenomenon_time from observation a
                 where a.datastream_id = asked.datastream_id and a.phenomenon_time > asked.last
                 order by phenomenon_time limit asked.points) a
         ) after
-        join observation o on o.datastream_id = asked.datastream_id
-             and o.phenomenon_time >= before.low and o.phenomenon_time <= after.high
+        cross join lateral (
+            select phenomenon_time, value, quality, reason from observation o
+            where o.datastream_id = asked.datastream_id
+              and o.phenomenon_time >= before.low and o.phenomenon_time <= after.high
+            order by phenomenon_time
+        ) o
         order by 1, 2
         """,
-        transposed(columns, 6),
+        transposed([(n, *stretch, points) for n, (stretch, points) in enumerate(stretches)], 5),
     )
-    for n, time, value, quality, reason in cursor:
-        found[n].append((time, value, Quality(quality), reason))
+    for n, rows in groupby(cursor.fetchall(), key=itemgetter(0)):
+        found[n] = [row[1:] for row in rows]
     return found

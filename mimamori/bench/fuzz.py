@@ -8,6 +8,8 @@ written, committed - as in a worker, and nothing of it may raise.
 The JSON object:
 
     messages, seconds, messages_per_second   what was delivered, and how long settling took (without making them up)
+    judging_again          {seconds, changed}: besides, what a worker does about late values between the batches, and
+                           how many verdicts that changed
     outcomes, reasons      what became of them: accepted, event, duplicate, quarantined; of these, why
     settled                how many were given an outcome, each once, as the settling path returned them
     uplinks, repeats       rows of `uplink`, and the repetitions they count
@@ -81,7 +83,7 @@ def settle_all(
     coming: Iterator[Message] = iter(Noise(options.seed, BEGIN))
     outcomes: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
-    done, seconds = 0, 0.0
+    done, seconds, seconds_again, changed = 0, 0.0, 0.0, 0
     while done < options.messages:
         batch = list(islice(coming, min(BATCH, options.messages - done)))
         begun = time.monotonic()
@@ -98,14 +100,16 @@ def settle_all(
         seconds += time.monotonic() - begun
         done += len(batch)
         progress(done, options.messages)
-        if done % (20 * BATCH) == 0:
-            judge_again(conn, devices.directory)  # as a worker does from time to time
-    judge_again(conn, devices.directory)
+        if done % (20 * BATCH) == 0 or done == options.messages:  # a worker does it from time to time
+            begun = time.monotonic()
+            changed += judge_again(conn, devices.directory)
+            seconds_again += time.monotonic() - begun
     return {
         "messages": done,
         "seed": options.seed,
         "seconds": round(seconds, 1),
         "messages_per_second": round(done / seconds) if seconds else 0,
+        "judging_again": {"seconds": round(seconds_again, 1), "changed": changed},
         "outcomes": dict(outcomes),
         "reasons": dict(reasons),
         "settled": outcomes.total(),
