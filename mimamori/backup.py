@@ -157,7 +157,7 @@ def _print(found: Backup, done: Restored | None, more: dict[str, Any], *, as_jso
         table.add_row(name, str(content.rows), content.hash)
     console.print(table)
     if done is None:
-        console.print(f"{manifest.rows} rows in {size(manifest.bytes)}, SHA-256 {manifest.sha256}", soft_wrap=True)
+        console.print(f"{manifest.rows} rows in {size(manifest.bytes)}, SHA-256 {manifest.dump.sha256}", soft_wrap=True)
     elif done.differences:
         for line in done.differences:
             console.print(line, markup=False, soft_wrap=True)

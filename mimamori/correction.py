@@ -28,6 +28,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from ingest.again import judge_again
 from mimamori.errors import InputError
 from mimamori.rooms import municipality_of
 from mimamori.settings import Settings
@@ -84,6 +85,7 @@ def correct(settings: Settings, asked: Asked, *, again: bool, as_json: bool) -> 
                 again=again,
                 progress=lambda done, total: bar.update(task, completed=done, total=total),
             )
+        judge_again(conn, directory)
     _show(correction, report, round(time.monotonic() - began, 1), as_json=as_json)
 
 

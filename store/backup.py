@@ -4,6 +4,7 @@
 
 While others go on writing, one transaction exports its snapshot; pg_dump copies exactly that state, and `store.content`
 counts and hashes it meanwhile. So the manifest says what the dump has to bring back, not what was there a minute later.
+Compressed chunks, which only the same TimescaleDB understands, are written once more as rows (`store.portable`).
 
 Whatever ends it (a kill, a full disk, a lost database) leaves a folder `.partial-...` at most, which the next backup
 removes. Folder and files are for their owner only: they hold addresses, password hashes and messages.
@@ -21,12 +22,12 @@ from json import dumps
 from pathlib import Path
 
 from devices.clock import clock_from, real_now
-from store import pgtools
+from store import pgtools, portable
 from store.connection import Connection, connect
 from store.content import MONTHLY, TRANSIENT, content
 from store.errors import BackupError
 from store.file_lock import hold
-from store.manifest import DUMP, MANIFEST, PREFIX, Backup, Manifest, backup_folders, read_backup, sha256
+from store.manifest import DUMP, MANIFEST, OBSERVATION, PREFIX, Backup, Manifest, Written, backup_folders, read_backup
 from store.migrate import applied
 from store.town_clock import read_clock
 
@@ -69,7 +70,7 @@ def make_backup(
 
 
 def _write(dsn: str, partial: Path, taken_at: datetime, product: str, began: float, say: Say) -> Manifest:
-    dump = partial / DUMP
+    dump, observation = partial / DUMP, partial / OBSERVATION
     with connect(dsn, name="backup") as conn:
         conn.execute("set transaction isolation level repeatable read, read only")
         snapshot, server, timescale = _one(
@@ -89,19 +90,27 @@ def _write(dsn: str, partial: Path, taken_at: datetime, product: str, began: flo
         say(f"pg_dump {tool.version} writes {dump.name}")
         with pgtools.running(tool, arguments, dsn=dsn) as run:
 
-            def begin(table: str) -> None:
+            def still_running() -> None:
                 if run.failed:
                     run.wait()
+
+            def begin(table: str) -> None:
+                still_running()
                 if table in MONTHLY:
                     say(f"counting {table}")
 
             found = content(conn, begin=begin)
             parts, compressed = _parts(conn, timescale is not None)
+            if compressed:
+                say(f"writing {observation.name}, for servers that cannot read compressed chunks")
+                observation.touch(mode=0o600)
+                portable.write_observations(conn, observation, found["observation"].columns, still_running)
             codes = tuple(row[0] for row in conn.execute("select code from municipality order by 1"))
             run.wait()
         conn.rollback()
     dump.chmod(0o600)
-    _sync(dump)
+    for file in (dump, observation) if compressed else (dump,):
+        _sync(file)
     reader = pgtools.find("pg_restore", tool.major)
     with pgtools.running(reader, ["--list", dump]) as listing:
         listing.wait()
@@ -118,8 +127,8 @@ def _write(dsn: str, partial: Path, taken_at: datetime, product: str, began: flo
         tables=found,
         parts=parts,
         compressed=compressed,
-        bytes=dump.stat().st_size,
-        sha256=sha256(dump),
+        dump=Written.of(dump),
+        observation=Written.of(observation) if compressed else None,
         seconds=round(time.monotonic() - began, 2),
     )
     path = partial / MANIFEST

@@ -19,7 +19,7 @@ Kind = Literal["backup", "drill", "restore"]
 class LastRun:
     """The last run of a kind that succeeded (`ended_at` None: none ever did), and whether the last one of all failed.
 
-    `taken_at`: the moment whose state that backup holds. `bytes`: of its dump.
+    `taken_at`: the moment whose state that backup holds. `bytes`: of its files.
     """
 
     ended_at: datetime | None

@@ -22,7 +22,7 @@ from store.arrays import transposed
 from store.connection import Connection
 
 # As migration 0018 says them; docs/store.md has the measurements. Compressed chunks are merged up to the second.
-CHUNK, MERGED = timedelta(days=28), timedelta(days=364)
+CHUNK, MERGED = timedelta(days=41), timedelta(days=820)
 BATCH_ROWS = 1000  # of one compressed batch at most: timescaledb.compression_batch_size_limit
 # Rows that one transaction of a long write has taken apart at most; the server's own limit is 100,000.
 STEP_ROWS = 50_000

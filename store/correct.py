@@ -7,8 +7,9 @@
 
 What was there before goes to `observation_revision`, with the town's time at which the correction was stated; who, why
 and what is the row in `correction`. Every corrected value has the reason corrected or confirmed: nothing that a device
-sends or a file says later stands above it. Rollups and findings follow through the change feed; old floods that come to
-light raise no alert.
+sends or a file says later stands above it. Rollups and findings follow through the change feed; verdicts on values
+behind a corrected one, which were given beside what stood there before, are noted to be worked out again
+(`store.verdicts`); old floods that come to light raise no alert.
 
 Every step is a transaction with its row of the feed and its place in `correction`. Ended in the middle, the same
 correction goes on where it ended; finished, it changes nothing any more unless it is asked for `again`.
@@ -23,12 +24,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
+from itertools import groupby
 from typing import LiteralString
 
 from psycopg.sql import SQL
 
 from devices.model import Quality, Reason
-from store import chunks, feed, latest
+from store import chunks, feed, latest, verdicts
 from store.arrays import transposed
 from store.connection import Connection
 from store.judged import count_past_as_judged
@@ -120,7 +122,7 @@ def correct(
     if asked.operation is Operation.REPLACE:
         _replace(conn, municipality_id, asked, report, paces, progress)
     else:
-        _change(conn, municipality_id, asked, report, progress)
+        _change(conn, municipality_id, asked, report, paces, progress)
     with conn.transaction():
         conn.execute("update correction set finished = true where correction_id = %s", (report.correction_id,))
     conn.commit()
@@ -168,16 +170,28 @@ def _begin(conn: Connection, municipality_id: int, asked: Correction, stated: da
 
 
 def _change(
-    conn: Connection, municipality_id: int, asked: Correction, report: Report, progress: Callable[[int, int], None]
+    conn: Connection,
+    municipality_id: int,
+    asked: Correction,
+    report: Report,
+    paces: Mapping[int, timedelta],
+    progress: Callable[[int, int], None],
 ) -> None:
     total = _count(conn, asked)
     conn.commit()
     for datastream_id in sorted(asked.datastream_ids):
-        while _change_step(conn, municipality_id, asked, report, datastream_id):
+        while _change_step(conn, municipality_id, asked, report, paces, datastream_id):
             progress(report.revised + report.unchanged, total)
 
 
-def _change_step(conn: Connection, municipality_id: int, asked: Correction, report: Report, datastream_id: int) -> bool:
+def _change_step(
+    conn: Connection,
+    municipality_id: int,
+    asked: Correction,
+    report: Report,
+    paces: Mapping[int, timedelta],
+    datastream_id: int,
+) -> bool:
     """The next values of one datastream, in a transaction; whether there were any."""
     value, quality, applies = _RULES[asked.operation]
     with _step(conn, report) as place:
@@ -207,7 +221,10 @@ def _change_step(conn: Connection, municipality_id: int, asked: Correction, repo
         ).fetchall()
         report.revised += len(changed)
         report.unchanged += n - len(changed)
-        _end(conn, municipality_id, report, (datastream_id, last), [(datastream_id, row[0]) for row in changed])
+        keys = sorted((datastream_id, row[0]) for row in changed)
+        # What is left between them is bad or missing, and no verdict on it can change.
+        again = verdicts.behind(conn, keys[-1:], paces)
+        _end(conn, municipality_id, report, (datastream_id, last), keys, again)
     return True
 
 
@@ -224,12 +241,18 @@ def _replace(
         with _step(conn, report) as (datastream_id, time):
             left = [v for v in part if time is None or v[:2] > (datastream_id, time)]
             if left:
-                _replace_step(conn, municipality_id, report, left)
+                _replace_step(conn, municipality_id, report, left, paces)
         done += len(part)
         progress(done, len(asked.values))
 
 
-def _replace_step(conn: Connection, municipality_id: int, report: Report, values: Sequence[Value]) -> None:
+def _replace_step(
+    conn: Connection,
+    municipality_id: int,
+    report: Report,
+    values: Sequence[Value],
+    paces: Mapping[int, timedelta],
+) -> None:
     newest = {datastream_id: time for datastream_id, time, _ in values}
     count_past_as_judged(conn, municipality_id, newest)
     chunks.hold(conn, [value[:2] for value in values])
@@ -249,7 +272,8 @@ def _replace_step(conn: Connection, municipality_id: int, report: Report, values
     report.stored += stored
     report.revised += len(changed) - stored
     report.unchanged += len(values) - len(changed)
-    _end(conn, municipality_id, report, values[-1][:2], [(row[0], row[1]) for row in changed])
+    keys = sorted((row[0], row[1]) for row in changed)
+    _end(conn, municipality_id, report, values[-1][:2], keys, verdicts.behind(conn, keys, paces))
 
 
 @contextmanager
@@ -271,9 +295,16 @@ def _step(conn: Connection, report: Report) -> Iterator[tuple[int, datetime | No
 
 
 def _end(
-    conn: Connection, municipality_id: int, report: Report, place: chunks.Key, changed: Sequence[chunks.Key]
+    conn: Connection,
+    municipality_id: int,
+    report: Report,
+    place: chunks.Key,
+    changed: Sequence[chunks.Key],
+    again: Sequence[verdicts.Written],
 ) -> None:
-    """Notes the place and announces what changed, the last statements of a step."""
+    """Notes the place, announces what changed (in order) and notes what is to be judged `again`, the last statements of
+    a step.
+    """
     conn.execute(
         """
         update correction set (done_datastream, done_time, stored, revised, unchanged) = (%s, %s, %s, %s, %s)
@@ -283,14 +314,17 @@ def _end(
     )
     if not changed:
         return
-    ends: dict[int, list[datetime]] = {}
-    for datastream_id, time in changed:
-        ends.setdefault(datastream_id, []).append(time)
-    spans = [(i, min(times), max(times)) for i, times in sorted(ends.items())]
+    spans = []
+    for datastream_id, group in groupby(changed, key=lambda key: key[0]):
+        times = [time for _, time in group]
+        spans.append((datastream_id, times[0], times[-1]))
     newest = [row[0] for row in conn.execute(_NEWEST, transposed(spans, 3))]
     if newest:
         latest.recompute(conn, newest)
-    feed.append_observations(conn, municipality_id, [(i, time) for i, first, last in spans for time in (first, last)])
+    feed_id = feed.append_observations(
+        conn, municipality_id, [(i, time) for i, first, last in spans for time in (first, last)]
+    )
+    verdicts.note(conn, municipality_id, again, seen=feed_id, feed_id=feed_id)
 
 
 def _count(conn: Connection, asked: Correction) -> int:

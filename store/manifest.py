@@ -1,6 +1,7 @@
 """A backup on disk: a folder with `database.dump` (pg_dump, custom format) and `manifest.json`, what is in it.
 
     BACKUPS/mimamori-20261121T181500Z/database.dump
+                                      observation.copy.gz    where chunks were compressed
                                       manifest.json
 
 A folder of that name is whole: it is written under another name, `.partial-...`, and renamed when everything is on the
@@ -13,8 +14,10 @@ disk. The manifest:
     taken_at, town_time, simulated     the moment whose state it holds, on both clocks
     rows, tables         see store.content
     parts                partition or chunk -> its table, for putting one engine's backup into the other
-    compressed           whether chunks were compressed: then only TimescaleDB can read them
+    compressed           whether chunks were compressed: only the same TimescaleDB can read them out of database.dump
     bytes, sha256        of database.dump
+    observation          bytes and sha256 of observation.copy.gz, all observations as COPY writes them, for every other
+                         server; null where no chunk was compressed
     seconds              how long it took
 """
 
@@ -23,7 +26,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -33,9 +36,23 @@ from store.errors import BackupError
 
 FORMAT = 1
 DUMP = "database.dump"
+OBSERVATION = "observation.copy.gz"
 MANIFEST = "manifest.json"
 PREFIX = "mimamori-"
 _BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A file as it was written: its length and SHA-256."""
+
+    bytes: int
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Path) -> Self:
+        """OSError where it cannot be read."""
+        return cls(path.stat().st_size, sha256(path))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +71,23 @@ class Manifest:
     tables: Mapping[str, TableContent]
     parts: Mapping[str, str]
     compressed: bool
-    bytes: int
-    sha256: str
+    dump: Written
+    observation: Written | None
     seconds: float
 
     @property
     def rows(self) -> int:
         return sum(table.rows for table in self.tables.values())
+
+    @property
+    def files(self) -> Mapping[str, Written]:
+        """All files beside the manifest, by their names."""
+        return {DUMP: self.dump} | ({} if self.observation is None else {OBSERVATION: self.observation})
+
+    @property
+    def bytes(self) -> int:
+        """Of all files together."""
+        return sum(file.bytes for file in self.files.values())
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -78,14 +105,16 @@ class Manifest:
             "tables": {name: table.as_json() for name, table in self.tables.items()},
             "parts": dict(self.parts),
             "compressed": self.compressed,
-            "bytes": self.bytes,
-            "sha256": self.sha256,
+            "bytes": self.dump.bytes,
+            "sha256": self.dump.sha256,
+            "observation": self.observation and asdict(self.observation),
             "seconds": self.seconds,
         }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         """KeyError, TypeError, ValueError or AttributeError where `value` is no such thing."""
+        apart = value.get("observation")
         return cls(
             product=str(value["product"]),
             migrations=tuple(map(str, value["migrations"])),
@@ -99,8 +128,9 @@ class Manifest:
             tables={str(name): TableContent.from_json(table) for name, table in value["tables"].items()},
             parts={str(part): str(table) for part, table in value["parts"].items()},
             compressed=bool(value["compressed"]),
-            bytes=int(value["bytes"]),
-            sha256=str(value["sha256"]),
+            dump=Written(int(value["bytes"]), str(value["sha256"])),
+            # Backups from before there was such a file do not speak of it.
+            observation=Written(int(apart["bytes"]), str(apart["sha256"])) if apart is not None else None,
             seconds=float(value["seconds"]),
         )
 
@@ -117,33 +147,40 @@ class Backup:
         return self.folder / DUMP
 
     @property
+    def observation(self) -> Path:
+        return self.folder / OBSERVATION
+
+    @property
     def whole(self) -> bool:
-        """Whether the dump is there in its full length; `verify` reads it all."""
+        """Whether its files are there in their full length; `verify` reads them all."""
         try:
-            return self.dump.stat().st_size == self.manifest.bytes
+            return all((self.folder / name).stat().st_size == file.bytes for name, file in self.manifest.files.items())
         except OSError:
             return False
 
     def verify(self) -> None:
-        """Reads the dump through. BackupError where it is not, bit for bit, what was written."""
-        try:
-            size = self.dump.stat().st_size
-            if size != self.manifest.bytes:
-                raise BackupError(
-                    f"{self.dump} has {size} bytes and was written with {self.manifest.bytes}: it is "
-                    f"{'cut off' if size < self.manifest.bytes else 'not the same file'}; take another backup"
-                )
-            found = sha256(self.dump)
-        except OSError as error:
-            raise BackupError(f"{self.dump} cannot be read: {error.strerror}") from error
-        if found != self.manifest.sha256:
+        """Reads its files through. BackupError where one is not, bit for bit, what was written."""
+        for name, file in self.manifest.files.items():
+            _verify(self.folder / name, file)
+
+
+def _verify(path: Path, written: Written) -> None:
+    try:
+        size = path.stat().st_size
+        if size != written.bytes:
             raise BackupError(
-                f"{self.dump} is damaged: its SHA-256 is {found} and was {self.manifest.sha256}; take another backup"
+                f"{path} has {size} bytes and was written with {written.bytes}: it is "
+                f"{'cut off' if size < written.bytes else 'not the same file'}; take another backup"
             )
+        found = sha256(path)
+    except OSError as error:
+        raise BackupError(f"{path} cannot be read: {error.strerror}") from error
+    if found != written.sha256:
+        raise BackupError(f"{path} is damaged: its SHA-256 is {found} and was {written.sha256}; take another backup")
 
 
 def open_backup(path: Path) -> Backup:
-    """The backup at a path: its folder, one of its two files, or a folder of backups, of which the newest is taken.
+    """The backup at a path: its folder, one of its files, or a folder of backups, of which the newest is taken.
 
     BackupError names the file that is missing or cannot be understood.
     """

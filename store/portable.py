@@ -1,14 +1,16 @@
 """A backup of one engine into the other: our own migrations make the schema, the rows are streamed into it.
 
 pg_restore writes its rows as a script; each block `COPY part (columns) FROM stdin;` of it goes, unread, into the table
-that the part belongs to. So the chunks of a hypertable become partitions and the other way round.
+that the part belongs to. So the chunks of a hypertable become partitions and the other way round. What is in compressed
+chunks nobody else can read; so a backup of such a town holds all observations a second time, as plain rows.
 """
 
 from __future__ import annotations
 
+import gzip
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import IO
@@ -27,10 +29,43 @@ _COPY = re.compile(rb"^COPY (\S+) \((.*)\) FROM stdin;$")
 _SETVAL = re.compile(rb"^SELECT pg_catalog\.setval\('public\.(\w+)', (\d+), (true|false)\);$")
 _END = b"\\.\n"
 _BLOCK = 1 << 16
+_LEVEL = 6
+_APART = "observation"
+
+
+def write_observations(
+    conn: Connection, path: Path, columns: Sequence[str], each_block: Callable[[], None] = lambda: None
+) -> None:
+    """Writes all observations as `COPY` does, compressed; how values are written is a setting of the transaction, see
+    `store.content`. `each_block` is called now and then, and may raise.
+    """
+    query = sql.SQL("copy (select {} from {}) to stdout").format(_names(columns), sql.Identifier(_APART))
+    held: list[bytes] = []
+    size = 0
+    with gzip.open(path, "wb", compresslevel=_LEVEL) as file, conn.cursor() as cursor, cursor.copy(query) as copy:
+        for rows in copy:
+            held.append(bytes(rows))
+            size += len(rows)
+            if size >= _BLOCK:
+                file.write(b"".join(held))
+                each_block()
+                held, size = [], 0
+        file.write(b"".join(held))
+
+
+def _read_observations(conn: Connection, path: Path, columns: Sequence[str]) -> None:
+    query = sql.SQL("copy {} ({}) from stdin").format(sql.Identifier(_APART), _names(columns))
+    with gzip.open(path, "rb") as file, conn.cursor() as cursor, cursor.copy(query) as copy:
+        while block := file.read(_BLOCK):
+            copy.write(block)
+
+
+def _names(columns: Sequence[str]) -> sql.Composed:
+    return sql.SQL(", ").join(map(sql.Identifier, columns))
 
 
 def fill(backup: Backup, address: str, say: Callable[[str], None]) -> None:
-    """Fills an empty database from a backup that holds no compressed chunks. Raises BackupError."""
+    """Fills an empty database. Raises BackupError."""
     manifest = backup.manifest
     schema.migrate(address, only=manifest.migrations)
     tool = pgtools.find("pg_restore", int(manifest.pg_dump.split(".")[0]))
@@ -41,12 +76,17 @@ def fill(backup: Backup, address: str, say: Callable[[str], None]) -> None:
         conn.execute(sql.SQL("truncate {} restart identity").format(sql.SQL(", ").join(map(sql.Identifier, here))))
         for month in manifest.tables["observation"].months:
             conn.execute("select observation_partition(%s::timestamptz)", (f"{month}-01 00:00+00",))
-        order.writelines(_in_order(_entries(tool, backup), _after_what_they_name(conn), manifest.parts))
+        wanted = _after_what_they_name(conn)
+        if manifest.observation is not None:
+            wanted.remove(_APART)
+        order.writelines(_in_order(_entries(tool, backup), wanted, manifest.parts))
         order.flush()
         arguments: list[str | Path] = ["--data-only", "--file=-", "--use-list", order.name, backup.dump]
         with pgtools.running(tool, arguments, piped=True) as run:
             _load(conn, run.output, manifest.parts)
             run.wait()
+        if manifest.observation is not None:
+            _read_observations(conn, backup.observation, manifest.tables[_APART].columns)
 
 
 def _entries(tool: pgtools.Tool, backup: Backup) -> list[str]:

@@ -11,7 +11,7 @@ Two routes lead into the new database:
 
   native    pg_restore as it stands; both sides are TimescaleDB, or neither
   portable  the schema by our own migrations, the rows streamed into it: for the other engine, another version of
-            TimescaleDB or an older PostgreSQL. Compressed chunks cannot go this way.
+            TimescaleDB or an older PostgreSQL
 
 Roles belong to the server: they are made first, so that the grants in the dump find them.
 """
@@ -83,7 +83,7 @@ def restore(
         occupied = there and _holds_a_town(dsn, name, backup, replace=replace)
         if there:
             _refuse_users(admin, name)
-        say(f"verifying {backup.dump}")
+        say(f"verifying {backup.folder}")
         backup.verify()
         with _side(admin, dsn) as side:
             address = address_of(dsn, side)
@@ -113,7 +113,7 @@ def drill(backup: Backup, dsn: str, *, say: Say = lambda line: None) -> Restored
     """
     began = time.monotonic()
     _check(backup)
-    say(f"verifying {backup.dump}")
+    say(f"verifying {backup.folder}")
     backup.verify()
     with _maintenance(dsn) as admin, _side(admin, dsn) as side:
         address = address_of(dsn, side)
@@ -155,10 +155,11 @@ def _fill(backup: Backup, address: str, say: Say) -> tuple[str, list[str]]:
     if native:
         _pg_restore(backup, address, server, say)
     else:
-        if manifest.compressed:
+        if manifest.compressed and manifest.observation is None:
             raise BackupError(
-                f"{backup.folder} holds compressed chunks of TimescaleDB {manifest.timescaledb}: restore it on a "
-                f"server with that version and PostgreSQL {manifest.postgresql.split('.')[0]} or newer"
+                f"{backup.folder} was made by an older Mimamori ({manifest.product}) and has observations that only "
+                f"TimescaleDB {manifest.timescaledb} can read, in compressed chunks: restore it on a server with that "
+                f"version and PostgreSQL {manifest.postgresql.split('.')[0]} or newer, or take another backup"
             )
         portable.fill(backup, address, say)
     say("counting what came back")

@@ -6,7 +6,8 @@ wants is the reader's to say; they are never added and never replace one another
 
     parse(text)        what a person typed -> a whole number
     doubt(total, ...)  is it so unlike the usual that a digit may be wrong?
-    enter(conn, ...)   stores, corrects or takes back; keeps who, when and what stood there before
+    enter(conn, ...)   stores, corrects or takes back; keeps who, when and what stood there before. A value that
+                     somebody has confirmed or corrected with `mimamori correct` stands until it is named
 
   NotANumber   what was typed is no whole number of visitors
 """
@@ -42,6 +43,7 @@ class Entered(StrEnum):
     STORED = "stored"
     CORRECTED = "corrected"
     UNCHANGED = "unchanged"
+    STANDS = "stands"  # an examined value is there that was not named: nothing has changed
 
 
 def parse(text: str) -> int:
@@ -70,15 +72,25 @@ def doubt(total: int, usual: float | None) -> Doubt | None:
 
 
 def enter(
-    conn: Connection, datastream_id: int, day: date, total: int | None, user_id: int, at: datetime, note: str | None
+    conn: Connection,
+    datastream_id: int,
+    day: date,
+    total: int | None,
+    user_id: int,
+    at: datetime,
+    note: str | None,
+    *,
+    over: str | None = None,
 ) -> Entered:
     """Writes a day's total, None takes it back; `at` is town time. The transaction's last statement.
+
+    `over` names the examined value that this is to replace, as the database's `examined_value` does.
 
     On a connection of the API's role with its municipality set: the database checks that the series is a daily total of
     that municipality and that the person may write it, and raises psycopg.DatabaseError where not.
     """
     row = conn.execute(
-        "select enter_daily_total(%s, %s, %s, %s, %s, %s)", (datastream_id, day, total, user_id, at, note)
+        "select enter_daily_total(%s, %s, %s, %s, %s, %s, %s)", (datastream_id, day, total, user_id, at, note, over)
     ).fetchone()
     assert row is not None, "a function gives a row"
     return Entered(row[0])

@@ -4,6 +4,9 @@ Three addresses, no script: a link chooses the spot, a link the day, and one fie
 stands in the address until it is stored, so that a question (ten times the usual?) is a page like any other: it can be
 reloaded, translated and gone back from. `sure` repeats the number that the person was asked about; another number is
 asked about anew.
+
+A value that somebody has examined (confirmed or corrected with `mimamori correct`) is not replaced in passing: the page
+says whose it is, and whoever wants another one says so (`over` names the value that they have seen) and says why.
 """
 
 from __future__ import annotations
@@ -11,13 +14,12 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Annotated
 from urllib.parse import urlencode
 
 from fastapi import Form
-from psycopg.rows import class_row
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -27,6 +29,8 @@ from api.access import READERS, Role, Router, SignedIn, Visit, access
 from api.errors import BadRequest, NotFound, Text
 from api.pages.alert_list import open_alerts
 from api.pages.daily_counts import MANUAL, Cell, Row, UsualDay, calendar, month_range, usual_day
+from api.pages.day_entries import Entry, Standing, entries, standing
+from api.pages.days import day_start
 from api.pages.readings import StationNow, stations_now
 from api.pages.site import Moment, moment, page
 from devices.model import StationKind
@@ -44,17 +48,6 @@ _TYPED = 20  # characters of it that are worth keeping
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One entry, correction or withdrawal (`value` None) of a day, as it was made."""
-
-    value: float | None
-    replaced: float | None
-    entered_at: datetime
-    entered_by: str
-    note: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Reference:
     """A day to compare with: `key` says which (yesterday, last_week)."""
 
@@ -68,7 +61,8 @@ class EntryForm:
     """What the form shows: the spots with the chosen day's cell, the days on offer, and what is known of the day.
 
     `problem` (number, range) refuses what was typed; `doubt` (much, little) asks back about `total`. `low` and `high`
-    are what the series can hold.
+    are what the series can hold. `standing`: the value there is an examined one; `unsaid`: somebody wanted to replace
+    it and did not say so, or not why. `note` is what was typed beside the number.
     """
 
     spots: tuple[tuple[StationNow, Cell], ...]
@@ -88,6 +82,14 @@ class EntryForm:
     doubt: str | None = None
     low: int = 0
     high: int = 0
+    standing: Standing | None = None
+    unsaid: bool = False
+    note: str = ""
+
+    def replaces(self, total: int | None, over: str, note: str) -> bool:
+        """Whether it was said, where it has to be, that an examined value is to be replaced, and why."""
+        held = self.standing
+        return held is None or held.value == total or (over == held.name and bool(note.strip()))
 
 
 @router.get("/tourism/entry")
@@ -110,6 +112,7 @@ def entry_form(request: Request, visit: SignedIn, spot: str) -> Response:
     query = request.query_params
     with visit.transaction() as conn:
         model = _form(conn, at, spot, _day(query.get("day"), at), query.get("value", "")[:_TYPED])
+        model = replace(model, note=query.get("note", "")[:MAX_NOTE], unsaid="unsaid" in query)
         alerts = open_alerts(conn, visit.user.role)
     done = query.get("saved")
     return page(request, visit, at, "tourism_entry", alerts, model=model, done=done if done in set(Entered) else None)
@@ -125,31 +128,56 @@ def entry_submit(
     value: Annotated[str, Form(max_length=100)] = "",
     sure: Annotated[str, Form(max_length=20)] = "",
     note: Annotated[str, Form(max_length=MAX_NOTE)] = "",
+    over: Annotated[str, Form(max_length=100)] = "",
 ) -> Response:
     """Stores the number, or leads back to the form, which says what is wrong with it."""
     at = moment(request, visit)
     with visit.transaction() as conn:
         form = _form(conn, at, spot, _day(day, at), value[:_TYPED])
-        if form.total is None or form.problem is not None or (form.doubt is not None and sure != str(form.total)):
-            return _back(spot, "which-number", day=form.day.isoformat(), value=form.typed)
-        done = _enter(conn, visit, at, form, form.total, note)
+        total = form.total
+        if total is None or form.problem is not None or (form.doubt is not None and sure != str(total)):
+            return _asked(spot, form, note, said=total is None or form.replaces(total, over, note))
+        if not form.replaces(total, over, note):
+            return _asked(spot, form, note, said=False)
+        done = _enter(conn, visit, at, form, total, note, over)
+    if done is Entered.STANDS:
+        return _asked(spot, form, note, said=False)
     return _back(spot, day=form.day.isoformat(), saved=done.value)
 
 
 @router.post("/tourism/entry/{spot}/withdraw")
 @access(COUNTING)
-def entry_withdraw(request: Request, visit: SignedIn, spot: str, day: Annotated[str, Form()]) -> Response:
+def entry_withdraw(
+    request: Request,
+    visit: SignedIn,
+    spot: str,
+    day: Annotated[str, Form()],
+    note: Annotated[str, Form(max_length=MAX_NOTE)] = "",
+    over: Annotated[str, Form(max_length=100)] = "",
+) -> Response:
     """Takes the day's number back: it was another spot's, or another day's."""
     at = moment(request, visit)
     with visit.transaction() as conn:
         form = _form(conn, at, spot, _day(day, at), "")
-        done = _enter(conn, visit, at, form, None, "")
+        said = form.replaces(None, over, note)
+        done = _enter(conn, visit, at, form, None, note, over) if said else Entered.STANDS
+    if done is Entered.STANDS:
+        return _asked(spot, form, note, said=False)
     return _back(spot, day=form.day.isoformat(), saved=done.value)
 
 
-def _enter(conn: Connection, visit: Visit, at: Moment, form: EntryForm, total: int | None, note: str) -> Entered:
+def _enter(
+    conn: Connection, visit: Visit, at: Moment, form: EntryForm, total: int | None, note: str, over: str
+) -> Entered:
     datastream_id = form.spot.readings[MANUAL].datastream_id
-    return enter(conn, datastream_id, form.day, total, visit.user.user_id, at.now, note.strip() or None)
+    user_id = visit.user.user_id
+    return enter(conn, datastream_id, form.day, total, user_id, at.now, note.strip() or None, over=over or None)
+
+
+def _asked(spot: str, form: EntryForm, note: str, *, said: bool) -> Response:
+    """Back to the number with what was typed. Not `said`: that an examined value is to be replaced, or why."""
+    more = ({"note": note} if note.strip() else {}) | ({} if said else {"unsaid": "1"})
+    return _back(spot, "which-number", day=form.day.isoformat(), value=form.typed, **more)
 
 
 def _back(spot: str, place: str = "main", **query: str) -> Response:
@@ -196,7 +224,10 @@ def _form(conn: Connection, at: Moment, code: str, day: date, typed: str) -> Ent
     last_week = day - timedelta(days=7)
     around = {row.day: row for row in calendar(conn, [spot], last_week, day, at.now, at.zone)}
     usual = usual_day(conn, spot, day, at.now, at.zone)
-    low, high = _range_of(conn, spot.readings[MANUAL].datastream_id)
+    datastream_id = spot.readings[MANUAL].datastream_id
+    low, high = _range_of(conn, datastream_id)
+    ends = day_start(day + timedelta(days=1), at.zone)
+    said = entries(conn, datastream_id, day, ends)
     total, problem, asked = None, None, None
     if typed:
         try:
@@ -220,7 +251,8 @@ def _form(conn: Connection, at: Moment, code: str, day: date, typed: str) -> Ent
             for key, each in (("before", day - timedelta(days=1)), ("last_week", last_week))
         ),
         usual=usual,
-        entries=_entries(conn, spot.readings[MANUAL].datastream_id, day),
+        entries=said,
+        standing=standing(conn, datastream_id, ends, said),
         typed=typed,
         total=total,
         problem=problem,
@@ -237,21 +269,6 @@ def _range_of(conn: Connection, datastream_id: int) -> tuple[int, int]:
     ).fetchone()
     assert row is not None, "the form has just read this series"
     return int(row[0]), int(row[1])
-
-
-def _entries(conn: Connection, datastream_id: int, day: date) -> tuple[Entry, ...]:
-    """What was entered for a day, newest first."""
-    with conn.cursor(row_factory=class_row(Entry)) as cursor:
-        return tuple(
-            cursor.execute(
-                """
-                select m.value, m.replaced, m.entered_at, u.display_name as entered_by, m.note
-                from manual_entry m join app_user u on u.user_id = m.entered_by
-                where m.datastream_id = %s and m.day = %s order by m.manual_entry_id desc
-                """,
-                (datastream_id, day),
-            )
-        )
 
 
 # --- the file ---------------------------------------------------------------------------------------------

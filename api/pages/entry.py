@@ -13,9 +13,9 @@ from api.access import PUBLIC, READERS, Router, SignedIn, access
 from api.accounts import DEMO_ACCOUNTS
 from api.auth import local_path, set_cookie, sign_in, sign_out
 from api.errors import SignInRefused, TooManyAttempts
+from api.language import page_language_of
 from api.pages.site import plain_page
 from api.pages.start import DOORS
-from api.pages.words import choose
 from api.roles import Role
 from api.state import ApiState
 
@@ -43,9 +43,8 @@ def sign_in_submit(request: Request, login: Annotated[str, Form()], password: An
     try:
         session = sign_in(request, login, password)
     except (SignInRefused, TooManyAttempts) as error:
-        texts = (error.wrong, error.action)
-        language = choose(request)
-        problem = " ".join(text.ja if language == "ja" else text.en for text in texts)
+        language = page_language_of(request)
+        problem = f"{error.wrong.of(language)} {error.action.of(language)}"
         return _form(request, status=error.status, problem=problem, login=login)
     response = RedirectResponse(local_path(request.query_params.get("next")), 303)
     set_cookie(response, session, request)

@@ -82,7 +82,9 @@ class Variant:
 CHOSEN = Variant(CHUNK.days, MERGED.days)
 VARIANTS = (
     *(Variant(days) for days in (7, 28, 91, 364)),
+    Variant(28, 364),
     CHOSEN,
+    replace(CHOSEN, merged_days=410),
     replace(CHOSEN, order_by=f"{TIME} desc"),
     replace(CHOSEN, segment_by="", order_by=f"{SERIES}, {TIME}"),
     replace(CHOSEN, arrival="random"),

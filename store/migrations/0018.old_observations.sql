@@ -2,12 +2,13 @@
 -- an hour or a day can be trusted.
 -- depends: 0011.basemap 0012.backups 0013.intake
 
--- Four weeks, by measurement (docs/store.md): what is uncompressed stays small, and what is compressed is merged, because
--- a chunk costs about 120 kB however little is in it. Chunks that are there keep their length.
+-- By measurement (docs/store.md): what is uncompressed stays small; what is compressed is merged, because a chunk costs
+-- about 120 kB however little is in it; and 41 days of hourly values, or of any usual step below, are a little less than
+-- a whole number of batches of 1000 rows, which merging does not fill up. Chunks that are there keep their length.
 do $$
 begin
     if exists (select from pg_extension where extname = 'timescaledb') then
-        perform set_chunk_time_interval('observation', interval '28 days');
+        perform set_chunk_time_interval('observation', interval '41 days');
     end if;
 end $$;
 
@@ -40,7 +41,7 @@ begin
             where h.hypertable_schema = 'public' and h.hypertable_name = 'observation') then
         alter table observation set (timescaledb.compress, timescaledb.compress_segmentby = 'datastream_id',
                                      timescaledb.compress_orderby = 'phenomenon_time',
-                                     timescaledb.compress_chunk_time_interval = '364 days');
+                                     timescaledb.compress_chunk_time_interval = '820 days');
     end if;
     select format('%I.%I', c.chunk_schema, c.chunk_name) into part
     from timescaledb_information.chunks c

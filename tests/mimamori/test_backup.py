@@ -14,7 +14,7 @@ import pytest
 
 from alerts.outbox import MAX_ATTEMPTS, Dispatcher
 from devices.clock import real_now
-from store import connect
+from store import chunks, connect
 from store.manifest import DUMP, MANIFEST, backup_folders
 from store.restore import address_of
 from tests.conftest import START, Registered
@@ -90,6 +90,32 @@ def test_a_drill_needs_no_server_of_the_town(registered: Registered, tmp_path: P
         "route": wanted, "rows": json.loads(tried.stdout)["rows"], "differences": [], "migrated": 0, "kept": None,
         "seconds": 0,
     }  # fmt: skip
+
+
+def test_a_drill_needs_no_timescaledb_for_compressed_chunks(registered: Registered, tmp_path: Path) -> None:
+    if registered.engine != "timescaledb":
+        pytest.skip("plain PostgreSQL compresses no chunks")
+    ds = registered.datastream("river-okusawa", "water_level")
+    with connect(registered.owner, name="test") as conn:
+        conn.execute(
+            "insert into observation select %s, %s + n * interval '10 minutes', n / 7.0, 'good' "
+            "from generate_series(1, 20000) n",
+            (ds, START),
+        )
+        while chunks.compress(conn, START + timedelta(days=400)) is not None:
+            conn.commit()
+    made = command("backup", str(tmp_path), "--json", OWNER_DSN=registered.owner)
+    assert made.returncode == 0, made.stderr
+    manifest = json.loads(made.stdout)
+    assert manifest["compressed"] and manifest["observation"]["bytes"] > 0
+    tried = command("drill", str(tmp_path), "--embedded", "--json")
+    assert tried.returncode == 0, tried.stderr
+    restored = json.loads(tried.stdout)["restored"]
+    assert restored | {"seconds": 0} == {
+        "route": "portable", "rows": manifest["rows"], "differences": [], "migrated": 0, "kept": None, "seconds": 0,
+    }  # fmt: skip
+    ((size,),) = rows(registered.owner, "select bytes from backup_run where kind = 'backup'")
+    assert size == manifest["bytes"] + manifest["observation"]["bytes"]
 
 
 def test_a_drill_that_finds_a_difference_ends_with_1_and_is_remembered(registered: Registered, tmp_path: Path) -> None:
