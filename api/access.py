@@ -47,7 +47,6 @@ from starlette.responses import RedirectResponse, Response
 from api.auth import COOKIE, Session, Tenant, User, find_session
 from api.config import ApiConfig
 from api.errors import CrossSite, NotSignedIn, Refused, Text
-from api.language import Language, language_of
 from api.roles import DESKS, READERS, Role
 from api.source import known_source
 from api.state import ApiState
@@ -133,10 +132,9 @@ class UndeclaredRoute(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One request of a signed-in person: who, in which language, and the way to their municipality's rows."""
+    """One request of a signed-in person: who, and the way to their municipality's rows."""
 
     session: Session
-    language: Language
     state: ApiState
 
     @property
@@ -183,7 +181,7 @@ def optional_visit(request: Request) -> Visit | None:
     state: ApiState = request.app.state.api
     with state.database.transaction(None) as conn:
         session = find_session(conn, token, length=state.session_length)
-    return None if session is None else Visit(session, language_of(request), state)
+    return None if session is None else Visit(session, state)
 
 
 class GuardedRoute(APIRoute):

@@ -51,6 +51,7 @@ def create_app(config: ApiConfig) -> FastAPI:
         from ingest.intake import Intake
 
         state.intake = Intake(config.intake)
+        instruments.watch_intake(state.intake)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

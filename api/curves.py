@@ -2,6 +2,7 @@
 
     curve(conn, series, start, end, zone, points=1000)      the step is chosen
     curve(..., step=Step.HOUR)                              read from the hours
+    curve(..., every=timedelta(hours=1))                    in slices of an hour, which are told as well
 
 Read from the finest step that is affordable: the observations themselves where there are at most `MOST_READ` of them in
 the range, else the hours (`rollup_hour`), else the local days. What is more than `points` is gathered into slices of
@@ -25,6 +26,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
+from itertools import pairwise
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -33,14 +35,15 @@ import numpy.typing as npt
 from psycopg import sql
 
 from api.readings import Latest
+from store.columns import Floats, columns
 from store.connection import Connection
 
 MOST_READ = 20_000  # rows of a finer step are not read, though they would show a little more
 FEWEST_POINTS, MOST_POINTS = 20, 5000
 _GAP_STEPS = 2.5  # api.pages.readings.LATE_AFTER_STEPS
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
-# Slices that a person can name.
-_LENGTHS = (
+# Slices that a person can name, s.
+LENGTHS = (
     60,
     120,
     300,
@@ -56,8 +59,6 @@ _LENGTHS = (
     *(86400 * n for n in (1, 2, 4, 7, 14, 28)),
 )
 
-Floats = npt.NDArray[np.float64]
-
 
 class Step(StrEnum):
     """How fine history is read."""
@@ -68,11 +69,24 @@ class Step(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Slices:
+    """Columns of one length, a row for every slice that reaches into the range: when it begins (seconds since 1970),
+    the lowest and highest value (of a total both are the sum; nan where nothing is usable), and how many usable
+    observations it has. A slice is [start, start + `Curve.slice`), of a total (start, start + `Curve.slice`].
+    """
+
+    starts: Floats
+    low: Floats
+    high: Floats
+    n: Floats
+
+
+@dataclass(frozen=True, slots=True)
 class Curve:
     """`times` (seconds since 1970, not descending) and `values` of one length; a value of nan breaks the line.
 
     `step`: what was read; `slice` the length of what one point or pair of points stands for, None where each row stands
-    for itself. `read` rows were read.
+    for itself; `slices` what was gathered then. `read` rows were read.
     """
 
     step: Step
@@ -80,6 +94,7 @@ class Curve:
     times: Floats
     values: Floats
     read: int
+    slices: Slices | None = None
 
 
 def curve(
@@ -91,8 +106,10 @@ def curve(
     *,
     points: int | None = None,
     step: Step | None = None,
+    every: timedelta | None = None,
 ) -> Curve:
-    """The curve of start <= time <= end, of at most `points` points (None: of everything there is at that step).
+    """The curve of start <= time <= end, of at most `points` points (None: of everything there is at that step), or in
+    slices of `every` (one of LENGTHS; no shorter than a row).
 
     `step` None: chosen. Times are observations' own; hours and days count by their beginning. In a transaction of the
     tenant.
@@ -100,9 +117,17 @@ def curve(
     step = step or chosen(end - start, series.step)
     rows = _read(conn, series, start, end, zone, step)
     length = {Step.RAW: series.step, Step.HOUR: _HOUR, Step.DAY: _DAY}[step]
-    if series.statistic == "total":
-        return _sums(step, rows, start, end, zone, length, points)
-    return _extremes(step, rows, start, end, zone, length, points)
+    total = series.statistic == "total"
+    if every is not None:
+        every = _slice(every, length)
+    elif points is not None:
+        every = _thinned(rows, start, end, length, points, total=total)
+    if every is None:
+        told = (rows.times, rows.high) if total else _each(rows.times, rows.low, rows.high, length)
+        return Curve(step, None, *told, len(rows.times))
+    slices = _gathered(rows, start, end, zone, every, total=total)
+    told = _sums(rows, slices, every) if total else _extremes(rows, slices, length, every)
+    return Curve(step, every, *told, len(rows.times), slices)
 
 
 def chosen(span: timedelta, step: timedelta) -> Step:
@@ -118,33 +143,68 @@ def chosen(span: timedelta, step: timedelta) -> Step:
 
 class _Rows(NamedTuple):
     """Columns of one length: seconds since 1970, lowest and highest value (nan: nothing usable; both are the total of a
-    total).
+    total), and how many usable observations there are.
     """
 
     times: Floats
     low: Floats
     high: Floats
+    n: Floats
+
+
+# --- slices --------------------------------------------------------------------------------------------------
+
+
+def _thinned(
+    rows: _Rows, start: datetime, end: datetime, length: timedelta, points: int, *, total: bool
+) -> timedelta | None:
+    """How long slices have to be for so many points; None where the rows themselves are not too many."""
+    if total:
+        return None if len(rows.times) <= points else _slice((end - start) / max(1, points - 2), length)
+    usable = ~np.isnan(rows.low)
+    paired = bool(np.any(rows.low[usable] != rows.high[usable]))
+    if len(rows.times) * (2 if paired else 1) * 1.5 <= points:
+        return None
+    # Three points a slice at most: two values and a gap; and the newest one.
+    return _slice((end - start) / max(1, points // 3 - 2), length)
+
+
+def _gathered(rows: _Rows, start: datetime, end: datetime, zone: ZoneInfo, every: timedelta, *, total: bool) -> Slices:
+    origin, seconds = _origin(start, zone, every), every.total_seconds()
+
+    def number(time: Floats) -> npt.NDArray[np.int64]:
+        # A total of 10:00 sharp was counted before it.
+        places = (time - origin) / seconds
+        return (np.ceil(places) - 1 if total else np.floor(places)).astype(np.int64)
+
+    first, last = number(np.array([start.timestamp(), end.timestamp()]))
+    size = int(last - first) + 1
+    low, high, n = np.full(size, np.nan), np.full(size, np.nan), np.zeros(size)
+    if len(rows.times):
+        numbers = number(rows.times) - first
+        begins = np.flatnonzero(np.diff(numbers, prepend=-1))
+        at = numbers[begins]
+        n[at] = np.add.reduceat(rows.n, begins)
+        if total:
+            sums = np.add.reduceat(np.nan_to_num(rows.high), begins)
+            low[at] = high[at] = np.where(n[at] > 0, sums, np.nan)
+        else:
+            low[at], high[at] = np.fmin.reduceat(rows.low, begins), np.fmax.reduceat(rows.high, begins)
+    return Slices(origin + (first + np.arange(size)) * seconds, low, high, n)
 
 
 # --- instants ------------------------------------------------------------------------------------------------
 
 
-def _extremes(
-    step: Step, rows: _Rows, start: datetime, end: datetime, zone: ZoneInfo, length: timedelta, points: int | None
-) -> Curve:
-    times, low, high = rows
+def _extremes(rows: _Rows, slices: Slices, length: timedelta, every: timedelta) -> tuple[Floats, Floats]:
+    times, low, high, _ = rows
     usable = np.flatnonzero(~np.isnan(low))
-    paired = bool(np.any(low[usable] != high[usable]))
-    if points is None or len(times) * (2 if paired else 1) * 1.5 <= points:
-        return Curve(step, None, *_each(times, low, high, length), len(times))
-    # Three points a slice at most: two values and a gap; and the newest one.
-    every = _slice((end - start) / max(1, points // 3 - 2), length)
-    number = (times[usable] - _origin(start, zone, every)) // every.total_seconds()
+    number = (times[usable] - slices.starts[0]) // every.total_seconds()
     begins = np.flatnonzero(np.diff(number, prepend=-np.inf))
     gap = max(length * _GAP_STEPS, every).total_seconds()
     kept_times: list[float] = []
     kept_values: list[float] = []
-    for first, last in zip(begins, [*begins[1:], len(usable)], strict=True):
+    for first, last in pairwise([*begins, len(usable)]):
         part = usable[first:last]
         if first and times[part[0]] - times[usable[first - 1]] > gap:
             kept_times.append(float(times[part[0]]) - length.total_seconds() / 2)
@@ -159,7 +219,7 @@ def _extremes(
     if len(usable) and kept_times[-1] < times[usable[-1]]:
         kept_times.append(float(times[usable[-1]]))
         kept_values.append(float(high[usable[-1]]))
-    return Curve(step, every, np.array(kept_times), np.array(kept_values), len(times))
+    return np.array(kept_times), np.array(kept_values)
 
 
 def _each(times: Floats, low: Floats, high: Floats, length: timedelta) -> tuple[Floats, Floats]:
@@ -178,31 +238,20 @@ def _each(times: Floats, low: Floats, high: Floats, length: timedelta) -> tuple[
 # --- totals --------------------------------------------------------------------------------------------------
 
 
-def _sums(
-    step: Step, rows: _Rows, start: datetime, end: datetime, zone: ZoneInfo, length: timedelta, points: int | None
-) -> Curve:
-    times, _, totals = rows
-    if points is None or len(times) <= points:
-        return Curve(step, None, times, totals, len(times))
-    every = _slice((end - start) / max(1, points - 2), length)
-    origin, seconds = _origin(start, zone, every), every.total_seconds()
-    # A total of 10:00 sharp was counted before it.
-    number = np.ceil((times - origin) / seconds)
-    begins = np.flatnonzero(np.diff(number, prepend=-np.inf))
-    known = ~np.isnan(totals)
-    sums = np.add.reduceat(np.where(known, totals, 0.0), begins)
-    sums[np.add.reduceat(known.astype(int), begins) == 0] = np.nan
-    return Curve(step, every, origin + number[begins] * seconds, sums, len(times))
+def _sums(rows: _Rows, slices: Slices, every: timedelta) -> tuple[Floats, Floats]:
+    """A point for each slice of which anything was told, and be it that nothing was measured."""
+    told = np.unique(np.ceil((rows.times - slices.starts[0]) / every.total_seconds()).astype(np.int64) - 1)
+    return slices.starts[told] + every.total_seconds(), slices.high[told]
 
 
-# --- slices and rows -----------------------------------------------------------------------------------------
+# --- lengths and rows -----------------------------------------------------------------------------------------
 
 
 def _slice(least: timedelta, length: timedelta) -> timedelta:
     """The shortest length with a name that is at least so long, and not shorter than one row."""
     needed = max(least, length).total_seconds()
-    month = _LENGTHS[-1]
-    return timedelta(seconds=next((n for n in _LENGTHS if n >= needed), float(-(-needed // month) * month)))
+    month = LENGTHS[-1]
+    return timedelta(seconds=next((n for n in LENGTHS if n >= needed), float(-(-needed // month) * month)))
 
 
 def _origin(start: datetime, zone: ZoneInfo, every: timedelta) -> float:
@@ -213,25 +262,21 @@ def _origin(start: datetime, zone: ZoneInfo, every: timedelta) -> float:
     return midnight.timestamp()
 
 
-_ROW = np.dtype(
-    [("fields", ">i2"), ("n0", ">i4"), ("times", ">f8"), ("n1", ">i4"), ("low", ">f8"), ("n2", ">i4"), ("high", ">f8")]
-)
-_HEADER, _TRAILER = 19, 2  # bytes of the binary COPY format around the rows
-
 _QUERIES = {
     Step.RAW: """
-        select extract(epoch from phenomenon_time)::float8, {value}, {value}
+        select extract(epoch from phenomenon_time)::float8, {value}, {value}, (value is not null)::int::float8
         from (select phenomenon_time, case when quality not in ('bad', 'missing') then value end as value
               from tenant_observation
               where datastream_id = {datastream} and phenomenon_time >= {start} and phenomenon_time <= {end}) o
         order by 1
     """,
     Step.HOUR: """
-        select extract(epoch from hour)::float8 + {place} * 3600, {low}, {high}
+        select extract(epoch from hour)::float8 + {place} * 3600, {low}, {high}, n::float8
         from rollup_hour where datastream_id = {datastream} and hour >= {start} and hour <= {end} order by 1
     """,
     Step.DAY: """
-        select extract(epoch from begins)::float8 + {place} * extract(epoch from ends - begins)::float8, {low}, {high}
+        select extract(epoch from begins)::float8 + {place} * extract(epoch from ends - begins)::float8, {low}, {high},
+               n::float8
         from (select day::timestamp at time zone {zone} as begins, (day + 1)::timestamp at time zone {zone} as ends, *
               from rollup_day where datastream_id = {datastream} and day >= {first} and day <= {last}) d
         where begins >= {start} and begins <= {end} order by 1
@@ -259,7 +304,4 @@ def _read(conn: Connection, series: Latest, start: datetime, end: datetime, zone
         low=number("total" if total else "minimum"),
         high=number("total" if total else "maximum"),
     )
-    with conn.cursor() as cursor, cursor.copy(sql.SQL("copy ({}) to stdout (format binary)").format(query)) as copy:
-        raw = b"".join(copy)
-    rows = np.frombuffer(raw, _ROW, offset=_HEADER, count=(len(raw) - _HEADER - _TRAILER) // _ROW.itemsize)
-    return _Rows(*(rows[name].astype(np.float64) for name in _Rows._fields))
+    return _Rows(*columns(conn, query, _Rows._fields))

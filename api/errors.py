@@ -17,7 +17,8 @@ ApiError                 base: status, code, and texts in Japanese and English
 
 The body is application/problem+json (RFC 9457): `type` about:blank, `title` the status in words, `status`,
 `detail` what is wrong, `action` what to do, `code` for programs, `instance` the path; 422 adds `errors`, 500 an
-`incident` number that the log has too. Texts follow Accept-Language, Japanese first.
+`incident` number that the log has too. Texts follow Accept-Language, Japanese first; those of an error page are in the
+language of the pages.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from api.language import Language, language_of
+from api.language import Language, language_of, page_language_of
 from api.validation import explain
 from store.errors import ClockNotSet
 
@@ -284,16 +285,16 @@ PageRenderer = Callable[[Request, Problem], Response]
 
 def problem_response(request: Request, error: Exception, *, page: PageRenderer | None = None) -> Response:
     """The one way an error leaves: JSON, or what `page` makes of it where a person's browser asked for a page."""
-    problem, headers = _problem(request, error)
-    wants_page = page is not None and not problem.instance.startswith("/api/") and _reads_html(request)
-    if wants_page and page is not None:
+    if page is not None and not request.url.path.startswith("/api/") and _reads_html(request):
+        problem, headers = _problem(request, error, page_language_of(request))
         response = page(request, problem)
     else:
+        problem, headers = _problem(request, error, language_of(request))
         response = JSONResponse(problem.body, problem.status, media_type="application/problem+json")
+        response.headers.append("Vary", "Accept-Language")
     response.status_code = problem.status
     response.headers.update(headers)
     response.headers["Content-Language"] = problem.language
-    response.headers.append("Vary", "Accept-Language")
     return response
 
 
@@ -315,9 +316,7 @@ def install(app: FastAPI, page: PageRenderer | None) -> None:
         app.add_exception_handler(kind, handle)
 
 
-def _problem(request: Request, error: Exception) -> tuple[Problem, Mapping[str, str]]:
-    language = language_of(request)
-
+def _problem(request: Request, error: Exception, language: Language) -> tuple[Problem, Mapping[str, str]]:
     def make(status: int, code: str, wrong: Text, action: Text, **extra: Any) -> Problem:
         title = _TITLES.get(status) if language == "ja" else None
         return Problem(

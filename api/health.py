@@ -26,6 +26,7 @@ from api.reception import reception
 from api.state import ApiState
 from api.workers import WorkerState, workers
 from devices.clock import Clock, real_now
+from ingest.intake import IntakeState
 from store.backup_runs import last_runs
 from store.connection import Connection
 from store.errors import ClockNotSet
@@ -66,6 +67,18 @@ class Health(BaseModel):
     parts: dict[str, Part]
 
 
+# Whether messages posted over HTTP are taken.
+_INTAKE: Mapping[IntakeState, Part] = MappingProxyType(
+    {
+        IntakeState.OPENING: Part(state="waiting", detail="not open yet"),
+        IntakeState.OPEN: Part(state="ok", detail="open"),
+        IntakeState.FAULT: Part(state="failing", detail="the database does not store messages, see the log"),
+        IntakeState.CLOCK: Part(state="failing", detail="closed: the town clock is not set"),
+        IntakeState.DATABASE: Part(state="failing", detail="closed: the database is out of reach"),
+    }
+)
+
+
 @router.get("/healthz", response_model=Health, responses={503: {"model": Health}})
 @access(PUBLIC)
 def healthz(request: Request) -> Response:
@@ -84,6 +97,8 @@ def healthz(request: Request) -> Response:
         parts["clock"] = Part(state="failing", detail="not set")
     except (psycopg.OperationalError, PoolTimeout, PoolClosed):
         parts["database"] = Part(state="failing", detail="out of reach")
+    if state.intake is not None:
+        parts["intake"] = _INTAKE[state.intake.state]
     parts["stream"] = (
         Part(state="ok") if state.hub.connected else Part(state="failing", detail="feed listener not connected")
     )

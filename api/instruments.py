@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+if TYPE_CHECKING:
+    from ingest.intake import Intake
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -33,6 +38,14 @@ class Instruments:
             "Live streams ended because the client read too slowly.",
             registry=self.registry,
         )
+
+    def watch_intake(self, intake: Intake) -> None:
+        """Tells of the intake, asked when collected."""
+        words = "1 while messages posted over HTTP are taken and stored, else 0."
+        taken = Gauge("mimamori_intake_open", words, registry=self.registry)
+        taken.set_function(lambda: float(intake.state == "open"))
+        held = Gauge("mimamori_intake_held", "Posted messages in hand, not settled yet.", registry=self.registry)
+        held.set_function(lambda: float(intake.held))
 
     def answered(self, method: str, route: str, status: int, seconds: float, *, streamed: bool) -> None:
         """Counts one request. `route` is the template, never the path: labels must stay few."""

@@ -1,4 +1,6 @@
-"""Which language a person reads: the one chosen on a page, else Japanese unless the browser asks for English first."""
+"""Which language a person reads: the one chosen on a page; else pages are Japanese, and the API's texts too unless the
+client asks for English first.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,15 @@ COOKIE = "mimamori_lang"
 
 
 def language_of(request: Request) -> Language:
-    """`?lang=`, else what the pages' cookie remembers, else what the browser likes better."""
+    """Of the API: `?lang=`, else what the pages' cookie remembers, else what the client likes better."""
     return chosen(request) or best(request.headers.get("accept-language", ""))
+
+
+def page_language_of(request: Request) -> Language:
+    """Of a page, also of one that says what went wrong: `?lang=`, else the cookie, else Japanese, whatever the browser
+    likes: a town hall's computers are often set up in English.
+    """
+    return chosen(request) or LANGUAGES[0]
 
 
 def chosen(request: Request) -> Language | None:

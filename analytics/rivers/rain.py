@@ -1,6 +1,6 @@
 """How much has it rained: in 10 minutes, in 60, in 24 hours, and since this rain began (累加雨量)?
 
-    sums(times, amounts, step, estimated) -> Sums | None
+    sums(times, amounts, step, estimated) -> Sums | None        times are seconds since 1970
 
 All four end at the newest observation. An amount belongs to the interval of one `step` that ends at its time. What was
 not measured is not 0: a sum with a gap in it is marked as incomplete, to be read 「以上」 (at least), and a sum of
@@ -18,15 +18,16 @@ Cost: one pass.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
 
 DRY_ENDS_EVENT = timedelta(hours=6)
 TEN_MINUTES, HOUR, DAY = timedelta(minutes=10), timedelta(hours=1), timedelta(hours=24)
+
+_Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,23 +56,23 @@ class Sums:
 
 
 def sums(
-    times: Sequence[datetime],
-    amounts: npt.NDArray[np.float64],
+    times: _Floats,
+    amounts: _Floats,
     step: timedelta,
     estimated: npt.NDArray[np.bool_] | None = None,
 ) -> Sums | None:
     """The sums at the newest of the observations; None where there is none.
 
-    `times` ascending; `amounts` mm in the interval that ends there, nan where it was not measured or cannot be
-    believed; `estimated` marks amounts that are estimates. All have one length.
+    `times` seconds since 1970, ascending; `amounts` mm in the interval that ends there, nan where it was not measured
+    or cannot be believed; `estimated` marks amounts that are estimates. All have one length.
     """
-    if not times:
+    if not len(times):
         return None
     guessed = np.zeros(len(times), dtype=np.bool_) if estimated is None else estimated
     begin, since, whole = _event(times, amounts, step)
     ten_minutes, hour, day = (_window(times, amounts, guessed, step, length) for length in (TEN_MINUTES, HOUR, DAY))
     return Sums(
-        times[-1],
+        _moment(times[-1]),
         ten_minutes,
         hour,
         day,
@@ -81,49 +82,48 @@ def sums(
 
 
 def _window(
-    times: Sequence[datetime],
-    amounts: npt.NDArray[np.float64],
+    times: _Floats,
+    amounts: _Floats,
     estimated: npt.NDArray[np.bool_],
     step: timedelta,
     length: timedelta,
 ) -> Sum | None:
     if step > length:
         return None
-    first = next(n for n, time in enumerate(times) if time > times[-1] - length)
+    first = int(np.searchsorted(times, times[-1] - length.total_seconds(), side="right"))
     inside = amounts[first:]
     known = ~np.isnan(inside)
     return Sum(_total(inside), int(known.sum()) >= round(length / step), bool((estimated[first:] & known).any()))
 
 
-def _total(amounts: npt.NDArray[np.float64]) -> float | None:
+def _total(amounts: _Floats) -> float | None:
     """The sum of what is known; None where nothing is."""
     known = amounts[~np.isnan(amounts)]
     return float(known.sum()) if known.size else None
 
 
-def _event(
-    times: Sequence[datetime], amounts: npt.NDArray[np.float64], step: timedelta
-) -> tuple[int, datetime | None, bool]:
+def _event(times: _Floats, amounts: _Floats, step: timedelta) -> tuple[int, datetime | None, bool]:
     """(position of the first observation that counts, when its interval began, whether nothing is missing).
 
     When it is dry the event is the dry stretch itself: its sum is 0, or nothing.
     """
-    dry = timedelta(0)
-    wet: int | None = None  # the earliest rain found of this event
-    gap = ended = False
-    for n in range(len(times) - 1, -1, -1):
-        if n + 1 < len(times) and times[n + 1] - times[n] > step * 1.5:
-            gap = True
-        if np.isnan(amounts[n]):
-            gap = True
-        elif amounts[n] > 0:
-            wet, dry = n, timedelta(0)
-        else:
-            dry += step
-            if dry >= DRY_ENDS_EVENT:
-                ended = True
-                break
-    if wet is None:
-        return n, None, ended
+    # What is known, newest first: how many dry intervals there have been since the last wet one.
+    known = np.flatnonzero(~np.isnan(amounts))[::-1]
+    order = np.arange(len(known))
+    wet = amounts[known] > 0
+    dry = order - np.maximum.accumulate(np.where(wet, order, -1))
+    over = np.flatnonzero(dry >= -(-DRY_ENDS_EVENT // step))
+    ended = bool(over.size)
+    begin = int(known[over[0]]) if ended else 0
+    inside = known[: over[0] + 1] if ended else known
+    rained = inside[wet[: len(inside)]]
+    if not rained.size:
+        return begin, None, ended
     # A gap in the dry time before the first rain may hide more of the event: it counts as missing from it.
-    return wet, times[wet] - step, ended and not gap
+    gap = bool(np.isnan(amounts[begin:]).any() or (np.diff(times[begin:]) > step.total_seconds() * 1.5).any())
+    first = int(rained[-1])
+    return first, _moment(times[first]) - step, ended and not gap
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(float(seconds), UTC)

@@ -18,8 +18,8 @@ from alerts import actions
 from api.access import DESKS, Router, SignedIn, access
 from api.alerting import act
 from api.errors import BadRequest, Conflict
+from api.language import page_language_of
 from api.pages.desks import alerts_response, disaster_response
-from api.pages.words import choose
 from store.connection import Connection
 
 router = Router()
@@ -77,6 +77,6 @@ def _back(
     try:
         act(visit, alert_id, do)
     except (Conflict, BadRequest) as refusal:
-        problem = refusal.wrong.ja if choose(request) == "ja" else refusal.wrong.en
+        problem = refusal.wrong.of(page_language_of(request))
         return page(request, visit, problem=problem, status=refusal.status)
     return RedirectResponse(f"/{'disaster' if page is disaster_response else 'alerts'}?done={name}", 303)

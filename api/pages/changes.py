@@ -58,7 +58,8 @@ def steps(station: StationNow, points: Sequence[Point], levels: Sequence[Level],
     if not levels:
         return
     before: int | None = None
-    for point in points:
+    known = (n for n in range(len(points) - 1, -1, -1) if points[n].time <= since and points[n].usable)
+    for point in points[next(known, 0) :]:
         if not point.usable or point.value is None:
             continue
         level = max((each.level for each in levels if each.value <= point.value), default=0)

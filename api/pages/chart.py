@@ -10,15 +10,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import groupby
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from api.pages.readings import LATE_AFTER_STEPS, Point
-from devices.model import Quality
 
 WIDTH, HEIGHT = 480.0, 170.0
 LEFT, RIGHT, _TOP, _BOTTOM = 44.0, 20.0, 12.0, 24.0
+_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +78,12 @@ def line_chart(
     points: Sequence[Point],
     start: datetime,
     end: datetime,
-    step: timedelta,
+    step: timedelta | None,
     zone: ZoneInfo,
     levels: Sequence[tuple[int, float]] = (),
 ) -> Chart:
-    """The chart of the usable points between start and end; `levels` are (警戒レベル, value) reference lines.
+    """The chart of the usable points between start and end; `levels` are (警戒レベル, value) reference lines. `step`
+    None: only a point without a value breaks the line.
 
     The scale always holds every reference line: a flood line outside the picture tells nobody how far it is.
     """
@@ -91,16 +92,18 @@ def line_chart(
     low, high, tick = scale_of(values)
     right, bottom = WIDTH - RIGHT, HEIGHT - _BOTTOM
 
+    across, up, begin = (right - LEFT) / (end - start).total_seconds(), (bottom - _TOP) / (high - low), _seconds(start)
+
     def x(time: datetime) -> float:
-        return round(LEFT + (right - LEFT) * ((time - start) / (end - start)), 1)
+        return round(LEFT + across * (_seconds(time) - begin), 1)
 
     def y(value: float) -> float:
-        return round(bottom - (bottom - _TOP) * (value - low) / (high - low), 1)
+        return round(bottom - up * (value - low), 1)
 
     runs = _runs(points, step)
     paths, dots = [], []
     for run in runs:
-        places = [(x(point.time), y(point.value)) for point in run if point.value is not None]
+        places = [(x(time), y(value)) for time, value, _ in run if value is not None]
         if len(places) == 1:
             dots.append(places[0])
         else:
@@ -120,7 +123,7 @@ def line_chart(
         tuple(dots),
         None if last is None or last.value is None else (x(last.time), y(last.value)),
         tuple(Line(y(value), level, value) for level, value in levels),
-        tuple(hour_ticks(start, end, zone, x)),
+        time_ticks(start, end, zone),
         tuple(Tick(y(value), f"{value:.{decimals}f}") for value in y_values),
         start,
         end,
@@ -133,28 +136,15 @@ def _seconds(time: datetime) -> float:
     return time.timestamp()
 
 
-def thinned(points: Sequence[Point], step: timedelta, every: timedelta) -> list[Point]:
-    """The lowest and the highest point of each `every`, in the order of their times: a curve of them has all the peaks
-    of the whole series. Gaps between points stay gaps: a point without a value stands in each.
-    """
-    kept: list[Point] = []
-    for run in _runs(points, step):
-        if kept:
-            kept.append(Point(run[0].time - step / 2, None, Quality.MISSING))
-        for _, group in groupby(run, key=lambda point: point.time.timestamp() // every.total_seconds()):
-            part = sorted(group, key=lambda point: point.value or 0.0)
-            kept += sorted({part[0].time: part[0], part[-1].time: part[-1]}.values(), key=lambda point: point.time)
-    return kept
-
-
-def _runs(points: Sequence[Point], step: timedelta) -> list[list[Point]]:
+def _runs(points: Sequence[Point], step: timedelta | None) -> list[list[Point]]:
     """Stretches of usable points with no gap between them."""
     runs: list[list[Point]] = []
     open_run = False
+    longest = timedelta.max if step is None else step * LATE_AFTER_STEPS
     for point in points:
         if not point.usable:
             open_run = False
-        elif open_run and point.time - runs[-1][-1].time <= step * LATE_AFTER_STEPS:
+        elif open_run and point.time - runs[-1][-1].time <= longest:
             runs[-1].append(point)
         else:
             runs.append([point])
@@ -173,17 +163,33 @@ def scale_of(values: Sequence[float]) -> tuple[float, float, float]:
     return math.floor(low / tick) * tick, math.ceil(high / tick) * tick, tick
 
 
-def hour_ticks(start: datetime, end: datetime, zone: ZoneInfo, x: object) -> list[Tick]:
-    """The hours below a time axis, at most nine of them; `x` places a time."""
-    assert callable(x)
-    hours = (end - start) / timedelta(hours=1)
-    every = next(n for n in (1, 2, 3, 6, 12, 24) if hours / n <= 8 or n == 24)
-    time = start.astimezone(zone).replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
-    ticks = []
-    while time <= end:
-        if time.hour % every == 0:
-            # Over several days midnight says whose it is.
-            dated = hours > 24 and time.hour == 0
-            ticks.append(Tick(x(time), f"{time.month}/{time.day}" if dated else f"{time:%H:%M}"))
-        time += timedelta(hours=1)
-    return ticks
+@lru_cache(maxsize=16)  # one range for all the pictures of a page
+def time_ticks(start: datetime, end: datetime, zone: ZoneInfo) -> tuple[Tick, ...]:
+    """The hours, days or months below a time axis, at most nine of them."""
+    times = _moments(start.astimezone(zone), end.astimezone(zone))
+    dated = end - start > _DAY  # midnight says whose it is
+    return tuple(
+        Tick(
+            round(LEFT + (WIDTH - RIGHT - LEFT) * ((time - start) / (end - start)), 1),
+            f"{time.month}/{time.day}" if dated and time.hour == 0 else f"{time:%H:%M}",
+        )
+        for time in times
+    )
+
+
+def _moments(start: datetime, end: datetime) -> list[datetime]:
+    """Whole local hours, days or firsts of months from `start` to `end`, as many as there is room for."""
+    length = end - start
+    if length > 63 * _DAY:
+        months = range(start.year * 12 + start.month, end.year * 12 + end.month)
+        every = -(-len(months) // 8)
+        return [datetime(n // 12, n % 12 + 1, 1, tzinfo=start.tzinfo) for n in months if n % every == 0]
+    hour = start.replace(minute=0, second=0, microsecond=0)
+    if length > 8 * _DAY:
+        days = (hour.date() + timedelta(days=n) for n in range(1, length // _DAY + 2))
+        every = -(-(length // _DAY) // 8)
+        found = [datetime(day.year, day.month, day.day, tzinfo=start.tzinfo) for day in days]
+        return [time for time in found[every - 1 :: every] if time <= end]
+    every = next(n for n in (1, 2, 3, 6, 12, 24) if length / timedelta(hours=n) <= 8 or n == 24)
+    hours = (hour + timedelta(hours=n) for n in range(1, length // timedelta(hours=1) + 2))
+    return [time for time in hours if time.hour % every == 0 and time <= end]

@@ -58,8 +58,19 @@ def digital_page(request: Request, visit: SignedIn) -> Response:
         room = machine_room(conn, at.clock, config.worker_silence, config.data_folder)
         alerts = open_alerts(conn, visit.user.role)
         events = panel(visit, conn, at.now)
-    tiles = visit.state.tiles.state()
-    return page(request, visit, at, "digital", alerts, model=model, room=room, panel=events, tile_state=tiles)
+    tiles, intake = visit.state.tiles.state(), visit.state.intake
+    return page(
+        request,
+        visit,
+        at,
+        "digital",
+        alerts,
+        model=model,
+        room=room,
+        panel=events,
+        tile_state=tiles,
+        intake=None if intake is None else intake.state,
+    )
 
 
 @router.get("/disaster")

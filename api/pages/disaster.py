@@ -81,7 +81,7 @@ def disaster(conn: Connection, now: datetime, zone: ZoneInfo) -> Disaster:
     levels = thresholds_at(conn, now)
     ids = [r.datastream_id for s in stations if (r := s.readings.get(ObservedProperty.WATER_LEVEL)) is not None]
     series = history(conn, ids, now - WINDOW, now)
-    gauges = tuple(gauge_of(s, levels.get(s.station_id, ()), series, now, zone) for s in stations)
+    gauges = tuple(_drawn(gauge_of(s, levels.get(s.station_id, ()), series), series, now, zone) for s in stations)
     rain_gauges = rain(conn, now)
     since = now - SPAN
     changes = told_by_alerts(conn, since, now)
@@ -103,26 +103,22 @@ def _nearness(gauge: Gauge) -> tuple[int, float]:
     return (gauge.level or 0, -gauge.to_next if gauge.to_next is not None else 0.0)
 
 
-def gauge_of(
-    station: StationNow,
-    thresholds: tuple[Threshold, ...],
-    series: Mapping[int, Sequence[Point]],
-    now: datetime,
-    zone: ZoneInfo,
-) -> Gauge:
-    """A station's row; `series` has its observations of the last WINDOW, oldest first."""
-    reading = station.readings.get(ObservedProperty.WATER_LEVEL)
+def gauge_of(station: StationNow, thresholds: tuple[Threshold, ...], series: Mapping[int, Sequence[Point]]) -> Gauge:
+    """A station's row, without a curve; `series` has its observations of the last WINDOW, oldest first."""
     gauge = judged(station, thresholds)
-    if reading is None:
+    if gauge.now is None or not gauge.now.current:
         return gauge
-    points = series[reading.datastream_id]
-    lines = [(threshold.level, threshold.value) for threshold in thresholds]
-    return replace(
-        gauge,
-        rate=_rate(points) if reading.current else None,
-        chart=line_chart(points, now - WINDOW, now, reading.step, zone, lines),
-        recent=tuple(reversed(points)),
-    )
+    return replace(gauge, rate=_rate(series[gauge.now.datastream_id]))
+
+
+def _drawn(gauge: Gauge, series: Mapping[int, Sequence[Point]], now: datetime, zone: ZoneInfo) -> Gauge:
+    """The same with its curve."""
+    if gauge.now is None:
+        return gauge
+    points = series[gauge.now.datastream_id]
+    lines = [(threshold.level, threshold.value) for threshold in gauge.thresholds]
+    chart = line_chart(points, now - WINDOW, now, gauge.now.step, zone, lines)
+    return replace(gauge, chart=chart, recent=tuple(reversed(points)))
 
 
 def judged(station: StationNow, thresholds: tuple[Threshold, ...]) -> Gauge:

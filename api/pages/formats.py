@@ -4,10 +4,13 @@ words why there is no number.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from api.pages.readings import Point
 from api.pages.words import Words
+from devices.model import Quality
 
 _DECIMALS = {"m": 2, "mm": 1, "m3/h": 1, "m3": 0, "km": 1, "kPa": 0, "{passage}": 0}
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -38,6 +41,40 @@ def clock_time(time: datetime, now: datetime, zone: ZoneInfo) -> str:
     if local.date() == now.astimezone(zone).date():
         return f"{local:%H:%M}"
     return f"{local.month}/{local.day} {local:%H:%M}"
+
+
+def observed(
+    points: Iterable[Point], unit: str, now: datetime, zone: ZoneInfo, words: Words
+) -> list[tuple[str, str, str]]:
+    """Time, value with its unit, and quality of observations as a table has them: all at once, for a page may have
+    thousands.
+    """
+    today = now.astimezone(zone).date()
+    digits, unit_word, missing = _DECIMALS[unit], words(f"unit.{unit}"), words("state.missing")
+    qualities = {quality: words(f"quality.{quality}") for quality in Quality}
+    rows = []
+    for time, value, quality in points:
+        local = time.astimezone(zone)
+        clock = f"{local.hour:02}:{local.minute:02}"
+        if local.date() != today:
+            clock = f"{local.month}/{local.day} {clock}"
+        if value is None:
+            text = missing
+        else:
+            # number() where it may come to -0
+            text = f"{number(value, unit) if value < 0 else f'{value:,.{digits}f}'} {unit_word}"
+        rows.append((clock, text, qualities[quality]))
+    return rows
+
+
+def stretch(start: datetime, end: datetime, now: datetime, zone: ZoneInfo) -> str:
+    """From when to when: HH:MM–HH:MM, with the date as above; a whole day is its date, since there may be a year of
+    them with the year.
+    """
+    first, last = start.astimezone(zone), end.astimezone(zone)
+    if last - first == timedelta(days=1) and first.hour == first.minute == 0:
+        return f"{first:%Y-%m-%d}"
+    return f"{clock_time(start, now, zone)}–{last:%H:%M}"
 
 
 def age(time: datetime, now: datetime, words: Words) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from api.pages.chart import LEFT, RIGHT, WIDTH, Tick, hour_ticks, scale_of
+from api.pages.chart import LEFT, RIGHT, WIDTH, Tick, scale_of, time_ticks
 from api.pages.readings import Point
 from devices.model import Quality
 
@@ -23,7 +23,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """The rain in (start, end]. `amount` None: nothing was measured; `n` of `expected` observations were."""
+    """The rain in (start, end]. `amount` None: nothing was measured; `n` of `expected` observations were. `running`:
+    the end has not come yet.
+    """
 
     start: datetime
     end: datetime
@@ -31,6 +33,7 @@ class Interval:
     n: int
     expected: int
     estimated: bool
+    running: bool = False
 
     @property
     def complete(self) -> bool:
@@ -73,13 +76,17 @@ def hyetograph(
 
     The running interval is left out, and so is what lies before `first`, the oldest observation there is.
     """
-    intervals = _intervals(points, start, end, step, max(bar, step), first)
+    return picture(_intervals(points, start, end, step, max(bar, step), first), start, end, zone)
+
+
+def picture(intervals: Sequence[Interval], start: datetime, end: datetime, zone: ZoneInfo) -> Hyetograph:
+    """The bars of these intervals, oldest first."""
     most = max((i.amount for i in intervals if i.amount is not None), default=0.0)
     _, high, _ = scale_of([0.0, max(LEAST, most)])
     right, field = WIDTH - RIGHT, HEIGHT - _TOP - _BOTTOM
 
     def x(time: datetime) -> float:
-        return round(LEFT + (right - LEFT) * ((max(time, start) - start) / (end - start)), 1)
+        return round(LEFT + (right - LEFT) * ((min(max(time, start), end) - start) / (end - start)), 1)
 
     bars = [
         Bar(
@@ -93,7 +100,7 @@ def hyetograph(
     ]
     ticks = (Tick(_TOP, "0"), Tick(_TOP + field, f"{high:g}"))
     return Hyetograph(
-        WIDTH, HEIGHT, LEFT, right, _TOP, tuple(bars), ticks, tuple(hour_ticks(start, end, zone, x)), tuple(intervals)
+        WIDTH, HEIGHT, LEFT, right, _TOP, tuple(bars), ticks, time_ticks(start, end, zone), tuple(intervals)
     )
 
 

@@ -6,15 +6,18 @@ once. They end at the gauge's newest observation, whose time stands beside them;
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 import numpy as np
+from psycopg import sql
 
 from analytics.rivers.rain import Sums, sums
-from api.pages.readings import Now, Point, State, StationNow, history, stations_now
-from devices.model import ObservedProperty, Quality, StationKind
+from api.pages.readings import Now, State, StationNow, stations_now
+from devices.model import ObservedProperty, StationKind
+from store.columns import columns
 from store.connection import Connection
 
 # How far back a rain is followed: one that began earlier is told as 以上.
@@ -51,21 +54,38 @@ def rain(conn: Connection, now: datetime) -> tuple[RainGauge, ...]:
     """All rain gauges in two queries."""
     stations = stations_now(conn, StationKind.RAIN_GAUGE, now)
     readings = {s.code: s.readings.get(ObservedProperty.PRECIPITATION) for s in stations}
-    series = history(conn, [r.datastream_id for r in readings.values() if r is not None], now - LOOK_BACK, now)
+    found = rain_sums(conn, {r.datastream_id: r.step for r in readings.values() if r is not None}, now)
     return tuple(
-        RainGauge(station, reading, None if reading is None else sums_of(series[reading.datastream_id], reading.step))
+        RainGauge(station, reading, None if reading is None else found[reading.datastream_id])
         for station in stations
         for reading in (readings[station.code],)
     )
 
 
-def sums_of(points: Sequence[Point], step: timedelta) -> Sums | None:
-    """The sums of a gauge's observations; what cannot be believed is missing from them."""
-    return sums(
-        [point.time for point in points],
-        np.array(
-            [point.value if point.usable and point.value is not None else np.nan for point in points], dtype=np.float64
+def rain_sums(conn: Connection, steps: Mapping[int, timedelta], now: datetime) -> dict[int, Sums | None]:
+    """The sums of these datastreams (with their steps), of what was observed within LOOK_BACK; one query. What cannot
+    be believed is missing from them.
+    """
+    datastreams, times, amounts, estimated = columns(
+        conn,
+        sql.SQL(_AMOUNTS).format(
+            ids=sql.Literal(list(steps)), start=sql.Literal(now - LOOK_BACK), end=sql.Literal(now)
         ),
-        step,
-        np.array([point.quality is Quality.ESTIMATED for point in points], dtype=np.bool_),
+        ("datastream", "time", "amount", "estimated"),
     )
+    found: dict[int, Sums | None] = dict.fromkeys(steps)
+    begins = np.flatnonzero(np.diff(datastreams, prepend=-1))
+    for begin, end in pairwise([*begins, len(times)]):
+        datastream_id, part = int(datastreams[begin]), slice(begin, end)
+        found[datastream_id] = sums(times[part], amounts[part], steps[datastream_id], estimated[part] > 0)
+    return found
+
+
+_AMOUNTS = """
+    select datastream_id::float8, extract(epoch from phenomenon_time)::float8,
+           coalesce(case when quality not in ('bad', 'missing') then value end, 'NaN')::float8,
+           (quality = 'estimated')::int::float8
+    from tenant_observation
+    where datastream_id = any({ids}) and phenomenon_time > {start} and phenomenon_time <= {end}
+    order by datastream_id, phenomenon_time
+"""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from api.pages.disaster import WINDOW, Gauge, gauge_of, thresholds_at
 from api.pages.readings import StationNow, history, stations_now
@@ -34,7 +33,7 @@ class RiverHere:
     upstream: tuple[Upstream, ...]
 
 
-def river_here(conn: Connection, station: StationNow, now: datetime, zone: ZoneInfo) -> RiverHere | None:
+def river_here(conn: Connection, station: StationNow, now: datetime) -> RiverHere | None:
     """The river of a river or rain gauge; None where the town file does not say which."""
     row = conn.execute(
         """
@@ -48,7 +47,7 @@ def river_here(conn: Connection, station: StationNow, now: datetime, zone: ZoneI
     if row is None:
         return None
     name, name_en, far, drained = row
-    return RiverHere(name, name_en, far, drained, tuple(_upstream(conn, name, far, now, zone)))
+    return RiverHere(name, name_en, far, drained, tuple(_upstream(conn, name, far, now)))
 
 
 def rain_gauges_of(conn: Connection, station: StationNow) -> frozenset[str]:
@@ -65,7 +64,7 @@ def rain_gauges_of(conn: Connection, station: StationNow) -> frozenset[str]:
     return frozenset(code for (code,) in rows)
 
 
-def _upstream(conn: Connection, river: str, far: float | None, now: datetime, zone: ZoneInfo) -> list[Upstream]:
+def _upstream(conn: Connection, river: str, far: float | None, now: datetime) -> list[Upstream]:
     if far is None:
         return []
     above: dict[int, float] = dict(
@@ -79,8 +78,5 @@ def _upstream(conn: Connection, river: str, far: float | None, now: datetime, zo
     readings = [s.readings.get(ObservedProperty.WATER_LEVEL) for s in stations]
     points = history(conn, [r.datastream_id for r in readings if r is not None], now - WINDOW, now)
     levels = thresholds_at(conn, now)
-    found = [
-        Upstream(gauge_of(s, levels.get(s.station_id, ()), points, now, zone), above[s.station_id] - far)
-        for s in stations
-    ]
+    found = [Upstream(gauge_of(s, levels.get(s.station_id, ()), points), above[s.station_id] - far) for s in stations]
     return sorted(found, key=lambda each: each.km)

@@ -20,14 +20,16 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from api.access import Visit
-from api.language import COOKIE, LANGUAGES
+from api.curves import LENGTHS
+from api.language import COOKIE, LANGUAGES, page_language_of
 from api.pages import formats
 from api.pages.alert_list import Alert, strip
 from api.pages.assets import ROOM, Assets
 from api.pages.town_map import TownMap
-from api.pages.words import Words, choose, load_words
+from api.pages.words import Words, load_words
 from dashboards.vendor import ABSENT
 from devices.clock import Clock
+from quality.completeness import reliability
 
 # What live.js says while the server cannot: the keys it needs, from the same catalogue.
 _LIVE_WORDS = (
@@ -88,7 +90,7 @@ class Moment:
 def moment(request: Request, visit: Visit) -> Moment:
     """The present of a page. Looks into the database for the clock: call before opening the transaction."""
     clock = visit.clock
-    return Moment(clock, clock.now(), ZoneInfo(visit.tenant.timezone), site().words[choose(request)])
+    return Moment(clock, clock.now(), ZoneInfo(visit.tenant.timezone), site().words[page_language_of(request)])
 
 
 def page(
@@ -134,7 +136,7 @@ def plain_page(
     request: Request, name: str, *, status: int = 200, language: str | None = None, **values: Any
 ) -> Response:
     """A page without a visit: signing in, and what went wrong."""
-    words = site().words[language or choose(request)]
+    words = site().words[language or page_language_of(request)]
     template = site().environment.get_template(f"{name}.html")
     response = HTMLResponse(template.render({"t": words, "page": name, "asset": site().assets.url, **values}), status)
     response.headers["Content-Language"] = words.code
@@ -183,6 +185,10 @@ def _formats(at: Moment) -> dict[str, Any]:
         "full_date": lambda value: f"{value.astimezone(at.zone):%Y-%m-%d}",
         "size": formats.size,
         "duration": lambda value: formats.duration(value, at.words),
+        "lengths": lambda: {str(n): formats.duration(timedelta(seconds=n), at.words) for n in LENGTHS},
+        "observed": lambda points, unit: formats.observed(points, unit, at.now, at.zone, at.words),
+        "stretch": lambda start, end: formats.stretch(start, end, at.now, at.zone),
+        "reliability": reliability,
         "hour_words": lambda value: formats.hour_words(value, at.now, at.zone, at.words),
     }
 

@@ -1,29 +1,30 @@
-"""One gauge with its past: the curve over some hours or days, the rain above it, its reference levels and since when
+"""One gauge with its past: the curve over hours, days or a year, the rain above it, its reference levels and since when
 and why they are in force, its alerts, and where its newest value came from.
 
-Over a long range the curve is thinned to the lowest and highest observation of each hour, so that no peak is lost; the
-table beside it says the same hour by hour. The file for a spreadsheet always has every observation.
+Over a long range the curve joins the lowest and highest value of each hour, or whatever is told (`SLICES`), so that no
+peak is lost; the table beside it is made of the same slices and says how complete each is. The files for a spreadsheet
+are in `gauge_file.py`.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from api.curves import Curve, Step, curve
 from api.pages.alert_list import Alert, station_alerts
-from api.pages.chart import Chart, line_chart, thinned
+from api.pages.chart import Chart, line_chart
 from api.pages.disaster import WINDOW, Gauge, Threshold, gauge_of, thresholds_at
-from api.pages.hyetograph import Hyetograph, hyetograph
-from api.pages.rain import LOOK_BACK, RainGauge, sums_of
+from api.pages.hyetograph import Hyetograph, Interval, hyetograph, picture
+from api.pages.rain import RainGauge, rain_sums
 from api.pages.readings import Now, Point, StationNow, history, stations_now
 from api.pages.river import RiverHere, rain_gauges_of, river_here
+from api.pages.stretches import Stretch, stretches
+from api.readings import latest_of
 from devices.codecs import MODELS
-from devices.model import ObservedProperty, StationKind
+from devices.model import ObservedProperty, Quality, StationKind
 from store.connection import Connection
 
 RANGES = {
@@ -31,13 +32,18 @@ RANGES = {
     "24h": timedelta(hours=24),
     "3d": timedelta(days=3),
     "7d": timedelta(days=7),
+    "30d": timedelta(days=30),
+    "1y": timedelta(days=365),
 }
 USUAL_RANGE = "24h"
-MOST_POINTS = 500  # a curve of more than these is thinned
+MOST_POINTS = 500  # a curve of more than these is gathered into slices
+_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
+SLICES = {"30d": 3 * _HOUR, "1y": _DAY}  # of a long curve; of the others _HOUR
+DAILY_RAIN = frozenset({"30d", "1y"})  # rain over these ranges is told by the local day
 NEAR = 2  # rain gauges shown above a river gauge whose catchment has none that we know of
 ALERTS_SHOWN = 10
-_HOUR = timedelta(hours=1)
-_PROPERTIES = {
+FINER_POINTS = 1000  # asked for when a reader looks closer
+PROPERTIES = {
     StationKind.RIVER_GAUGE: ObservedProperty.WATER_LEVEL,
     StationKind.RAIN_GAUGE: ObservedProperty.PRECIPITATION,
 }
@@ -56,14 +62,15 @@ class LevelSet:
 
 
 @dataclass(frozen=True, slots=True)
-class LevelHour:
-    """The water level in [start, start + 1 h); `low` None: not one usable observation."""
+class Longer:
+    """A curve in slices: how long each is, what was read for it, its table, newest first, and the address that tells
+    the same series more finely (`api.observations`), for `chart.js`.
+    """
 
-    start: datetime
-    low: float | None
-    high: float | None
-    n: int
-    expected: int
+    slice: timedelta
+    step: Step
+    stretches: tuple[Stretch, ...]
+    address: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +97,8 @@ class Provenance:
 @dataclass(frozen=True, slots=True)
 class StationPage:
     """`gauge` at a river gauge, else None; `chart` its curve. `points` newest first where every observation is shown,
-    else `hours` newest first. `levels` in force, `other_levels` the earlier and coming sets, newest first.
+    else `longer` says what is. `in_stretches`: the station's own table is of hours or days. `levels` in force,
+    `other_levels` the earlier and coming sets, newest first.
     """
 
     station: StationNow
@@ -100,8 +108,9 @@ class StationPage:
     gauge: Gauge | None
     chart: Chart | None
     points: tuple[Point, ...]
-    hours: tuple[LevelHour, ...]
+    longer: Longer | None
     rainfall: tuple[Rainfall, ...]
+    in_stretches: bool
     river: RiverHere | None
     levels: LevelSet | None
     other_levels: tuple[LevelSet, ...]
@@ -116,20 +125,25 @@ def station_page(conn: Connection, code: str, range_: str, now: datetime, zone: 
         return None
     kind, station = found
     length = RANGES[range_]
-    reading = station.readings.get(_PROPERTIES[kind])
+    reading = station.readings.get(PROPERTIES[kind])
     gauge: Gauge | None = None
     chart: Chart | None = None
     points: tuple[Point, ...] = ()
-    hours: tuple[LevelHour, ...] = ()
+    longer: Longer | None = None
     if kind is StationKind.RIVER_GAUGE:
         levels = thresholds_at(conn, now).get(station.station_id, ())
         ids = [] if reading is None else [reading.datastream_id]
-        series = history(conn, ids, now - max(length, WINDOW), now)
-        recent = {i: [p for p in each if p.time > now - WINDOW] for i, each in series.items()}
-        gauge = gauge_of(station, levels, recent, now, zone)
+        gauge = gauge_of(station, levels, history(conn, ids, now - WINDOW, now))
         if reading is not None:
-            shown = [p for p in series[reading.datastream_id] if p.time > now - length]
-            chart, points, hours = _curve(shown, now - length, now, reading, zone, levels)
+            lines = [(level.level, level.value) for level in levels]
+            sliced = gathered(conn, reading, range_, now, zone)
+            if sliced is None:
+                points = tuple(history(conn, ids, now - length, now)[reading.datastream_id])
+                chart = line_chart(points, now - length, now, reading.step, zone, lines)
+                points = points[::-1]
+            else:
+                chart = line_chart(_points(sliced), now - length, now, None, zone, lines)
+                longer = _longer(sliced, reading, now - length, now)
     sets = _level_sets(conn, station.station_id)
     current = next((s for s in sets if s.valid_from <= now), None)
     return StationPage(
@@ -140,9 +154,10 @@ def station_page(conn: Connection, code: str, range_: str, now: datetime, zone: 
         gauge=gauge,
         chart=chart,
         points=points,
-        hours=hours,
-        rainfall=_rainfall(conn, station, kind, now - length, now, zone),
-        river=river_here(conn, station, now, zone),
+        longer=longer,
+        rainfall=_rainfall(conn, station, kind, range_, now, zone),
+        in_stretches=longer is not None or (kind is StationKind.RAIN_GAUGE and _adds_up(range_)),
+        river=river_here(conn, station, now),
         levels=current,
         other_levels=tuple(s for s in sets if s is not current),
         alerts=tuple(station_alerts(conn, code, ALERTS_SHOWN)),
@@ -153,7 +168,7 @@ def station_page(conn: Connection, code: str, range_: str, now: datetime, zone: 
 def find(conn: Connection, code: str, now: datetime) -> tuple[StationKind, StationNow] | None:
     """A river or rain gauge by its code."""
     row = conn.execute(
-        "select kind from station where code = %s and kind = any(%s)", (code, [kind.value for kind in _PROPERTIES])
+        "select kind from station where code = %s and kind = any(%s)", (code, [kind.value for kind in PROPERTIES])
     ).fetchone()
     if row is None:
         return None
@@ -161,44 +176,54 @@ def find(conn: Connection, code: str, now: datetime) -> tuple[StationKind, Stati
     return kind, next(s for s in stations_now(conn, kind, now) if s.code == code)
 
 
-def _curve(
-    points: Sequence[Point],
-    start: datetime,
-    end: datetime,
-    reading: Now,
-    zone: ZoneInfo,
-    levels: Sequence[Threshold],
-) -> tuple[Chart, tuple[Point, ...], tuple[LevelHour, ...]]:
-    lines = [(level.level, level.value) for level in levels]
-    if len(points) <= MOST_POINTS:
-        return line_chart(points, start, end, reading.step, zone, lines), tuple(reversed(points)), ()
-    chart = line_chart(thinned(points, reading.step, _HOUR), start, end, max(reading.step, _HOUR), zone, lines)
-    return chart, (), _hours(points, start, end, reading, zone)
+def gathered(conn: Connection, reading: Now, range_: str, now: datetime, zone: ZoneInfo) -> Curve | None:
+    """The curve of a range in slices; None where every observation has room."""
+    length = RANGES[range_]
+    if length / reading.step <= MOST_POINTS:
+        return None
+    (series,) = latest_of(conn, [reading.datastream_id])
+    found = curve(conn, series, now - length, now, zone, every=SLICES.get(range_, _HOUR))
+    # What reports about once a day while nothing happens has few observations, whatever its step.
+    return None if found.step is Step.RAW and found.read <= MOST_POINTS else found
 
 
-def _hours(
-    points: Sequence[Point], start: datetime, end: datetime, reading: Now, zone: ZoneInfo
-) -> tuple[LevelHour, ...]:
-    """Every hour of the range that the series has lived through, newest first."""
-    values: dict[float, list[float]] = {}
-    for point in points:
-        if point.usable and point.value is not None:
-            values.setdefault(point.time.timestamp() // 3600, []).append(point.value)
-    first = max(start, reading.first or start)
-    hour = first.astimezone(zone).replace(minute=0, second=0, microsecond=0)
-    hours = []
-    while hour < end:
-        inside = values.get(hour.timestamp() // 3600, [])
-        expected = math.floor((min(end, hour + _HOUR) - max(first, hour)) / reading.step)
-        if inside or expected:
-            low, high = (min(inside), max(inside)) if inside else (None, None)
-            hours.append(LevelHour(hour, low, high, len(inside), max(expected, len(inside))))
-        hour += _HOUR
-    return tuple(reversed(hours))
+def table_of(
+    conn: Connection, kind: StationKind, reading: Now, range_: str, now: datetime, zone: ZoneInfo
+) -> tuple[Stretch, ...]:
+    """A range by the hour or day, as its table says it where that is not of observations; newest first."""
+    start, total = now - RANGES[range_], kind is StationKind.RAIN_GAUGE
+    every = SLICES.get(range_, _HOUR)
+    if total:
+        every = _DAY if range_ in DAILY_RAIN else _HOUR
+    (series,) = latest_of(conn, [reading.datastream_id])
+    found = curve(conn, series, start, now, zone, every=every)
+    return stretches(found, reading.step, reading.first, start, now, total=total)
+
+
+def _adds_up(range_: str) -> bool:
+    """Whether rain over this range is told by the hour or day, not by the observation."""
+    return RANGES[range_] > RANGES["24h"]
+
+
+def _points(found: Curve) -> list[Point]:
+    """A curve as points; one without a value breaks the line."""
+    return [
+        Point(datetime.fromtimestamp(time, UTC), None, Quality.MISSING)
+        if math.isnan(value)
+        else Point(datetime.fromtimestamp(time, UTC), value, Quality.GOOD)
+        for time, value in zip(found.times.tolist(), found.values.tolist(), strict=True)
+    ]
+
+
+def _longer(found: Curve, reading: Now, start: datetime, end: datetime) -> Longer:
+    assert found.slice is not None
+    address = f"/api/v1/datastreams/{reading.datastream}/observations?step=auto&points={FINER_POINTS}"
+    told = stretches(found, reading.step, reading.first, start, end, total=False)
+    return Longer(found.slice, found.step, told, address)
 
 
 def _rainfall(
-    conn: Connection, station: StationNow, kind: StationKind, start: datetime, end: datetime, zone: ZoneInfo
+    conn: Connection, station: StationNow, kind: StationKind, range_: str, end: datetime, zone: ZoneInfo
 ) -> tuple[Rainfall, ...]:
     """The rain at the gauges of the catchment, the nearest first; at the nearest of all where the town file does not
     say which those are; or at the gauge itself.
@@ -213,20 +238,32 @@ def _rainfall(
         nearest = [s for s in nearest if s.code in known] or nearest[:NEAR]
         near = [(s, _kilometres(station, s)) for s in nearest]
     readings = {s.code: s.readings.get(ObservedProperty.PRECIPITATION) for s, _ in near}
-    series = history(
-        conn, [r.datastream_id for r in readings.values() if r is not None], min(start, end - LOOK_BACK), end
-    )
-    bar = timedelta(0) if end - start <= RANGES["24h"] else _HOUR
+    ids = [r.datastream_id for r in readings.values() if r is not None]
+    start = end - RANGES[range_]
+    sums = rain_sums(conn, {r.datastream_id: r.step for r in readings.values() if r is not None}, end)
+    by_day = range_ in DAILY_RAIN
+    series = {} if by_day else history(conn, ids, start, end)
+    bar = _HOUR if _adds_up(range_) else timedelta(0)
     found = []
     for each, distance in near:
         reading = readings[each.code]
         if reading is None:
             continue
-        points = series[reading.datastream_id]
-        sums = sums_of([p for p in points if p.time > end - LOOK_BACK], reading.step)
-        picture = hyetograph(points, start, end, reading.step, bar, reading.first, zone)
-        found.append(Rainfall(RainGauge(each, reading, sums), distance, picture))
+        if by_day:
+            shown = picture(_days(conn, reading, range_, end, zone), start, end, zone)
+        else:
+            points = series[reading.datastream_id]
+            shown = hyetograph(points, start, end, reading.step, bar, reading.first, zone)
+        found.append(Rainfall(RainGauge(each, reading, sums[reading.datastream_id]), distance, shown))
     return tuple(found)
+
+
+def _days(conn: Connection, reading: Now, range_: str, end: datetime, zone: ZoneInfo) -> list[Interval]:
+    """Rain by the local day, oldest first."""
+    return [
+        Interval(day.start, day.end, day.high, day.n, day.expected, estimated=False, running=day.running)
+        for day in reversed(table_of(conn, StationKind.RAIN_GAUGE, reading, range_, end, zone))
+    ]
 
 
 def _kilometres(a: StationNow, b: StationNow) -> float:
@@ -273,30 +310,3 @@ def _provenance(conn: Connection, datastream_id: int) -> Provenance | None:
     time, received, key, model, network = row
     known = MODELS.get(model)
     return Provenance(time, received, key, known.title if known else model, known.title_en if known else model, network)
-
-
-def csv_file(conn: Connection, code: str, range_: str, now: datetime, zone: ZoneInfo) -> bytes | None:
-    """Every observation of the range for a spreadsheet: UTF-8 with a BOM, so that Excel reads it; times in the town's
-    zone with their offset; an empty value where there is none. None where there is no such gauge.
-    """
-    found = find(conn, code, now)
-    if found is None:
-        return None
-    kind, station = found
-    observed = _PROPERTIES[kind]
-    reading = station.readings.get(observed)
-    text = io.StringIO()
-    out = csv.writer(text, lineterminator="\r\n")
-    out.writerow(("station", "observed_property", "time", "value", "unit", "quality", "reason"))
-    if reading is not None:
-        for time, value, quality, reason in conn.execute(
-            """
-            select phenomenon_time, value, quality::text, reason from tenant_observation
-            where datastream_id = %s and phenomenon_time > %s and phenomenon_time <= %s order by phenomenon_time
-            """,
-            (reading.datastream_id, now - RANGES[range_], now),
-        ):
-            number = "" if value is None else f"{value:.4f}".rstrip("0").rstrip(".")
-            local = time.astimezone(zone).isoformat(timespec="seconds")
-            out.writerow((code, observed.value, local, number, reading.unit, quality, reason or ""))
-    return text.getvalue().encode("utf-8-sig")

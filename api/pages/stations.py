@@ -1,19 +1,26 @@
-"""The routes of a single gauge: its page, and its observations as a file."""
+"""The routes of a single gauge: its page, and its observations, or the table of a long range, as a file."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from api.access import READERS, Router, SignedIn, access
 from api.errors import NotFound, Text
+from api.pages import gauge_file
 from api.pages.alert_list import open_alerts
+from api.pages.readings import Now
 from api.pages.site import moment, page
-from api.pages.station import RANGES, USUAL_RANGE, csv_file, station_page
+from api.pages.station import PROPERTIES, RANGES, USUAL_RANGE, find, station_page, table_of
+from devices.model import StationKind
+from store.connection import Connection
 
 router = Router()
+
+_CSV = "text/csv; charset=utf-8"
 
 
 @router.get("/disaster/stations/{code}")
@@ -30,20 +37,40 @@ def gauge_page(request: Request, visit: SignedIn, code: str) -> Response:
 
 @router.get("/disaster/stations/{code}/observations.csv")
 @access(READERS, page=True)
-def gauge_file(request: Request, visit: SignedIn, code: str) -> Response:
-    now = visit.clock.now()
-    zone = ZoneInfo(visit.tenant.timezone)
-    range_ = _range(request)
+def gauge_file_of_observations(request: Request, visit: SignedIn, code: str) -> Response:
+    now, zone, range_ = visit.clock.now(), ZoneInfo(visit.tenant.timezone), _range(request)
     with visit.transaction() as conn:
-        body = csv_file(conn, code, range_, now, zone)
-    if body is None:
+        _, reading = _reading(conn, code, now)
+    lines = gauge_file.observations(visit.transaction, reading, now - RANGES[range_], now, zone)
+    return StreamingResponse(lines, media_type=_CSV, headers=_attached(f"{code}_{_stamp(now, zone)}_{range_}"))
+
+
+@router.get("/disaster/stations/{code}/table.csv")
+@access(READERS, page=True)
+def gauge_file_of_table(request: Request, visit: SignedIn, code: str) -> Response:
+    """The hours or days of a range, with what is missing from each."""
+    now, zone, range_ = visit.clock.now(), ZoneInfo(visit.tenant.timezone), _range(request)
+    with visit.transaction() as conn:
+        kind, reading = _reading(conn, code, now)
+        told = () if reading is None else table_of(conn, kind, reading, range_, now, zone)
+    body = gauge_file.stretches(reading, told, zone, total=kind is StationKind.RAIN_GAUGE)
+    return Response(body, media_type=_CSV, headers=_attached(f"{code}_{_stamp(now, zone)}_{range_}_table"))
+
+
+def _reading(conn: Connection, code: str, now: datetime) -> tuple[StationKind, Now | None]:
+    found = find(conn, code, now)
+    if found is None:
         raise _unknown(code)
-    name = f"{code}_{now.astimezone(zone):%Y%m%d-%H%M}_{range_}.csv"
-    return Response(
-        body,
-        media_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{name}"'},
-    )
+    kind, station = found
+    return kind, station.readings.get(PROPERTIES[kind])
+
+
+def _stamp(now: datetime, zone: ZoneInfo) -> str:
+    return f"{now.astimezone(zone):%Y%m%d-%H%M}"
+
+
+def _attached(name: str) -> dict[str, str]:
+    return {"Content-Disposition": f'attachment; filename="{name}.csv"'}
 
 
 def _range(request: Request) -> str:

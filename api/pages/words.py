@@ -1,4 +1,4 @@
-"""The words of the pages: one catalogue a language, same keys, chosen by ``?lang=``, then the cookie, then Japanese.
+"""The words of the pages: one catalogue a language, same keys (`api.language.page_language_of` chooses).
 
 A catalogue is a flat JSON object in dashboards/locales; placeholders are ``{name}`` of str.format. Names of stations
 and thresholds are data with a name_en beside the name; `Language.name` picks one.
@@ -11,9 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from starlette.requests import Request
-
-from api.language import LANGUAGES, chosen
+from api.language import LANGUAGES
 
 
 class WordsError(Exception):
@@ -44,8 +42,3 @@ def load_words(folder: Path) -> dict[str, Words]:
         if missing:
             raise WordsError(f"{folder / code}.json lacks: {', '.join(missing)}")
     return {code: Words(code, catalogue) for code, catalogue in texts.items()}
-
-
-def choose(request: Request) -> str:
-    """The language code of a request."""
-    return chosen(request) or LANGUAGES[0]

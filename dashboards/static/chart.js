@@ -7,7 +7,13 @@
 //     points                 [[seconds, value], ...]; value null: the line breaks here
 //     levels                 [[警戒レベル 1..5, value], ...]
 //     decimals, unit         how a value is written
-//     words                  { in, out, whole } of the zoom buttons; null: no zoom }
+//     words                  { in, out, whole } of the zoom buttons; null: no zoom
+//     finer                  where the points stand for slices of a long range, null where each stands for itself:
+//       { address            of the same series (GET /api/v1/.../observations): asked, with from and to, for what the
+//                            reader zooms to
+//         step, slice        what was read, 'raw', 'hour' or 'day'; seconds of a slice
+//         words              { every, slices } say what is shown
+//         lengths }          words for the length of a slice, by its seconds }
 
 import { island, settle, stylesheet } from './islands.js';
 
@@ -16,6 +22,7 @@ const HIGHEST = 340;
 const PICTURE = { width: 480, left: 44, right: 20 }; // of api/pages/chart.py, and of hyetograph.py
 const TOP = 30; // px above the curve, for the reading
 const SHORTEST = 900; // s: no closer zoom
+const REST = 250; // ms without a further zoom before finer points are fetched
 
 settle('data-chart', async (box) => {
   const plan = JSON.parse(box.dataset.chart);
@@ -34,7 +41,8 @@ class Curve {
     this.picture = box.querySelector('svg');
     this.zone = document.body.dataset.timeZone;
     this.plan = plan;
-    this.known = known(plan);
+    this.finer = null; // { from, to, step, slice, points } fetched for about what the reader has zoomed to
+    this.show();
     this.window = null; // [start, end] the reader has zoomed to
     this.island = island(box, 'chart-live');
     this.reading = part('p', 'chart-reading', this.island);
@@ -57,6 +65,8 @@ class Curve {
   }
 
   end() {
+    clearTimeout(this.waiting);
+    this.asked?.abort();
     forced.removeEventListener('change', this.redraw);
     paper.removeEventListener('change', this.onPaper);
     this.size.disconnect();
@@ -67,17 +77,14 @@ class Curve {
 
   /** New numbers. What the reader has zoomed to, and where they read, stays. */
   take(plan) {
-    const at = this.readAt === undefined ? undefined : this.plan.points[this.readAt]?.[0];
     const newest = this.plan.end;
     this.plan = plan;
-    this.known = known(plan);
-    const again = at === undefined ? -1 : plan.points.findIndex(([time, value]) => time === at && value !== null);
-    this.readAt = again < 0 ? undefined : again;
-    this.plot.setData(this.data(), false);
+    if (!plan.finer) this.finer = null;
+    this.showAgain();
     if (this.window) {
       // Who looks at the newest hours goes on to see them.
       const on = this.window[1] >= newest ? plan.end - newest : 0;
-      this.zoom(this.window[0] + on, this.window[1] + on);
+      this.zoom(this.window[0] + on, this.window[1] + on, on > 0);
     } else {
       this.plot.setScale('x', {});
     }
@@ -93,7 +100,25 @@ class Curve {
   }
 
   data() {
-    return [this.plan.points.map(([time]) => time), this.plan.points.map(([, value]) => value)];
+    return [this.points.map(([time]) => time), this.points.map(([, value]) => value)];
+  }
+
+  /** What is drawn: the plan's points, and where finer ones were fetched, those. */
+  show() {
+    const { plan, finer } = this;
+    this.points = finer
+      ? [...plan.points.filter(([time]) => time < finer.from), ...finer.points, ...plan.points.filter(([time]) => time > finer.to)]
+      : plan.points;
+    this.known = this.points.flatMap(([, value], i) => (value === null ? [] : [i]));
+  }
+
+  /** The same in a plot that is there. Where the reader reads stays, if that moment still has a value. */
+  showAgain() {
+    const at = this.readAt === undefined ? undefined : this.points[this.readAt]?.[0];
+    this.show();
+    const again = at === undefined ? -1 : this.points.findIndex(([time, value]) => time === at && value !== null);
+    this.readAt = again < 0 ? undefined : again;
+    this.plot.setData(this.data(), false);
   }
 
   room() {
@@ -175,7 +200,7 @@ class Curve {
 
   /** Moments that stand alone between gaps, which a line cannot show, and the newest one. */
   drawPoints(plot) {
-    const { points } = this.plan;
+    const { points } = this;
     const { ctx, bbox } = plot;
     const last = this.known.at(-1);
     ctx.save();
@@ -207,6 +232,14 @@ class Curve {
     return this.dayFormat.format(time * 1000);
   }
 
+  /** The day, with its year where there may be two of them. */
+  date(time) {
+    if (this.plan.end - this.plan.start < 180 * 86_400) return this.day(time);
+    const { lang } = document.documentElement;
+    this.dateFormat ??= new Intl.DateTimeFormat(lang, { timeZone: this.zone, dateStyle: 'medium' });
+    return this.dateFormat.format(time * 1000);
+  }
+
   // --- reading -----------------------------------------------------------------------------------------
 
   nearest(near) {
@@ -228,7 +261,7 @@ class Curve {
   }
 
   goTo(index) {
-    const [time, value] = this.plan.points[index];
+    const [time, value] = this.points[index];
     const [start, end] = this.window ?? [this.plan.start, this.plan.end];
     if (time < start || time > end) this.zoom(time - (end - start) / 2, time + (end - start) / 2);
     this.plot.setCursor({ left: this.plot.valToPos(time, 'x'), top: this.plot.valToPos(value, 'y') });
@@ -242,7 +275,7 @@ class Curve {
 
   say() {
     const index = this.readAt ?? this.known.at(-1);
-    const text = index === undefined ? '' : this.words(this.plan.points[index]);
+    const text = index === undefined ? '' : this.words(this.points[index]);
     if (this.reading.textContent !== text) this.reading.textContent = text;
     this.field.setAttribute('aria-valuemin', '0');
     this.field.setAttribute('aria-valuemax', String(Math.max(0, this.known.length - 1)));
@@ -253,7 +286,14 @@ class Curve {
   words([time, value]) {
     const long = this.plan.end - this.plan.start > 86_400;
     const number = value.toLocaleString('en', { minimumFractionDigits: this.plan.decimals });
-    return `${long ? `${this.day(time)} ` : ''}${this.clock(time)}  ${number} ${this.plan.unit}`;
+    return `${long ? `${this.date(time)} ` : ''}${this.when(time)}  ${number} ${this.plan.unit}`;
+  }
+
+  /** A value that was read from hours stands in the middle of its hour: when in it, nobody knows. */
+  when(time) {
+    const { step } = this.finerAt(time) ?? this.plan.finer ?? { step: 'raw' };
+    if (step === 'day') return '';
+    return step === 'hour' ? `${this.clock(time - 1800)}–${this.clock(time + 1800)}` : this.clock(time);
   }
 
   // --- zooming: by dragging over a stretch, or by buttons ------------------------------------------------
@@ -268,6 +308,12 @@ class Curve {
       button.addEventListener('click', () => this.zoomBy(factor));
     }
     this.buttons = [...tools.children];
+    if (this.plan.finer) {
+      this.shown = part('span', 'chart-shown', tools);
+      this.shown.setAttribute('role', 'status');
+      tools.prepend(this.shown);
+      this.sayStep();
+    }
     this.field.addEventListener('dblclick', () => this.zoomBy(Infinity));
     this.showWindow();
   }
@@ -283,12 +329,12 @@ class Curve {
   zoomBy(factor) {
     const [start, end] = this.window ?? [this.plan.start, this.plan.end];
     const length = (end - start) * factor;
-    const at = this.readAt === undefined ? end : this.plan.points[this.readAt][0];
+    const at = this.readAt === undefined ? end : this.points[this.readAt][0];
     const share = (at - start) / (end - start);
     this.zoom(at - length * share, at + length * (1 - share));
   }
 
-  zoom(from, to) {
+  zoom(from, to, changed = false) {
     const { start, end } = this.plan;
     const length = Math.max(to - from, SHORTEST);
     if (!(length < end - start)) this.window = null;
@@ -299,6 +345,76 @@ class Curve {
     this.plot.setScale('x', {});
     this.moveRain();
     this.showWindow();
+    this.lookCloser(changed);
+  }
+
+  // --- finer points, where the picture has slices only ---------------------------------------------------
+
+  finerAt(time) {
+    return this.finer && time >= this.finer.from && time <= this.finer.to ? this.finer : null;
+  }
+
+  /** Asks for finer points of what the reader has come to rest at; `changed`: also of what was asked for before. */
+  lookCloser(changed) {
+    if (!this.plan.finer) return;
+    clearTimeout(this.waiting);
+    this.asked?.abort();
+    if (!this.window) {
+      if (this.finer) {
+        this.finer = null;
+        this.showAgain();
+        this.plot.setScale('x', {});
+        this.say();
+      }
+    } else if (changed || !this.fineEnough()) {
+      this.waiting = setTimeout(() => this.fetchFiner(), REST);
+    }
+    this.sayStep();
+  }
+
+  fineEnough() {
+    const [start, end] = this.window;
+    const { finer } = this;
+    if (!finer || start < finer.from || end > finer.to) return false;
+    return finer.slice === null || finer.to - finer.from <= 2.5 * (end - start);
+  }
+
+  async fetchFiner() {
+    const [start, end] = this.window;
+    const aside = (end - start) / 2; // to be moved along without asking again
+    const [from, to] = [Math.max(this.plan.start, start - aside), Math.min(this.plan.end, end + aside)];
+    const address = new URL(this.plan.finer.address, location.href);
+    address.searchParams.set('from', new Date(from * 1000).toISOString());
+    address.searchParams.set('to', new Date(to * 1000).toISOString());
+    this.asked = new AbortController();
+    const { signal } = this.asked;
+    let answer;
+    try {
+      const response = await fetch(address, { headers: { Accept: 'application/json' }, signal });
+      if (!response.ok) return; // the coarser curve is true as well
+      answer = await response.json();
+    } catch {
+      return;
+    }
+    if (signal.aborted || !this.window) return;
+    const length = { raw: null, hour: 3600, day: 86_400 }[answer.step];
+    const points = answer.points.map(({ time, value }) => [Date.parse(time) / 1000, value]);
+    this.finer = { from, to, step: answer.step, slice: answer.slice_seconds ?? length, points };
+    this.showAgain();
+    this.plot.setScale('x', {});
+    this.say();
+    this.sayStep();
+  }
+
+  /** Whether what is seen are observations, or lowest and highest of what. */
+  sayStep() {
+    const { finer } = this.plan;
+    if (!this.shown) return;
+    const [start, end] = this.window ?? [this.plan.start, this.plan.end];
+    const inside = this.finerAt(start) && this.finerAt(end);
+    const slice = (inside ? this.finer : finer)?.slice ?? null;
+    const text = !finer ? '' : slice === null ? finer.words.every : finer.words.slices.replace('{length}', finer.lengths[slice] ?? '');
+    if (this.shown.textContent !== text) this.shown.textContent = text;
   }
 
   /** The rain that hangs above shows the same stretch of time over the same width; or, in the end, as the server drew it. */
@@ -326,9 +442,4 @@ function part(name, className, parent) {
   element.className = className;
   parent.append(element);
   return element;
-}
-
-/** The indices of the points that have a value. */
-function known({ points }) {
-  return points.flatMap(([, value], i) => (value === null ? [] : [i]));
 }

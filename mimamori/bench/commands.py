@@ -42,7 +42,7 @@ def town(
 
 @bench.command("ingest")
 def ingest(
-    messages: Annotated[int, typer.Option(help="Messages in each queue that is emptied.", min=1)] = 10_000,
+    messages: Annotated[int, typer.Option(help="Messages in each queue that is emptied.", min=1)] = 30_000,
     rounds: Annotated[int, typer.Option(help="How often each is measured.", min=1)] = 3,
     sensors: Annotated[int, typer.Option(help="Gauges that send them.", min=1, max=9999)] = 2000,
     backlog: Annotated[int, typer.Option(help="Readings that wait after the outage.", min=1)] = 288_000,
@@ -139,6 +139,25 @@ def fuzz(
     give(figures, title, ("", ""), lines(figures), as_json=as_json)
     if not figures["all_closed"]:
         raise typer.Exit(1)
+
+
+@bench.command("posts")
+def posts(
+    messages: Annotated[int, typer.Option(help="Messages in each round.", min=1)] = 2000,
+    senders: Annotated[
+        int, typer.Option(help="Senders at once, each on a connection of its own.", min=1, max=200)
+    ] = 16,
+    rounds: Annotated[int, typer.Option(help="How often it is measured.", min=1)] = 3,
+    as_json: AsJson = False,
+) -> None:
+    """How many messages a second the HTTP intake stores, beside a server that only answers."""
+    from mimamori.bench.posts import PostsBench, measure
+    from mimamori.bench.posts import rows as lines
+    from mimamori.bench.report import give
+
+    figures = measure(PostsBench(messages, senders, rounds, quiet=as_json))
+    title = f"{rounds} rounds of {messages} messages by {senders} senders, {figures['seconds']:g} s"
+    give(figures, title, ("", "", "target"), lines(figures), as_json=as_json)
 
 
 @bench.command("compression")

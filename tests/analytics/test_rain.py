@@ -18,7 +18,7 @@ MISSING = float("nan")
 def of(amounts: list[float], *, without: tuple[int, ...] = (), step: timedelta = STEP) -> Sums:
     """The sums over intervals from START on; `without` are positions that were never received."""
     kept = [(START + step * (n + 1), amount) for n, amount in enumerate(amounts) if n not in without]
-    found = sums([time for time, _ in kept], np.array([amount for _, amount in kept]), step)
+    found = sums(np.array([time.timestamp() for time, _ in kept]), np.array([amount for _, amount in kept]), step)
     assert found is not None
     return found
 
@@ -71,7 +71,7 @@ def test_estimates_are_said_to_be_in_it() -> None:
     times = [START + STEP * (n + 1) for n in range(145)]
     amounts, guessed = np.full(145, 0.5), np.zeros(145, dtype=np.bool_)
     guessed[140] = True
-    found = sums(times, amounts, STEP, guessed)
+    found = sums(np.array([time.timestamp() for time in times]), amounts, STEP, guessed)
     assert found is not None
     flags = [each and each.estimated for each in (found.ten_minutes, found.hour, found.day, found.event)]
     assert flags == [False, True, True, True]
@@ -85,4 +85,4 @@ def test_other_intervals_have_the_sums_they_can_have(step: timedelta, has_ten: b
 
 
 def test_without_observations_there_are_no_sums() -> None:
-    assert sums([], np.empty(0), STEP) is None
+    assert sums(np.empty(0), np.empty(0), STEP) is None

@@ -176,6 +176,16 @@ def test_a_series_without_observations_is_an_empty_curve(registered: Registered,
             assert len(read(registered, tenant, name, START, START + timedelta(days=1), 100, step).times) == 0
 
 
+def test_a_series_of_nothing_but_missing_ones_is_a_curve_without_a_line(
+    registered: Registered, tenant: Connection
+) -> None:
+    for name in (LEVEL, RAIN):
+        tell(registered, name, [(at, None, Quality.MISSING) for at, _, _ in noise(300)])
+        for points in (None, 100, 20):
+            found = read(registered, tenant, name, START, START + 300 * STEP, points)
+            assert found.read == 300 and known(found) == []
+
+
 def test_the_api_gives_a_curve_where_points_are_asked_for(town_hall: TownHall) -> None:
     times = minutes(*range(0, 600, 10))
     town_hall.observe(LEVEL, *[(at, None if n == 30 else n / 10) for n, at in enumerate(times)])

@@ -83,6 +83,27 @@ def test_a_person_gets_a_page_and_a_program_gets_json(town_hall: TownHall) -> No
     assert_problem(data, 404, "not_found")
 
 
+@pytest.mark.parametrize(
+    ("accepts", "wish", "language"),
+    [("en-US,en;q=0.9", "", "ja"), ("", "", "ja"), ("ja", "?lang=en", "en"), ("en", "?lang=ja", "ja")],
+)
+def test_an_error_page_has_the_language_of_the_pages(
+    town_hall: TownHall, accepts: str, wish: str, language: str
+) -> None:
+    browser = {"Accept": "text/html", "Accept-Language": accepts}
+    with town_hall.visitor(Role.VIEWER) as client:
+        for path, status in (("/metrics", 403), ("/nowhere", 404), ("/disaster/stations/none", 404)):
+            wanted = client.get(f"/start{wish}", headers=browser)
+            refused = client.get(f"{path}{wish}", headers=browser)
+            assert (refused.status_code, refused.headers["content-language"]) == (status, language)
+            assert wanted.headers["content-language"] == language
+            assert f'<html lang="{language}"' in refused.text
+            assert ("権限がありません" if language == "ja" else "Forbidden") in refused.text or status != 403
+        # what a person chose is remembered
+        remembered = client.get("/metrics", headers=browser)
+    assert remembered.headers["content-language"] == language
+
+
 def test_an_unexpected_fault_gives_a_number_and_no_inside(
     registered: Registered, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

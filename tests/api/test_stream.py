@@ -19,7 +19,7 @@ from api.roles import Role
 from store import connect
 from store.feed import append_alerts
 from tests.api.serving import Listener, TownHall, assert_problem, listening, minutes, serving
-from tests.conftest import Registered
+from tests.conftest import Registered, run_async
 
 LEVEL = "river-okusawa/water_level"
 FLOW = "block-hamamachi/flow"
@@ -300,7 +300,7 @@ def test_a_subscriber_that_does_not_read_is_dropped_and_holds_nothing(town_hall:
             hub.close()
             await asyncio.to_thread(hub.join)
 
-    slow, foreign, _ = asyncio.run(scenario())
+    slow, foreign, _ = run_async(scenario())
     assert slow.dropped and not foreign.dropped
 
 

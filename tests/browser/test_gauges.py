@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from datetime import datetime, timedelta
 
 from playwright.sync_api import Browser, expect
@@ -242,3 +243,88 @@ def test_rain_and_level_are_one_time_axis_also_when_zoomed(chromium: Browser, to
         chart.get_by_role("button", name="全体", exact=True).click()
         assert shown()[:2] == [0, 1]
         assert visitor.complaints == []
+
+
+def a_month(town: Town) -> None:
+    """Thirty days at ten minutes, with one peak between two full hours, and half a day of nothing."""
+    minutes = [m for m in range(-30 * 1440 + 8, 0, 10) if not -9000 < m < -8280]
+    town.observe(GAUGE, *((m, 3.21 if m == -3002 else 1.0 + m % 50 / 100) for m in minutes))
+
+
+def test_a_long_range_is_a_link_without_javascript_and_its_table_says_what_is_missing(
+    chromium: Browser, town_page: Town
+) -> None:
+    a_month(town_page)
+    with visiting(chromium, town_page, Role.VIEWER, java_script_enabled=False) as visitor:
+        page = visitor.open(PAGE)
+        for language, range_, step in (
+            ("ja", "30日", "3時間ごとの最低と最高"),
+            ("en", "30 days", "lowest and highest value of every 3 h"),
+        ):
+            visitor.open(f"{PAGE}?lang={language}")
+            page.locator(".ranges").get_by_role("link", name=range_, exact=True).click()
+            expect(page).to_have_url(f"{town_page.url}{PAGE}?range=30d")
+            expect(page.locator(".ranges [aria-current]")).to_have_text(range_)
+            expect(page.locator("[data-time-axis] section:has(.chart)")).to_contain_text(step)
+            assert page.locator(".chart .line").count() == 2, "the half day of nothing is a gap"
+        page.locator("summary").first.click()
+        table = page.locator("details[open] tbody")
+        rows = [" ".join(row.split()) for row in table.locator("tr").all_inner_texts()]
+        assert len(rows) == 241 and rows[0] == "09:00–12:00 1.18 m 1.48 m so far 4/4", rows[:2]
+        assert rows[1] == "06:00–09:00 1.08 m 1.48 m ● reliable"
+        assert sum("counts as missing 0/18" in row for row in rows) == 3, rows
+        assert sum("3.21 m" in row for row in rows) == 1
+        expect(page.get_by_text("○ counts as missing: 40 % or more")).to_be_visible()
+        with page.expect_download() as download:
+            page.get_by_role("link", name="Download the table as CSV").click()
+        assert download.value.suggested_filename == "river-mimamoribashi_20260601-0932_30d_table.csv"
+        told = list(csv.DictReader(io.StringIO(download.value.path().read_bytes().decode("utf-8-sig"))))
+        assert len(told) == len(rows) and told[-2]["start"] == "2026-06-01T06:00:00+09:00"
+        assert (told[-2]["minimum"], told[-2]["maximum"], told[-2]["n"]) == ("1.08", "1.48", "18")
+        assert [each["reliability"] for each in told].count("missing") >= 3
+        visitor.open(f"{PAGE}?range=24h")
+        expect(page.get_by_role("link", name="Download the table")).to_have_count(0)
+
+
+def test_who_looks_closer_sees_every_observation_and_back_the_whole(chromium: Browser, town_page: Town) -> None:
+    a_month(town_page)
+    with visiting(chromium, town_page, Role.DISASTER) as visitor:
+        page = visitor.open(f"{PAGE}?range=30d")
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url) if "/observations?" in request.url else None)
+        chart = page.locator("[data-time-axis] .chart-box")
+        chart.scroll_into_view_if_needed()
+        expect(chart.locator(".chart-live.is-drawn")).to_be_visible(timeout=UNTIL)
+        shown, slider = chart.locator(".chart-shown"), chart.get_by_role("slider")
+        expect(shown).to_have_text("3時間ごとの最低・最高を表示")
+        whole = slider.get_attribute("aria-valuemax")
+        assert asked == []
+        for _ in range(6):
+            chart.get_by_role("button", name="拡大", exact=True).click()
+        expect(shown).to_have_text("観測値をすべて表示", timeout=UNTIL)
+        assert asked and "step=auto" in asked[-1]
+        # the arrow keys now go from observation to observation
+        slider.focus()
+        page.keyboard.press("End")
+        expect(slider).to_have_attribute("aria-valuetext", re.compile(r"09:30\s+1\.48 m"))
+        page.keyboard.press("ArrowLeft")
+        expect(slider).to_have_attribute("aria-valuetext", re.compile(r"09:20\s+1\.38 m"))
+        # what arrives meanwhile is drawn, and where one reads stays
+        connected(page)
+        before, known = len(asked), int(slider.get_attribute("aria-valuemax") or 0)
+        town_page.observe(GAUGE, (-1, 1.3))
+        expect(page.locator(".worst-value .number")).to_have_text("1.30", timeout=UNTIL)
+        expect(slider).to_have_attribute("aria-valuetext", re.compile(r"09:20\s+1\.38 m"))
+        expect(slider).to_have_attribute("aria-valuemax", str(known + 1), timeout=UNTIL)
+        page.keyboard.press("End")
+        expect(slider).to_have_attribute("aria-valuetext", re.compile(r"09:31\s+1\.30 m"))
+        assert len(asked) <= before + 2, "one more look is enough"
+        chart.get_by_role("button", name="全体", exact=True).click()
+        expect(shown).to_have_text("3時間ごとの最低・最高を表示")
+        assert abs(int(slider.get_attribute("aria-valuemax") or 0) - int(whole or 0)) <= 2
+        assert visitor.complaints == []
+        # a server that does not answer leaves the curve as it is
+        page.route("**/api/v1/datastreams/**", lambda route: route.abort())
+        chart.get_by_role("button", name="拡大", exact=True).click()
+        page.wait_for_event("requestfailed", lambda request: "/observations?" in request.url)
+        expect(shown).to_have_text("3時間ごとの最低・最高を表示")

@@ -105,6 +105,39 @@ def test_the_form_is_clean_and_fits_in_both_languages_and_its_targets_are_for_th
         assert clerk.complaints == []
 
 
+@pytest.mark.parametrize("script", [True, False], ids=["with script", "without script"])
+def test_a_confirmed_value_is_replaced_on_purpose_only(chromium: Browser, town_page: Town, script: bool) -> None:
+    day = TOWN_NOW.date() - timedelta(days=1)
+    address = f"/tourism/entry/{MUSEUM}?day={day}"
+    with visiting(chromium, town_page, Role.TOURISM, width=320, java_script_enabled=script) as clerk:
+        page = clerk.open(address)
+        enter(page, "120")
+        expect(page.locator(".done")).to_contain_text("保存しました")
+        town_page.execute("update observation set (quality, reason) = ('good', 'confirmed') where value = 120", ())
+        for language in ("en", "ja"):
+            page = clerk.open(f"{address}&value=210&unsaid=1&lang={language}")
+            expect(page.get_by_role("alert")).to_be_visible()
+            if script:  # axe is one
+                fits(page, 320)
+                screenshot(page, f"tourism_entry-confirmed-{language}-320")
+        page = clerk.open(address)
+        expect(page.locator("#standing")).to_contain_text("120 人は、確かめて確定した値です")
+        page.get_by_label("人数（延べ）", exact=True).fill("210")
+        page.get_by_label("訂正の理由").fill("転記ミス")
+        page.locator(".entry-save").click()  # the browser itself asks for the tick
+        expect(page.locator(".done")).to_be_empty()
+        page.get_by_label("確かめた値を置き換えます").check()
+        page.locator(".entry-save").click()
+        expect(page.locator(".done")).to_contain_text("訂正しました")
+        expect(page.locator("#entries li").first).to_contain_text("120 人を 210 人に訂正")
+        page.get_by_label("取り消しの理由").fill("別の日の数")
+        page.get_by_label("確かめた値を取り消します").check()
+        page.get_by_role("button", name="入力した 210 人を取り消す").click()
+        expect(page.locator("#entries li").first).to_contain_text("210 人を取り消し")
+        expect(page.locator("#standing")).to_contain_text("欠測")
+        assert clerk.complaints == []
+
+
 def test_the_page_compares_today_with_the_usual_and_shows_a_month_with_both_methods(
     chromium: Browser, town_page: Town
 ) -> None:

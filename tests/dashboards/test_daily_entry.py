@@ -15,8 +15,12 @@ import pytest
 from analytics.service import NAME, handle
 from api.database import enter_municipality
 from api.roles import Role
+from devices.model import Quality, Reason
 from store import connect
+from store.batch import ObservationRow
+from store.correct import Correction, Operation, correct
 from store.feed import Consumer
+from store.writer import write_history
 from tests.api.serving import TownHall, populate, serving
 from tests.conftest import START, Registered
 
@@ -115,6 +119,127 @@ def test_an_entry_that_is_taken_back_is_missing_and_not_zero(hall: TownHall, cle
     assert "取り消し" in page and "320" not in page
     save(clerk, YESTERDAY, "32")
     assert [row[1:] for row in stored(hall)] == [(32.0, "manual", None)]
+
+
+def examine(hall: TownHall, operation: Operation, value: float | None = None, *, day: str = YESTERDAY) -> None:
+    """What `mimamori correct` does with the value of a day: confirms it, or puts another in its place."""
+    ds = hall.database.datastream(SPOT, "passages_day")
+    ends = datetime.combine(date.fromisoformat(day), datetime.min.time(), UTC) + timedelta(hours=15)
+    ((user,),) = query(hall, "select user_id from app_user where login = 'own-digital'")
+    with connect(hall.database.worker, name="test") as conn:
+        correct(
+            conn,
+            hall.database.municipality_id,
+            Correction(
+                operation,
+                (ds,),
+                ends,
+                ends,
+                "台帳と照合",
+                int(str(user)),
+                source="a.csv" if operation is Operation.REPLACE else None,
+                values=((ds, ends, value),) if operation is Operation.REPLACE else (),
+            ),
+            stated=START + timedelta(minutes=5),
+            paces={ds: timedelta(days=1)},
+        )
+
+
+def named(page: httpx.Response) -> str:
+    """The examined value as the form of the page names it."""
+    found = re.search(r'name="over" value="([^"]+)"', page.text)
+    assert found is not None
+    return found[1]
+
+
+def test_a_confirmed_value_is_not_replaced_in_passing(hall: TownHall, clerk: httpx.Client) -> None:
+    save(clerk, YESTERDAY, "120")
+    examine(hall, Operation.CONFIRM)
+    confirmed = stored(hall)
+    assert [row[1:] for row in confirmed] == [(120.0, "good", "confirmed")]
+    page = clerk.get(f"{FORM}?day={YESTERDAY}")
+    text = main(page)
+    assert "この日の 120 人は、確かめて確定した値です。" in text
+    assert "09:05 digital of the own town 台帳と照合" in text and "値を確定" in text
+    english = main(clerk.get(f"{FORM}?day={YESTERDAY}&lang=en"))
+    assert "The value of this day, 120, has been examined and confirmed." in english and "tick the box" in english
+    clerk.get(f"{FORM}?lang=ja")
+    # a number alone, with a reason alone, with the tick alone, with the name of another value: nothing changes
+    for more in ({}, {"note": "転記ミス"}, {"over": named(page)}, {"over": "confirmed 121", "note": "転記ミス"}):
+        asked = save(clerk, YESTERDAY, "210", **more)
+        assert "まだ何も変わっていません" in main(asked) and 'value="210"' in asked.text
+        assert stored(hall) == confirmed
+    assert 'value="転記ミス"' in asked.text, "what was typed is kept"
+    assert "同じ値がすでに" in main(save(clerk, YESTERDAY, "120"))
+    assert stored(hall) == confirmed and query(hall, "select count(*) from manual_entry") == [(1,)]
+
+
+def test_a_confirmed_value_is_corrected_on_purpose_and_both_stay_on_record(hall: TownHall, clerk: httpx.Client) -> None:
+    save(clerk, YESTERDAY, "120")
+    examine(hall, Operation.CONFIRM)
+    over = named(clerk.get(f"{FORM}?day={YESTERDAY}"))
+    text = main(save(clerk, YESTERDAY, "210", over=over, note="転記ミス"))
+    assert "訂正しました" in text
+    assert "120 人を 210 人に訂正 tourism of the own town 転記ミス" in text and "値を確定" in text
+    assert [row[1:] for row in stored(hall)] == [(210.0, "manual", "corrected")]
+    assert query(hall, "select value, quality::text, reason from observation_revision order by 3") == [
+        (120.0, "good", "confirmed"),
+        (120.0, "manual", None),
+    ]
+    # Now that one is the examined value: the name of the former is no longer enough, for this page or an older one.
+    assert "確かめて訂正した値です" in text
+    assert "まだ何も変わっていません" in main(save(clerk, YESTERDAY, "220", over=over, note="もう一度"))
+    assert [row[1] for row in stored(hall)] == [210.0]
+    # Nothing that comes later stands above it: not a file either.
+    ds = hall.database.datastream(SPOT, "passages_day")
+    with connect(hall.database.worker, name="test") as conn:
+        late = ObservationRow(ds, stored(hall)[0][0], 5.0, Quality.MANUAL, None)
+        write_history(conn, hall.database.municipality_id, [late], stated=START + timedelta(hours=16))
+    assert [row[1] for row in stored(hall)] == [210.0]
+
+
+def test_taking_back_an_examined_value_needs_the_same(hall: TownHall, clerk: httpx.Client) -> None:
+    save(clerk, YESTERDAY, "120")
+    examine(hall, Operation.REPLACE, 118.0)
+    page = clerk.get(f"{FORM}?day={YESTERDAY}")
+    assert "118 人は、確かめて訂正した値です" in main(page) and "ファイルの値に訂正" in main(page)
+    for more in ({}, {"over": named(page)}, {"note": "別の地点"}):
+        answer = clerk.post(f"{FORM}/withdraw", data={"day": YESTERDAY, **more})
+        assert "まだ何も変わっていません" in main(clerk.get(answer.headers["location"]))
+        assert [row[1] for row in stored(hall)] == [118.0]
+    clerk.post(f"{FORM}/withdraw", data={"day": YESTERDAY, "over": named(page), "note": "別の地点"})
+    assert [row[1:] for row in stored(hall)] == [(None, "missing", "corrected")]
+    page = clerk.get(f"{FORM}?day={YESTERDAY}")
+    assert "欠測は、確かめて訂正した値です" in main(page)
+    assert "118 人を取り消し tourism of the own town 別の地点" in main(page)
+    assert "保存しました" not in main(save(clerk, YESTERDAY, "32"))
+    assert "訂正しました" in main(save(clerk, YESTERDAY, "32", over=named(page), note="数え直し"))
+
+
+def test_who_examined_a_value_is_said_only_where_it_is_known(hall: TownHall, clerk: httpx.Client) -> None:
+    examine(hall, Operation.REPLACE, 77.0)  # nothing stood there before
+    text = main(clerk.get(f"{FORM}?day={YESTERDAY}"))
+    assert "この日の 77 人" in text and "digital of the own town 台帳と照合" in text
+    day = "2026-05-30"
+    save(clerk, day, "40")
+    ds = hall.database.datastream(SPOT, "passages_day")
+    with connect(hall.database.worker, name="test") as conn:
+        imported = ObservationRow(ds, datetime(2026, 5, 30, 15, tzinfo=UTC), 41.0, Quality.GOOD, Reason.CONFIRMED)
+        write_history(conn, hall.database.municipality_id, [imported], stated=START + timedelta(hours=1))
+    text = main(clerk.get(f"{FORM}?day={day}"))
+    assert "この日の 41 人は、確かめて確定した値です。" in text and "だれがいつ確かめたかの記録はありません" in text
+
+
+def test_a_doubt_about_the_digits_is_asked_beside_the_examined_value(hall: TownHall, clerk: httpx.Client) -> None:
+    for back in range(2, 9):
+        save(clerk, (date(2026, 6, 1) - timedelta(days=back)).isoformat(), "100")
+    save(clerk, YESTERDAY, "120")
+    examine(hall, Operation.CONFIRM)
+    over = named(clerk.get(f"{FORM}?day={YESTERDAY}"))
+    text = main(asked := save(clerk, YESTERDAY, "1200", over=over, note="転記ミス"))
+    assert "10倍以上" in text and "まだ何も変わっていません" not in text and 'value="転記ミス"' in asked.text
+    assert "まだ何も変わっていません" in main(save(clerk, YESTERDAY, "1200", sure="1200"))
+    assert "訂正しました" in main(save(clerk, YESTERDAY, "1200", sure="1200", over=over, note="転記ミス"))
 
 
 @pytest.mark.parametrize("typed", ["", "abc", "-3", "12.5", "12345678"])
@@ -221,7 +346,7 @@ def test_the_file_opens_in_excel_and_says_why_a_field_is_empty(hall: TownHall, c
     assert rows[1:] == [
         ["2026-05-30", "spot-taki", "鈴鳴りの滝", "土曜", "", "カウンター", "", "", "欠測"],
         ["2026-05-31", "spot-taki", "鈴鳴りの滝", "日曜・祝日", "", "カウンター", "", "", "欠測"],
-        ["2026-05-31", SPOT, "美守郷土資料館", "日曜・祝日", "", "手入力", "47", "", "確定"],
+        ["2026-05-31", SPOT, "美守郷土資料館", "日曜・祝日", "", "手入力", "47", "", "全日"],
     ]
     english = clerk.get("/tourism/days.csv?month=2026-05&lang=en").content.decode("utf-8-sig")
     assert english.startswith("date,spot_code,spot,day_type,holiday_ja,method,passages,completeness,state")

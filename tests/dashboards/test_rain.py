@@ -1,4 +1,6 @@
-"""The disaster desk's models: rain over time, thinned curves, steps between levels, and what the page reads of them."""
+"""The disaster desk's models: rain over time, long ranges in slices, steps between levels, and what the page reads of
+them.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +10,16 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from analytics.rollups import recompute
 from api.database import enter_municipality
 from api.pages.changes import steps
-from api.pages.chart import thinned
 from api.pages.disaster import disaster
 from api.pages.hyetograph import hyetograph
 from api.pages.readings import Point, StationNow
-from api.pages.station import csv_file, station_page
-from devices.model import Quality
+from api.pages.station import DAILY_RAIN, RANGES, station_page, table_of
+from devices.model import Quality, StationKind
 from store import connect, latest
+from store.feed import Touched
 from tests.conftest import Registered
 
 ZONE = ZoneInfo("Asia/Tokyo")
@@ -31,17 +34,6 @@ def points(*values: float | None, start: datetime = NOW - timedelta(hours=12)) -
         Point(start + n * STEP, value, Quality.MISSING if value is None else Quality.GOOD)
         for n, value in enumerate(values)
     ]
-
-
-def test_a_thinned_curve_keeps_every_peak_and_every_gap() -> None:
-    start = datetime(2026, 6, 1, tzinfo=UTC)
-    series = points(*[1.0] * 8, 4.9, 0.2, *[1.0] * 8, start=start)
-    series += points(*[2.0] * 6, start=start + timedelta(hours=9))
-    kept = thinned(series, STEP, HOUR)
-    values = [point.value for point in kept]
-    assert max(v for v in values if v is not None) == 4.9 and min(v for v in values if v is not None) == 0.2
-    assert values.count(None) == 1 and len(kept) < len(series) / 2
-    assert [point.time for point in kept] == sorted(point.time for point in kept)
 
 
 @dataclass(frozen=True)
@@ -136,26 +128,97 @@ def test_a_gauges_page_has_the_rain_of_its_catchment_and_the_gauges_upstream(reg
     assert nowhere is not None and nowhere.river is None
 
 
-@pytest.mark.parametrize(("range_", "thin"), [("24h", False), ("3d", False), ("7d", True)])
-def test_a_long_range_is_told_hour_by_hour_with_its_peak(registered: Registered, range_: str, thin: bool) -> None:
-    levels: list[tuple[int, float | None, str]] = [(m, 1.0, "good") for m in range(-7 * 1440 + 8, 0, 10)]
+def recomputed(registered: Registered, datastream: str) -> None:
+    """The hours and days that follow from what is stored."""
+    datastream_id = registered.datastream(*datastream.split("/"))
+    with connect(registered.owner, name="test") as conn:
+        recompute(conn, [Touched(datastream_id, NOW - timedelta(days=400), NOW)])
+
+
+LEVEL, RAIN = "river-mimamoribashi/water_level", "rain-yakuba/precipitation"
+
+
+@pytest.mark.parametrize(
+    ("range_", "slice_"),
+    [("24h", None), ("3d", None), ("7d", HOUR), ("30d", 3 * HOUR), ("1y", timedelta(days=1))],
+)
+def test_a_long_range_is_told_in_slices_with_every_peak_and_the_table_says_what_the_picture_says(
+    registered: Registered, range_: str, slice_: timedelta | None
+) -> None:
+    days = RANGES[range_].days
+    levels: list[tuple[int, float | None, str]] = [
+        (m, 1.0 + m % 7 / 100, "good") for m in range(-days * 1440 + 8, 0, 10)
+    ]
     levels[-40] = (levels[-40][0], 3.77, "good")
-    store(registered, "river-mimamoribashi/water_level", levels)
+    levels[-60] = (levels[-60][0], 9.99, "bad")
+    store(registered, LEVEL, levels)
+    recomputed(registered, LEVEL)
     with connect(registered.api, name="test") as conn:
         enter_municipality(conn, registered.municipality_id)
         page = station_page(conn, "river-mimamoribashi", range_, NOW, ZONE)
-        body = csv_file(conn, "river-mimamoribashi", range_, NOW, ZONE)
         nobody = station_page(conn, "block-hamamachi", range_, NOW, ZONE)
-    assert page is not None and page.chart is not None and body is not None and nobody is None
-    assert bool(page.hours) is thin and bool(page.points) is not thin
-    drawn = [point.value for run in page.chart.runs for point in run]
-    assert max(v for v in drawn if v is not None) == 3.77
-    if thin:
-        assert max(h.high for h in page.hours if h.high is not None) == 3.77
-        assert 167 <= len(page.hours) <= 169 and len(drawn) < 340
-        assert all(h.n == h.expected for h in page.hours)
-    # the file has every observation, whatever the picture shows
-    days = {"24h": 1, "3d": 3, "7d": 7}[range_]
-    assert len(body.decode("utf-8-sig").splitlines()) == 1 + 144 * days
+    assert page is not None and page.chart is not None and nobody is None
+    drawn = [(point.time, point.value) for run in page.chart.runs for point in run if point.value is not None]
+    assert max(value for _, value in drawn) == 3.77
+    if slice_ is None:
+        assert page.longer is None and len(page.points) == 144 * days
+    else:
+        assert page.longer is not None and page.longer.slice == slice_ and page.points == ()
+        table = page.longer.stretches
+        assert [each.start for each in table] == sorted((each.start for each in table), reverse=True)
+        assert abs(len(table) - RANGES[range_] / slice_) <= 1 and len(drawn) <= 2 * len(table) + 1
+        assert all(each.end - each.start == slice_ for each in table)
+        for each in table:
+            inside = [value for time, value in drawn if each.start <= time < each.end]
+            assert (min(inside), max(inside)) == (each.low, each.high)
+        assert [each.running for each in table] == [True] + [False] * (len(table) - 1)
+        assert sum(each.expected - each.n for each in table) == 1, "the bad one"
     assert page.levels is not None and page.levels.gauge_zero_tp == 2.10 and len(page.other_levels) == 1
     assert page.provenance is not None and page.provenance.received is None
+
+
+def test_a_stretch_says_how_much_of_it_is_missing(registered: Registered) -> None:
+    """The hours of the last week: whole, one of six missing, three, all six, and what was before the first one."""
+    at = (NOW - timedelta(days=6)).replace(minute=0)
+    gone = {0: 0, 1: 1, 2: 2, 3: 3, 4: 6}
+    minutes = [
+        round((at + hour * HOUR + n * STEP - NOW) / timedelta(minutes=1))
+        for hour in range(100)
+        for n in range(6)
+        if n >= gone.get(hour, 0)
+    ]
+    store(registered, LEVEL, [(m, 1.0, "good") for m in minutes])
+    with connect(registered.api, name="test") as conn:
+        enter_municipality(conn, registered.municipality_id)
+        page = station_page(conn, "river-mimamoribashi", "7d", NOW, ZONE)
+    assert page is not None and page.longer is not None and page.chart is not None
+    table = page.longer.stretches[::-1]
+    assert [(each.n, each.expected, each.reliability.value, each.low) for each in table[:6]] == [
+        (6, 6, "reliable", 1.0),
+        (5, 6, "doubtful", 1.0),
+        (4, 6, "doubtful", 1.0),
+        (3, 6, "missing", 1.0),
+        (0, 6, "missing", None),
+        (6, 6, "reliable", 1.0),
+    ]
+    assert table[0].start == at, "before its first observation nothing is missing"
+    assert len(table) == 145 and table[-1].reliability.value == "missing", "nothing has come since"
+    assert len(page.chart.runs) == 2, "the hour without anything is a gap in the line"
+
+
+@pytest.mark.parametrize("range_", sorted(DAILY_RAIN))
+def test_rain_over_a_long_range_is_told_by_the_local_day(registered: Registered, range_: str) -> None:
+    store(registered, RAIN, [(m, 0.5, "good") for m in range(-10 * 1440 + 8, 0, 10)])
+    recomputed(registered, RAIN)
+    with connect(registered.api, name="test") as conn:
+        enter_municipality(conn, registered.municipality_id)
+        page = station_page(conn, "rain-yakuba", range_, NOW, ZONE)
+        assert page is not None and page.now is not None
+        table = table_of(conn, StationKind.RAIN_GAUGE, page.now, range_, NOW, ZONE)
+    (rain,) = page.rainfall
+    days = rain.picture.intervals
+    assert {each.start.astimezone(ZONE).hour for each in days} == {0}
+    assert [(each.amount, each.n) for each in days[1:-1]] == [(72.0, 144)] * 9
+    assert sum(each.amount or 0 for each in days) == 0.5 * 1440
+    assert days[-1].running and days[-1].n == days[-1].expected and not days[0].complete
+    assert [(each.start, each.low) for each in table] == [(each.start, each.amount) for each in days[::-1]]

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from analytics.findings import Finding, announce, end, open_or_update
+from api.access import Role
 from api.database import enter_municipality
 from api.pages.readings import Point
 from api.pages.tanks import Direction, outlook
 from api.pages.water import Water, water
 from devices.model import Quality, ServiceTank
 from store import connect, latest
-from tests.conftest import Registered
+from tests.api.serving import populate, serving
+from tests.conftest import START, Registered
 
 ZONE = ZoneInfo("Asia/Tokyo")
 NOW = datetime(2026, 6, 20, 0, 32, tzinfo=UTC)  # 09:32 in the town
@@ -137,3 +140,16 @@ def test_a_suspect_has_its_size_its_reason_and_the_pipes_to_search(registered: R
         announce(conn, end(conn, station, "burst", NOW - timedelta(minutes=5)))
     (block,) = model(registered).blocks
     assert block.open == () and len(block.suspects) == 1
+
+
+def test_an_hour_with_gaps_says_how_far_it_can_be_trusted(registered: Registered) -> None:
+    populate(registered)
+    # the town's midnight to its present, 09:00; of 00–01 one of twelve is missing, of 01–02 two, of 02–03 five
+    gone = {-535, -475, -470, *range(-415, -390, 5)}
+    kept = [START + timedelta(minutes=m) for m in range(-540, 0, 5) if m not in gone]
+    with serving(registered) as hall, hall.visitor(Role.WATER) as client:
+        hall.observe("block-hamamachi/flow", *[(at, 20.0) for at in kept])
+        text = " ".join(re.sub(r"<[^>]*>", "", client.get("/water").text).split())
+    said = re.findall("一部欠測 (\\S+ \\S [^0-9]*)", text)
+    assert said == ["7/12 ○ 欠測扱い", "10/12 ◐ 参考", "11/12 ● 信頼できる"], said
+    assert text.count("● 信頼できる：欠測が15%未満") == 1, "the legend stands at the block that needs it"

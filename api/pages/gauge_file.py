@@ -1,0 +1,87 @@
+"""A gauge's observations as files for a spreadsheet: UTF-8 with a BOM, so that Excel reads it; times in the town's zone
+with their offset; an empty cell where there is no value.
+
+`observations` has every observation of the range, `stretches` the hours or days of a long one, as its table shows them
+(docs/dashboards.md). Rows are read in parts, each in a transaction of its own, and leave before the next part is read.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from api.pages.readings import Now
+from api.pages.stretches import Stretch
+from store.connection import Connection
+
+PART = 5000  # rows in memory at a time
+_OBSERVATIONS = ("station", "observed_property", "time", "value", "unit", "quality", "reason")
+_PLACE, _SHARE = ("station", "observed_property", "start", "end"), ("unit", "n", "expected", "reliability")
+
+Transaction = Callable[[], AbstractContextManager[Connection]]
+
+
+def observations(
+    transaction: Transaction, reading: Now | None, start: datetime, end: datetime, zone: ZoneInfo
+) -> Iterator[bytes]:
+    """Every observation with start < time <= end."""
+    yield "\ufeff".encode() + _csv([_OBSERVATIONS])
+    if reading is None:
+        return
+    after, station, observed = start, *reading.datastream.split("/")
+    while True:
+        with transaction() as conn:
+            rows = conn.execute(
+                """
+                select phenomenon_time, value, quality::text, reason from tenant_observation
+                where datastream_id = %s and phenomenon_time > %s and phenomenon_time <= %s
+                order by phenomenon_time limit %s
+                """,
+                (reading.datastream_id, after, end, PART),
+            ).fetchall()
+        yield _csv(
+            (station, observed, _time(time, zone), _number(value), reading.unit, quality, reason or "")
+            for time, value, quality, reason in rows
+        )
+        if len(rows) < PART:
+            return
+        after = rows[-1][0]
+
+
+def stretches(reading: Now | None, told: Iterable[Stretch], zone: ZoneInfo, *, total: bool) -> bytes:
+    """What was gathered, oldest first. A running one has fewer `expected` than a whole one."""
+    station, observed, unit = ("", "", "") if reading is None else (*reading.datastream.split("/"), reading.unit)
+    rows = [
+        (
+            station,
+            observed,
+            _time(each.start, zone),
+            _time(each.end, zone),
+            *((_number(each.low),) if total else (_number(each.low), _number(each.high))),
+            unit,
+            each.n,
+            each.expected,
+            each.reliability.value,
+        )
+        for each in sorted(told, key=lambda each: each.start)
+    ]
+    figures = ("total",) if total else ("minimum", "maximum")
+    return "\ufeff".encode() + _csv([(*_PLACE, *figures, *_SHARE), *rows])
+
+
+def _time(time: datetime, zone: ZoneInfo) -> str:
+    return time.astimezone(zone).isoformat(timespec="seconds")
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}".rstrip("0").rstrip(".")
+
+
+def _csv(rows: Iterable[Iterable[object]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\r\n").writerows(rows)
+    return text.getvalue().encode()

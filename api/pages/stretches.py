@@ -1,0 +1,74 @@
+"""A long curve's twin in numbers: the slices it was gathered into, with what is missing from each.
+
+Picture and table come from the same reading (`api.curves`), so that the one never says what the other does not.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from api.curves import Curve, Step
+from quality.completeness import Reliability, reliability
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """The values in [start, end), of a total in (start, end]; `low` and `high` None: not one usable observation. Of a
+    total both are the sum.
+
+    `n` usable observations of `expected`: until now, and of an instant as far as the stretch lies within the range and
+    the life of the series. Half a day's rain is not the day's, though nothing else was ever there.
+    """
+
+    start: datetime
+    end: datetime
+    low: float | None
+    high: float | None
+    n: int
+    expected: int
+    running: bool
+
+    @property
+    def reliability(self) -> Reliability:
+        return reliability(self.n, self.expected)
+
+
+def stretches(
+    found: Curve, step: timedelta, first: datetime | None, start: datetime, end: datetime, *, total: bool
+) -> tuple[Stretch, ...]:
+    """The slices of a curve of start..end that the series has lived through, newest first; of a total, those that lie
+    wholly in the range.
+
+    `first` is the time of its oldest observation: before it nothing is missing, for nothing was there yet.
+    """
+    slices, every = found.slices, found.slice
+    if first is None or slices is None or every is None:
+        return ()
+    if found.step is not Step.RAW:  # only whole hours were read
+        start = datetime.fromtimestamp(math.ceil(start.timestamp() / 3600) * 3600, UTC)
+    born = max(start, first)
+    stretches = []
+    columns = (slices.starts.tolist(), slices.low.tolist(), slices.high.tolist(), slices.n.tolist())
+    for begins, low, high, n in zip(*columns, strict=True):
+        since = datetime.fromtimestamp(begins, UTC)
+        until = since + every
+        if (since < start or until <= first - step) if total else min(end, until) <= born:
+            continue
+        expected = math.floor((min(end, until) - (since if total else max(born, since))) / step)
+        if not n and not expected:
+            continue
+        known = not math.isnan(low)
+        stretches.append(
+            Stretch(
+                since,
+                until,
+                low if known else None,
+                high if known else None,
+                int(n),
+                max(expected, int(n)),
+                running=until > end,
+            )
+        )
+    return tuple(reversed(stretches))
