@@ -6,13 +6,16 @@ Where MIMAMORI_TEST_TIMESCALE_DSN names a superuser's address on a server with T
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
+from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -32,10 +35,27 @@ from store.town_clock import write_clock
 _TIMESCALE = os.environ.get("MIMAMORI_TEST_TIMESCALE_DSN")
 _ENGINES = ["postgresql", *(["timescaledb"] if _TIMESCALE else [])]
 _numbers = count(1)
+T = TypeVar("T")
 # The TimescaleDB server outlives a run, and several may use it at the same time.
 TEMPLATE = f"mimamori_template_{os.getpid()}"
 
 START = datetime(2026, 6, 1, tzinfo=UTC)
+
+# What takes longest begins first, so that at the end no core waits for another one's last file.
+_LONG = ("demo", "browser", "chaos")
+_LONG_FILES = ("test_worker.py", "test_intake.py", "test_exactly.py", "test_backup.py", "test_sessions.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with long tests first; in a file and among equals the order stays."""
+    long = {item.path for item in items if item.path.name in _LONG_FILES or any(map(item.get_closest_marker, _LONG))}
+    items.sort(key=lambda item: item.path not in long)
+
+
+def run_async(coroutine: Coroutine[Any, Any, T]) -> T:
+    """What the coroutine returns, from a thread of its own: in this one Playwright leaves a loop running."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, coroutine).result()
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ import httpx
 import psycopg
 import pytest
 
+from api.access import Role
 from devices.clock import ClockSetting, real_now
 from devices.model import Town
 from ingest import Broker, ConfigError
@@ -35,7 +36,7 @@ from store.registry import load_directory, sync_town
 from store.town_clock import write_clock
 from tests.api.serving import OTHER_TOWN, assert_problem, populate, serving
 from tests.brokers.running import publisher, wait_for
-from tests.conftest import START, Registered
+from tests.conftest import START, Registered, run_async
 from tests.ingest.posts import (
     KINDS,
     NAMES,
@@ -201,7 +202,7 @@ def at_once(intake: Intake, source: str, posts: list[Post]) -> None:
         ) as client:
             await asyncio.gather(*(send(client, post) for post in posts))
 
-    asyncio.run(send_all())
+    run_async(send_all())
 
 
 def test_messages_that_come_together_share_a_transaction(intake: Intake) -> None:
@@ -497,16 +498,25 @@ def test_while_the_database_is_away_senders_are_told_to_come_again_and_nothing_d
     with a_town_of_its_own(tmp_path, town) as (server, registered), taking(registered, patience=0.5) as intake:
         wait_until_open(intake)
         assert intake.post("chirpstack-v4", levels(0)).json()["outcome"] == "accepted"
+        assert told_of(intake) == {"state": "ok", "detail": "open"}
         server.stop()
         for _ in range(3):
             answer = intake.post("chirpstack-v4", levels(1))
             assert_problem(answer, 503, "unavailable")
             assert int(answer.headers["Retry-After"]) >= 1
+        closed = {"state": "failing", "detail": "closed: the database is out of reach"}
+        wait_for(lambda: told_of(intake) == closed, "operators to be told")
         server.start()
         wait_for(lambda: intake.post("chirpstack-v4", levels(1)).status_code == 202, "the database to be back")
+        assert told_of(intake) == {"state": "ok", "detail": "open"}
         assert intake.post("chirpstack-v4", levels(1)).json()["outcome"] == "duplicate"
         assert outcomes(registered) == {"accepted": 2}
         assert count(registered, "observation") == 2
+
+
+def told_of(intake: Intake) -> object:
+    """What /healthz says of the intake."""
+    return httpx.get(f"{intake.hall.url}/healthz", timeout=30, trust_env=False).json()["parts"]["intake"]
 
 
 def test_a_short_break_of_the_database_is_bridged(intake: Intake) -> None:
@@ -551,13 +561,23 @@ def test_a_message_that_comes_in_a_break_waits_for_its_end(registered: Registere
 
 
 def test_a_missing_right_costs_nobody_a_message(intake: Intake) -> None:
+    populate(intake.database)
+    others = count(intake.database, "observation")
     with connect(intake.database.owner, name="test") as conn:
         conn.execute("revoke insert on uplink from mimamori_worker")
     assert_problem(intake.post("chirpstack-v4", levels(0)), 503, "unavailable")
+    assert told_of(intake) == {"state": "failing", "detail": "the database does not store messages, see the log"}
+    with intake.hall.visitor(Role.DIGITAL) as client:
+        assert "mimamori_intake_open 0.0" in client.get("/metrics").text
+        assert "受け付けていますが保存できません" in client.get("/digital").text
     with connect(intake.database.owner, name="test") as conn:
         conn.execute("grant insert on uplink to mimamori_worker")
     wait_for(lambda: intake.post("chirpstack-v4", levels(0)).status_code == 202, "the right to be there again")
-    assert count(intake.database, "observation") == 1
+    assert count(intake.database, "observation") == others + 1
+    with intake.hall.visitor(Role.DIGITAL) as client:
+        wait_for(lambda: "mimamori_intake_held 0.0" in client.get("/metrics").text, "the message to be out of hand")
+        assert "mimamori_intake_open 1.0" in client.get("/metrics").text
+        assert "受付中" in client.get("/digital").text
 
 
 _CHILD = """
