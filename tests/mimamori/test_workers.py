@@ -76,8 +76,10 @@ def named(parent: psutil.Process) -> dict[str, psutil.Process]:
     found = {}
     for child in parent.children():
         with suppress(psutil.ZombieProcess, psutil.NoSuchProcess):
-            if "run" in child.cmdline():
-                found[child.environ()["MIMAMORI_WORKER_ID"]] = child
+            # Between fork and exec a child still looks like its parent.
+            worker_id = child.environ().get("MIMAMORI_WORKER_ID")
+            if worker_id is not None and "run" in child.cmdline():
+                found[worker_id] = child
     return found
 
 
