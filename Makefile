@@ -78,9 +78,8 @@ demo: $(VENV)/vendored
 
 # --- testing -----------------------------------------------------------------------------------------------
 
-# Three at a time on two cores: most of a test is waiting. The files keep their order, the long ones first.
 test: $(VENV)/developing chromium
-	@$(PYTHON) -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST); status=$$?; \
+	@$(PYTHON) -m pytest -n 2 --dist loadfile $(PYTEST); status=$$?; \
 	if [ $$status = 0 ]; then echo "test: passed"; else echo "test: FAILED"; fi; exit $$status
 
 test-browser: $(VENV)/developing chromium

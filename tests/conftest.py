@@ -41,16 +41,6 @@ TEMPLATE = f"mimamori_template_{os.getpid()}"
 
 START = datetime(2026, 6, 1, tzinfo=UTC)
 
-# What takes longest begins first, so that at the end no core waits for another one's last file.
-_LONG = ("demo", "browser", "chaos")
-_LONG_FILES = ("test_worker.py", "test_intake.py", "test_exactly.py", "test_backup.py", "test_sessions.py")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with long tests first; in a file and among equals the order stays."""
-    long = {item.path for item in items if item.path.name in _LONG_FILES or any(map(item.get_closest_marker, _LONG))}
-    items.sort(key=lambda item: item.path not in long)
-
 
 def run_async(coroutine: Coroutine[Any, Any, T]) -> T:
     """What the coroutine returns, from a thread of its own: in this one Playwright leaves a loop running."""

@@ -119,6 +119,9 @@ async function takeOver(response) {
     return false;
   }
   const fresh = new DOMParser().parseFromString(await response.text(), 'text/html');
+  // What an action has done stays to be read: a page fetched for something else knows nothing of it.
+  const [said, done] = [document, fresh].map((page) => page.getElementById('done'));
+  if (said && done && !done.textContent.trim()) done.replaceChildren(...said.cloneNode(true).childNodes);
   const blocks = ['strip', 'main'].map((id) => [document.getElementById(id), fresh.getElementById(id)]);
   if (response.status >= 500 || blocks.some(([, to]) => !to || !fresh.getElementById('strip'))) return false;
   contact();
