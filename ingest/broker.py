@@ -109,6 +109,16 @@ def probe(broker: Broker, *, timeout: float = 5.0) -> None:
 
     Raises BrokerError when the broker cannot be reached within `timeout` seconds or does not accept us.
     """
+    _sign_in(broker, "", timeout)
+
+
+def end_session(broker: Broker, client_id: str, *, timeout: float = 30.0) -> None:
+    """Makes the broker forget a session and what is in it. Raises BrokerError as `probe` does."""
+    _sign_in(broker, client_id, timeout)
+
+
+def _sign_in(broker: Broker, client_id: str, timeout: float) -> None:
+    """As somebody without a session: one that was there under the name ends by it."""
     answer = threading.Event()
     refusal: list[str] = []
 
@@ -117,7 +127,7 @@ def probe(broker: Broker, *, timeout: float = 5.0) -> None:
             refusal.append(str(reason))
         answer.set()
 
-    client = broker.client("", clean=True)
+    client = broker.client(client_id, clean=True)
     client.connect_timeout = timeout
     client.on_connect = on_connect
     try:

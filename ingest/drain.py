@@ -20,7 +20,7 @@ import structlog
 from devices.clock import Clock
 from devices.model import Outcome
 from ingest.batcher import Batcher, batch_limit
-from ingest.broker import Broker
+from ingest.broker import end_session
 from ingest.config import IngestConfig
 from ingest.errors import BrokerError, DrainRefused
 from ingest.settle import KnownDevices, Settling
@@ -77,25 +77,6 @@ def drain(config: IngestConfig, stop: threading.Event) -> Drained | None:
             (clock.now(), config.worker_id),
         )
     return Drained(config.worker_id, outcomes)
-
-
-def end_session(broker: Broker, client_id: str) -> None:
-    """Makes the broker forget a session and what is in it. Raises BrokerError."""
-    answer = threading.Event()
-    client = broker.client(client_id, clean=True)
-    client.connect_timeout = 5.0
-    client.on_connect = lambda *_: answer.set()
-    try:
-        client.connect(broker.host, broker.port)
-    except OSError as error:
-        raise BrokerError(f"broker {broker.address} cannot be reached: {error}") from error
-    client.loop_start()
-    try:
-        if not answer.wait(BROKER_PATIENCE_SECONDS):
-            raise BrokerError(f"broker {broker.address} did not answer in {BROKER_PATIENCE_SECONDS:g} s")
-    finally:
-        client.disconnect()
-        client.loop_stop()
 
 
 def _permitted(conn: Connection, config: IngestConfig, clock: Clock) -> int:

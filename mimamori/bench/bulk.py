@@ -3,7 +3,7 @@
     with Bulk(broker, "bench-publisher") as bulk:
         bulk.publish(messages)          # returns when the broker has acknowledged all of them
 
-`make_session` and `end_session` open and close the queue of a subscriber who is not there.
+`make_session` opens the queue of a subscriber who is not there, `ingest.broker.end_session` closes it.
 """
 
 from __future__ import annotations
@@ -83,22 +83,10 @@ def make_session(broker: Broker, client_id: str, filters: Sequence[str]) -> None
     client = broker.client(client_id, clean=False)
     client.on_connect = subscribe
     client.on_subscribe = lambda *_: granted.set()
-    _visit(client, broker, granted)
-
-
-def end_session(broker: Broker, client_id: str) -> None:
-    """The broker forgets the session and all that waits in it."""
-    connected = threading.Event()
-    client = broker.client(client_id, clean=True)
-    client.on_connect = lambda *_: connected.set()
-    _visit(client, broker, connected)
-
-
-def _visit(client: Client, broker: Broker, done: threading.Event) -> None:
     client.connect(broker.host, broker.port)
     client.loop_start()
     try:
-        if not done.wait(_PATIENCE):
+        if not granted.wait(_PATIENCE):
             raise StartError(f"the broker {broker.address} does not answer")
         client.disconnect()
     finally:

@@ -46,10 +46,10 @@ import psutil
 
 from devices.clock import ClockSetting, real_now
 from devices.town import load_town
-from ingest.broker import Broker
+from ingest.broker import Broker, end_session
 from ingest.config import IngestConfig
 from ingest.embedded import EmbeddedBroker
-from mimamori.bench.bulk import Bulk, end_session, make_session
+from mimamori.bench.bulk import Bulk, make_session
 from mimamori.bench.flood import STEP, Flood, Kind, flooded_town
 from mimamori.bench.ingest_figures import figures_of, rounded
 from mimamori.bench.ingest_processes import STAGES, Receiver, Worker

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from ingest.broker import Broker, Persistence, probe
+from ingest.broker import Broker, Persistence, end_session, probe
 from ingest.embedded import MAX_UNACKED, EmbeddedBroker
 from ingest.errors import BrokerError
 from tests.brokers.running import Ear, publish_all, publisher, wait_for, wait_for_a_save
@@ -141,6 +141,9 @@ def test_nobody_gets_in_without_the_password(broker: Broker) -> None:
     for stranger in (replace(broker, username=None, password=None), replace(broker, password="guessed")):
         with pytest.raises(BrokerError, match="refused the sign-in"):
             probe(stranger)
+        # Not as if the session were gone now.
+        with pytest.raises(BrokerError, match="refused the sign-in"):
+            end_session(stranger, "ear")
 
 
 def test_shared_subscriptions_are_there_where_the_description_says_so(broker: Broker) -> None:

@@ -16,7 +16,7 @@ import pytest
 from devices.clock import FixedClock
 from devices.codecs import rain_gauge
 from ingest import Broker, ConfigError, EmbeddedBroker, IngestConfig
-from ingest.drain import end_session
+from ingest.broker import end_session
 from ingest.embedded import available
 from ingest.sessions import Sessions
 from store import connect

@@ -13,9 +13,9 @@ from devices import codecs
 from devices.clock import FixedClock
 from devices.envelopes import open_uplink
 from devices.town import load_town
-from ingest.broker import Broker
+from ingest.broker import Broker, end_session
 from ingest.subscriber import Subscriber
-from mimamori.bench.bulk import Bulk, end_session, make_session
+from mimamori.bench.bulk import Bulk, make_session
 from mimamori.bench.flood import STEP, Flood, Kind, device_key, flooded_town
 from mimamori.bench.ingest_figures import within_targets
 from mimamori.bench.ingest_processes import STAGES
