@@ -73,7 +73,8 @@ class Standing(NamedTuple):
 @dataclass(slots=True)
 class Done:
     """What became of the candidates of a batch. `adopted` say the same as the value that was there and stand above it;
-    of them `reworded` say another quality.
+    of them `reworded` say another quality. Of the `unchanged`, which left the row as it was, `rejudged` were given
+    another verdict than stands there: something beside them has changed since.
     """
 
     keys: Sequence[tuple[int, datetime]]  # of all of them, in order
@@ -83,6 +84,14 @@ class Done:
     unchanged: list[Candidate] = field(default_factory=list)
     adopted: list[Candidate] = field(default_factory=list)
     reworded: list[Candidate] = field(default_factory=list)
+    rejudged: list[Candidate] = field(default_factory=list)
+
+    def leave(self, candidate: Candidate, standing: Standing) -> None:
+        """The row stays as it is."""
+        self.unchanged.append(candidate)
+        verdict = (candidate.row.quality, candidate.row.reason)
+        if verdict != (standing.quality, standing.reason) and candidate.precedence[0] == standing.precedence[0]:
+            self.rejudged.append(candidate)
 
 
 def _source_rank(quality: Quality, reason: str | None) -> int:

@@ -86,7 +86,11 @@ def _replace(conn: Connection, municipality_id: int, held: Sequence[Candidate], 
     there = _standing(conn, held)
     open_: list[Candidate] = []
     for candidate in held:
-        (done.unchanged if candidate.says_nothing_new(there[candidate.key]) else open_).append(candidate)
+        standing = there[candidate.key]
+        if candidate.says_nothing_new(standing):
+            done.leave(candidate, standing)
+        else:
+            open_.append(candidate)
     if not open_:
         return
     chunks.hold(conn, [c.key for c in open_])
@@ -94,7 +98,7 @@ def _replace(conn: Connection, municipality_id: int, held: Sequence[Candidate], 
     for candidate in open_:
         standing = there[candidate.key]
         if candidate.says_nothing_new(standing):
-            done.unchanged.append(candidate)
+            done.leave(candidate, standing)
         elif candidate.row.value == standing.value:
             done.adopted.append(candidate)
             if (candidate.row.quality, candidate.row.reason) != (standing.quality, standing.reason):

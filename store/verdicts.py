@@ -38,7 +38,7 @@ Row = tuple[datetime, float | None, str, str | None]  # (time, value, quality, r
 
 class Written(NamedTuple):
     """What one batch wrote of a datastream: `n` times from first to last; `contested`, where two messages did not say
-    the same of one time.
+    the same of one time, or one said the same again and is judged otherwise now.
     """
 
     datastream_id: int

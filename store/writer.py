@@ -171,7 +171,7 @@ def _announce(conn: Connection, municipality_id: int, done: Done, seen: int) -> 
     if not changed:
         return None
     feed_id = feed.append_observations(conn, municipality_id, changed)
-    contested = {c.row.datastream_id for c in (*over, *done.losers)}
+    contested = {c.row.datastream_id for c in (*over, *done.losers, *done.rejudged)}
     # Of a single value that is newer than all there are the gate has seen everything, unless another worker wrote
     # something of the same datastream meanwhile.
     meanwhile = feed.touched_between(conn, seen, feed_id)

@@ -136,6 +136,16 @@ def test_a_value_that_is_said_again_later_stands_again(registered: Registered) -
         assert values == [1.0]
 
 
+@pytest.mark.parametrize("heard", [1, None])
+def test_a_value_that_is_said_again_is_judged_by_what_came_before_it_since(
+    registered: Registered, heard: int | None
+) -> None:
+    """The second message brings the value before a jump that had stood alone; the value after it says nothing new."""
+    in_any_order(
+        registered, [history(0, [100.0], counter=0, heard=None), history(1, [5.0, 100.0, 100.0], counter=0, heard=heard)]
+    )
+
+
 def test_a_redelivery_reverts_no_correction(registered: Registered) -> None:
     wrong, right = level(0, 1.0, counter=1), level(0, 2.0, counter=2)
     level_id = registered.datastream("river-okusawa", "water_level")
