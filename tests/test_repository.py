@@ -67,7 +67,7 @@ def test_everything_in_a_lock_has_an_exact_version_and_a_hash(lock: str) -> None
 
 def test_the_locks_hold_what_pyproject_asks_for() -> None:
     def names(requirements: list[str]) -> set[str]:
-        return {re.split(r"[\[<>=~! ]", r)[0].lower().replace("_", "-") for r in requirements}
+        return {re.sub(r"[-_.]+", "-", re.split(r"[\[<>=~! ]", r)[0]).lower() for r in requirements}
 
     def locked(lock: str) -> set[str]:
         return set(re.findall(r"^([\w.-]+)==", (ROOT / lock).read_text("utf-8"), re.MULTILINE))
