@@ -1,12 +1,16 @@
-"""What a kind of device is: its fields with their units, and how its bytes are read."""
+"""What a kind of device is: its fields with their units, and how its messages are read."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from devices.model import CodecError, Reading
+
+if TYPE_CHECKING:
+    from devices.codecs.javascript import JavaScriptCodec
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +28,15 @@ class Counter:
 
 @dataclass(frozen=True, slots=True)
 class DeviceModel:
-    """A device model (機種). `fields` maps the names a town file may use to their units (UCUM; "1" = a number
-    without one). `decode` turns the payload's bytes into readings or raises CodecError.
+    """A device model (機種): built in, or one that a municipality brought along (`store.models`).
 
-    `battery_low` is the voltage (field `battery`) below which a battery should be exchanged, `battery_low_bit` the
-    bit of the field `status` by which the device says so itself; None where the model has none.
+    `fields` maps the names of its fields to their units (UCUM; "1" = a number without one, or an unknown one).
+    `decode` turns the payload's bytes into readings or raises CodecError; a model without it reads by the JavaScript
+    `codec`, and one with neither takes the values that the network itself has decoded.
+
+    `battery_field` tells the battery: times `battery_scale` it is in `battery_unit`, V or % of a full one. Below
+    `battery_low`, in that unit, it should be exchanged; `battery_low_bit` is the bit of the field `status` by which the
+    device says so itself. None where the model has none.
 
     `counters` are the fields that are cumulative; every other field is a measurement by itself.
     """
@@ -37,19 +45,24 @@ class DeviceModel:
     title: str
     title_en: str
     fields: Mapping[str, str]
-    decode: Callable[[bytes], tuple[Reading, ...]]
+    decode: Callable[[bytes], tuple[Reading, ...]] | None
     battery_low: float | None = None
     battery_low_bit: int | None = None
     counters: Mapping[str, Counter] = field(default_factory=dict)
+    codec: JavaScriptCodec | None = None
+    manufacturer: str = ""
+    battery_field: str | None = "battery"
+    battery_scale: float = 1.0
+    battery_unit: str = "V"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fields", MappingProxyType(dict(self.fields)))
         object.__setattr__(self, "counters", MappingProxyType(dict(self.counters)))
 
-    def says_low(self, volts: float, status: float | None) -> bool:
-        """Whether a battery of this voltage (V), at a device with this status byte, should be exchanged."""
+    def says_low(self, charge: float, status: float | None) -> bool:
+        """Whether a battery of this charge (in `battery_unit`), at a device with this status, needs changing."""
         flagged = self.battery_low_bit is not None and status is not None and int(status) & self.battery_low_bit != 0
-        return flagged or (self.battery_low is not None and volts < self.battery_low)
+        return flagged or (self.battery_low is not None and charge < self.battery_low)
 
 
 def check_version(model: str, payload: bytes, version: int) -> None:

@@ -9,23 +9,25 @@ body (everything else is left alone):
     devAddr            8 hex digits: what the frame counter belongs to, our session (up and join)
     fCnt               up: the frame counter. Absent means 0: protobuf's JSON leaves out zeros
     fPort, data        up: the port, and the payload in base64; absent data is an empty payload
+    object             up: what ChirpStack's own codec made of it
+    rxInfo, txInfo     up: which gateways heard it, and how; whatever is wrong with these costs only these
+    batteryLevel, batteryLevelUnavailable, externalPowerSource, margin    status: what the device says of itself
 
-The time is only parsed here; whether it is possible is ingest's to judge on the town clock.
+ChirpStack v3 sends on the same topics: a body without deviceInfo but with devEUI is v3's (chirpstack_v3.py). The time
+is only parsed here; whether it is possible is ingest's to judge on the town clock.
 Source: chirpstack.io/docs/chirpstack/integrations/events.html and http.html, api/proto/integration/integration.proto.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Mapping
 from typing import Annotated
 
 import msgspec
 
-from devices.envelopes import json
-from devices.model import EnvelopeError, Uplink
+from devices.envelopes import chirpstack_v3, json, lorawan
+from devices.model import DeviceStatus, EnvelopeError, Radio, Uplink
 from devices.timestamps import parse_timestamp
 
 NETWORK = "chirpstack_v4"
@@ -33,9 +35,7 @@ TOPIC_FILTER = "application/+/device/+/event/+"
 POSTED_WITH: tuple[str, ...] = ("event",)
 EVENTS = frozenset({"join", "status", "ack", "txack", "log", "location", "integration"})
 
-_TOPIC = re.compile(r"application/[^/]+/device/(?P<device>[^/]+)/event/(?P<event>[^/]+)")
-_EUI = re.compile(r"[0-9a-f]{16}")
-_DEV_ADDR = re.compile(r"[0-9a-f]{8}")
+_TOPIC = re.compile(r"application/[^/]+/device/(?P<device>[^/]+)/(event/)?(?P<event>[^/]+)")
 
 
 class _DeviceInfo(msgspec.Struct):
@@ -52,9 +52,43 @@ class _Up(_Event):
     fCnt: Annotated[int, msgspec.Meta(ge=0, le=0xFFFFFFFF)] | None = None
     fPort: Annotated[int, msgspec.Meta(ge=0, le=255)] | None = None
     data: str | None = None
+    object: msgspec.Raw = msgspec.Raw()
 
 
+class _Reception(msgspec.Struct, rename={"gateway": "gatewayId"}):
+    gateway: str | None = None
+    rssi: float | None = None
+    snr: float | None = 0.0
+
+
+class _LoRa(msgspec.Struct):
+    bandwidth: int | None = None
+    spreadingFactor: int | None = None
+
+
+class _Modulation(msgspec.Struct):
+    lora: _LoRa | None = None
+
+
+class _Transmission(msgspec.Struct):
+    modulation: _Modulation | None = None
+
+
+class _Heard(_Up):
+    rxInfo: list[_Reception] = []
+    txInfo: _Transmission | None = None
+
+
+class _Status(_Event):
+    batteryLevel: float | None = 0.0
+    batteryLevelUnavailable: bool = False
+    externalPowerSource: bool = False
+    margin: float | None = 0.0
+
+
+_HEARD = msgspec.json.Decoder(_Heard)
 _UP = msgspec.json.Decoder(_Up)
+_STATUS = msgspec.json.Decoder(_Status)
 _EVENT = msgspec.json.Decoder(_Event)
 
 
@@ -83,24 +117,25 @@ def open_posted(said: Mapping[str, str], raw: bytes) -> Uplink:
 
 def _opened(event: str, raw: bytes, named: str | None) -> Uplink:
     """`named` is the device that the topic speaks of."""
+    if b'"deviceInfo"' not in raw and b'"devEUI"' in raw:
+        return chirpstack_v3.opened(event, raw, named)
     if event != "up" and event not in EVENTS:
         raise EnvelopeError(f"{NETWORK}: ChirpStack has no event {json.shown(event)}")
-    body = json.decode(raw, _UP, NETWORK) if event == "up" else json.decode(raw, _EVENT, NETWORK)
-    device = _eui(body.deviceInfo.devEui, "deviceInfo.devEui")
-    if named is not None and _eui(named, "the topic's device") != device:
-        raise EnvelopeError(
-            f"{NETWORK}: the topic speaks of device {json.shown(named)}, the message of {device}; "
-            "somebody may be sending in another device's name"
-        )
-    session = (body.devAddr or "").lower()
-    if session and not _DEV_ADDR.fullmatch(session):
-        raise EnvelopeError(f"{NETWORK}: device {device}: devAddr {json.shown(session)} is not 8 hex digits")
+    body: _Event
+    if event == "up":
+        body = json.decode_either(raw, _HEARD, _UP, NETWORK)
+    elif event == "status":
+        body = json.decode_either(raw, _STATUS, _EVENT, NETWORK)
+    else:
+        body = json.decode(raw, _EVENT, NETWORK)
+    device = lorawan.device_of(body.deviceInfo.devEui, named, NETWORK, "deviceInfo.devEui")
+    session = lorawan.dev_addr(body.devAddr, NETWORK, device, "devAddr")
     try:
         time = None if body.time is None else parse_timestamp(body.time)
     except ValueError as error:
         raise EnvelopeError(f"{NETWORK}: device {device}: time: {error}") from None
     if not isinstance(body, _Up):
-        return Uplink(NETWORK, device, session, counter=None, network_time=time, event=event)
+        return Uplink(NETWORK, device, session, counter=None, network_time=time, event=event, status=_status(body))
     return Uplink(
         NETWORK,
         device,
@@ -109,17 +144,19 @@ def _opened(event: str, raw: bytes, named: str | None) -> Uplink:
         network_time=time,
         port=body.fPort,
         payload=json.from_base64(body.data or "", f"{NETWORK}: device {device}: data"),
+        radio=_radio(body) if isinstance(body, _Heard) else None,
+        decoded=json.known(body.object),
     )
 
 
-def _eui(text: str, where: str) -> str:
-    """A DevEUI as 16 lower-case hex digits, from hex of either case or base64."""
-    lowered = text.lower()
-    if _EUI.fullmatch(lowered):
-        return lowered
-    if len(text) == 12 and text.endswith("="):
-        try:
-            return base64.b64decode(text, validate=True).hex()
-        except (binascii.Error, ValueError):
-            pass
-    raise EnvelopeError(f"{NETWORK}: {where} {json.shown(text)} is not a DevEUI (16 hex digits)")
+def _radio(body: _Heard) -> Radio | None:
+    lora = None if body.txInfo is None or body.txInfo.modulation is None else body.txInfo.modulation.lora
+    return lorawan.radio(body.rxInfo, None if lora is None else lorawan.data_rate(lora.spreadingFactor, lora.bandwidth))
+
+
+def _status(body: _Event) -> DeviceStatus | None:
+    """Absent means 0 or false here too."""
+    if not isinstance(body, _Status):
+        return None
+    unknown = body.batteryLevelUnavailable or body.externalPowerSource
+    return DeviceStatus(None if unknown else body.batteryLevel, body.externalPowerSource, body.margin)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from typing import TypeVar
 
 import msgspec
@@ -11,6 +12,9 @@ import msgspec
 from devices.model import EnvelopeError
 
 T = TypeVar("T")
+W = TypeVar("W")
+
+_HEX = re.compile(r"([0-9A-Fa-f]{2})*")
 
 
 def decode(raw: bytes, decoder: msgspec.json.Decoder[T], network: str) -> T:
@@ -28,12 +32,33 @@ def decode(raw: bytes, decoder: msgspec.json.Decoder[T], network: str) -> T:
         raise EnvelopeError(f"{network}: the message is nested too deeply") from None
 
 
+def decode_either(raw: bytes, whole: msgspec.json.Decoder[W], needed: msgspec.json.Decoder[T], network: str) -> W | T:
+    """`raw` as the first type, or, where something that can be done without has the wrong shape, as the second."""
+    try:
+        return whole.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return decode(raw, needed, network)
+
+
+def known(raw: msgspec.Raw) -> bytes | None:
+    """A piece of a message, as it stood there; None where it was absent or null."""
+    said = bytes(raw)
+    return said if said and said != b"null" else None
+
+
 def from_base64(text: str, where: str) -> bytes:
     """The bytes of a base64 text; EnvelopeError says `where` it stood."""
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise EnvelopeError(f"{where} is not base64: {shown(text)}") from None
+
+
+def from_hex(text: str, where: str) -> bytes:
+    """The bytes of a text in hex, of either case; EnvelopeError says `where` it stood."""
+    if not _HEX.fullmatch(text):
+        raise EnvelopeError(f"{where} is not hex: {shown(text)}")
+    return bytes.fromhex(text)
 
 
 def shown(text: str) -> str:

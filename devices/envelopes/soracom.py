@@ -1,4 +1,4 @@
-"""What devices with a SIM of Soracom send, as Soracom Beam and Soracom Funnel post it by HTTP.
+"""What devices with a SIM of Soracom send, as Soracom Beam and Soracom Funnel pass it on; and Soracom Air for Sigfox.
 
 Soracom knows by the SIM who sent. Our key is the first of these that is there, digits only:
 
@@ -13,13 +13,20 @@ Bodies:
     {"payloads": {"counter": 7, "readings": {...}}, "timestamp": ..., "imsi": ...}
                                                    Funnel with JSON from the device: our own (mimamori_v1)
     {"counter": 7, "readings": {...}}              Beam with JSON from the device: the same
+    {"temp": 21.5, ...} in either of the two       JSON that is not our own, from the device or from Soracom's binary
+                                                   parser: read of a device model that takes what the network decoded
+    {"device": "1A2B3C", "data": "0118", "seqNumber": "812", "time": "1780272000"} in either of the two
+                                                   Air for Sigfox: the message that Sigfox itself would post (sigfox.py)
+
+The Unified Endpoint passes on by Beam and Funnel what it is given, in these forms. Beam's MQTT entry point publishes
+what the device says on a topic that ends in ``/{IMSI}``; it says no time, so that there it must be our own JSON.
 
 The time is Soracom's, in milliseconds since 1970: header x-soracom-timestamp (Beam adds it with the signature header),
 key timestamp (Funnel). Soracom counts nothing, so that for bytes this time is also what tells a repetition from a
 second measurement of the same value: without it they are refused. Over TCP, Beam may split or join messages: use UDP or
-HTTP. Messages of Soracom Air for Sigfox look like Sigfox's own (sigfox.py).
+HTTP.
 Source: developers.soracom.io/en/docs/beam (udp-http, header-manipulation, signature-verification),
-users.soracom.io/ja-jp/docs/funnel/format.
+users.soracom.io/ja-jp/docs/funnel/format and air-for-sigfox/format.
 """
 
 from __future__ import annotations
@@ -31,7 +38,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 from msgspec.structs import replace
 
-from devices.envelopes import json, mimamori_v1
+from devices.envelopes import json, mimamori_v1, sigfox
 from devices.model import EnvelopeError, Uplink
 
 NETWORK = "soracom"
@@ -54,6 +61,10 @@ class _Bytes(msgspec.Struct, forbid_unknown_fields=True):
     payload: str
 
 
+# What our own JSON has, one of the two; and what makes a message of Air for Sigfox.
+_OWN = frozenset({"readings", "samples"})
+_SIGFOX = frozenset({"device", "data", "seqNumber"})
+
 _KEYS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _FUNNEL = msgspec.json.Decoder(_Funnel)
 _BYTES = msgspec.json.Decoder(_Bytes)
@@ -63,10 +74,15 @@ _TEXT = msgspec.json.Decoder(str)
 def open_posted(said: Mapping[str, str], raw: bytes) -> Uplink:
     """The message of a device; `said` has Soracom's headers. EnvelopeError says what is wrong with it."""
     keys = json.decode(raw, _KEYS, NETWORK)
+    if keys.keys() >= _SIGFOX:
+        return sigfox.open_posted({}, raw)
     identities = [said.get("x-soracom-imsi"), said.get("x-soracom-sim-id"), said.get("x-soracom-imei")]
     timestamp: int | str | None = said.get("x-soracom-timestamp")
     if "payloads" in keys:
         body = json.decode(raw, _FUNNEL, NETWORK)
+        sent = bytes(body.payloads)
+        if sent[:1] == b"{" and json.decode(sent, _KEYS, NETWORK).keys() >= _SIGFOX:
+            return sigfox.open_posted({}, sent)
         identities = [body.imsi, body.simId, body.imei]
         timestamp = body.timestamp
     device = _device(identities)
@@ -89,8 +105,16 @@ def open_posted(said: Mapping[str, str], raw: bytes) -> Uplink:
     return Uplink(NETWORK, device, session="", counter=None, network_time=time, payload=payload)
 
 
+def open_uplink(topic: str, raw: bytes) -> Uplink:
+    """The same of Beam's MQTT entry point: the last level of the topic is the SIM's IMSI."""
+    return _own(_device([topic.rpartition("/")[2]]), raw, None)
+
+
 def _own(device: str, raw: bytes, time: datetime | None) -> Uplink:
-    """Our own JSON out of the device."""
+    """Our own JSON out of the device, or another that is to be read as it is."""
+    keys = json.decode(raw, _KEYS, NETWORK)
+    if time is not None and not keys.keys() & _OWN:
+        return Uplink(NETWORK, device, session="", counter=None, network_time=time, payload=raw, decoded=raw)
     return replace(mimamori_v1.open_forwarded(device, raw), network=NETWORK, network_time=time)
 
 

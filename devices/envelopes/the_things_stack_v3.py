@@ -13,6 +13,9 @@ from the body (everything else is left alone):
     uplink_message.received_at     the same, when its network server had it: nearer to the air, so it comes first
     uplink_message.f_cnt           the frame counter. Absent means 0: protobuf's JSON leaves out zeros
     uplink_message.f_port, .frm_payload   the port, and the payload in base64; absent is an empty payload
+    uplink_message.decoded_payload what the stack's own codec made of it
+    uplink_message.rx_metadata, .settings   which gateways heard it, and how; what is wrong with these costs only these
+    uplink_message.last_battery_percentage  the device's last answer about its battery
     simulated                      true where it was made up in the console: an event of that name, never a reading
 
 down/push and down/replace are commands to the stack, not its words: they are refused like any unknown event.
@@ -29,8 +32,8 @@ from typing import Annotated
 
 import msgspec
 
-from devices.envelopes import json
-from devices.model import EnvelopeError, Uplink
+from devices.envelopes import json, lorawan
+from devices.model import DeviceStatus, EnvelopeError, Radio, Uplink
 from devices.timestamps import parse_timestamp
 
 NETWORK = "the_things_stack_v3"
@@ -52,8 +55,6 @@ POSTED_WITH: tuple[str, ...] = ()
 
 _TOPIC = re.compile(r"v3/[^/]+/devices/(?P<device>[^/]+)/(?P<event>.+)", re.DOTALL)
 _DEVICE_ID = re.compile(r"[a-z0-9](-?[a-z0-9]){1,35}")
-_EUI = re.compile(r"[0-9a-f]{16}")
-_DEV_ADDR = re.compile(r"[0-9a-f]{8}")
 
 
 class _Ids(msgspec.Struct):
@@ -67,6 +68,44 @@ class _UplinkMessage(msgspec.Struct):
     f_port: Annotated[int, msgspec.Meta(ge=0, le=255)] | None = None
     frm_payload: str | None = None
     received_at: str | None = None
+    decoded_payload: msgspec.Raw = msgspec.Raw()
+
+
+class _GatewayIds(msgspec.Struct):
+    gateway_id: str | None = None
+
+
+class _Reception(msgspec.Struct):
+    gateway_ids: _GatewayIds | None = None
+    rssi: float | None = None
+    snr: float | None = 0.0
+
+    @property
+    def gateway(self) -> str | None:
+        return None if self.gateway_ids is None else self.gateway_ids.gateway_id
+
+
+class _LoRa(msgspec.Struct):
+    bandwidth: int | None = None
+    spreading_factor: int | None = None
+
+
+class _DataRate(msgspec.Struct):
+    lora: _LoRa | None = None
+
+
+class _Settings(msgspec.Struct):
+    data_rate: _DataRate | None = None
+
+
+class _Battery(msgspec.Struct):
+    value: float | None = None
+
+
+class _HeardMessage(_UplinkMessage):
+    rx_metadata: list[_Reception] = []
+    settings: _Settings | None = None
+    last_battery_percentage: _Battery | None = None
 
 
 class _Event(msgspec.Struct):
@@ -76,6 +115,11 @@ class _Event(msgspec.Struct):
 
 class _Up(_Event, kw_only=True):
     uplink_message: _UplinkMessage
+    simulated: bool = False
+
+
+class _HeardUp(_Event, kw_only=True):
+    uplink_message: _HeardMessage
     simulated: bool = False
 
 
@@ -110,6 +154,7 @@ _POSTED_EVENTS = {
     "service_data": "service/data",
 }
 
+_HEARD = msgspec.json.Decoder(_HeardUp)
 _UP = msgspec.json.Decoder(_Up)
 _EVENT = msgspec.json.Decoder(_Event)
 _POSTED = msgspec.json.Decoder(_Posted)
@@ -128,9 +173,9 @@ def open_uplink(topic: str, raw: bytes) -> Uplink:
     event = match["event"]
     if event != "up" and event not in EVENTS:
         raise EnvelopeError(f"{NETWORK}: The Things Stack has no event {json.shown(event)}")
-    body = json.decode(raw, _UP, NETWORK) if event == "up" else json.decode(raw, _EVENT, NETWORK)
-    if not isinstance(body, _Up):
-        return _opened(body, event, None, match["device"])
+    if event != "up":
+        return _opened(json.decode(raw, _EVENT, NETWORK), event, None, match["device"])
+    body = json.decode_either(raw, _HEARD, _UP, NETWORK)
     return _opened(body, "simulated" if body.simulated else None, body.uplink_message, match["device"])
 
 
@@ -138,7 +183,8 @@ def open_posted(said: Mapping[str, str], raw: bytes) -> Uplink:
     """The same from a webhook; the address says nothing beside the body."""
     body = json.decode(raw, _POSTED, NETWORK)
     if body.uplink_message is not None:
-        return _opened(body, "simulated" if body.simulated else None, body.uplink_message, None)
+        up = json.decode_either(raw, _HEARD, _UP, NETWORK)
+        return _opened(up, "simulated" if up.simulated else None, up.uplink_message, None)
     event = next((name for key, name in _POSTED_EVENTS.items() if bytes(getattr(body, key))), None)
     if event is None:
         raise EnvelopeError(
@@ -158,9 +204,7 @@ def _opened(body: _Event, event: str | None, message: _UplinkMessage | None, nam
             "somebody may be sending in another device's name"
         )
     device = _key(ids)
-    session = (ids.dev_addr or "").lower()
-    if session and not _DEV_ADDR.fullmatch(session):
-        raise EnvelopeError(f"{NETWORK}: device {device}: dev_addr {json.shown(session)} is not 8 hex digits")
+    session = lorawan.dev_addr(ids.dev_addr, NETWORK, device, "dev_addr")
     written = (None if message is None else message.received_at) or body.received_at
     try:
         time = None if written is None else parse_timestamp(written)
@@ -176,14 +220,27 @@ def _opened(body: _Event, event: str | None, message: _UplinkMessage | None, nam
         network_time=time,
         port=message.f_port,
         payload=json.from_base64(message.frm_payload or "", f"{NETWORK}: device {device}: frm_payload"),
+        radio=_radio(message) if isinstance(message, _HeardMessage) else None,
+        status=_status(message) if isinstance(message, _HeardMessage) else None,
+        decoded=json.known(message.decoded_payload),
     )
+
+
+def _radio(message: _HeardMessage) -> Radio | None:
+    rate = None if message.settings is None else message.settings.data_rate
+    lora = None if rate is None else rate.lora
+    return lorawan.radio(
+        message.rx_metadata, None if lora is None else lorawan.data_rate(lora.spreading_factor, lora.bandwidth)
+    )
+
+
+def _status(message: _HeardMessage) -> DeviceStatus | None:
+    battery = message.last_battery_percentage
+    return None if battery is None or battery.value is None else DeviceStatus(battery_percent=battery.value)
 
 
 def _key(ids: _Ids) -> str:
     """The DevEUI as 16 lower-case hex digits, else the network's own name of the device."""
     if not ids.dev_eui:
         return ids.device_id
-    eui = ids.dev_eui.lower()
-    if not _EUI.fullmatch(eui):
-        raise EnvelopeError(f"{NETWORK}: dev_eui {json.shown(ids.dev_eui)} is not a DevEUI (16 hex digits)")
-    return eui
+    return lorawan.eui(ids.dev_eui, f"{NETWORK}: dev_eui")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from devices.envelopes import open_uplink
 from devices.envelopes.chirpstack_v4 import EVENTS, TOPIC_FILTER
-from devices.model import EnvelopeError, Uplink
+from devices.model import EnvelopeError, Radio, Uplink
 
 EUI = "a84041ffff310001"
 TOPIC = f"application/5f4c/device/{EUI}/event/up"
@@ -65,6 +65,8 @@ def test_an_uplink_is_opened() -> None:
         network_time=datetime(2026, 6, 1, 0, 0, 0, 123456, tzinfo=UTC),
         port=10,
         payload=bytes.fromhex("01162eb30c"),
+        radio=Radio("6d69", -110, -3.2),
+        decoded=b'{"anything": [1, null, {"deep": true}]}',
     )
 
 

@@ -130,6 +130,22 @@ def test_our_own_json_through_soracom_needs_no_device(through: str) -> None:
     assert uplink.network_time == NOON.replace(microsecond=250_000)
 
 
+@pytest.mark.parametrize("through", ["beam", "funnel"])
+def test_other_json_through_soracom_is_for_a_model_that_takes_it_as_it_is(through: str) -> None:
+    """As a device sends it to the Unified Endpoint, or Soracom's binary parser makes it."""
+    said = {"temp": 21.5, "bat": 3}
+    uplink = opened("soracom", funnel(said)) if through == "funnel" else opened("soracom", said, headers=BEAM)
+    assert (uplink.device_key, uplink.decoded, uplink.readings) == (IMSI, json.dumps(said).encode(), None)
+    assert uplink.network_time == NOON.replace(microsecond=250_000)
+
+
+@pytest.mark.parametrize("through", ["beam", "funnel"])
+def test_air_for_sigfox_is_the_message_that_sigfox_would_post(through: str) -> None:
+    said = callback(time=str(SECONDS), seqNumber="812", operatorName="SIGFOX_Japan_KCCS", tmp=28.5)
+    body = funnel(said, imsi=..., imei=...) if through == "funnel" else said
+    assert opened("soracom", body) == opened("sigfox", callback())
+
+
 @pytest.mark.parametrize(
     ("headers", "device"),
     [
@@ -158,7 +174,7 @@ def test_the_device_is_the_sim_before_the_modem(headers: dict[str, str], device:
         (funnel("%%%"), {}, "not base64"),
         (funnel(5), {}, "documented shape"),
         (funnel({"counter": 7, "device": "440100000000000", "readings": {"flow": 1}}), {}, "another device's name"),
-        (funnel({"temp": 54.98}), {}, "documented shape"),
+        (funnel({"temp": 54.98}, timestamp=...), {}, "documented shape"),
         ({"readings": {"flow": 1}}, BEAM, "neither a counter nor a time"),
         (b"[]", BEAM, "documented shape"),
         (b'{"payload": "\xff"}', BEAM, "not JSON"),

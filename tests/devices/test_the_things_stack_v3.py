@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from devices.envelopes import TOPIC_FILTERS, open_uplink
 from devices.envelopes.the_things_stack_v3 import EVENTS, TOPIC_FILTER
-from devices.model import EnvelopeError, Uplink
+from devices.model import EnvelopeError, Radio, Uplink
 
 EUI = "a84041ffff310001"
 TOPIC = "v3/town-rivers@mimamori/devices/okusawa-bridge/up"
@@ -73,6 +73,8 @@ def test_an_uplink_is_opened_with_and_without_a_tenant(application: str) -> None
         network_time=ON_AIR,
         port=10,
         payload=bytes.fromhex("01162eb30c"),
+        radio=Radio("hill", -110, -3.2, "SF10BW125"),
+        decoded=b'{"anything": [1, null]}',
     )
 
 
