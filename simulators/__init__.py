@@ -1,8 +1,8 @@
 """A town that does not exist: rain and a river, a distribution block, visitors, and the devices that watch them.
 
-`run` publishes what the devices of a town would say, on the town's clock, as ChirpStack v4 uplinks. What they say
-is a pure function of (seed, scenario, origin, interventions, town time); what the way does to it is too. Only the
-sessions are new with each run.
+`run` publishes what the devices of a town would say, on the town's clock, in the words of their networks
+(`simulators.networks`). What they say is a pure function of (seed, scenario, origin, faults, interventions, town time);
+what the way does to it is too. Only the sessions are new with each run. docs/simulators.md is the manual.
 
 Raises SimulatorError (`simulators.errors`) and nothing else of its own.
 """
@@ -19,14 +19,15 @@ import structlog
 
 from devices.clock import Clock
 from devices.model import Town
-from simulators.chirpstack import Frame
 from simulators.config import Impairments, Scenario, SimulatorConfig
-from simulators.devices import Fleet
+from simulators.crowd import Speaking, everybody
 from simulators.errors import SimulatorError
-from simulators.impairments import fate
+from simulators.frames import Frame
+from simulators.impairments import arrivals
 from simulators.interventions import Happening, Intervention
 from simulators.ledger import Ledger
 from simulators.publisher import Publisher
+from simulators.truth import Truth
 
 __all__ = [
     "Happening",
@@ -64,11 +65,12 @@ def run(
     """
     start = clock.now()
     origin = start if config.origin is None else config.origin
-    fleet = Fleet(config, town, origin=origin, first=start if config.since is None else min(start, config.since))
-    with Ledger(config.ledger) as ledger:
+    first = start if config.since is None else min(start, config.since)
+    speaking = everybody(config, town, origin=origin, first=first)
+    with Ledger(config.ledger) as ledger, Truth(config.truth, speaking.happened, first) as truth:
         publisher = Publisher(config, ledger, stop)
         try:
-            _publish_until(stop, config, fleet, clock, publisher, ledger, interventions)
+            _publish_until(stop, config, speaking, clock, publisher, ledger, truth, interventions)
         finally:
             publisher.close()
         log.info("the devices have stopped", sent=publisher.sent)
@@ -78,32 +80,38 @@ def run(
 def _publish_until(
     stop: threading.Event,
     config: SimulatorConfig,
-    fleet: Fleet,
+    speaking: Speaking,
     clock: Clock,
     publisher: Publisher,
     ledger: Ledger,
+    truth: Truth,
     interventions: Interventions,
 ) -> None:
-    fleet.intervene(interventions())
+    known = tuple(interventions())
+    speaking.intervene(known)
     asked = time.monotonic()
-    for frame in fleet.joins():
+    for frame in speaking.joins():
         publisher.publish(frame, 0)
-    uplinks = fleet.uplinks()
+    uplinks = speaking.uplinks()
     upcoming = next(uplinks, None)
     underway: list[tuple[datetime, int, Frame, int]] = []  # (delivery, order, frame, copy)
     order = 0
     while not stop.is_set():
         if time.monotonic() - asked >= _ASK_EVERY:
-            fleet.intervene(interventions())
             asked = time.monotonic()
+            if (all_now := tuple(interventions())) != known:
+                known = all_now
+                speaking.intervene(known)
+                truth.again(clock.now())
         now = clock.now()
+        truth.until(now)
         while not stop.is_set() and (due := _due(upcoming, underway)) is not None and due <= now:
             if upcoming is not None and upcoming.heard == due:
-                delays = fate(config.impairments, config.seed, upcoming.device, upcoming.heard)
-                if not delays:
-                    ledger.write("lost", upcoming, 0)
-                for copy, delay in enumerate(delays):
-                    heapq.heappush(underway, (upcoming.heard + delay, order, upcoming, copy))
+                delivered = arrivals(config, upcoming)
+                if not delivered:
+                    ledger.write("lost", upcoming, 0, "radio" if upcoming.lost else "collision")
+                for copy, arrival in enumerate(delivered):
+                    heapq.heappush(underway, (arrival, order, upcoming, copy))
                     order += 1
                 upcoming = next(uplinks, None)
             else:

@@ -1,128 +1,46 @@
-"""The town's devices: which one speaks when, and what it says.
+"""The town's devices: which one speaks when, what it says, and who hears it.
 
 A device wakes at round times of its own clock, measures the simulated river, block or spot, encodes the payload
-of its model and is heard some seconds later. Its frame counter starts at 0 with each session; a session begins
-with the run, by a join, with a DevAddr that depends on when that was.
+of its model and is heard some seconds later, by the gateways that its radio reaches (`simulators.radio`). Its frame
+counter starts at 0 with each session; a session begins with the run, by a join, with a DevAddr that depends on when
+that was. What breaks (`simulators.faults`) shows in what it says, or in that it says nothing.
 
-Devices that are no LoRaWAN devices (their key is no DevEUI) keep silent here.
+Its key tells its network (`simulators.towns.larger.network_of`). Devices of which that does not tell one, such as a
+real PLC in the town file, keep silent here.
 """
 
 from __future__ import annotations
 
 import heapq
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from devices.codecs import flow_pressure, people_counter, radar_level, rain_gauge
 from devices.model import Device, ObservedProperty, Station, StationKind, Town
+from simulators import radio
 from simulators.chance import integer, uniform
-from simulators.chirpstack import Frame
-from simulators.config import Scenario, SimulatorConfig
+from simulators.config import SimulatorConfig
 from simulators.errors import SimulatorError
+from simulators.faults import FaultKind, Faults, voltage
+from simulators.frames import LORAWAN, MIMAMORI_V1, SIGFOX, Frame, Reception
+from simulators.gateways import BROKEN_GATEWAY, gateways, set_off
 from simulators.impairments import unmeasured
-from simulators.interventions import Happening, Intervention, of
-from simulators.network import site
-from simulators.pipes import Block
-from simulators.rainfall import Bucket, shares
-from simulators.rivers import River
-from simulators.tanks import USUAL_TANK, Tank
-from simulators.visits import FIRST_FESTIVAL, PROFILES, Spot
-from simulators.weather import FIRST_STORM, basins
+from simulators.interventions import Happening, Intervention
+from simulators.networks.mimamori_v1 import in_own_words
+from simulators.networks.sigfox import LONGEST
+from simulators.towns.larger import network_of
+from simulators.truth import Happened
+from simulators.world import World
 
 SAMPLES = 3  # of a flow and pressure logger in one uplink
 FRESH_BATTERY = 3.62  # V
-# Of the visitor spots by their profile, in a flood: the roadside station is a shelter, the hot spring's counter is
-# covered with leaves.
-_ON_HIGH_GROUND, _UNDER_TREES = 0, 3
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_DEV_EUI = re.compile(r"[0-9a-f]{16}")
-
-
-class World:
-    """What there is to measure, at any time: a pure function of (seed, scenario, origin, interventions, time)."""
-
-    def __init__(
-        self, config: SimulatorConfig, town: Town, origin: datetime, interventions: Sequence[Intervention] = ()
-    ) -> None:
-        zone = ZoneInfo(town.municipality.timezone)
-        kinds: Mapping[StationKind, list[Station]] = {
-            kind: [station for station in town.stations if station.kind is kind] for kind in StationKind
-        }
-        self.interventions = tuple(interventions)
-        cloudbursts = [rain.start for rain in of(self.interventions, Happening.RAIN)]
-        festivals = tuple((each.start, each.end) for each in of(self.interventions, Happening.FESTIVAL))
-        storm = origin + FIRST_STORM if config.scenario is Scenario.FLOOD else None
-        gauges = kinds[StationKind.RIVER_GAUGE]
-        self.river = River(config.seed, config.scenario, origin, gauges, cloudbursts, basins(town.shapes))
-        self.buckets = self._buckets(config.seed, kinds[StationKind.RAIN_GAUGE])
-        self.blocks = {
-            station.code: Block(
-                config.seed,
-                origin,
-                zone,
-                station.code,
-                self._bursts(station.code),
-                config.scenario,
-                scoured_from=storm if position == 0 else None,
-                festivals=festivals,
-                festival_from=_festival(config, origin),
-                site=site(config.seed, station.code, town.shapes),
-            )
-            for position, station in enumerate(kinds[StationKind.BLOCK_INLET])
-        }
-        self.tanks = {
-            station.code: Tank(config.seed, zone, station.code, station.tank or USUAL_TANK, self._fed(station, kinds))
-            for station in kinds[StationKind.SERVICE_TANK]
-        }
-        self.spots = {
-            station.code: Spot(
-                config.seed,
-                zone,
-                station.code,
-                PROFILES[position % len(PROFILES)],
-                festivals,
-                _festival(config, origin) if position % 2 == 0 else None,
-                shelter_from=storm if position % len(PROFILES) == _ON_HIGH_GROUND else None,
-                covered_from=storm if position % len(PROFILES) == _UNDER_TREES else None,
-            )
-            for position, station in enumerate(kinds[StationKind.VISITOR_SPOT])
-        }
-
-    def _buckets(self, seed: int, gauges: Sequence[Station]) -> dict[str, Bucket]:
-        found = {}
-        for basin in dict.fromkeys(map(self.river.basin, gauges)):
-            inside = [station for station in gauges if self.river.basin(station) == basin]
-            for station, share in zip(inside, shares(len(inside)), strict=True):
-                found[station.code] = Bucket(seed, self.river.weather, basin, station.code, share, _tip(station))
-        return found
-
-    def _fed(self, tank: Station, kinds: Mapping[StationKind, list[Station]]) -> tuple[Block, ...]:
-        return tuple(
-            self.blocks[inlet.code]
-            for inlet in kinds[StationKind.BLOCK_INLET]
-            if inlet.block is not None and inlet.block.tank == tank.code
-        )
-
-    def _bursts(self, code: str) -> tuple[tuple[datetime, datetime], ...]:
-        return tuple((each.start, each.end) for each in of(self.interventions, Happening.BURST, code))
-
-    def silent(self, device_key: str, at: datetime) -> bool:
-        """Whether somebody has stopped the device."""
-        return any(each.covers(at) for each in of(self.interventions, Happening.SILENCE, device_key))
-
-
-def _festival(config: SimulatorConfig, origin: datetime) -> datetime | None:
-    """When the scenario's festivals begin."""
-    return origin + FIRST_FESTIVAL if config.scenario is Scenario.FESTIVAL else None
-
-
-def _tip(station: Station) -> float:
-    """What one tip of the gauge at a station is worth, mm: as its town maps it."""
-    lines = [line for device in station.devices for line in device.mapping]
-    return next((line.scale for line in lines if line.observed_property is ObservedProperty.PRECIPITATION), 0.5)
+# What drifts, jumps and has spikes: the first thing that each model measures.
+_MAIN = frozenset(
+    {ObservedProperty.WATER_LEVEL, ObservedProperty.TANK_LEVEL, ObservedProperty.FLOW, ObservedProperty.PASSAGES_IN}
+)
+_MOST_DISTANCE = 65534.0  # mm: what a radar gauge can say
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,19 +53,41 @@ class VirtualDevice:
     device: Device
     period: timedelta
     lag: timedelta
+    network: str
+    faults: Faults
+    link: radio.Link | None  # of LoRaWAN
 
     @classmethod
-    def at(cls, config: SimulatorConfig, world: World, station: Station, device: Device) -> VirtualDevice:
+    def at(
+        cls,
+        config: SimulatorConfig,
+        world: World,
+        station: Station,
+        device: Device,
+        network: str,
+        faults: Faults,
+        relief: radio.Relief,
+    ) -> VirtualDevice:
         """The device as the town file describes it. SimulatorError for a model that is not simulated there."""
         if station.kind not in _SIMULATED.get(device.model, ()):
             raise SimulatorError(
                 f"device {device.key} at {station.code}: nobody simulates a {device.model} at a {station.kind}"
             )
+        if network == SIGFOX and device.model == "flow_pressure":
+            raise SimulatorError(
+                f"device {device.key} at {station.code}: a {device.model} sends more than the {LONGEST} bytes of Sigfox"
+            )
         fed = {line.observed_property for line in device.mapping}
         interval = min(stream.interval for stream in station.datastreams if stream.observed_property in fed)
         period = interval * SAMPLES if device.model == "flow_pressure" else interval
         lag = timedelta(seconds=2 + 38 * uniform(config.seed, device.key, "lag"))
-        return cls(config, world, station, device, period, lag)
+        link = None
+        if network in LORAWAN:
+            place = (station.longitude, station.latitude)
+            slowest = radio.slowest_for(8 + 5 * SAMPLES if device.model == "flow_pressure" else 11)
+            hills = [relief.loss(place, gateway) for gateway in gateways()]
+            link = radio.link(config.seed, device.key, place, gateways(), slowest, hills)
+        return cls(config, world, station, device, period, lag, network, faults, link)
 
     def wakes(self, after: datetime) -> datetime:
         """The first round time of the device's clock after a time."""
@@ -158,10 +98,41 @@ class VirtualDevice:
         jitter = uniform(self.config.seed, self.device.key, "jitter", slot.timestamp())
         return slot + self.lag + timedelta(milliseconds=round(900 * jitter))
 
-    @property
-    def battery(self) -> float:
-        """V. Most are fresh; about one in ten has come close to its end."""
+    def silent(self, at: datetime) -> bool:
+        """Whether it says nothing: somebody has stopped it, its battery is empty, it lies in the river."""
+        key = self.device.key
+        return self.world.silent(key, at) or any(fault.silences(at) for fault in self.faults.of(key, at))
+
+    def receptions(self, at: datetime) -> tuple[tuple[Reception, ...], int, datetime | None]:
+        """Who hears it, further transmissions heard, and until when what they heard is held back."""
+        impairments, key = self.config.impairments, self.device.key
+        if self.network == MIMAMORI_V1:
+            broken = self.faults.one(FaultKind.CARRIER, "", at)
+            return (), 0, None if broken is None else broken.end
+        if self.link is None:
+            return radio.by_base_stations(self.config.seed, key, impairments.fading, at), 0, None
+        down = {
+            gateway for gateway, _ in self.link.gateways if self.faults.one(FaultKind.GATEWAY, gateway, at) is not None
+        }
+        heard, further = radio.receptions(self.link, impairments.fading, self.config.seed, key, at, down.__contains__)
+        held = {each: self.faults.one(FaultKind.OUTAGE, each.gateway, at) for each in heard}
+        at_once = tuple(each for each in heard if held[each] is None)
+        if at_once or not heard:
+            return at_once, further, None
+        ends = [fault.end for fault in held.values() if fault is not None and fault.end is not None]
+        return heard, further, min(ends, default=None)
+
+    def battery(self, at: datetime) -> float:
+        """V. Most are fresh; about one in ten has come close to its end, and some die."""
+        dying = self.faults.one(FaultKind.BATTERY, self.device.key, at)
+        if dying is not None:
+            return voltage(24 * dying.days(at) / dying.number("silent_after_hours"))
         return FRESH_BATTERY - 0.5 * uniform(self.config.seed, self.device.key, "battery") ** 4
+
+    def clock(self, at: datetime) -> datetime:
+        """What its clock says, in whole seconds."""
+        fault = self.faults.one(FaultKind.CLOCK, self.device.key, at)
+        return at if fault is None else at + timedelta(seconds=round(fault.number("a_day") * fault.days(at)))
 
     def payload(self, slot: datetime) -> bytes:
         """The bytes it sends about a round time. SimulatorError where the model's payload cannot hold the values."""
@@ -172,24 +143,53 @@ class VirtualDevice:
                 f"device {self.device.key} at {self.station.code}: {error}; check scale and offset in the town file"
             ) from error
 
-    def field(self, observed: ObservedProperty, value: float, at: datetime) -> float | None:
-        """The value of the codec's field that the town's mapping turns into `value`; None: could not measure."""
+    def field(
+        self, observed: ObservedProperty, read: Callable[[datetime], float], at: datetime, since: timedelta
+    ) -> float | None:
+        """The value of the codec's field that the town's mapping turns into what `read` says; None: could not measure.
+
+        `since`: how long ago it measured before that.
+        """
         if unmeasured(self.config.impairments, self.config.seed, self.device.key, at):
             return None
+        value = self._measured(observed, read, at, since)
         for line in self.device.mapping:
             if line.observed_property is observed:
                 return (value - line.offset) / line.scale
         return None
 
+    def _measured(
+        self, observed: ObservedProperty, read: Callable[[datetime], float], at: datetime, since: timedelta
+    ) -> float:
+        """What the sensor makes of what is there."""
+        key = self.device.key
+        stuck = self.faults.one(FaultKind.STUCK, key, at)
+        value = read(at if stuck is None else self.slot_before(stuck.start))
+        if observed not in _MAIN:
+            return value
+        for fault in self.faults.of(key, at):
+            if fault.kind is FaultKind.DRIFT:
+                value += fault.number("a_day") * fault.days(at)
+            elif fault.kind is FaultKind.VANDALISM:
+                value += fault.number("by")
+        spike = self.faults.spike(key, at - since, at)
+        return value if spike is None else value + spike.number("by")
+
+    def slot_before(self, at: datetime) -> datetime:
+        """The round time of its clock at or before a time."""
+        return _EPOCH + (at - _EPOCH) // self.period * self.period
+
 
 def _radar_level(device: VirtualDevice, slot: datetime) -> bytes:
     at = device.heard(slot)
+    code = device.station.code
+    observed, read = ObservedProperty.WATER_LEVEL, lambda when: device.world.river.level(code, when)
     if device.station.kind is StationKind.SERVICE_TANK:
-        observed, level = ObservedProperty.TANK_LEVEL, device.world.tanks[device.station.code].level(at)
-    else:
-        observed, level = ObservedProperty.WATER_LEVEL, device.world.river.level(device.station.code, at)
-    distance = device.field(observed, level, at)
-    return radar_level.encode(distance=distance, battery=device.battery)
+        observed, read = ObservedProperty.TANK_LEVEL, lambda when: device.world.tanks[code].level(when)
+    distance = device.field(observed, read, at, device.period)
+    if distance is not None and device.faults.of(device.device.key, at):
+        distance = min(max(0.0, distance), _MOST_DISTANCE)  # a broken one says what it can
+    return radar_level.encode(distance=distance, battery=device.battery(at))
 
 
 def _flow_pressure(device: VirtualDevice, slot: datetime) -> bytes:
@@ -198,32 +198,38 @@ def _flow_pressure(device: VirtualDevice, slot: datetime) -> bytes:
     samples = []
     for index in reversed(range(SAMPLES)):
         at = slot - index * step
-        flow = device.field(ObservedProperty.FLOW, block.flow(at), at)
-        pressure = device.field(ObservedProperty.PRESSURE, block.pressure(at), at)
+        flow = device.field(ObservedProperty.FLOW, block.flow, at, step)
+        pressure = device.field(ObservedProperty.PRESSURE, block.pressure, at, step)
         samples.append((flow, pressure))
-    return flow_pressure.encode(time=slot, step=step, samples=samples, battery=device.battery)
+    return flow_pressure.encode(time=device.clock(slot), step=step, samples=samples, battery=device.battery(slot))
 
 
 def _people_counter(device: VirtualDevice, slot: datetime) -> bytes:
-    inwards, outwards = device.world.spots[device.station.code].passages(slot, device.period)
+    spot, period = device.world.spots[device.station.code], device.period
+    inwards = device.field(ObservedProperty.PASSAGES_IN, lambda end: spot.inwards(end, period), slot, period)
+    outwards = device.field(ObservedProperty.PASSAGES_OUT, lambda end: spot.outwards(end, period), slot, period)
     return people_counter.encode(
-        time=slot,
-        passages_in=device.field(ObservedProperty.PASSAGES_IN, inwards, slot),
-        passages_out=device.field(ObservedProperty.PASSAGES_OUT, outwards, slot),
-        battery=device.battery,
+        time=device.clock(slot), passages_in=inwards, passages_out=outwards, battery=device.battery(slot)
     )
 
 
 def _rain_gauge(device: VirtualDevice, slot: datetime) -> bytes:
     bucket = device.world.buckets[device.station.code]
-    restarts, count = bucket.counter(slot)
     unread = unmeasured(device.config.impairments, device.config.seed, device.device.key, slot)
+
+    def counter(at: datetime) -> tuple[int, int]:
+        # what falls into a blocked funnel stays there, and runs through when it has been cleaned
+        stuck = device.faults.one(FaultKind.STUCK, device.device.key, at)
+        return bucket.counter(at if stuck is None else device.slot_before(stuck.start))
+
+    (restarts_before, before), (restarts, count) = counter(slot - device.period), counter(slot)
+    tips = count - before if restarts == restarts_before else count
     return rain_gauge.encode(
-        time=slot,
+        time=device.clock(slot),
         restarts=restarts,
         count=None if unread else count,
-        tips=None if unread else bucket.tips(slot - device.period, slot),
-        battery=device.battery,
+        tips=None if unread else min(tips, 254),
+        battery=device.battery(slot),
     )
 
 
@@ -242,34 +248,48 @@ _SPEAKERS = {
 
 
 class Fleet:
-    """All LoRaWAN devices of a town in one session each."""
+    """All devices of a town that somebody simulates, in one session each."""
 
     def __init__(self, config: SimulatorConfig, town: Town, *, origin: datetime, first: datetime) -> None:
         """Sessions begin at `first`, the town time after which the devices speak."""
-        world = World(config, town, origin)
+        self.world = World(config, town, origin)
         self._config, self._town, self._origin = config, town, origin
         self._interventions: tuple[Intervention, ...] = ()
         self._seed = config.seed
         self._first = first
-        self._devices = [
-            VirtualDevice.at(config, world, station, device)
+        spoken = [
+            (station, device, network)
             for station in town.stations
             for device in station.devices
-            if _DEV_EUI.fullmatch(device.key)
+            if (network := network_of(device.key)) is not None
         ]
+        self.faults = Faults(
+            config.seed,
+            config.breaks,
+            {device.key: device.model for _, device, _ in spoken},
+            [gateway.key for gateway in gateways()],
+            set_off(config.scenario, origin, gateways()[BROKEN_GATEWAY]),
+        )
+        self.relief = radio.Relief(town.shapes)
+        self._devices = [
+            VirtualDevice.at(config, self.world, station, device, network, self.faults, self.relief)
+            for station, device, network in spoken
+        ]
+        self._stations: Mapping[str, str] = {device.key: station.code for station, device, _ in spoken}
 
     def intervene(self, interventions: Sequence[Intervention]) -> None:
         """From the next uplink on, the town is one in which all these were set off, and no others."""
         if tuple(interventions) == self._interventions:
             return
         self._interventions = tuple(interventions)
-        world = World(self._config, self._town, self._origin, self._interventions)
-        self._devices = [replace(device, world=world) for device in self._devices]
+        self.world = World(self._config, self._town, self._origin, self._interventions)
+        self._devices = [replace(device, world=self.world) for device in self._devices]
 
     def joins(self) -> Iterator[Frame]:
-        """The join of each device, at the beginning."""
+        """The join of each device, at the beginning; other networks than LoRaWAN have none."""
         for device in self._devices:
-            yield self._frame(device, self._first, event="join")
+            if device.network in LORAWAN:
+                yield self._frame(device, self._first, event="join")
 
     def uplinks(self) -> Iterator[Frame]:
         """What all devices say, without end, in the order in which the network hears it."""
@@ -281,11 +301,50 @@ class Fleet:
         while waiting:
             heard, index, slot, counter = waiting[0]
             device = self._devices[index]
-            if not device.world.silent(device.device.key, heard):
-                yield self._frame(device, heard, counter=counter, payload=device.payload(slot))
+            if not device.silent(heard):
+                yield self._uplink(device, slot, heard, counter)
                 counter += 1
             slot += device.period
             heapq.heapreplace(waiting, (device.heard(slot), index, slot, counter))
+
+    def happened(self, first: datetime, last: datetime) -> Iterator[Happened]:
+        """What was made to go wrong, or to happen, at some time in [first, last): the lines of the truth file."""
+        yield from self.world.happened(first, last)
+        for each in of_all(self._interventions, first, last):
+            yield Happened("silence", each.start, each.end, each.target, self._stations.get(each.target or ""))
+        for fault in self.faults.between(first, last):
+            parameters: dict[str, object] = dict(fault.parameters)
+            if fault.gateway is not None:
+                parameters |= {"gateway": fault.gateway, "only_there": self.behind(fault.gateway)}
+            elif fault.kind is FaultKind.CARRIER:
+                parameters["only_there"] = self.with_sim_cards()
+            station = None if fault.device is None else self._stations[fault.device]
+            yield Happened(fault.kind.value, fault.start, fault.end, fault.device, station, parameters)
+
+    def with_sim_cards(self) -> list[str]:
+        """The devices that speak over the mobile network."""
+        return [each.device.key for each in self._devices if each.network == MIMAMORI_V1]
+
+    def behind(self, gateway: str) -> list[str]:
+        """The devices that no other gateway hears in the median."""
+        found = []
+        for device in self._devices:
+            link = device.link
+            if link is None:
+                continue
+            limit = radio.NOISE + radio.needed(link.spreading_factor)
+            able = [key for key, power in link.gateways if power >= limit]
+            if able == [gateway]:
+                found.append(device.device.key)
+        return found
+
+    def _uplink(self, device: VirtualDevice, slot: datetime, heard: datetime, counter: int) -> Frame:
+        payload = device.payload(slot)
+        receptions, repeats, held = device.receptions(heard)
+        frame = self._frame(device, heard, counter=counter, payload=payload, receptions=receptions)
+        if device.network == MIMAMORI_V1:
+            return in_own_words(replace(frame, held_until=held))
+        return replace(frame, repeats=repeats, held_until=held)
 
     def _frame(
         self,
@@ -295,9 +354,34 @@ class Fleet:
         event: str = "up",
         counter: int | None = None,
         payload: bytes = b"",
+        receptions: tuple[Reception, ...] = (),
     ) -> Frame:
-        # 24 bits under a prefix that belongs to private networks (NetID 000000)
-        address = integer(self._seed, device.device.key, "session", self._first.isoformat()) % 2**24
-        session = f"01{address:06x}"
-        name, model = device.station.name, device.device.model
-        return Frame(device.device.key, name, model, session, heard, event, counter, payload)
+        key, network = device.device.key, device.network
+        return Frame(
+            key,
+            device.station.name,
+            device.device.model,
+            session_of(self._seed, key, self._first, network),
+            heard,
+            event,
+            counter,
+            payload,
+            network,
+            receptions,
+            10 if device.link is None else device.link.spreading_factor,
+        )
+
+
+def of_all(interventions: Sequence[Intervention], first: datetime, last: datetime) -> list[Intervention]:
+    """The silent devices that somebody has set off in [first, last)."""
+    return [
+        each for each in interventions if each.happening is Happening.SILENCE and each.start < last and each.end > first
+    ]
+
+
+def session_of(seed: int, key: str, first: datetime, network: str) -> str:
+    """What the frame counter belongs to: 24 bits under a prefix that belongs to private networks (NetID 000000)."""
+    if network == SIGFOX:
+        return ""
+    address = integer(seed, key, "session", first.isoformat()) % 2**24
+    return f"01{address:06x}"

@@ -29,9 +29,9 @@ import yaml
 from devices.model import ObservedProperty, Quality, Reason, Station, StationKind, Town
 from simulators.chance import uniform
 from simulators.config import SimulatorConfig
-from simulators.devices import World
 from simulators.interventions import Happening, Intervention
 from simulators.visits import HAND_COUNTED, Spot
+from simulators.world import World
 
 DAYS = 60
 VISIT_DAYS = 396  # 13 months

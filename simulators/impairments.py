@@ -8,12 +8,30 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from simulators.chance import uniform
-from simulators.config import Impairments
+from simulators.config import Impairments, SimulatorConfig
+from simulators.frames import Frame
+
+_AT_ONCE = (timedelta(0),)
 
 
-def fate(impairments: Impairments, seed: int, device: str, sent: datetime) -> tuple[timedelta, ...]:
-    """How long after it was heard an uplink is delivered, once for each delivery; empty where nobody heard it."""
+def arrivals(config: SimulatorConfig, frame: Frame) -> tuple[datetime, ...]:
+    """When an uplink arrives at the broker, once for each delivery; empty where it does not."""
+    if frame.lost:
+        return ()
+    delays = fate(config.impairments, config.seed, frame.device, frame.heard, frame.repeats)
+    if frame.held_until is None:
+        return tuple(frame.heard + delay for delay in delays)
+    return tuple(max(frame.heard, frame.held_until) + delay for delay in delays)
+
+
+def fate(impairments: Impairments, seed: int, device: str, sent: datetime, repeats: int = 0) -> tuple[timedelta, ...]:
+    """How long after it was heard an uplink is delivered, once for each delivery; empty where nobody heard it.
+
+    `repeats`: further transmissions of it that a gateway heard, of which the network may hand on one.
+    """
     drawn = uniform(seed, device, "fate", sent.timestamp())
+    if drawn >= _sum(impairments) and not repeats:
+        return _AT_ONCE
     wait = uniform(seed, device, "wait", sent.timestamp())
     for chance, delays in (
         (impairments.loss, ()),
@@ -24,7 +42,13 @@ def fate(impairments: Impairments, seed: int, device: str, sent: datetime) -> tu
         if drawn < chance:
             return delays
         drawn -= chance
-    return (timedelta(0),)
+    if repeats and drawn < impairments.repetition * (1 - _sum(impairments)):
+        return (timedelta(0), timedelta(seconds=2.5))
+    return _AT_ONCE
+
+
+def _sum(impairments: Impairments) -> float:
+    return impairments.loss + impairments.duplicate + impairments.disorder + impairments.late
 
 
 def unmeasured(impairments: Impairments, seed: int, device: str, at: datetime) -> bool:

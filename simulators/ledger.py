@@ -3,7 +3,8 @@
 JSON Lines, one object for each delivery:
 
     what     "sent":    the broker has acknowledged it (written after the acknowledgement, never before)
-             "lost":    on purpose: nobody heard it, it was never published
+             "lost":    on purpose: nobody heard it, it was never published; `why`: "radio" (no gateway that works has
+                        heard it), "collision" (one would have)
              "unsent":  held back on the way, or not yet acknowledged, when the run ended; the broker may have it
     event    "up" or "join"
     device, session, counter   which transmission (counter null for a join)
@@ -20,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-from simulators.chirpstack import Frame
+from simulators.frames import Frame
 
 What = Literal["sent", "lost", "unsent"]
 
@@ -40,7 +41,7 @@ class Ledger:
         if self._file is not None:
             self._file.close()
 
-    def write(self, what: What, frame: Frame, copy: int) -> None:
+    def write(self, what: What, frame: Frame, copy: int, why: str | None = None) -> None:
         if self._file is None:
             return
         line = {
@@ -52,6 +53,8 @@ class Ledger:
             "time": frame.heard.isoformat(),
             "copy": copy,
         }
+        if why is not None:
+            line["why"] = why
         self._file.write(json.dumps(line) + "\n")
 
     def flush(self) -> None:

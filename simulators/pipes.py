@@ -8,9 +8,14 @@ the reservoir's head less the loss in the trunk main, which grows with flow^1.85
 draw-down. A leak is at a node of the network, where it has one: there the pressure is that of the inlet, more by what
 the node lies lower, less by the loss on the way.
 
-Two scenarios are about the block. `leak`: half an hour after the origin a leak of 3 to 5 m3/h opens and stays, so
+A block whose network has been solved (`simulators.hydraulics`: EPANET) has inflow and pressure from there instead. In
+such a one there is a night user as well: the harbour's ice plant, which draws from eleven in the evening of working
+days on.
+
+Three scenarios are about the block. `leak`: half an hour after the origin a leak of 3 to 5 m3/h opens and stays, so
 that every night shows it; nothing else bursts. `burst`: half an hour after the origin, and every third day again, a
-burst of 18 to 24 m3/h that is repaired after six hours. Sizes are those at the usual pressure.
+burst of 18 to 24 m3/h that is repaired after six hours. `valve`: half an hour after it, and every third day again, the
+valve at the inlet is half shut for eight hours, for works. Sizes are those at the usual pressure.
 
 Every value is a pure function of (seed, scenario, origin, interventions, time). Works badly for: pumps in the block,
 demand that depends on pressure.
@@ -30,6 +35,7 @@ import jpholiday
 
 from simulators.chance import normal, uniform
 from simulators.config import Scenario
+from simulators.hydraulics import Table
 from simulators.network import Site
 from simulators.visits import FESTIVAL_EVERY, FESTIVAL_LASTS
 from simulators.weather import STORM_EVERY
@@ -40,6 +46,8 @@ FIRST_EVENT = timedelta(minutes=30)  # after the origin, in the scenarios that a
 GREAT_BURST_EVERY, GREAT_BURST_LASTS = timedelta(hours=72), timedelta(hours=6)
 OPENED_BURST = 22.0  # m3/h, of a burst that somebody sets off
 OPENING = timedelta(minutes=5)
+VALVE_SHUT_EVERY, VALVE_SHUT_LASTS = timedelta(hours=72), timedelta(hours=8)
+NIGHT_USER = 2.5  # m3/h, from 23:00 to 01:30
 SCOURED = (timedelta(hours=3.5), timedelta(hours=10.5))  # from and to how long after the beginning of a storm
 
 _MEAN_DEMAND = 26.0  # m3/h, a block of about 2,500 people
@@ -55,6 +63,9 @@ _USUAL_PRESSURE = 380.0  # kPa, at which a leak has its size
 _LOSS = 9.81 * 10.67 / (110**1.852 * 0.15**4.87 * 3600**1.852)  # kPa/m/(m3/h)^1.852: a 150 mm pipe, Hazen-Williams 110
 _ROUNDS = 4
 _REMEMBERED = 4096  # states: a tank and a meter ask for the same times
+
+
+Opening = tuple[datetime, datetime, float]  # from, to, m3/h at the usual pressure
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +92,7 @@ class Block:
     festivals: tuple[tuple[datetime, datetime], ...] = ()  # from, to: as of the visitor spots (`simulators.visits`)
     festival_from: datetime | None = None
     site: Site | None = None  # where leak and burst are, None: beside the inlet
+    table: Table | None = None  # the solved network; it needs the site
     _known: dict[datetime, State] = field(default_factory=dict, init=False, compare=False, repr=False)
     scoured_from: datetime | None = None  # a storm's start: its flood bares a main, and after each later one again
 
@@ -115,32 +127,68 @@ class Block:
         n, since = divmod(at - self.origin - FIRST_EVENT, GREAT_BURST_EVERY)
         if n < 0 or since >= GREAT_BURST_LASTS:
             return 0.0
-        size = 18.0 + 6.0 * uniform(self.seed, self.code, "great burst", n)
-        return size * min(1.0, since / timedelta(minutes=5))
+        return self._great_size(n) * min(1.0, since / OPENING)
+
+    def _great_size(self, n: int) -> float:
+        return 18.0 + 6.0 * uniform(self.seed, self.code, "great burst", n)
 
     def leak(self, at: datetime) -> float:
         """What the scenario's leak lets out besides, m3/h; 0 while there is none."""
         since = at - self.origin - FIRST_EVENT
         if self.scenario is not Scenario.LEAK or since < timedelta(0):
             return 0.0
-        size = 3.0 + 2.0 * uniform(self.seed, self.code, "leak")
-        return size * min(1.0, since / timedelta(hours=2))
+        return self.leak_size * min(1.0, since / timedelta(hours=2))
+
+    @property
+    def leak_size(self) -> float:
+        """Of the scenario's leak, m3/h."""
+        return 3.0 + 2.0 * uniform(self.seed, self.code, "leak")
 
     def _scheduled(self, at: datetime) -> float:
-        if self.scenario is Scenario.LEAK:
+        if self.scenario in (Scenario.LEAK, Scenario.VALVE):
             return 0.0
         if self.scenario is Scenario.BURST:
             return self._great_burst(at)
         n = (at - self.origin) // BURST_EVERY
         if n < 0:
             return 0.0
-        hours = 26 + 14 * uniform(self.seed, self.code, "burst starts", n)
-        start = self.origin + n * BURST_EVERY + timedelta(hours=hours)
-        end = start + timedelta(hours=26 + 8 * uniform(self.seed, self.code, "burst lasts", n))
+        start, end, size = self._nth_burst(n)
         if not start <= at < end:
             return 0.0
-        size = 8.0 + 6.0 * uniform(self.seed, self.code, "burst", n)
         return size * min(1.0, (at - start) / timedelta(minutes=15))
+
+    def _nth_burst(self, n: int) -> Opening:
+        hours = 26 + 14 * uniform(self.seed, self.code, "burst starts", n)
+        start = self.origin + n * BURST_EVERY + timedelta(hours=hours)
+        lasts = timedelta(hours=26 + 8 * uniform(self.seed, self.code, "burst lasts", n))
+        return start, start + lasts, 8.0 + 6.0 * uniform(self.seed, self.code, "burst", n)
+
+    def bursts(self, first: datetime, last: datetime) -> list[Opening]:
+        """The bursts that run at some time in [first, last)."""
+        found = [(start, end, self.opened_size) for start, end in self.opened]
+        every = min(
+            BURST_EVERY, GREAT_BURST_EVERY, STORM_EVERY
+        )  # so none is left out; what is too early or late is sorted out
+        numbers = range(max(0, (first - self.origin) // BURST_EVERY - 2), (last - self.origin) // every + 1)
+        for n in numbers:
+            if self.scenario is Scenario.BURST:
+                start = self.origin + FIRST_EVENT + n * GREAT_BURST_EVERY
+                found.append((start, start + GREAT_BURST_LASTS, self._great_size(n)))
+            elif self.scenario not in (Scenario.LEAK, Scenario.VALVE):
+                found.append(self._nth_burst(n))
+            if self.scoured_from is not None:
+                storm = self.scoured_from + n * STORM_EVERY
+                found.append((storm + SCOURED[0], storm + SCOURED[1], OPENED_BURST))
+        return sorted(each for each in found if each[0] < last and each[1] > first)
+
+    def valves_shut(self, first: datetime, last: datetime) -> list[tuple[datetime, datetime]]:
+        """When the inlet's valve is half shut in [first, last)."""
+        if self.scenario is not Scenario.VALVE:
+            return []
+        began = self.origin + FIRST_EVENT
+        numbers = range(max(0, (first - began) // VALVE_SHUT_EVERY), (last - began) // VALVE_SHUT_EVERY + 1)
+        times = [began + n * VALVE_SHUT_EVERY for n in numbers]
+        return [(at, at + VALVE_SHUT_LASTS) for at in times if at < last and at + VALVE_SHUT_LASTS > first]
 
     def drawn(self, at: datetime) -> float:
         """What truly flows in, m3/h."""
@@ -155,7 +203,29 @@ class Block:
             found = self._known[at] = self._settled(at)
         return found
 
+    def valve_shut(self, at: datetime) -> bool:
+        """Whether the inlet's valve is half shut for works."""
+        n, since = divmod(at - self.origin - FIRST_EVENT, VALVE_SHUT_EVERY)
+        return self.scenario is Scenario.VALVE and n >= 0 and since < VALVE_SHUT_LASTS
+
     def _settled(self, at: datetime) -> State:
+        if self.table is not None and self.site is not None:
+            return self._solved(self.table, self.site.node, at)
+        return self._worked_out(at)
+
+    def _solved(self, table: Table, node: str, at: datetime) -> State:
+        demand, opening = self._demand(at) + self._night_user(at), self.leak(at) + self.burst(at)
+        throttle = "throttled" if self.valve_shut(at) else "usual"
+        inflow = table.inflow(node, demand, opening, throttle)
+        return State(inflow, table.pressure(node, demand, opening, throttle), demand, inflow - demand)
+
+    def _night_user(self, at: datetime) -> float:
+        """What the ice plant draws: on the evenings of Monday to Friday, and into the next morning."""
+        evening = (at - timedelta(hours=12)).astimezone(self.timezone)
+        hours = evening.hour + evening.minute / 60
+        return NIGHT_USER if evening.weekday() < 5 and 11 <= hours < 13.5 else 0.0
+
+    def _worked_out(self, at: datetime) -> State:
         """Leaks take pressure away and pressure makes leaks: a few rounds bring the two together."""
         demand, leak, burst = self._demand(at), self.leak(at), self.burst(at)
         pressure, background, holes = _STATIC_PRESSURE, BACKGROUND_LEAKAGE, leak + burst

@@ -41,9 +41,9 @@ from devices.model import (
     ThresholdSet,
     Town,
 )
-from simulators.chirpstack import Frame
 from simulators.config import SimulatorConfig
 from simulators.errors import SimulatorError
+from simulators.frames import MIMAMORI_V1, Frame
 from simulators.ledger import Ledger
 from simulators.publisher import Publisher
 
@@ -112,28 +112,6 @@ class Levels:
         """警戒レベル相当 -> metres. Up to four levels begin at 2, where people begin to act; five take 1 to 5."""
         first = 1 if len(self.values) == MOST_LEVELS else 2
         return dict(enumerate(self.values, first))
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded(Frame):
-    """One cell as an uplink of our own JSON; `value` in the unit of `observed_property`."""
-
-    observed_property: str = ""
-    value: float = 0.0
-
-    @property
-    def topic(self) -> str:
-        return f"mimamori/v1/{self.device}/up"
-
-    def body(self) -> bytes:
-        message = {
-            "device": self.device,
-            "session": self.session,
-            "counter": self.counter,
-            "time": self.heard.isoformat(),
-            "readings": {self.observed_property: self.value},
-        }
-        return json.dumps(message).encode()
 
 
 @dataclass
@@ -241,7 +219,7 @@ def town_of(
     return Town(municipality, tuple(stations), _BOUNDS)
 
 
-def frames(recording: Recording, seen: Reading) -> Iterator[Recorded]:
+def frames(recording: Recording, seen: Reading) -> Iterator[Frame]:
     """Every cell with a value, in the order of the file; what is none is noted in `seen`."""
     width = len(recording.columns)
     row = -1
@@ -264,13 +242,13 @@ def frames(recording: Recording, seen: Reading) -> Iterator[Recorded]:
             except ValueError as error:
                 seen.rejected.append((line, f"{column.name}: {error}"))
                 continue
-            yield Recorded(
+            yield Frame(
                 device=column.code, name=column.name, model=MODEL, session=SESSION, heard=time, counter=row,
-                observed_property=column.observed_property.value, value=value,
+                network=MIMAMORI_V1, samples=((time, {column.observed_property.value: value}),),
             )  # fmt: skip
 
 
-def publish(config: SimulatorConfig, cells: Iterator[Recorded], clock: Clock | None, stop: threading.Event) -> int:
+def publish(config: SimulatorConfig, cells: Iterator[Frame], clock: Clock | None, stop: threading.Event) -> int:
     """Publishes the cells, each when the clock has reached its time (None: as fast as the broker takes them).
 
     Returns how many the broker has acknowledged: all of them, unless `stop` was set. SimulatorError when the broker

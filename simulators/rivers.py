@@ -115,6 +115,10 @@ class River:
         discharge = gauge.catchment.discharge(self._rain(self._basin[code], at), at)
         return gauge.level(discharge) + _RIPPLES * normal(self._seed, "ripples", code, at.timestamp())
 
+    def base(self, code: str) -> float:
+        """The level at a gauge in dry weather, m above gauge zero."""
+        return self._gauges[code].base
+
     def basin(self, station: Station) -> Basin:
         """The catchment that a gauge stands in; the first where nobody has said."""
         return self._basins.get(_river(station), self._first)

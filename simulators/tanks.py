@@ -16,9 +16,10 @@ from zoneinfo import ZoneInfo
 
 from devices.model import ServiceTank
 from simulators.chance import normal
+from simulators.hydraulics import Table
 from simulators.pipes import Block
 
-PUMP = 42.0  # m3/h for each block
+PUMP = 42.0  # m3/h for each block, where no pump's curve has been solved
 SPAN_ON = 0.8  # m below full
 NIGHT_FILL = time(1)
 USUAL_TANK = ServiceTank(area_m2=90.0, full_m=4.0, low_m=1.0)
@@ -47,6 +48,7 @@ class Tank:
     code: str
     size: ServiceTank
     blocks: tuple[Block, ...]
+    table: Table | None = None  # of a solved network with its pump, where there is one
     _days: dict[date, Ledger] = field(default_factory=dict, compare=False, repr=False)
 
     def level(self, at: datetime) -> float:
@@ -84,7 +86,8 @@ class Tank:
             wanted = sum(block.drawn(at) for block in self.blocks)
             # the float valve closes at full; an empty tank gives what comes in
             room = (self.size.full_m - level) * a_metre + wanted
-            inflow = min(PUMP * len(self.blocks), max(0.0, room)) if running else 0.0
+            pumped = PUMP if self.table is None else self.table.pumped(level)
+            inflow = min(pumped * len(self.blocks), max(0.0, room)) if running else 0.0
             outflow = min(wanted, level * a_metre + inflow)
             level += (inflow - outflow) / a_metre
             levels.append(level)

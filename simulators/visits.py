@@ -1,27 +1,37 @@
-"""Visitors: how many people pass a spot's counter, inwards and outwards.
+"""Visitors: how many people pass a spot's counter, inwards and outwards, and how many of them it counts.
 
-Arrivals are a Poisson process whose rate depends on the hour, the day of the week and the day's own luck;
-departures follow the same process one stay later. Counts of passages, of nobody in particular.
+A marked point process: groups of one to four arrive at the rate of the hour (Poisson), each stays its time (gamma
+distributed about the spot's usual one) and leaves together, so that whoever came in goes out again. Counts of
+passages, of nobody in particular.
 
 The rate follows the season, the kind of day (weekends, holidays, and more at GW, Bon and New Year), the weather - the
-same wet days as the river's - and festivals. Now and then something stands before a counter: for some hours it goes on
-reporting and counts nobody. In a flood people seek shelter at one spot, and leaves cover another one's counter.
+same wet days as the river's - and the day's own luck; festivals, and people who seek shelter in a flood, come on top of
+it and change nothing of the others.
 
-Every count is a pure function of (seed, spot, festivals, period). Works badly for: coaches that unload forty people at
-once.
+A counter makes mistakes: each has its own share of people that it misses (more of those who walk beside others) and of
+those that it counts twice. Now and then something stands before it: for some hours it goes on reporting and counts
+nobody. In a flood leaves cover another spot's counter.
+
+Everything is a pure function of (seed, spot, festivals, time), and counts of neighbouring periods add up. Works badly
+for: coaches that unload forty people at once, people who come back the same day.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import jpholiday
+import numpy as np
+from numpy.typing import NDArray
 
-from simulators.chance import normal, poisson, uniform
+from simulators.chance import Counts, Floats, integer, normal, poisson, uniform
 from simulators.weather import STORM_EVERY
+
+Mask = NDArray[np.bool_]
 
 FESTIVAL_SHARE = 0.5
 SHELTERING = 150.0  # an hour: who comes in, and goes to look for others
@@ -39,10 +49,20 @@ _HOLIDAYS = 1.4  # more than a weekend: GW, Bon, New Year
 _BLOCKED_SHARE = 1 / 60  # of a counter's days
 _HOUR = timedelta(hours=1)
 
+GROUPS = (0.45, 0.35, 0.12, 0.08)  # share of groups of 1, 2, 3 and 4
+MEAN_GROUP = sum(size * share for size, share in enumerate(GROUPS, 1))
+_BESIDE_OTHERS = 0.03  # missed besides, of those in a group
+_ABREAST = 1 - GROUPS[0] / MEAN_GROUP  # share of people who are in a group
+_STAYS = 4.0  # the shape of their distribution
+_LONGEST_STAY = 6  # times the usual one: whoever stays longer goes home then
+_REMEMBERED = 6  # stretches of a spot: today and yesterday are asked for again and again
+
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A kind of spot: passages inwards on a weekday, how much more at weekends, when, and for how long."""
+    """A kind of spot: passages inwards that are counted on a weekday, how much more at weekends, when, and for how long
+    people stay.
+    """
 
     weekday: float
     weekend_factor: float
@@ -76,24 +96,41 @@ class Spot:
     shelter_from: datetime | None = None  # a storm's start: people seek shelter here, and after each later one again
     covered_from: datetime | None = None  # ...: leaves and mud cover the counter
 
+    _known: dict[tuple[str, datetime | date], _Visits] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
+
     def passages(self, end: datetime, period: timedelta) -> tuple[int, int]:
         """Passages (inwards, outwards) counted in the period that ends at `end`."""
         return self.inwards(end, period), self.outwards(end, period)
 
     def inwards(self, end: datetime, period: timedelta) -> int:
         """Passages inwards counted in the period that ends at `end`."""
-        return self._counted("in", end, period, timedelta(0))
+        return sum(each.counted_in(end, period) for each in self._visits(end, period))
 
     def outwards(self, end: datetime, period: timedelta) -> int:
         """Passages outwards counted in the period that ends at `end`."""
-        return self._counted("out", end, period, self.profile.stay)
+        return sum(each.counted_out(end, period) for each in self._visits(end, period))
 
-    def _counted(self, way: str, end: datetime, period: timedelta, stayed: timedelta) -> int:
-        middle = end - period / 2
-        mean = self._rate(middle - stayed) * (period / _HOUR)
-        if mean == 0 or self.blocked(middle):
-            return 0
-        return poisson(mean, self.seed, self.code, way, end.timestamp())
+    def truly(self, end: datetime, period: timedelta) -> tuple[int, int]:
+        """How many people really went in and out in the period that ends at `end`."""
+        found = list(self._visits(end, period))
+        return sum(v.really_in(end, period) for v in found), sum(v.really_out(end, period) for v in found)
+
+    @property
+    def missed(self) -> float:
+        """Share of people walking alone whom the counter misses."""
+        return 0.01 + 0.04 * uniform(self.seed, self.code, "missed")
+
+    @property
+    def doubled(self) -> float:
+        """Share of people whom it counts twice."""
+        return 0.005 + 0.015 * uniform(self.seed, self.code, "doubled")
+
+    @property
+    def accuracy(self) -> float:
+        """Passages that it counts for each that there is, in the mean."""
+        return 1 - self.missed - _BESIDE_OTHERS * _ABREAST + self.doubled
 
     def expected(self, end: datetime, period: timedelta) -> float:
         """How many would be counted inwards in the period that ends at `end`, if nothing stood before the counter."""
@@ -111,6 +148,18 @@ class Spot:
         hours = _blocked_hours(self.seed, self.code, self.profile.opens, local.date())
         return hours is not None and hours[0] <= local.hour + local.minute / 60 < hours[1]
 
+    def blocked_times(self, first: datetime, last: datetime) -> Iterator[tuple[datetime, datetime]]:
+        """When something stands before the counter in [first, last); leaves are not meant."""
+        day = first.astimezone(self.timezone).date() - timedelta(days=1)
+        while day <= last.astimezone(self.timezone).date():
+            hours = _blocked_hours(self.seed, self.code, self.profile.opens, day)
+            if hours is not None:
+                midnight = datetime.combine(day, time(0), self.timezone)
+                start, end = (midnight + hour * _HOUR for hour in hours)
+                if start < last and end > first:
+                    yield start, end
+            day += timedelta(days=1)
+
     def _rate(self, at: datetime) -> float:
         """Arrivals per hour."""
         rate = self._usual(at)
@@ -124,6 +173,56 @@ class Spot:
         if _lasts(self.shelter_from, SHELTER, at):
             rate += SHELTERING
         return rate
+
+    def _visits(self, end: datetime, period: timedelta) -> Iterator[_Visits]:
+        """Everybody who can have come or gone in a period."""
+        first = end - period - _LONGEST_STAY * self.profile.stay
+        day = first.astimezone(self.timezone).date()
+        last = end.astimezone(self.timezone).date()
+        while day <= last:
+            yield self._drawn("day", day)
+            day += timedelta(days=1)
+        for start, until in self.festivals:
+            if start < end and first < until:
+                yield self._drawn("festival", start, until)
+        for named, began, every, lasts in (
+            ("festivals", self.festival_from, FESTIVAL_EVERY, (timedelta(0), FESTIVAL_LASTS)),
+            ("shelter", self.shelter_from, STORM_EVERY, SHELTER),
+        ):
+            if began is None:
+                continue
+            for n in range(max(0, (first - began - lasts[1]) // every), max(0, (end - began) // every + 1)):
+                start = began + n * every
+                if start + lasts[0] < end and first < start + lasts[1]:
+                    yield self._drawn(named, start + lasts[0], start + lasts[1])
+
+    def _drawn(self, what: str, start: datetime | date, until: datetime | None = None) -> _Visits:
+        key = (what, start)
+        if key not in self._known:
+            while len(self._known) >= _REMEMBERED:
+                del self._known[next(iter(self._known))]
+            hours = self._hours(what, start, until)
+            question = (self.seed, self.code, what, start, until)
+            self._known[key] = _draw(self, hours, np.random.Philox(integer(*question)))
+        return self._known[key]
+
+    def _hours(
+        self, what: str, start: datetime | date, until: datetime | None
+    ) -> list[tuple[datetime, timedelta, float]]:
+        """Stretches of a steady rate: from, how long, counted arrivals an hour."""
+        if not isinstance(start, datetime):
+            opens = datetime.combine(start, time(self.profile.opens), self.timezone)
+            a_weight = self.profile.weekday * self._factor(start) / sum(self.profile.by_hour)
+            return [(opens + n * _HOUR, _HOUR, a_weight * weight) for n, weight in enumerate(self.profile.by_hour)]
+        assert until is not None
+        if what == "shelter":
+            return [(start, until - start, SHELTERING)]
+        # half a usual day's arrivals in every hour of a festival, after a quarter of an hour in which they come
+        crowd, coming = FESTIVAL_SHARE * self.profile.weekday, min(timedelta(minutes=15), until - start)
+        return [
+            (start, coming, crowd / 2),
+            (start + coming, until - start - coming, crowd),
+        ]
 
     def _crowd(self, since: timedelta) -> float:
         """Half a usual day's arrivals in every hour of a festival, after a quarter of an hour in which they come."""
@@ -140,6 +239,86 @@ class Spot:
     def _factor(self, day: date) -> float:
         """How much more or less than on a mean weekday, by season, kind of day, weather and the day's own luck."""
         return _factor(self.seed, self.code, self.profile.weekend_factor, day)
+
+
+@dataclass(frozen=True, slots=True)
+class _Visits:
+    """Some people: when they came and went (s since 1970, in order), and running sums of how many, as there were and as
+    they were counted; the sums begin with 0.
+    """
+
+    came: Floats
+    came_sum: Counts
+    came_counted: Counts
+    left: Floats
+    left_sum: Counts
+    left_counted: Counts
+
+    def counted_in(self, end: datetime, period: timedelta) -> int:
+        return _within(self.came, self.came_counted, end, period)
+
+    def counted_out(self, end: datetime, period: timedelta) -> int:
+        return _within(self.left, self.left_counted, end, period)
+
+    def really_in(self, end: datetime, period: timedelta) -> int:
+        return _within(self.came, self.came_sum, end, period)
+
+    def really_out(self, end: datetime, period: timedelta) -> int:
+        return _within(self.left, self.left_sum, end, period)
+
+
+def _within(times: Floats, sums: Counts, end: datetime, period: timedelta) -> int:
+    until = end.timestamp()
+    first, last = times.searchsorted((until - period.total_seconds(), until), side="right")
+    return int(sums[last] - sums[first])
+
+
+def _draw(spot: Spot, hours: list[tuple[datetime, timedelta, float]], bits: np.random.Philox) -> _Visits:
+    """Who comes in stretches of a steady rate, and what the counter makes of it."""
+    chance = np.random.Generator(bits)
+    seconds = np.array([lasts.total_seconds() for _, lasts, _ in hours])
+    begins = np.array([start.timestamp() for start, _, _ in hours])
+    # a rate is what is counted; a few more come
+    groups = chance.poisson([rate / spot.accuracy / MEAN_GROUP * (lasts / _HOUR) for _, lasts, rate in hours])
+    which = np.repeat(np.arange(len(hours)), groups)
+    came = np.sort(begins[which] + seconds[which] * chance.random(len(which)))
+    size = 1 + chance.choice(len(GROUPS), p=GROUPS, size=len(came))
+    usual = spot.profile.stay.total_seconds()
+    stays = np.minimum(chance.gamma(_STAYS, usual / _STAYS, size=len(came)), _LONGEST_STAY * usual)
+    left = came + stays
+    order = np.argsort(left, kind="stable")
+    missed = np.where(size > 1, spot.missed + _BESIDE_OTHERS, spot.missed)
+
+    def counted(times: Floats) -> Counts:
+        found: Counts = size - chance.binomial(size, missed) + chance.binomial(size, spot.doubled)
+        return np.where(_blocked(spot, times), 0, found)
+
+    came_counted, left_counted = counted(came), counted(left)
+    return _Visits(came, _sums(size), _sums(came_counted), left[order], _sums(size[order]), _sums(left_counted[order]))
+
+
+def _sums(counts: Counts) -> Counts:
+    return np.concatenate(([0], np.cumsum(counts)))
+
+
+def _blocked(spot: Spot, times: Floats) -> Mask:
+    """`Spot.blocked` of all of these."""
+    found = np.zeros(len(times), dtype=bool)
+    if not len(times):
+        return found
+    first, last = (datetime.fromtimestamp(float(each), spot.timezone) for each in (times.min(), times.max()))
+    day = first.date()
+    while day <= last.date():
+        hours = _blocked_hours(spot.seed, spot.code, spot.profile.opens, day)
+        if hours is not None:
+            midnight = datetime.combine(day, time(0), spot.timezone).timestamp()
+            found |= (times >= midnight + 3600 * hours[0]) & (times < midnight + 3600 * hours[1])
+        day += timedelta(days=1)
+    if spot.covered_from is not None and spot.covered_from <= last:
+        since = times - spot.covered_from.timestamp()
+        within = since % STORM_EVERY.total_seconds()
+        found |= (since >= 0) & (within >= COVERED[0].total_seconds()) & (within < COVERED[1].total_seconds())
+    return found
 
 
 def _lasts(first_storm: datetime | None, hours: tuple[timedelta, timedelta], at: datetime) -> bool:

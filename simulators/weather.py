@@ -84,7 +84,7 @@ class Weather:
 
     def rain_between(self, start: datetime, end: datetime, basin: Basin = FIRST) -> Iterator[Rain]:
         """The rain of a stretch of time over a catchment, with what began before it or ends after it."""
-        if self._scenario is Scenario.FLOOD:
+        if self._scenario.storms:
             yield from self._storms(start, end, basin)
         for cloudburst in self._cloudbursts:
             if cloudburst <= end and start < cloudburst + len(CLOUDBURST) * _HOUR:
@@ -120,7 +120,7 @@ class Weather:
             return None
         start = day + 24 * _HOUR * uniform(self._seed, "shower starts", day.date())
         duration = _HOUR * (1 + 3 * uniform(self._seed, "shower lasts", day.date()))
-        if self._scenario is Scenario.FLOOD:
+        if self._scenario.storms:
             began = self._origin + FIRST_STORM
             n = (start + 12 * _HOUR - began) // STORM_EVERY
             if n >= 0 and start < began + n * STORM_EVERY + 24 * _HOUR:

@@ -22,22 +22,39 @@ def benches() -> None:
 
 @bench.command("town")
 def town(
-    devices: Annotated[int, typer.Option(help="Devices in the town.", min=1, max=5000)] = 200,
+    devices: Annotated[int, typer.Option(help="Devices in the town.", min=1, max=20_000)] = 200,
     seconds: Annotated[
         float, typer.Option("--for", help="Seconds to watch it, and again with a page open.", min=1.0)
     ] = 600.0,
     history: Annotated[float, typer.Option(help="Days of history in its tables.", min=0.0, max=60.0)] = 15.0,
     speed: Annotated[float, typer.Option(help="Town seconds a second; 1 is a real town.", min=0.001)] = 1.0,
+    mixed: Annotated[bool, typer.Option("--mixed", help="Its further devices speak over four networks.")] = False,
     broker: Annotated[BrokerKind, typer.Option(help="auto: mosquitto where it is, else NATS.")] = BrokerKind.auto,
     as_json: AsJson = False,
 ) -> None:
-    """Memory and processor time of a whole town while nothing special happens."""
+    """Memory and processor time of a whole town while nothing special happens, and whether it keeps up."""
     from mimamori.bench.report import give
     from mimamori.bench.town import TownBench, measure, rows
 
-    figures = measure(TownBench(devices, seconds, history, speed, broker.value, quiet=as_json), os.environ)
+    figures = measure(TownBench(devices, seconds, history, speed, broker.value, as_json, mixed), os.environ)
     title = f"【模擬】{figures['devices']} devices, {figures['seconds']:g} s at speed {speed:g}"
     give(figures, title, ("", "MB", "% of 2 cores", "% with a page"), rows(figures), as_json=as_json)
+
+
+@bench.command("simulate")
+def simulate(
+    devices: Annotated[int, typer.Option(help="Devices in the town.", min=15, max=100_000)] = 100_000,
+    hours: Annotated[float, typer.Option(help="Town hours of what they say.", min=0.1, max=240.0)] = 0.5,
+    faults: Annotated[float, typer.Option(help="Times as many faults as usual.", min=0.0, max=10_000.0)] = 1.0,
+    as_json: AsJson = False,
+) -> None:
+    """How many messages a second the simulated devices can say, in one process and without a broker, and its memory."""
+    from mimamori.bench.report import give
+    from mimamori.bench.simulate import measure, rows
+
+    figures = measure(devices, hours, faults)
+    title = f"【模擬】{devices} devices over four networks, {hours:g} h of town time"
+    give(figures, title, ("", ""), rows(figures), as_json=as_json)
 
 
 @bench.command("ingest")
@@ -178,6 +195,29 @@ def compression(
     columns = ("chunks", "segment by", "order by", "bytes a row")
     title = f"{figures['rows']} rows of {figures['series']} series, {figures['seconds']:g} s"
     give(figures, title, columns, rows(figures), as_json=as_json)
+
+
+@bench.command("codecs")
+def codecs(
+    decodes: Annotated[int, typer.Option(help="Decodes of each kind in a round.", min=100)] = 10_000,
+    rounds: Annotated[int, typer.Option(help="How often each is measured; the best counts.", min=1)] = 3,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--dir", metavar="DIR", help="Decode the examples of a folder of codecs instead (`mimamori devices check`)."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """How many messages a second manufacturers' JavaScript decodes in its process, and the memory it takes."""
+    from mimamori.bench.codecs import CodecsBench, measure
+    from mimamori.bench.codecs import rows as lines
+    from mimamori.bench.report import bar, give
+
+    with bar("rounds", quiet=as_json) as progress:
+        figures = measure(CodecsBench(decodes, rounds, folder), progress)
+    title = f"{rounds} rounds of {decodes:,} decodes by {figures['codecs']} codecs, {figures['seconds']:g} s"
+    give(figures, title, ("", "", "limit"), lines(figures), as_json=as_json)
 
 
 def _sizes(option: str, text: str) -> tuple[float, ...]:

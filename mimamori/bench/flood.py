@@ -31,7 +31,7 @@ from devices.model import (
     ThresholdSet,
     Town,
 )
-from simulators.chirpstack import Frame
+from simulators.frames import Frame
 
 STEP = timedelta(minutes=10)
 CALM_EVERY = 5

@@ -241,7 +241,7 @@ def _received(place: Place, messages: int, *, in_blocks: bool) -> float:
 def ingest(place: Place, kind: Kind, messages: int, *, workers: int) -> Ingested:
     """So many messages, queued, through so many workers into the database."""
     configs = place.configs(workers)
-    sessions = {config.client_id: config.filters for config in configs}
+    sessions = {config.client_id: config.filters().wanted for config in configs}
     flood = place.flood(kind)
     with _queued(place.broker, sessions, flood, messages), ExitStack() as stack:
         stack.callback(end_sessions, place.broker, configs)

@@ -97,7 +97,7 @@ def backlog(place: Place, readings: int) -> dict[str, Any]:
     """What waits after an outage through two workers (one, where the broker cannot share), rollups and alerts."""
     configs = place.configs(2 if place.broker.shared else 1)
     for config in configs:
-        make_session(place.broker, config.client_id, config.filters)
+        make_session(place.broker, config.client_id, config.filters().wanted)
     flood = place.flood(Kind.OWN)
     began = time.monotonic()
     with Bulk(place.broker, "bench-publisher") as bulk:

@@ -136,10 +136,34 @@ class Noise:
                 "received_at": received.isoformat(),
                 "uplink_message": {"f_cnt": counter, "f_port": 1, "frm_payload": text},
             },
+            "chirpstack_v3": {
+                "devEUI": eui, "devAddr": "ABiUQA==", "publishedAt": received.isoformat(), "fCnt": counter, "fPort": 1,
+                "data": text, "rxInfo": [{"gatewayID": "bWltYW1vcmk=", "time": None, "rssi": -101, "loRaSNR": 2.5}],
+            },
+            "helium": {
+                "dev_eui": device.upper(), "devaddr": "00189440", "fcnt": counter, "port": 1, "payload": text,
+                "reported_at": seconds * 1000, "hotspots": [{"id": "11a", "rssi": -101, "snr": 2.5}],
+            },
+            "actility": {
+                "DevEUI_uplink": {
+                    "DevEUI": device.upper(), "DevAddr": "00189440", "Time": received.isoformat(), "FCntUp": counter,
+                    "FPort": 1, "payload_hex": payload.hex(), "LrrRSSI": -101.0, "SpFact": 10,
+                },
+            },
+            "aws_iot_lorawan": {
+                "PayloadData": text,
+                "WirelessMetadata": {
+                    "LoRaWAN": {
+                        "DevEui": device, "FPort": 1, "FCnt": counter, "Timestamp": received.isoformat(),
+                        "Gateways": [{"GatewayEui": "01", "Rssi": -101, "Snr": 2.5}],
+                    },
+                },
+            },
+            "mapped": {"device": device, "counter": counter, "payload": text},
             "sigfox": {"device": device[:6], "time": seconds, "data": payload.hex(), "seqNumber": counter},
             "soracom": {"counter": counter, "time": measured.isoformat(), "readings": values},
             "mimamori_v1": {"device": device, "counter": counter, "time": measured.isoformat(), "readings": values},
-        }[posted]
+        }[posted]  # fmt: skip
         headers = {"x-soracom-imsi": "440109876543210", "x-soracom-timestamp": str(seconds * 1000)}
         return posted_topic("fuzz", posted, {"event": "up"}, headers), json.dumps(said).encode()
 

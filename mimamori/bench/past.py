@@ -17,14 +17,15 @@ from alerts.evaluator import Evaluator
 from analytics.config import AnalyticsConfig
 from analytics.maintenance import keep_house
 from devices.clock import FixedClock
-from devices.model import Town
+from devices.town import load_town
 from ingest.decode import decode
 from ingest.gate import through_gate
 from ingest.subscriber import Delivery
 from quality.gate import CLOCK
-from simulators.chirpstack import Frame
 from simulators.config import PERFECT, SimulatorConfig
-from simulators.devices import Fleet
+from simulators.crowd import everybody
+from simulators.frames import Frame
+from simulators.towns import path as town_path
 from store import Connection, connect
 from store.feed import Consumer
 from store.registry import load_directory
@@ -35,17 +36,24 @@ _SECOND = timedelta(seconds=1)
 
 
 def tell(
-    dsn: str, municipality_id: int, town: Town, now: datetime, days: float, progress: Callable[[int, int], None]
+    dsn: str,
+    municipality_id: int,
+    devices: int,
+    networks: tuple[str, ...],
+    now: datetime,
+    days: float,
+    progress: Callable[[int, int], None],
 ) -> int:
-    """Store the `days` before `now`, and what analytics and alerts make of them; how many messages that were.
+    """Store the `days` before `now` of the demo's town, or of a larger one with so many devices, and what analytics and
+    alerts make of them; how many messages that were.
 
     `dsn` is the owner's. The town must be registered and nothing may run on it yet. `progress` hears how many seconds
     of the past are told, of how many.
     """
     span = timedelta(days=days)
-    config = SimulatorConfig("", 0, impairments=PERFECT)
-    fleet = Fleet(config, town, origin=now, first=now - span)
-    frames = takewhile(lambda frame: frame.heard < now - _SECOND, fleet.uplinks())
+    config = SimulatorConfig("", 0, impairments=PERFECT, devices=devices, networks=networks)
+    speaking = everybody(config, load_town(town_path()), origin=now, first=now - span)
+    frames = takewhile(lambda frame: frame.heard < now - _SECOND, speaking.uplinks())
     possible = replace(CLOCK, behind=(span + timedelta(days=1)).total_seconds())
     told = 0
     with connect(dsn, name="bench") as conn:

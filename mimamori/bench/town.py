@@ -16,10 +16,14 @@ The JSON object:
     uplinks, stored                    messages and observations that arrived in these seconds
     with_page                          the same three with the page open, and what it did: {events, refreshes}
     apart                              {"devices": {rss_mb, cpu_share_of_2_cores}}, the simulated ones
+    keeping_up                         whether the town keeps up with its devices (`mimamori.bench.keeping`)
     within_limits                      whether memory and processor time are
 
 The watched time begins at a round half hour of the town, when most devices report: a short one is rather too busy.
 Compare `uplinks` with `uplinks_an_hour`.
+
+An hour of town time a minute is `--speed 60`: then processor time is no quiet town's any more, and `keeping_up` is what
+counts.
 """
 
 from __future__ import annotations
@@ -38,6 +42,8 @@ from api.roles import Role
 from devices.clock import ClockSetting, clock_from, real_now
 from devices.model import Town
 from devices.town import load_town
+from ingest.sources import add_source
+from mimamori.bench.keeping import Keeping
 from mimamori.bench.page import OpenPage
 from mimamori.bench.past import tell
 from mimamori.bench.report import Row, bar, say
@@ -59,8 +65,9 @@ from mimamori.places import sole_user
 from mimamori.signed_in import SignedIn
 from mimamori.stopping import interruptible
 from mimamori.supervisor import Supervisor
+from simulators.frames import CHIRPSTACK_V4
 from simulators.towns import path as town_path
-from simulators.towns.larger import larger
+from simulators.towns.larger import MIXED, larger
 from store import Connection, connect
 from store.embedded import EmbeddedServer
 from store.migrate import migrate
@@ -78,6 +85,12 @@ _MARK = datetime(2026, 6, 20, 8, 30, tzinfo=UTC)
 _SETTLING = 40.0  # s until then, in which imports, first queries and joins are over
 _LOOK_EVERY = 5.0
 _APART = "devices"
+_KEEPING = {
+    "behind_s": "at most behind, s 遅れ",
+    "queue": "at most waiting 待ち",
+    "messages_a_second": "messages a second",
+    "kept_up": "kept up 追いついた",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +103,11 @@ class TownBench:
     speed: float
     broker: BrokerChoice
     quiet: bool
+    mixed: bool = False  # the further devices speak over four networks
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        return MIXED if self.mixed else (CHIRPSTACK_V4,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +120,7 @@ class _Watched:
     processor: Mapping[str, float]
     uplinks: int
     stored: int
+    keeping: Mapping[str, Any]
 
     def shares(self) -> dict[str, float]:
         """Of both cores, of each part of the town."""
@@ -113,12 +132,14 @@ class _Running:
     supervisor: Supervisor
     server: EmbeddedServer
     url: str
+    keeping: Keeping
+    uplinks_an_hour: float | None
 
 
 def measure(options: TownBench, environment: Mapping[str, str]) -> dict[str, Any]:
     """Run the bench; the figures. StartError where a part of the town does not start, or ends meanwhile."""
     refuse_real_channels(environment, "the bench's town is not real")
-    town = larger(load_town(town_path()), options.devices)
+    town = larger(load_town(town_path()), options.devices, options.networks)
     with tempfile.TemporaryDirectory(prefix="mimamori-bench-", ignore_cleanup_errors=True) as made, interruptible():
         data = Path(made)
         with sole_user(data), Supervisor(data / "logs", say=say) as supervisor:
@@ -134,8 +155,17 @@ def _measure(
         municipality_id = sync_town(conn, town)
         now = _start_clock(conn, options.speed).town_start
         create_demo_users(conn, town.municipality.code)
+        secret = data / "sigfox"
+        if options.mixed:
+            per_minute = 1_000_000
+            posts = add_source(
+                conn, name="sigfox", kind="sigfox", municipality=town.municipality.code, per_minute=per_minute
+            )
+            secret.write_text(posts, encoding="utf-8")
     with bar(f"{options.history:g} days of history", quiet=options.quiet) as progress:
-        told = tell(server.dsn("owner"), municipality_id, town, now, options.history, progress)
+        told = tell(
+            server.dsn("owner"), municipality_id, options.devices, options.networks, now, options.history, progress
+        )
     with connect(server.dsn("owner"), name="bench") as conn:
         # Again: it begins where the history ends, however long its telling took.
         clock = clock_from(_start_clock(conn, options.speed))
@@ -147,17 +177,24 @@ def _measure(
     start_rooms(_ROOMS, child, supervisor)
     with connect(server.dsn("owner"), name="bench", autocommit=True) as conn:
         supervisor.wait(lambda: listening(conn, now), what="ingest", timeout=60)
-        start_command(_APART, ("simulate", "--devices", str(options.devices)), child, supervisor)
+        ledger = data / "ledger.jsonl"
+        keeping = Keeping(conn, ledger, options.speed)
+        keeping.begin()
+        words = ["simulate", "--devices", str(options.devices), "--ledger", str(ledger)]
         supervisor.wait(lambda: answers(url), what="the first page", timeout=60)
-        running = _Running(supervisor, server, url)
+        if options.mixed:
+            words += ["--mixed", "--sigfox", f"{url}intake/sigfox", "--sigfox-secret", str(secret)]
+        start_command(_APART, words, child, supervisor)
+        an_hour = told / (24 * options.history) if options.history else None
+        running = _Running(supervisor, server, url, keeping, an_hour)
         _rest(supervisor, (_MARK - clock.now()).total_seconds() / options.speed)
         supervisor.wait(lambda: caught_up(conn), what="analytics and alerts", timeout=120)
-    say(f"watching {options.devices} devices for {options.seconds:g} s")
-    quiet = _watch(running, options.seconds)
-    desk = next(account for account in DEMO_ACCOUNTS if account.role is Role.DISASTER)
-    page = OpenPage(SignedIn(url, desk.login, desk.password), "/disaster")
-    say(f"... and {options.seconds:g} s with a page open")
-    with_page = _watch(running, options.seconds, page.open())
+        say(f"watching {options.devices} devices for {options.seconds:g} s")
+        quiet = _watch(running, options.seconds)
+        desk = next(account for account in DEMO_ACCOUNTS if account.role is Role.DISASTER)
+        page = OpenPage(SignedIn(url, desk.login, desk.password), "/disaster")
+        say(f"... and {options.seconds:g} s with a page open")
+        with_page = _watch(running, options.seconds, page.open())
     return _figures(options, town, broker.kind, told, quiet, with_page, page)
 
 
@@ -176,17 +213,21 @@ def _watch(running: _Running, seconds: float, meanwhile: AbstractContextManager[
         worked, began = processor_seconds(pids), time.monotonic()
         most: dict[str, float] = {}
         total = 0.0
+        running.keeping.forget()
         while (left := began + seconds - time.monotonic()) > 0:
             found = memory(pids)
             most = {name: max(megabytes, most.get(name, 0.0)) for name, megabytes in found.items()}
             total = max(total, sum(found.get(name, 0.0) for name in PARTS))
+            running.keeping.look()
             _rest(supervisor, min(left, _LOOK_EVERY))
         now, took = processor_seconds(pids), time.monotonic() - began
     if supervisor.pids() != pids or set(now) != set(pids):
         raise StartError("a part of the town has ended while it was watched, so that the figures say nothing")
     uplinks, stored = _since(running.server, before)
     processor = {name: now[name] - worked[name] for name in now}
-    return _Watched(took, most, total, processor, uplinks, stored)
+    running.keeping.look()
+    keeping = running.keeping.figures(uplinks, took, running.uplinks_an_hour)
+    return _Watched(took, most, total, processor, uplinks, stored, keeping)
 
 
 def _rest(supervisor: Supervisor, seconds: float) -> None:
@@ -240,11 +281,13 @@ def _figures(
         "cpu_limit": CPU_LIMIT,
         "uplinks": quiet.uplinks,
         "stored": quiet.stored,
+        "keeping_up": dict(quiet.keeping),
         "with_page": {
             "cpu_share_of_2_cores": _rounded(shares_with_page),
             "cpu_share_total": round(sum(shares_with_page.values()), 4),
             "uplinks": with_page.uplinks,
             "stored": with_page.stored,
+            "keeping_up": dict(with_page.keeping),
             "events": page.events,
             "refreshes": page.refreshes,
         },
@@ -285,6 +328,8 @@ def rows(figures: Mapping[str, Any]) -> list[Row]:
     lines.append(("limit 上限", f"{RSS_LIMIT_MB:.0f}", f"{100 * CPU_LIMIT:.2f}", ""))
     for name, taken in apart.items():
         lines.append((f"apart: {name}", f"{taken['rss_mb']:.0f}", f"{100 * taken['cpu_share_of_2_cores']:.2f}", ""))
+    for name, words in _KEEPING.items():
+        lines.append((words, "", str(figures["keeping_up"][name]), str(paged["keeping_up"][name])))
     lines.append(("messages 受信", "", str(figures["uplinks"]), str(paged["uplinks"])))
     lines.append(("observations 観測値", "", str(figures["stored"]), str(paged["stored"])))
     return lines

@@ -18,6 +18,10 @@ from mimamori.commands import settings, stop_event
 _STARTED = time.monotonic()
 
 simulated = typer.Typer()
+_NO_SIM_CARDS = (
+    "the scenario carrier is about senders with a SIM card, which the demo's town has none of: "
+    "mimamori simulate --scenario carrier --devices 150 --mixed has some"
+)
 
 
 # The same words as in simulators.config (a test compares them), without importing that room.
@@ -25,8 +29,12 @@ class Scenario(StrEnum):
     NORMAL = "normal"
     LEAK = "leak"
     BURST = "burst"
+    VALVE = "valve"
     FESTIVAL = "festival"
     FLOOD = "flood"
+    GATEWAY = "gateway"
+    CARRIER = "carrier"
+    WEAR = "wear"
 
 
 @simulated.command()
@@ -62,6 +70,8 @@ def demo(
 
     if seconds is not None and not headless:
         raise typer.BadParameter("--for goes with --headless")
+    if scenario is Scenario.CARRIER:
+        raise typer.BadParameter(_NO_SIM_CARDS)
     options = DemoOptions(
         data=usual_folder(os.environ) / "demo" if data is None else data,
         port=port,
@@ -89,14 +99,41 @@ def simulate(
     ledger: Annotated[
         Path | None, typer.Option(help="Write every message sent to this file, a JSON object a line.")
     ] = None,
+    truth: Annotated[
+        Path | None, typer.Option(help="Write all that goes wrong or happens to this file, a JSON object a line.")
+    ] = None,
     devices: Annotated[
-        int | None, typer.Option(help="A larger town of the same kind, with so many. [default: the demo's]", min=1)
+        int | None,
+        typer.Option(help="A larger town of the same kind, with so many. [default: the demo's]", min=1, max=100_000),
+    ] = None,
+    mixed: Annotated[
+        bool, typer.Option("--mixed", help="With --devices: the further ones speak over four networks.")
+    ] = False,
+    faults: Annotated[
+        float, typer.Option(help="Devices and gateways break so many times as often as usual.", min=0.0, max=10_000.0)
+    ] = 0.0,
+    sigfox: Annotated[
+        str | None, typer.Option(metavar="URL", help="Where Sigfox posts, such as http://localhost:8000/intake/NAME.")
+    ] = None,
+    sigfox_secret: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="... and the file with the secret of that source.")
     ] = None,
     seed: Annotated[
         int, typer.Option(help="Chance: another seed is another town's luck, the same one repeats it.")
     ] = 1,
+    show: Annotated[bool, typer.Option("--list", help="Say what the scenarios are, and end.")] = False,
 ) -> None:
     """Be the devices of the demo's town: publish their uplinks to the broker on the town's clock."""
+    if show:
+        from simulators.config import SENTENCES
+
+        width = max(map(len, SENTENCES))
+        typer.echo("\n".join(f"{name:<{width}}  {sentence}" for name, sentence in SENTENCES.items()))
+        return
+    if mixed and devices is None:
+        raise typer.BadParameter("--mixed goes with --devices")
+    if scenario is Scenario.CARRIER and not mixed:
+        raise typer.BadParameter(_NO_SIM_CARDS)
     from mimamori import rooms
 
     rooms.run_simulator(
@@ -106,7 +143,12 @@ def simulate(
         origin=origin and origin.replace(tzinfo=UTC),
         since=since and since.replace(tzinfo=UTC),
         ledger=ledger,
+        truth=truth,
         devices=devices,
+        mixed=mixed,
+        faults=faults,
+        sigfox=sigfox,
+        sigfox_secret=sigfox_secret,
         seed=seed,
     )
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 _TOWNS = {"mimamori": "mimamori-cho.yaml"}
+# The pipes of the demo's town, solved (`simulators.towns.solve`).
+SOLVED = Path(__file__).parent / "mimamori-cho-hydraulics.json"
 
 
 def path(name: str = "mimamori") -> Path:

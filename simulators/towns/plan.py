@@ -113,3 +113,6 @@ INLET: Point = (135.0820, 32.4480)
 TRUNK: tuple[Point, ...] = (TANK, (135.0848, 32.4575), (135.0845, 32.4545), (135.0828, 32.4505), INLET)
 STREETS = (0.27, 0.25)  # km between the streets of the block, in two directions
 TURNED = -6.0  # degrees
+
+# The LoRaWAN gateways: name, and where: on the town hall's roof, and in the upper valley, where that does not hear.
+GATEWAYS: tuple[tuple[str, Point], ...] = (("役場", (135.0560, 32.4400)), ("奥沢公民館", (135.0430, 32.4840)))

@@ -31,6 +31,13 @@ def test_it_measures_a_whole_town_and_prints_one_object() -> None:
     # 8 s at this speed are 32 minutes: everybody has reported, with and without a page
     for seen in (found, found["with_page"]):
         assert seen["uplinks"] >= 14 and seen["stored"] >= seen["uplinks"] / 2
+        keeping = seen["keeping_up"]
+        assert keeping["messages_a_second"] > 0
+        assert 0 <= keeping["queue_at_end"] <= keeping["queue"] and keeping["behind_s"] >= 0
+        if keeping["kept_up"]:
+            assert keeping["behind_s"] <= 10 and keeping["share_of_expected"] >= 0.95
+        else:
+            assert keeping["behind_s"] >= 10 or keeping["share_of_expected"] <= 0.95
     assert found["with_page"]["events"] > 0 and found["with_page"]["refreshes"] > 0
     limits = found["rss_mb_total"] <= found["rss_limit_mb"], found["cpu_share_total"] <= found["cpu_limit"]
     assert (found["rss_limit_mb"], found["cpu_limit"]) == (1500, 0.10)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -13,12 +14,13 @@ import yaml
 
 from devices.codecs import decode
 from devices.envelopes import open_uplink
-from devices.model import Town
+from devices.model import StationKind, Town
 from simulators.config import PERFECT, Scenario, SimulatorConfig
-from simulators.devices import Fleet, World
+from simulators.devices import Fleet
 from simulators.history import OUTAGE, write_files
 from simulators.visits import COVERED, SHELTER
 from simulators.weather import FIRST_STORM
+from simulators.world import World
 
 UNTIL = datetime(2026, 6, 20, 2, tzinfo=UTC)
 ZONE = ZoneInfo("Asia/Tokyo")
@@ -82,7 +84,9 @@ def test_written_again_it_is_the_same_and_two_halves_are_the_whole(folder: Path,
 
 
 def test_the_museum_forgets_days_and_is_closed_on_mondays(town: Town, tmp_path: Path) -> None:
-    write_files(tmp_path, CONFIG, town, UNTIL, days=1, visit_days=396)
+    by_hand = replace(town, stations=tuple(station for station in town.stations if not station.devices))
+    write_files(tmp_path, CONFIG, by_hand, UNTIL, days=1, visit_days=396)
+    assert [file.name for file in tmp_path.glob("*.csv")] == ["daily.csv"]
     told = {line["日付"]: line["美守郷土資料館"] for line in lines(tmp_path / "daily.csv")}
     mondays = {day for day in told if datetime.fromisoformat(day).weekday() == 0}
     assert max(told) == "2026-06-19" and len(told) == 395
@@ -92,7 +96,11 @@ def test_the_museum_forgets_days_and_is_closed_on_mondays(town: Town, tmp_path: 
 
 
 def test_outages_are_said_and_are_rare(town: Town, tmp_path: Path) -> None:
-    write_files(tmp_path, CONFIG, town, UNTIL, days=60, visit_days=1)
+    tanks = tuple(
+        station if station.kind is StationKind.SERVICE_TANK else replace(station, devices=())
+        for station in town.stations
+    )
+    write_files(tmp_path, CONFIG, replace(town, stations=tanks), UNTIL, days=60, visit_days=1)
     (name,) = [name for name in lines(tmp_path / "tank.csv")[0] if name != "日時"]
     fields = [line[name] for line in lines(tmp_path / "tank.csv")]
     assert 0 < sum(field == "" for field in fields) < 0.01 * len(fields), "hours of silence"

@@ -9,10 +9,11 @@ import pytest
 
 from devices.model import StationKind, Town
 from simulators import Happening, Intervention
-from simulators.chirpstack import Frame
 from simulators.config import PERFECT, Scenario, SimulatorConfig
-from simulators.devices import Fleet, World
+from simulators.devices import Fleet
 from simulators.errors import SimulatorError
+from simulators.frames import Frame
+from simulators.world import World
 from tests.simulators.test_devices import START
 
 NORMAL = SimulatorConfig("localhost", 1883, scenario=Scenario.NORMAL, impairments=PERFECT)

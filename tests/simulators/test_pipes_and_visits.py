@@ -188,7 +188,10 @@ def test_weekends_are_busier_and_nearly_everybody_leaves_again(seed: int, profil
     assert sum(d[0] for d in weekend) / 8 > 1.3 * sum(d[0] for d in weekdays) / 20
     inwards, outwards = sum(d[0] for d in days), sum(d[1] for d in days)
     assert outwards == pytest.approx(inwards, rel=0.06)
-    assert sum(d[0] for d in weekdays) / 20 == pytest.approx(0.95 * profile.weekday, rel=0.25)  # June's season
+    middles = [monday + timedelta(days=n, hours=h) for n in range(28) if n % 7 < 5 for h in range(1, 25)]
+    expected = sum(spot.expected(at, timedelta(hours=1)) for at in middles if not spot.blocked(at))
+    assert sum(d[0] for d in weekdays) == pytest.approx(expected, rel=0.12)
+    assert expected / 20 == pytest.approx(0.9 * profile.weekday, rel=0.2), "in June, when it rains"
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -199,6 +202,45 @@ def test_nobody_comes_while_it_is_closed(profile: Profile) -> None:
             end = datetime(2026, 6, day, hour, 30, tzinfo=TOKYO)
             if not profile.opens <= hour < profile.opens + len(profile.by_hour):
                 assert spot.passages(end, TEN)[0] == 0
+
+
+def test_counts_of_neighbouring_periods_add_up_and_whoever_came_leaves_again() -> None:
+    spot = Spot(3, TOKYO, "spot", PROFILES[0])
+    hour = timedelta(hours=1)
+    for day in range(1, 29):
+        ends = [datetime(2026, 6, day, tzinfo=TOKYO) + n * hour for n in range(1, 25)]
+        for end in ends:
+            parts = [spot.passages(end - n * TEN, TEN) for n in range(6)]
+            assert spot.passages(end, hour) == (sum(p[0] for p in parts), sum(p[1] for p in parts))
+        came = sum(spot.truly(end, hour)[0] for end in ends)
+        left = sum(spot.truly(end + 6 * hour, hour)[1] for end in ends)
+        assert came == left > 0
+
+
+def test_a_counter_misses_some_people_and_counts_others_twice_and_people_come_in_groups() -> None:
+    shares = []
+    for seed in SEEDS:
+        spot = Spot(seed, TOKYO, "spot", PROFILES[0])
+        ends = [datetime(2026, 5, 1, tzinfo=TOKYO) + n * TEN for n in range(1, 1 + 31 * 144)]
+        open_ = [end for end in ends if not (spot.blocked(end) or spot.blocked(end - TEN))]
+        counted = sum(spot.inwards(end, TEN) for end in open_)
+        there = [spot.truly(end, TEN)[0] for end in open_]
+        assert counted / sum(there) == pytest.approx(spot.accuracy, abs=0.01)
+        shares.append(spot.accuracy)
+        # more spread out than single people would be: the variance of a count is E[size^2] / E[size] times its mean
+        rates = [spot.expected(end, TEN) / spot.accuracy for end in open_]
+        spread = sum((n - rate) ** 2 for n, rate in zip(there, rates, strict=True)) / sum(rates)
+        assert 2.0 < spread < 2.7
+    assert max(shares) - min(shares) > 0.01, "each counter has its own mistakes"
+
+
+def test_a_festival_that_somebody_sets_off_changes_nothing_of_what_was_counted_before() -> None:
+    start = datetime(2026, 6, 3, 13, 20, tzinfo=TOKYO)
+    quiet, busy = Spot(1, TOKYO, "s", PROFILES[2]), Spot(1, TOKYO, "s", PROFILES[2], ((start, start + 24 * TEN),))
+    for n in range(1, 80):
+        assert busy.passages(start - n * TEN, TEN) == quiet.passages(start - n * TEN, TEN)
+    more = busy.inwards(start + 24 * TEN, 24 * TEN) - quiet.inwards(start + 24 * TEN, 24 * TEN)
+    assert 100 < more < 220, "half a usual day's visitors an hour"
 
 
 def day_total(spot: Spot, year: int, month: int, day: int) -> int:
@@ -252,7 +294,7 @@ def test_now_and_then_a_counter_is_blocked_for_some_hours_and_counts_nobody() ->
     days = {at.date() for at in blocked}
     assert 2 <= len(days) <= 15
     assert all(3 <= sum(at.date() == day for at in blocked) / 2 <= 7.5 for day in days)
-    assert {spot.passages(at + timedelta(minutes=5), TEN) for at in blocked} == {(0, 0)}
+    assert {spot.passages(at + TEN, TEN) for at in blocked if spot.blocked(at + TEN)} == {(0, 0)}
 
 
 def test_the_same_seed_gives_the_same_visits_and_another_seed_others() -> None:

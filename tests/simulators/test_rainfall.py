@@ -10,8 +10,9 @@ import pytest
 from devices import codecs, envelopes
 from devices.model import StationKind, Town
 from simulators.config import PERFECT, Scenario, SimulatorConfig
-from simulators.devices import Fleet, World
+from simulators.devices import Fleet
 from simulators.weather import STORM
+from simulators.world import World
 
 ORIGIN = datetime(2026, 6, 20, 8, tzinfo=UTC)
 CONFIG = SimulatorConfig("localhost", 1883, scenario=Scenario.FLOOD, impairments=PERFECT)

@@ -8,8 +8,8 @@ import pytest
 
 from devices.model import StationKind, Town
 from simulators.config import PERFECT, Scenario, SimulatorConfig
-from simulators.devices import World
 from simulators.weather import basins
+from simulators.world import World
 
 ORIGIN = datetime(2026, 6, 20, 8, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
