@@ -14,10 +14,12 @@ from functools import partial
 from pathlib import Path
 
 from ingest.again import judge_again
-from ingest.errors import ConfigError
+from ingest.errors import ConfigError, HistoryError
+from ingest.excel import excel_table, is_workbook
 from ingest.gate import judged
-from ingest.history_file import Line, read_lines
-from ingest.history_map import load_map
+from ingest.history_file import Line, finder, read_lines
+from ingest.history_map import HistoryMap, load_map
+from ingest.history_rows import Table, file_table
 from store.chunks import steps
 from store.connection import Connection, connect
 from store.registry import Directory, load_directory, municipality_id_of
@@ -64,7 +66,7 @@ def import_history(
     *,
     progress: Callable[[int, ImportReport], None] = lambda _bytes, _report: None,
 ) -> ImportReport:
-    """Imports a CSV file as its map says; `progress` hears of the bytes read and the report so far.
+    """Imports a CSV or Excel file as its map says; `progress` hears of the bytes read and the report so far.
 
     Raises TownFileError (the map is wrong), HistoryError (the file cannot be read, or does not fit the map),
     ConfigError (no such municipality) and psycopg.Error; what was committed before stays.
@@ -79,7 +81,7 @@ def import_history(
         now = load_clock(conn).now()
         conn.commit()
         waiting: list[ObservationRow] = []
-        for line in read_lines(file, layout, _finder(directory), now):
+        for line in read_lines(_table(file, layout), layout, finder(series_of(directory)), now):
             _note(report, line)
             waiting += line.observations
             if len(waiting) >= BATCH:
@@ -96,7 +98,20 @@ def _note(report: ImportReport, line: Line) -> None:
     report.lines += 1
     report.rejected += len(line.problems)
     room = MOST_ERRORS - len(report.errors)
-    report.errors += [LineError(line.number, problem) for problem in line.problems[:room]]
+    report.errors += [LineError(line.number, str(problem)) for problem in line.problems[:room]]
+
+
+def _table(file: Path, layout: HistoryMap) -> Table:
+    try:
+        with file.open("rb") as opened:
+            beginning = opened.read(4)
+    except OSError as error:
+        raise HistoryError(
+            f"{file}: cannot be read: {error.strerror}", f"{file}：ファイルを読めません（{error.strerror}）。"
+        ) from None
+    if is_workbook(beginning):
+        return excel_table(str(file), lambda: file.open("rb"), layout.sheet)
+    return file_table(file)
 
 
 def _write(
@@ -119,17 +134,6 @@ def _key(row: ObservationRow) -> tuple[int, datetime]:
     return (row.datastream_id, row.phenomenon_time)
 
 
-def _finder(directory: Directory) -> Callable[[str, str], int]:
-    known = {(d.station_code, d.observed_property): i for i, d in directory.datastreams.items()}
-
-    def find(station: str, observed_property: str) -> int:
-        found = known.get((station, observed_property))
-        if found is not None:
-            return found
-        there = sorted(name for code, name in known if code == station)
-        if there:
-            raise ValueError(f"station {station} has no {observed_property[:40]!r}; it has {', '.join(there)}")
-        codes = ", ".join(sorted({code for code, _ in known}))
-        raise ValueError(f"there is no station {station[:40]!r}; there are {codes[:400]}")
-
-    return find
+def series_of(directory: Directory) -> dict[tuple[str, str], int]:
+    """(station code, observed property) -> datastream_id of all that is registered."""
+    return {(d.station_code, d.observed_property): i for i, d in directory.datastreams.items()}

@@ -1,34 +1,34 @@
-"""A CSV file read line by line: what each line says, or why it cannot be taken. Memory does not grow with the file.
+"""What each line of a table says under its map, or why it cannot be taken. Memory does not grow with the table.
 
-UTF-8 with or without a byte order mark, or CP932 (Excel's and most ministries' Shift_JIS): whichever reads more lines.
-A line is a record: a quotation mark that is never closed spoils its own line and nothing after it. Numbers may be
-full-width and have thousands separators; text in place of a number, NaN and infinity are refused.
+Numbers may be full-width, have thousands separators, and △ or ▲ for a minus; text in place of a number, NaN and
+infinity are refused. Merged cells are understood where they say one thing about several lines (a heading, a date over
+the hours of its day, a station over its values) and refused by name where they would be one value for several times.
 """
 
 from __future__ import annotations
 
-import csv
 import math
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from pathlib import Path
+from itertools import groupby
 
 from devices.model import Quality
-from ingest.errors import HistoryError
+from ingest.errors import HistoryError, Wrong
 from ingest.history_map import HistoryMap, Measured
+from ingest.history_rows import Merged, Row, Table, letters
 from ingest.history_times import time_reader
 from store.writer import ObservationRow
 
 _NUMBER = re.compile(r"[+-]?(\d+|\d{1,3}(,\d{3})+)?(\.\d*)?([eE][+-]?\d+)?", re.ASCII)
-_AWKWARD = re.compile(r'["\r\n\0]')
-_BOM = b"\xef\xbb\xbf"
+_MINUS = str.maketrans("△▲−‐–", "-----")
+_MOST_MERGED = 100_000  # cells; a table for people has hundreds
 
 Find = Callable[[str, str], int]
-"""(station code, property) -> datastream_id; ValueError, in words, where there is none."""
+"""(station code, property) -> datastream_id; Wrong where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Line:
 
     number: int
     observations: Sequence[ObservationRow]
-    problems: Sequence[str]
+    problems: Sequence[Wrong]
     end: int
 
 
@@ -50,135 +50,242 @@ class _Wide:
     offset: float
 
 
-def read_lines(path: Path, layout: HistoryMap, find: Find, now: datetime) -> Iterator[Line]:
-    """The lines with values, blank ones left out. HistoryError where the file or its header cannot be read at all.
+class _Parser:
+    """Reads the lines of one table: `parse`. `labels` are the columns that may speak for several lines, `values` those
+    that may not.
+    """
+
+    labels: frozenset[int]
+    values: frozenset[int]
+
+    def parse(self, fields: list[str]) -> tuple[list[ObservationRow], list[Wrong]]:
+        raise NotImplementedError
+
+
+def read_lines(table: Table, layout: HistoryMap, find: Find, now: datetime) -> Iterator[Line]:
+    """The lines with values, blank ones left out. HistoryError where the table or its header cannot be read at all.
 
     `now` is the town's present: what claims to be later is a mistake, not history.
     """
-    encoding = _encoding(path)
-    read_time = time_reader(layout.time.format, layout.time.zone)
-    parse: Callable[[list[str]], tuple[list[ObservationRow], list[str]]] | None = None
-    with path.open("rb") as file:
-        end = 0
-        for number, raw in enumerate(file, 1):
-            end += len(raw)
-            if number < layout.header or layout.header < number < layout.first_line:
-                continue
-            raw = raw.removeprefix(_BOM) if number == 1 else raw
-            try:
-                text = raw.decode(encoding).rstrip("\r\n")
-                # csv says the same of a line without a quotation mark, and takes twice as long
-                fields = next(csv.reader([text], strict=True), []) if _AWKWARD.search(text) else text.split(",")
-            except (UnicodeDecodeError, csv.Error) as error:
-                if parse is None:
-                    raise HistoryError(f"{path}:{number}: the header cannot be read: {error}") from None
-                yield Line(number, (), (f"the line cannot be read: {_in_words(error, encoding)}",), end)
-                continue
-            if parse is None:
-                parse = _parser(path, layout, fields, find, read_time, now)
-            elif any(field.strip() for field in fields):
-                yield Line(number, *parse(fields), end)
-    if parse is None:
-        raise HistoryError(f"{path}: has no line {layout.header}, where the header should be")
+    merged = _Cells(table)
+    last = max(layout.header, default=0)
+    heading: list[tuple[int, list[str]]] = []
+    parser: _Parser | None = None
+    for number, fields, end in table.rows():
+        if isinstance(fields, Wrong):
+            if number in layout.header:
+                raise HistoryError(
+                    f"{table.name}:{number}: the header cannot be read: {fields}",
+                    f"{table.name}：{number}行目の見出しを読めません。{fields.ja}",
+                )
+            if number >= layout.first_line:
+                yield Line(number, (), (fields,), end)
+            continue
+        if number in layout.header:
+            heading.append((number, fields))
+        if parser is None and (number == last or (not last and number == layout.first_line)):
+            parser = _parser(table, layout, column_names(table, layout.header, heading, len(fields)), find, now)
+        if number < layout.first_line or parser is None:
+            continue
+        refused = merged.apply(number, fields, parser) if merged else []
+        if refused:
+            yield Line(number, (), refused, end)
+        elif any(field.strip() for field in fields):
+            yield Line(number, *parser.parse(fields), end)
+    if parser is None:
+        what = f"line {last}, where the header should be" if last else f"line {layout.first_line}, where values begin"
+        raise HistoryError(
+            f"{table.name}: has no {what}",
+            f"{table.name}：{last or layout.first_line}行目がありません（{'見出し' if last else '最初の値'}の行）。",
+        )
 
 
-def _parser(
-    path: Path,
-    layout: HistoryMap,
-    header: list[str],
-    find: Find,
-    read_time: Callable[[str], datetime],
-    now: datetime,
-) -> Callable[[list[str]], tuple[list[ObservationRow], list[str]]]:
-    """The function that reads one line of this file."""
-    names = [name.strip() for name in header]
+def column_names(
+    table: Table, header: Sequence[int], heading: Sequence[tuple[int, list[str]]], width: int
+) -> list[str]:
+    """The names of the columns. Of several lines each column's words are joined; what is merged counts for every column
+    below it, as does in a CSV file a word of an upper line with empty cells to its right: that is how Excel saves it.
+    """
+    if not header:
+        return [letters(i) for i in range(width)]
+    width = max(len(fields) for _, fields in heading)
+    columns: list[list[str]] = [[] for _ in range(width)]
+    above: dict[tuple[int, int], str] = {}
+    for number, fields in heading:
+        words = [field.strip() for field in fields] + [""] * (width - len(fields))
+        for box in table.merged:
+            if box.top == number and box.left < width:
+                above[box.top, box.left] = words[box.left]
+            if box.top <= number <= box.bottom:
+                for i in range(box.left, min(box.right + 1, width)):
+                    words[i] = above.get((box.top, box.left), words[i])
+        if not table.merged and number != header[-1]:
+            for i in range(1, width):
+                words[i] = words[i] or words[i - 1]
+        for column, word in zip(columns, words, strict=True):
+            column.append(" ".join(word.split()))
+    return [" ".join(word for word, _ in groupby(filter(None, column))) for column in columns]
 
+
+class _Cells:
+    """The merged cells of a table, line by line."""
+
+    def __init__(self, table: Table) -> None:
+        self._by_line: dict[int, list[tuple[int, Merged]]] = {}
+        self._texts: dict[Merged, str] = {}
+        cells = 0
+        for box in table.merged:
+            cells += (box.bottom - box.top + 1) * (box.right - box.left + 1)
+            if cells > _MOST_MERGED:
+                raise HistoryError(
+                    f"{table.name}: cells {box} are merged, which is too much for a table: unmerge them",
+                    f"{table.name}：セル {box} が結合されています。範囲が大きすぎるため、結合を解除してください。",
+                )
+            for line in range(box.top, box.bottom + 1):
+                self._by_line.setdefault(line, []).extend((i, box) for i in range(box.left, box.right + 1))
+
+    def __bool__(self) -> bool:
+        return bool(self._by_line)
+
+    def apply(self, number: int, fields: list[str], parser: _Parser) -> list[Wrong]:
+        """Writes what stands for several lines into this one; what may not do so is refused."""
+        refused: dict[Merged, Wrong] = {}
+        for i, box in self._by_line.get(number, ()):
+            if i in parser.values or (i in parser.labels and box.right > box.left):
+                refused[box] = Wrong(
+                    f"the cells {box} are merged, and nobody can tell of which line or column that is: unmerge them",
+                    f"セル {box} が結合されていて、どの行・列の値か分かりません。結合を解除してください",
+                )
+            elif i in parser.labels:
+                fields += [""] * (i + 1 - len(fields))
+                if number == box.top:
+                    self._texts[box] = fields[i]
+                fields[i] = self._texts.get(box, fields[i])
+        return list(refused.values())
+
+
+def _parser(table: Table, layout: HistoryMap, names: list[str], find: Find, now: datetime) -> _Parser:
     def column(name: str) -> int:
-        if names.count(name) != 1:
-            there = "is there several times" if name in names else "is not there"
-            raise HistoryError(
-                f"{path}:{layout.header}: column {name!r} {there}; the header has {', '.join(names)[:400]}"
-            )
-        return names.index(name)
+        if names.count(name) == 1:
+            return names.index(name)
+        many = name in names
+        en = "is there several times" if many else "is not there"
+        ja = "が複数あります" if many else "がありません"
+        where = f"{table.name}:{layout.header[-1]}" if layout.header else table.name
+        hint, hint_ja = "", ""
+        box = next((b for b in table.merged if b.top in layout.header and b.right > b.left), None)
+        if many and box is not None:
+            lines = f"[{layout.header[-1]}, {layout.header[-1] + 1}]"
+            hint = f" (cells {box} are merged: name the header's lower line too, header: {lines})"
+            hint_ja = f"セル {box} が結合されています。見出しの行に下の行も加えてください（{lines}）。"
+        raise HistoryError(
+            f"{where}: column {name!r} {en}{hint}; the header has {', '.join(filter(None, names))[:400]}",
+            f"{where}：列「{name}」{ja}。{hint_ja}見出しにあるのは {'、'.join(filter(None, names))[:400]} です。",
+        )
 
-    time_columns = [column(name) for name in layout.time.columns]
+    return (_Table if layout.long is None else _List)(layout, column, len(names), find, now)
 
-    def time_of(fields: list[str]) -> datetime:
-        time = read_time(" ".join(fields[i].strip() for i in time_columns)) + layout.time.shift
-        if time > now:
-            raise ValueError(f"{time.astimezone(layout.time.zone):%Y-%m-%d %H:%M} is later than the town's present")
+
+class _Timed(_Parser):
+    """What both kinds of table have: a time in every line, and so many columns."""
+
+    def __init__(self, layout: HistoryMap, column: Callable[[str], int], width: int, now: datetime) -> None:
+        self._layout = layout
+        self._width = width
+        self._now = now
+        self._read_time = time_reader(layout.time.format, layout.time.zone)
+        self._times = [column(name) for name in layout.time.columns]
+        self.labels = frozenset(self._times)
+
+    def _time(self, fields: list[str]) -> datetime:
+        self._whole(fields)
+        parts = [fields[i].strip() for i in self._times]
+        if len(parts) > 1:
+            parts[0] = parts[0].removesuffix(" 00:00:00")  # how a spreadsheet writes a day that has its time beside it
+        time = self._read_time(" ".join(parts)) + self._layout.time.shift
+        if time > self._now:
+            said = f"{time.astimezone(self._layout.time.zone):%Y-%m-%d %H:%M}"
+            raise Wrong(f"{said} is later than the town's present", f"{said} は、いまより先の日時です")
         return time
 
-    if layout.long is not None:
-        return _long_parser(layout, column, len(names), time_of, find)
-    wide = []
-    for name, (station, measured) in layout.columns.items():
-        try:
-            datastream_id = find(station, measured.observed_property.value)
-        except ValueError as error:
-            raise HistoryError(f"the map's column {name!r}: {error}") from None
-        wide.append(_Wide(column(name), name, datastream_id, measured.scale, measured.offset))
+    def _whole(self, fields: list[str]) -> None:
+        # Excel leaves out what is empty at the end of a line, or adds commas.
+        if any(field.strip() for field in fields[self._width :]):
+            raise Wrong(
+                f"has {len(fields)} fields, the header has {self._width}",
+                f"項目が{len(fields)}個あり、見出しの{self._width}個より多くなっています",
+            )
+        fields += [""] * (self._width - len(fields))
 
-    def parse(fields: list[str]) -> tuple[list[ObservationRow], list[str]]:
+
+class _Table(_Timed):
+    """A column a series."""
+
+    def __init__(self, layout: HistoryMap, column: Callable[[str], int], width: int, find: Find, now: datetime) -> None:
+        super().__init__(layout, column, width, now)
+        self._wide = []
+        for name, (station, measured) in layout.columns.items():
+            try:
+                datastream_id = find(station, measured.observed_property.value)
+            except Wrong as error:
+                raise HistoryError(
+                    f"the map's column {name!r}: {error}", f"対応表の列「{name}」：{error.ja}。"
+                ) from None
+            self._wide.append(_Wide(column(name), name, datastream_id, measured.scale, measured.offset))
+        self.values = frozenset(each.index for each in self._wide)
+
+    def parse(self, fields: list[str]) -> tuple[list[ObservationRow], list[Wrong]]:
+        layout = self._layout
         observations, problems = [], []
         try:
-            _whole(fields, len(names))
-            time = time_of(fields)
-        except ValueError as error:
-            return [], [str(error)]
-        for each in wide:
+            time = self._time(fields)
+        except Wrong as error:
+            return [], [error]
+        for each in self._wide:
             text = fields[each.index].strip()
             if not text and "" not in layout.missing:
                 continue
             try:
                 observations.append(_observation(layout, each.datastream_id, time, text, each.scale, each.offset))
-            except ValueError as error:
-                problems.append(f"{each.name}: {error}")
+            except Wrong as error:
+                problems.append(Wrong(f"{each.name}: {error}", f"{each.name}：{error.ja}"))
         return observations, problems
 
-    return parse
 
+class _List(_Timed):
+    """A value a line."""
 
-def _long_parser(
-    layout: HistoryMap,
-    column: Callable[[str], int],
-    width: int,
-    time_of: Callable[[list[str]], datetime],
-    find: Find,
-) -> Callable[[list[str]], tuple[list[ObservationRow], list[str]]]:
-    long = layout.long
-    assert long is not None
-    station_at, property_at, value_at = column(long.station), column(long.observed_property), column(long.value)
-    known: dict[tuple[str, str], tuple[int, float, float]] = {}
+    def __init__(self, layout: HistoryMap, column: Callable[[str], int], width: int, find: Find, now: datetime) -> None:
+        super().__init__(layout, column, width, now)
+        assert layout.long is not None
+        self._long = layout.long
+        self._find = find
+        self._station, self._property = column(layout.long.station), column(layout.long.observed_property)
+        self._value = column(layout.long.value)
+        self._known: dict[tuple[str, str], tuple[int, float, float]] = {}
+        self.labels |= {self._station, self._property}
+        self.values = frozenset({self._value})
 
-    def series(station: str, named: str) -> tuple[int, float, float]:
-        if (station, named) not in known:
-            code = long.stations.get(station, station)
-            measured: Measured | None = long.properties.get(named)
-            found = find(code, named if measured is None else measured.observed_property.value)
-            known[station, named] = (found, 1.0, 0.0) if measured is None else (found, measured.scale, measured.offset)
-        return known[station, named]
-
-    def parse(fields: list[str]) -> tuple[list[ObservationRow], list[str]]:
+    def parse(self, fields: list[str]) -> tuple[list[ObservationRow], list[Wrong]]:
         try:
-            _whole(fields, width)
-            time = time_of(fields)
-            text = fields[value_at].strip()
-            if not text and "" not in layout.missing:
+            time = self._time(fields)
+            text = fields[self._value].strip()
+            if not text and "" not in self._layout.missing:
                 return [], []
-            datastream_id, scale, offset = series(fields[station_at].strip(), fields[property_at].strip())
-            return [_observation(layout, datastream_id, time, text, scale, offset)], []
-        except ValueError as error:
-            return [], [str(error)]
+            series = self._series(fields[self._station].strip(), fields[self._property].strip())
+            return [_observation(self._layout, series[0], time, text, *series[1:])], []
+        except Wrong as error:
+            return [], [error]
 
-    return parse
-
-
-def _whole(fields: list[str], width: int) -> None:
-    # Excel leaves out what is empty at the end of a line, or adds commas.
-    if any(field.strip() for field in fields[width:]):
-        raise ValueError(f"has {len(fields)} fields, the header has {width}")
-    fields += [""] * (width - len(fields))
+    def _series(self, station: str, named: str) -> tuple[int, float, float]:
+        if (station, named) not in self._known:
+            code = self._long.stations.get(station, station)
+            measured: Measured | None = self._long.properties.get(named)
+            found = self._find(code, named if measured is None else measured.observed_property.value)
+            self._known[station, named] = (
+                (found, 1.0, 0.0) if measured is None else (found, measured.scale, measured.offset)
+            )
+        return self._known[station, named]
 
 
 def _observation(
@@ -189,47 +296,48 @@ def _observation(
         return ObservationRow(datastream_id, time, None, Quality.MISSING, reason)
     try:
         number = _number(text)
-    except ValueError as error:
+    except ValueError:
         known = ", ".join(repr(marker) for marker in layout.missing)
-        raise ValueError(
-            f"{error}" + (f" and none of the missing markers {known}" if known else "")
-            + "; if it means that there is no value, list it under 'missing' in the map"
+        raise Wrong(
+            f"{text[:40]!r} is no number" + (f" and none of the missing markers {known}" if known else "")
+            + "; if it means that there is no value, list it under 'missing' in the map",
+            f"「{text[:40]}」は数値ではありません。欠測の記号なら、対応表の「欠測の記号」に加えてください",
         ) from None  # fmt: skip
     value = number * scale + offset
     if not math.isfinite(value):
-        raise ValueError(f"{text[:40]!r} is beyond all numbers")
+        raise Wrong(f"{text[:40]!r} is beyond all numbers", f"「{text[:40]}」は大きすぎて数値として扱えません")
     return ObservationRow(datastream_id, time, value, layout.quality, layout.reason)
 
 
 @lru_cache(maxsize=1 << 15)  # a series says few different things, again and again
 def _number(text: str) -> float:
-    plain = text if text.isascii() else unicodedata.normalize("NFKC", text)
+    """ValueError for what is no number."""
+    plain = text if text.isascii() else unicodedata.normalize("NFKC", text).translate(_MINUS)
     if not _NUMBER.fullmatch(plain) or not any(character.isdigit() for character in plain):
-        raise ValueError(f"{text[:40]!r} is no number")
+        raise ValueError(text)
     return float(plain.replace(",", ""))
 
 
-def _encoding(path: Path) -> str:
-    """utf-8 or cp932: the one in which fewer lines are unreadable, UTF-8 where both do equally well."""
-    unreadable = {"utf-8": 0, "cp932": 0}
-    try:
-        with path.open("rb") as file:
-            for number, raw in enumerate(file):
-                if number == 0 and raw.startswith(_BOM):
-                    return "utf-8"
-                if raw.isascii():
-                    continue
-                for encoding in unreadable:
-                    try:
-                        raw.decode(encoding)
-                    except UnicodeDecodeError:
-                        unreadable[encoding] += 1
-    except OSError as error:
-        raise HistoryError(f"{path}: cannot be read: {error.strerror}") from None
-    return min(unreadable, key=lambda encoding: unreadable[encoding])
+def finder(known: Mapping[tuple[str, str], int]) -> Find:
+    """A `Find` over (station code, property) -> datastream_id."""
+
+    def find(station: str, observed_property: str) -> int:
+        found = known.get((station, observed_property))
+        if found is not None:
+            return found
+        there = sorted(name for code, name in known if code == station)
+        if there:
+            raise Wrong(
+                f"station {station} has no {observed_property[:40]!r}; it has {', '.join(there)}",
+                f"観測所 {station} に項目「{observed_property[:40]}」はありません。あるのは {'、'.join(there)} です",
+            )
+        codes = ", ".join(sorted({code for code, _ in known}))
+        raise Wrong(
+            f"there is no station {station[:40]!r}; there are {codes[:400]}",
+            f"観測所「{station[:40]}」は登録されていません",
+        )
+
+    return find
 
 
-def _in_words(error: Exception, encoding: str) -> str:
-    if isinstance(error, UnicodeDecodeError):
-        return f"byte {error.start + 1} of it is not {'UTF-8' if encoding == 'utf-8' else 'CP932'}"
-    return str(error)
+__all__ = ["Find", "Line", "Row", "column_names", "finder", "read_lines"]

@@ -1,6 +1,10 @@
-"""The map of an import: which column of a CSV file is which series. A YAML file that people write.
+"""The map of a table: which column of a CSV or Excel file is which series. A YAML file that people write, for
+`mimamori import-csv` and for a watched folder alike.
 
-    header: 1                     the line that names the columns [1]
+    sheet: 観測                   of an Excel file [its first sheet]
+    header: 1                     the line that names the columns [1]; several, as of a heading over two lines with
+                                  merged cells: [2, 3], whose words are joined by a space; 0: none, then the columns
+                                  are called A, B, C and so on
     first_line: 2                 the first line with values [the line after the header]
     time:
       column: 日時                or several, joined by a space: [日付, 時刻]
@@ -43,6 +47,10 @@ from devices.yaml_reader import YamlReader
 
 MISSING_REASONS = (Reason.FAILURE, Reason.OUT_OF_SERVICE, Reason.NO_RECORD)
 _QUALITIES = (Quality.GOOD, Quality.MANUAL, Reason.CONFIRMED)
+_KEYS = (
+    "sheet", "header", "first_line", "time", "quality", "missing", "columns", "long", "stations", "properties",
+)  # fmt: skip
+_LAST_LINE = 10**9
 _OFFSET = re.compile(r"([+-])(\d{2}):(\d{2})", re.ASCII)
 
 T = TypeVar("T")
@@ -80,9 +88,12 @@ class LongColumns:
 
 @dataclass(frozen=True, slots=True)
 class HistoryMap:
-    """A map that makes sense. `columns` (wide file): column -> (station code, what it measures); else `long` is set."""
+    """A map that makes sense. `columns` (wide file): column -> (station code, what it measures); else `long` is set.
 
-    header: int
+    `header`: the lines that name the columns, ascending; empty where the columns have letters. `sheet` None: the first.
+    """
+
+    header: tuple[int, ...]
     first_line: int
     time: TimeRule
     quality: Quality
@@ -90,17 +101,34 @@ class HistoryMap:
     missing: Mapping[str, Reason]
     columns: Mapping[str, tuple[str, Measured]]
     long: LongColumns | None
+    sheet: str | None = None
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The columns that it reads."""
+        if self.long is None:
+            return (*self.time.columns, *self.columns)
+        return (*self.time.columns, self.long.station, self.long.observed_property, self.long.value)
 
 
 def load_map(path: Path) -> HistoryMap:
     """The map that a file describes. TownFileError lists every mistake as ``file:line: what, and what to do``."""
-    reader = YamlReader(path)
-    root = reader.root()
-    root.only(("header", "first_line", "time", "quality", "missing", "columns", "long", "stations", "properties"))
-    header = _line_number(reader, root, "header", 1)
-    first_line = _line_number(reader, root, "first_line", (header or 1) + 1)
-    if header is not None and first_line is not None and first_line <= header:
-        reader.problem(root.keys["first_line"], f"first_line must come after the header's line {header}")
+    return _read(YamlReader(path), None)
+
+
+def read_map(text: str, name: str = "map") -> HistoryMap:
+    """The same of a text; `name` is what messages call it."""
+    return _read(YamlReader(Path(name)), text)
+
+
+def _read(reader: YamlReader, text: str | None) -> HistoryMap:
+    root = reader.root(text)
+    root.only(_KEYS)
+    sheet = None if root.get("sheet") is None else root.text("sheet")
+    header = _header(reader, root)
+    first_line = _line_number(reader, root, "first_line", max(header or (0,)) + 1)
+    if header and first_line is not None and first_line <= max(header):
+        reader.problem(root.keys["first_line"], f"first_line must come after the header's line {max(header)}")
     time = _time(reader, root)
     quality = _word(reader, root, "quality", _QUALITIES) if root.get("quality") else Quality.GOOD
     missing = _each(reader, root, "missing", lambda node, name: _one_of(reader, node, name, MISSING_REASONS))
@@ -121,15 +149,34 @@ def load_map(path: Path) -> HistoryMap:
     assert header is not None and first_line is not None and time is not None and quality is not None
     kind = quality if isinstance(quality, Quality) else Quality.GOOD
     reason = quality if isinstance(quality, Reason) else None
-    return HistoryMap(header, first_line, time, kind, reason, missing, columns, long)
+    return HistoryMap(header, first_line, time, kind, reason, missing, columns, long, sheet)
+
+
+def _header(reader: YamlReader, root: Entry) -> tuple[int, ...] | None:
+    node = root.get("header")
+    if node is None:
+        return (1,)
+    if isinstance(node, yaml.SequenceNode):
+        lines = [_line(reader, item, "header") for item in node.value]
+        found = tuple(line for line in lines if line is not None)
+        if not found or len(found) != len(lines) or list(found) != sorted(set(found)):
+            reader.problem(node, "header must be a line, or several in ascending order such as [2, 3]")
+            return None
+        return found
+    if isinstance(node, yaml.ScalarNode) and node.value == "0":
+        return ()
+    line = _line(reader, node, "header")
+    return None if line is None else (line,)
 
 
 def _line_number(reader: YamlReader, root: Entry, key: str, default: int) -> int | None:
     node = root.get(key)
-    if node is None:
-        return default
+    return default if node is None else _line(reader, node, key)
+
+
+def _line(reader: YamlReader, node: yaml.Node, key: str) -> int | None:
     number = reader.number(node, key)
-    if number is not None and (number != int(number) or number < 1):
+    if number is not None and (number != int(number) or not 1 <= number <= _LAST_LINE):
         reader.problem(node, f"{key} must be the number of a line, counted from 1")
         return None
     return None if number is None else int(number)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
 
 from alerts.evaluator import Evaluator
@@ -112,6 +113,17 @@ def test_missing_markers_are_stored_with_their_reason_and_blanks_only_where_the_
         ("05-01 00:20", None, "missing", "no_record"),
         ("05-01 00:30", 0.0, "good", None),
     ]
+
+
+def test_an_excel_file_is_read_by_the_same_map(registered: Registered, load: Any, tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    book.active.append(["日時", "奥沢", "流量"])
+    book.active.append(["2026/5/1 9:00", 52, "***"])
+    book.save(tmp_path / "history.xlsx")
+    (tmp_path / "map.yaml").write_text(WIDE, "utf-8")
+    report = import_history(registered.worker, "999999", tmp_path / "history.xlsx", tmp_path / "map.yaml")
+    assert figures(report) == (2, 0, 0, 0, 0)
+    assert stored(registered) == [("05-01 09:00", 0.52, "good", None)]
 
 
 def test_one_bad_line_stops_nothing_and_is_named(registered: Registered, load: Any) -> None:
@@ -303,5 +315,5 @@ def test_the_maps_of_the_documentation_are_maps(tmp_path: Path) -> None:
         maps.append(load_map(tmp_path / "map.yaml"))
     wide, long = maps
     assert set(wide.columns) == {"新橋水位(cm)", "浜町流量"} and wide.missing["---"] is Reason.OUT_OF_SERVICE
-    assert long.long is not None and (long.header, long.first_line, long.quality) == (3, 5, Quality.MANUAL)
+    assert long.long is not None and (long.header, long.first_line, long.quality) == ((3,), 5, Quality.MANUAL)
     assert all(f"`{reason.value}`" in document for reason in MISSING_REASONS)

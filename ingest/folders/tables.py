@@ -1,0 +1,55 @@
+"""The content of a dropped file as a table, and its first lines as a sample for the page where its map is made."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from ingest.errors import HistoryError, Wrong
+from ingest.excel import excel_table, is_workbook, sheet_names
+from ingest.history_rows import Merged, Table, csv_table, grid_table
+
+SAMPLE_ROWS, SAMPLE_COLUMNS, SAMPLE_LETTERS, SAMPLE_SHEETS = 40, 60, 120, 8
+_TEXT_ENDINGS = (".csv", ".txt")
+
+
+def table_of(name: str, content: bytes, sheet: str | None) -> Table:
+    """A file by what is in it, and by its name where that does not tell. HistoryError for what is no table."""
+    open_ = partial(io.BytesIO, content)
+    if is_workbook(content[:4]):
+        return excel_table(name, open_, sheet)
+    if not name.lower().endswith(_TEXT_ENDINGS):
+        raise HistoryError(
+            f"{name}: is neither a CSV file (.csv, .txt) nor an Excel workbook (.xlsx)",
+            f"{name}：CSV（.csv、.txt）でも Excel（.xlsx）でもありません。",
+        )
+    if b"\0" in content[:1000] and not content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise HistoryError(f"{name}: is no text", f"{name}：文字のファイルではありません。")
+    return csv_table(name, open_)
+
+
+def sample_of(name: str, content: bytes) -> list[dict[str, Any]]:
+    """The first lines of each sheet (a CSV file has one without a name). HistoryError as `table_of`."""
+    sheets: Sequence[str | None] = [None]
+    if is_workbook(content[:4]):
+        sheets = sheet_names(name, partial(io.BytesIO, content))[:SAMPLE_SHEETS]
+    return [_sheet(sheet, table_of(name, content, sheet)) for sheet in sheets]
+
+
+def _sheet(sheet: str | None, table: Table) -> dict[str, Any]:
+    rows: list[list[str]] = []
+    for row in table.rows():
+        if row.number > SAMPLE_ROWS:
+            break
+        cells = [] if isinstance(row.cells, Wrong) else row.cells[:SAMPLE_COLUMNS]
+        # what the database cannot hold is no text
+        rows.append([cell[:SAMPLE_LETTERS].replace("\0", "") for cell in cells])
+    merged = [list(box) for box in table.merged if box.top <= SAMPLE_ROWS and box.left < SAMPLE_COLUMNS]
+    return {"name": sheet, "rows": rows, "merged": merged[:1000]}
+
+
+def sampled(name: str, sheet: Mapping[str, Any]) -> Table:
+    """A sheet of a sample as the table that it was."""
+    return grid_table(name, sheet["rows"], [Merged(*box) for box in sheet["merged"]])
