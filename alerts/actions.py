@@ -21,6 +21,7 @@ from alerts.errors import (
     StillWrong,
 )
 from alerts.finding_words import FINDING_RULES
+from alerts.heard import listened_stations
 from alerts.rules.level import rule_at
 from alerts.rules.transition import Event
 from store import Connection
@@ -81,7 +82,7 @@ def clear(
     reading proves nothing any more; then the person who went to look clears it with a note (`NoteRequired` without).
     What analytics found is a comparison with the usual, and a person may know better: with a note it can be cleared
     at any time, and the same finding does not raise it again. What is wrong with the operation ends by itself:
-    `StillWrong` while it lasts.
+    `StillWrong` while it lasts; so does an outage, with the first word that comes.
     Also raises `AlreadyCleared`, `AlertNotFound`.
     """
     alert = _locked(conn, municipality_id, alert_id)
@@ -93,6 +94,8 @@ def clear(
     elif alert.rule in FINDING_RULES:
         if text is None:
             raise NoteRequired(alert_id)
+    elif alert.rule == "outage":
+        raise StillWrong(alert_id, alert.cause or "", outage=True)
     elif alert.cause is not None:
         _refuse_while_wrong(conn, alert, alert.cause)
     else:
@@ -121,9 +124,9 @@ def _locked(conn: Connection, municipality_id: int, alert_id: int) -> _Alert:
 
 
 def _refuse_while_silent(conn: Connection, alert: _Alert, at: datetime) -> None:
-    for station in observed.listened_stations(conn, at, alert.station_id):
+    for station in listened_stations(conn, at, alert.station_id, tenant=True):
         for device in station.devices:
-            if device.last_heard is None or device.last_heard + device.silence_after < at:
+            if not device.excused and (device.last_heard is None or device.last_heard + device.silence_after < at):
                 raise StillSilent(alert.alert_id, device.key, device.last_heard)
 
 
@@ -152,7 +155,7 @@ def _refuse_while_above(conn: Connection, alert: _Alert, at: datetime, note: str
         return
     patience = [
         device.silence_after
-        for station in observed.listened_stations(conn, at, alert.station_id)
+        for station in listened_stations(conn, at, alert.station_id, tenant=True)
         for device in station.devices
     ]
     if patience and at <= time + max(patience):

@@ -99,10 +99,10 @@ class StillSilent(ClearingRefused):
 
 
 class StillWrong(ClearingRefused):
-    """What is wrong with the operation (`cause`) is still wrong."""
+    """What is wrong with the operation, or the outage (`cause` of that rule), is still there."""
 
-    def __init__(self, alert_id: int, cause: str) -> None:
+    def __init__(self, alert_id: int, cause: str, *, outage: bool = False) -> None:
         super().__init__(
             f"alert {alert_id} cannot be cleared: {cause} is still so; it clears by itself when it is over"
         )
-        self.alert_id, self.cause = alert_id, cause
+        self.alert_id, self.cause, self.outage = alert_id, cause, outage

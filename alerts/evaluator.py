@@ -2,7 +2,7 @@
 
     observations committed -> feed -> `handle` -> level rule  -> alert, history, outbox, judged_to, feed, cursor
     findings committed     -> feed -> `handle` -> finding rule -> alert, history, outbox, feed, cursor
-    town clock             -> `tick`           -> silence rule -> alert, history, outbox, feed
+    town clock             -> `tick`           -> outage and silence rules -> alert, history, outbox, feed
 
 Each is one transaction. The evaluator remembers nothing: what was judged stands in `alert_judged`, what is open in
 `alert`, the rest in the observations. So a restart, a second evaluator or a replay of the feed gives the same
@@ -16,14 +16,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
 
 from alerts import observed, wording
-from alerts.recording import Cause, Recorder, mark_judged
+from alerts.recording import Cause, Recorder, mark_judged, notice_of
 from alerts.rules.finding import Found, judge_finding
 from alerts.rules.level import LevelRule, Observed, judge_level, rule_at
-from alerts.rules.silence import judge_silence, listening_of
-from alerts.rules.transition import Event, Transition
+from alerts.rules.transition import Transition
+from alerts.silences import judge_silences
 from devices.clock import Clock
 from store import Connection
 from store.feed import FeedRow, append_alerts
@@ -32,8 +31,6 @@ NAME = "alerts"  # of the feed cursor
 
 # Observations of each datastream judged at a time: years of history at once need not fit into memory.
 _CHUNK = 2_000
-# A heartbeat older than this, in real seconds, is a dead ingest worker.
-_HEARTBEAT_SECONDS = 30.0
 
 
 class Evaluator:
@@ -73,22 +70,9 @@ class Evaluator:
             )
 
     def tick(self, conn: Connection) -> None:
-        """Judges silence at the town's present time; the body of a transaction."""
-        conn.execute("select pg_advisory_xact_lock(hashtext('alerts silence'))")
-        now = self._clock.now()
-        fresh_for = timedelta(seconds=_HEARTBEAT_SECONDS * self._clock.speed)
-        workers = observed.listeners(conn)
-        alerts = observed.open_silences(conn)
-        recorder = Recorder(conn, now, self._mail)
-        for station in observed.listened_stations(conn, now):
-            alert = alerts.get(station.place.station_id)
-            heard = listening_of(workers.get(station.place.municipality_id, ()), now, fresh_for)
-            since, until = (None, now) if heard is None else (heard.since, heard.until)
-            open_since = None if alert is None else alert.phenomenon_time
-            transitions = judge_silence(station.devices, since, until, open_since)
-            if transitions:
-                cause = Cause(station.place, "silence", "actual", station.datastream_id)
-                recorder.record(cause, _id(alert), [(each, self._silence_notice(cause, each)) for each in transitions])
+        """Judges outages and silence at the town's present time; the body of a transaction."""
+        recorder = Recorder(conn, self._clock.now(), self._mail)
+        judge_silences(recorder, self._clock)
         _announce(recorder)
 
     def _judge(
@@ -142,27 +126,11 @@ class Evaluator:
             next_level=min(above, key=lambda each: each.level, default=None),
         )
 
-    def _silence_notice(self, cause: Cause, transition: Transition) -> wording.Notice:
-        seconds = int(transition.rule_version.partition(":")[2])
-        return replace(self._notice(cause, transition), silence_after=timedelta(seconds=seconds))
-
     def _finding_notice(self, cause: Cause, found: Found, unit: str, transition: Transition) -> wording.Notice:
         return replace(self._notice(cause, transition), unit=unit, usual=found.usual)
 
     def _notice(self, cause: Cause, transition: Transition) -> wording.Notice:
-        place = cause.place
-        return wording.Notice(
-            rule=cause.rule,
-            event=Event(transition.event),
-            municipality=place.municipality,
-            station=place.name,
-            station_en=place.name_en,
-            timezone=place.timezone,
-            time=transition.time,
-            value=transition.value,
-            mode="exercise" if cause.mode == "exercise" else "actual",
-            simulated=self._clock.simulated,
-        )
+        return notice_of(cause, transition, simulated=self._clock.simulated)
 
 
 def _id(alert: observed.OpenAlert | None) -> int | None:

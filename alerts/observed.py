@@ -1,4 +1,4 @@
-"""What the rules look at, read from the store: rules, series, open alerts, devices. SQL and nothing else.
+"""What the rules look at, read from the store: rules, series, open alerts (devices: `alerts.heard`). SQL, nothing else.
 
 Works for the worker and, within one municipality, for the API's role, except where a function says otherwise.
 """
@@ -13,7 +13,6 @@ from typing import Any
 
 from alerts.rules.finding import Found
 from alerts.rules.level import LevelRule, Observed
-from alerts.rules.silence import Listened, Listener
 from devices.model import Quality, ThresholdLevel
 from store import Connection
 
@@ -182,19 +181,6 @@ def open_levels(conn: Connection, station_ids: Sequence[int]) -> dict[tuple[int,
     }
 
 
-def open_silences(conn: Connection) -> dict[int, OpenAlert]:
-    """station_id -> its open silence alert, all of them locked; for the worker."""
-    return {
-        row[0]: OpenAlert(*row[1:])
-        for row in conn.execute(
-            """
-            select station_id, alert_id, level, phenomenon_time, acknowledged_at is not null, finding_id from alert
-            where rule = 'silence' and mode = 'actual' and cleared_at is null order by alert_id for update
-            """
-        )
-    }
-
-
 def findings(conn: Connection, finding_ids: Iterable[int]) -> list[PlacedFinding]:
     """The findings in the order in which they were made: one of a cause that ended comes before its next."""
     return [
@@ -219,53 +205,3 @@ def findings(conn: Connection, finding_ids: Iterable[int]) -> list[PlacedFinding
             (sorted(set(finding_ids)),),
         )
     ]
-
-
-@dataclass(frozen=True, slots=True)
-class ListenedStation:
-    """A station with the devices attached to it now; `datastream_id` is its first series."""
-
-    place: Place
-    datastream_id: int
-    devices: tuple[Listened, ...]
-
-
-def listened_stations(conn: Connection, now: datetime, station_id: int | None = None) -> list[ListenedStation]:
-    """The stations that have devices at `now`, and when each device was heard; one station if asked."""
-    rows = conn.execute(
-        """
-        select m.municipality_id, m.name, m.timezone, s.station_id, s.kind, s.name, s.name_en, first.datastream_id,
-               d.key, d.silence_after, a.attached_from, heard.received_time
-        from attachment a
-        join device d using (device_id)
-        join station s on s.station_id = a.station_id
-        join municipality m on m.municipality_id = s.municipality_id
-        join lateral (
-            select min(datastream_id) as datastream_id from datastream
-            where datastream.station_id = s.station_id and drill_run is null
-        ) first on first.datastream_id is not null
-        left join lateral (
-            select u.received_time from uplink u
-            where u.device_id = d.device_id and u.outcome = 'accepted'
-            order by u.received_time desc limit 1
-        ) heard on true
-        where a.attached_from <= %(now)s and (a.attached_to is null or a.attached_to > %(now)s)
-          and (%(station_id)s::integer is null or s.station_id = %(station_id)s)
-        order by s.station_id, d.key
-        """,
-        {"now": now, "station_id": station_id},
-    ).fetchall()
-    return [
-        ListenedStation(Place(*head[:7]), head[7], tuple(Listened(*row[8:]) for row in devices))
-        for head, devices in groupby(rows, key=lambda row: row[:8])
-    ]
-
-
-def listeners(conn: Connection) -> dict[int, list[Listener]]:
-    """municipality_id -> its ingest workers."""
-    found: dict[int, list[Listener]] = {}
-    for municipality_id, heartbeat_at, since in conn.execute(
-        "select municipality_id, heartbeat_at, listening_since from ingest_worker"
-    ):
-        found.setdefault(municipality_id, []).append(Listener(heartbeat_at, since))
-    return found

@@ -25,7 +25,7 @@ import structlog
 from alerts import wording
 from alerts.outbox import MAX_ATTEMPTS
 from alerts.recording import OperationCause, Recorder
-from alerts.rules.operation import FAILED_ATTEMPTS, Room, Seen, WorkerSeen, judge_operation, problems
+from alerts.rules.operation import FAILED_ATTEMPTS, FolderSeen, Room, Seen, WorkerSeen, judge_operation, problems
 from alerts.rules.transition import Event, Transition
 from devices.clock import Clock, real_now
 from store import Connection, connect
@@ -179,9 +179,29 @@ class Watch:
             open_hours=self._open_hours.get(town.municipality_id, 0),
             workers=self._workers(conn, town.municipality_id),
             failed_mails=_failed_mails(conn, town.municipality_id, now),
+            folders=self._folders(conn, town.municipality_id),
+            folders_silent_for=self._folders_silent_for(conn, town.municipality_id),
             alarmed=frozenset(town.open_alerts),
             **shared,
         )
+
+    def _folders(self, conn: Connection, municipality_id: int) -> tuple[FolderSeen, ...]:
+        now = self._clock.now()
+        return tuple(
+            # a contract is in town time, as what is observed
+            FolderSeen(name, away, None if due is None or now <= due else now - due)
+            for name, away, due in conn.execute(
+                """
+                select name, obstacle is not null, greatest(fed_at, every_since) + every
+                from folder where municipality_id = %s and ended_at is null order by name
+                """,
+                (municipality_id,),
+            )
+        )
+
+    def _folders_silent_for(self, conn: Connection, municipality_id: int) -> timedelta:
+        row = conn.execute("select seen_at from folder_watch where municipality_id = %s", (municipality_id,)).fetchone()
+        return timedelta(0) if row is None else (self._clock.now() - row[0]) / self._clock.speed
 
     def _workers(self, conn: Connection, municipality_id: int) -> tuple[WorkerSeen, ...]:
         now = self._clock.now()

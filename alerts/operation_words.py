@@ -18,6 +18,12 @@ _RAISED: dict[Kind, tuple[str, str]] = {
     "disk_full": ("データベースのディスクの空きがわずかです", "the disk of the database is nearly full"),
     "outbox_failing": ("通知を送信できていません", "notifications cannot be sent"),
     "backup_old": ("バックアップが3日以上作られていません", "no backup was made for more than 3 days"),
+    "folders_lost": ("監視フォルダの処理が動いていません", "the watched folders are not read"),
+    "folder_away": ("監視フォルダ「{about}」を開けません", 'the watched folder "{about}" cannot be opened'),
+    "folder_late": (
+        "取込停止：監視フォルダ「{about}」に、約束の間隔で新しい値が届いていません",
+        'feed stopped: nothing new has come to the watched folder "{about}" for longer than agreed',
+    ),
 }
 _CLEARED: dict[Kind, tuple[str, str]] = {
     "counts_open": ("受信件数の内訳が合うようになりました", "the counts of messages add up again"),
@@ -32,6 +38,15 @@ _CLEARED: dict[Kind, tuple[str, str]] = {
     "disk_full": ("データベースのディスクに空きができました", "the disk of the database has room again"),
     "outbox_failing": ("送信できない通知はなくなりました", "no notification is left that cannot be sent"),
     "backup_old": ("バックアップが作られました", "a backup was made"),
+    "folders_lost": ("監視フォルダの処理が動いています", "the watched folders are read again"),
+    "folder_away": (
+        "監視フォルダ「{about}」を開けるようになりました",
+        'the watched folder "{about}" can be opened again',
+    ),
+    "folder_late": (
+        "監視フォルダ「{about}」の取り込みが再開しました",
+        'new values come to the watched folder "{about}" again',
+    ),
 }
 _TO_DO: dict[Kind, tuple[str, str]] = {
     "counts_open": (
@@ -74,6 +89,20 @@ _TO_DO: dict[Kind, tuple[str, str]] = {
     "backup_old": (
         "mimamori backup が毎晩動いているか、保存先に空きがあるかを確認してください。",
         "See whether mimamori backup still runs every night, and whether there is room where it writes to.",
+    ),
+    "folders_lost": (
+        "ファイルはフォルダに残っています。mimamori run folders のログを見て、起動し直してください。",
+        "The files wait in their folders. Look into the log of mimamori run folders, and start it again.",
+    ),
+    "folder_away": (
+        "共有の接続（マウント）、フォルダの名前、読み取りの権限を確認してください。",
+        "Look whether the share is mounted, whether the folder still has its name, and whether it may be read.",
+    ),
+    "folder_late": (
+        "この間の観測値は分かりません（0 でも、異常なしでもありません）。ファイルを作る側の機器・ソフト・回線と、"
+        "「監視フォルダ」の画面で、読めずに残っているファイルがないかを確認してください。",
+        "What was observed meanwhile is unknown; it is neither zero nor a sign that all is well. Look at the device, "
+        "program and line that make the files, and on the page Watched folders at files that could not be read.",
     ),
 }
 

@@ -6,7 +6,7 @@ second open alert of one cause cannot be stored, whoever tries.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -14,17 +14,9 @@ from alerts import wording
 from alerts.observed import Place
 from alerts.rules.transition import Event, Transition
 from devices.clock import real_now
+from devices.model import StationKind
 from store import Connection
 from store.arrays import transposed
-
-# Who is told: by what the station is for; silence is the digital section's to mend.
-_ROLE_OF_KIND: Mapping[str, str] = {
-    "river_gauge": "disaster",
-    "rain_gauge": "disaster",
-    "block_inlet": "water",
-    "service_tank": "water",
-    "visitor_spot": "tourism",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +43,8 @@ class Cause:
 
     @property
     def role(self) -> str:
-        return "digital" if self.rule == "silence" else _ROLE_OF_KIND[self.place.kind]
+        """Who is told: by what the station is for; silence is the digital section's to mend."""
+        return "digital" if self.rule == "silence" else StationKind(self.place.kind).desk
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +59,23 @@ class OperationCause:
     station_id: None = None
     datastream_id: None = None
     finding_id: None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OutageCause:
+    """The same for the rule `outage`, which has many stations: `name` as in `alerts.rules.outage`."""
+
+    municipality_id: int
+    name: str
+    rule: wording.Rule = "outage"
+    mode: str = "actual"
+    role: str = "digital"
+    station_id: None = None
+    datastream_id: None = None
+    finding_id: None = None
+
+
+AnyCause = Cause | OperationCause | OutageCause
 
 
 @dataclass
@@ -83,11 +93,13 @@ class Recorder:
 
     def record(
         self,
-        cause: Cause | OperationCause,
+        cause: AnyCause,
         alert_id: int | None,
-        steps: Sequence[tuple[Transition, wording.Notice]],
-    ) -> None:
-        """Takes an alert (None: none is open) through its transitions, in order."""
+        steps: Sequence[tuple[Transition, wording.Notice | None]],
+    ) -> int | None:
+        """Takes an alert (None: none is open) through its transitions, in order, and returns the id of the one it is
+        about then. Of a step without a notice nobody is told.
+        """
         for transition, notice in steps:
             if transition.event is Event.RAISED:
                 alert_id = self._raise(cause, transition)
@@ -95,12 +107,17 @@ class Recorder:
                 assert alert_id is not None, "only a raised alert can move"
                 self._move(alert_id, transition)
             history_id = self._history(cause, alert_id, transition)
-            self._notify(cause, history_id, notice)
-            written = self.touched.setdefault(cause.municipality_id, [])
-            if alert_id not in written:
-                written.append(alert_id)
+            if notice is not None:
+                self._notify(cause, history_id, notice)
+            self.touch(cause.municipality_id, (alert_id,))
+        return alert_id
 
-    def _raise(self, cause: Cause | OperationCause, transition: Transition) -> int:
+    def touch(self, municipality_id: int, alert_ids: Iterable[int]) -> None:
+        """Notes that these alerts are different now."""
+        written = self.touched.setdefault(municipality_id, [])
+        written += [each for each in alert_ids if each not in written]
+
+    def _raise(self, cause: AnyCause, transition: Transition) -> int:
         row = self.conn.execute(
             """
             insert into alert (municipality_id, station_id, cause, rule, mode, datastream_id, finding_id, level,
@@ -141,7 +158,7 @@ class Recorder:
             },
         )
 
-    def _history(self, cause: Cause | OperationCause, alert_id: int, transition: Transition) -> int:
+    def _history(self, cause: AnyCause, alert_id: int, transition: Transition) -> int:
         row = self.conn.execute(
             """
             insert into alert_history
@@ -162,7 +179,7 @@ class Recorder:
         assert row is not None
         return int(row[0])
 
-    def _notify(self, cause: Cause | OperationCause, history_id: int, notice: wording.Notice) -> None:
+    def _notify(self, cause: AnyCause, history_id: int, notice: wording.Notice) -> None:
         recipients = [("log", cause.role)]
         if self.mail:
             recipients += [("mail", address) for address in self._mail_addresses(cause)]
@@ -184,18 +201,40 @@ class Recorder:
                 ),
             )
 
-    def _mail_addresses(self, cause: Cause | OperationCause) -> list[str]:
+    def _mail_addresses(self, cause: AnyCause) -> list[str]:
         key = (cause.municipality_id, cause.role)
         if key not in self._addresses:
-            self._addresses[key] = [
-                row[0]
-                for row in self.conn.execute(
-                    "select distinct email from app_user where municipality_id = %s and role = %s and email <> '' "
-                    "order by email",
-                    key,
-                )
-            ]
+            self._addresses[key] = addresses_of(self.conn, *key)
         return self._addresses[key]
+
+
+def addresses_of(conn: Connection, municipality_id: int, role: str) -> list[str]:
+    """The mail addresses of a section."""
+    return [
+        row[0]
+        for row in conn.execute(
+            "select distinct email from app_user where municipality_id = %s and role = %s and email <> '' "
+            "order by email",
+            (municipality_id, role),
+        )
+    ]
+
+
+def notice_of(cause: Cause, transition: Transition, *, simulated: bool) -> wording.Notice:
+    """What there is to say of any step of an alert of a station."""
+    place = cause.place
+    return wording.Notice(
+        rule=cause.rule,
+        event=Event(transition.event),
+        municipality=place.municipality,
+        station=place.name,
+        station_en=place.name_en,
+        timezone=place.timezone,
+        time=transition.time,
+        value=transition.value,
+        mode="exercise" if cause.mode == "exercise" else "actual",
+        simulated=simulated,
+    )
 
 
 def mark_judged(conn: Connection, judged: Sequence[tuple[int, int, datetime]]) -> None:

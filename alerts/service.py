@@ -1,4 +1,4 @@
-"""The alerts process: the evaluator on the feed; the outbox and the watch over the operation beside it."""
+"""The alerts process: the evaluator on the feed; beside it outbox, watch over the operation and weekly letter."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from alerts.channels import Channel, LogChannel, MailChannel
 from alerts.config import AlertsConfig
+from alerts.digest import Weekly
 from alerts.errors import RealChannelsOnSimulatedClock
 from alerts.evaluator import NAME, Evaluator
 from alerts.operation import Watch
@@ -23,9 +24,9 @@ def run(config: AlertsConfig, stop: threading.Event) -> None:
     """Evaluates and notifies until `stop` is set.
 
     Raises `RealChannelsOnSimulatedClock` before anything is sent when a town on a simulated clock has a mail server.
-    The outbox and the watch each have a thread and a connection of their own: a slow mail server must not hold up the
-    evaluator, and an evaluator that is held up must be seen. Should one fail, it sets `stop` and its error is raised
-    here: a town that does not notify must not look alive.
+    The outbox, the watch and the letter each have a thread and a connection of their own: a slow mail server must not
+    hold up the evaluator, and an evaluator that is held up must be seen. Should one fail, it sets `stop` and its error
+    is raised here: a town that does not notify must not look alive.
     """
     with connect(config.dsn, name=NAME) as conn:
         clock = load_clock(conn)
@@ -48,9 +49,11 @@ def run(config: AlertsConfig, stop: threading.Event) -> None:
             stop.set()
 
     watch = Watch(clock, mail=config.mail is not None, folder=config.data_folder)
+    weekly = Weekly(clock, mail=config.mail is not None)
     threads = [
         threading.Thread(target=beside, args=(Dispatcher(channels).run,), name="outbox", daemon=True),
         threading.Thread(target=beside, args=(watch.run,), name="operation", daemon=True),
+        threading.Thread(target=beside, args=(weekly.run,), name="weekly", daemon=True),
     ]
     for thread in threads:
         thread.start()

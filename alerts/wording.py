@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from alerts import finding_words, operation_words
+from alerts import finding_words, operation_words, outage_words
 from alerts.errors import (
     ActionError,
     AlertNotFound,
@@ -31,7 +31,7 @@ from alerts.rules.transition import Event
 from devices.model import ThresholdLevel
 
 Language = Literal["ja", "en"]
-Rule = Literal["level", "silence", "operation"] | FindingRule
+Rule = Literal["level", "silence", "outage", "operation"] | FindingRule
 
 EVENT_LABELS: dict[Event, dict[Language, str]] = {
     Event.RAISED: {"ja": "発生", "en": "Raised"},
@@ -51,7 +51,8 @@ class Notice:
 
     `level` is the reference level the alert has after the step, None where it has none; `next_level` the one above
     it; `clearing_level` (m) what the water fell below when it cleared; `silence_after` the device's patience;
-    `usual` what a finding's `value` is compared with, both in `unit`; `cause` what is wrong with the operation.
+    `usual` what a finding's `value` is compared with, both in `unit`; `cause` what is wrong with the operation, or
+    what an outage's `stations` (names in Japanese and English) have in common.
     """
 
     rule: Rule
@@ -71,6 +72,7 @@ class Notice:
     mode: Literal["actual", "exercise", "test"] = "actual"
     simulated: bool = False
     cause: str = ""
+    stations: tuple[tuple[str, str], ...] = ()
 
 
 def marks(mode: str, simulated: bool, language: Language = "ja") -> str:
@@ -111,6 +113,8 @@ def headline(notice: Notice, language: Language = "ja") -> str:
         return _silence_headline(notice, language)
     if notice.rule == "operation":
         return operation_words.headline(notice.cause, notice.event is Event.CLEARED, language)
+    if notice.rule == "outage":
+        return outage_words.headline(notice.cause, notice.event is Event.CLEARED, language)
     if notice.rule != "level":
         cleared = notice.event is Event.CLEARED
         return finding_words.headline(notice.rule, cleared, notice.value, notice.usual, language)
@@ -193,10 +197,9 @@ def explain(error: ActionError, language: Language = "ja", *, timezone: str = "A
             heard = "it was never heard" if since is None else f"last heard at {since}"
             return f"Device {error.device_key} is still silent ({heard}): it cannot be cleared yet."
         case StillWrong():
+            said = (outage_words if error.outage else operation_words).headline(error.cause, False, language)
             if ja:
-                said = operation_words.headline(error.cause, False, "ja")
                 return f"{said}（続いています）。解消すると自動で解除されます。"
-            said = operation_words.headline(error.cause, False, "en")
             return f"Still so: {said}. It clears by itself when that is over."
     return str(error)
 
@@ -208,7 +211,7 @@ def _digits(number: int) -> str:
 def _about(rule: Rule, language: Language) -> str:
     if rule == "level":
         return "水位のお知らせ" if language == "ja" else "water level"
-    if rule == "silence":
+    if rule == "silence" or rule == "outage":
         return "データ受信のお知らせ" if language == "ja" else "data"
     if rule == "operation":
         return operation_words.about(language)
@@ -220,6 +223,8 @@ def _facts(notice: Notice, language: Language) -> list[str]:
         return _level_facts(notice, language)
     if notice.rule == "silence":
         return _silence_facts(notice, language)
+    if notice.rule == "outage":
+        return outage_words.facts(notice.cause, notice.event is Event.CLEARED, notice.stations, language)
     if notice.rule == "operation":
         return [] if notice.event is Event.CLEARED else [operation_words.to_do(notice.cause, language)]
     cleared = notice.event is Event.CLEARED

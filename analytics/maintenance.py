@@ -14,7 +14,7 @@ from types import MappingProxyType
 import psycopg
 import structlog
 
-from analytics import old_values
+from analytics import device_days, old_values
 from devices.clock import Clock
 from store import Connection, chunks
 from store.retention import Retention, prune
@@ -33,8 +33,8 @@ CONSUMERS = ("alerts", "analytics")
 
 class Maintenance:
     """Calls `keep_house` when an hour of town time has passed since it last did. Then lets go of the messages that are
-    older than `retention`, compresses chunks, and lets go of the values older than `keep` (years by observed property):
-    a small step each tick, until there is nothing to do.
+    older than `retention`, works out the days of the devices (`analytics.device_days`), compresses chunks, and lets go
+    of the values older than `keep` (years by observed property): a small step each tick, until there is nothing to do.
 
     A new partition needs the table for itself for a moment. Where a long query has it, everyone would queue up behind
     us; so we give up soon and come again at the next tick.
@@ -48,6 +48,7 @@ class Maintenance:
         self._keep = keep
         self._due: datetime | None = None
         self._pruning = False
+        self._counting = False
         self._untidy = False
 
     def tick(self, conn: Connection) -> None:
@@ -55,6 +56,8 @@ class Maintenance:
         now = self._clock.now()
         if self._pruning:
             self._pruning = let_go(conn, self._retention, now)
+        elif self._counting:
+            self._counting = device_days.next_day(conn, now)
         due = self._due is None or now >= self._due
         if not due and not self._untidy:
             return
@@ -71,7 +74,7 @@ class Maintenance:
         else:
             if due:
                 self._due = now + EVERY
-                self._pruning = self._untidy = True
+                self._pruning = self._counting = self._untidy = True
 
 
 def let_go(conn: Connection, retention: Retention, now: datetime) -> bool:
@@ -91,6 +94,7 @@ def keep_house(conn: Connection, now: datetime) -> None:
         """,
         (KEPT_FEED_ROWS, list(CONSUMERS), list(CONSUMERS)),
     )
+    device_days.forget(conn, now)
     # Last, for it may lock the observations until the commit.
     for month in months(now, MONTHS_AHEAD):
         conn.execute("select observation_partition(%s)", (month,))

@@ -9,7 +9,8 @@ interval, so its bucket is (start, end]: a count of exactly 10:00 belongs to 9-1
 days are local days of the municipality, 23 or 25 hours long where the clocks change.
 
     n              usable observations: neither bad nor missing
-    expected       how many there would be without gaps: bucket length / the datastream's step
+    expected       how many there would be without gaps: bucket length / the datastream's step. Of a device with a duty
+                   cycle `analytics.duty_reports` then says it better
     minimum, maximum, mean   of the usable values; null where there are none
     total          their sum; null for instants, and where there are none: no count is not a count of zero
     worst_quality  of all observations, missing ones included

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from analytics import findings, old_values, rollups
+from analytics import duty_reports, findings, old_values, rollups
 from analytics.config import AnalyticsConfig
 from analytics.leaks import nights
 from analytics.leaks import watch as leaks
@@ -24,6 +24,7 @@ def handle(conn: Connection, rows: list[FeedRow]) -> None:
         return
     changes: findings.Changes = []
     rollups.recompute(conn, touched)
+    duty_reports.recompute(conn, touched)
     nights.recompute(conn, touched)
     changes += leaks.recompute(conn, touched)
     changes += watch.recompute(conn, touched)

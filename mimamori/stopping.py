@@ -49,6 +49,16 @@ def stop_event() -> threading.Event:
     return stop
 
 
+class _Hold:
+    """How many blocks are not to be interrupted, and whether that was wanted meanwhile."""
+
+    depth = 0
+    due = False
+
+
+_hold = _Hold()
+
+
 @contextmanager
 def interruptible() -> Iterator[None]:
     """Let any of them end a town as Ctrl-C does: once, so that a second one cannot stop the stopping."""
@@ -58,7 +68,9 @@ def interruptible() -> Iterator[None]:
         nonlocal told
         if not told:
             told = True
-            raise KeyboardInterrupt
+            if not _hold.depth:
+                raise KeyboardInterrupt
+            _hold.due = True
 
     before: list[tuple[signal.Signals, Callable[..., object] | int | None]] = [
         (name, signal.signal(name, interrupt)) for name in (*_STOP, *_CLOSED)
@@ -68,3 +80,21 @@ def interruptible() -> Iterator[None]:
     finally:
         for name, handler in before:
             signal.signal(name, handler)
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Let `interruptible` interrupt what is in this block only when it is over: a process is started and known, or
+    neither.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread is interrupted
+        return
+    _hold.depth += 1
+    try:
+        yield
+    finally:
+        _hold.depth -= 1
+        if not _hold.depth and _hold.due:
+            _hold.due = False
+            raise KeyboardInterrupt

@@ -37,6 +37,7 @@ import psutil
 
 from mimamori import tether
 from mimamori.errors import StartError
+from mimamori.stopping import held
 
 LOG_LIMIT = 5_000_000
 _FIRST_REST = 0.5
@@ -169,6 +170,10 @@ class _Child:
         return None if self._process is None else self._process.pid
 
     def start(self) -> None:
+        with held():
+            self._begin()
+
+    def _begin(self) -> None:
         try:
             process = subprocess.Popen(
                 tether.tethered(self.service.command, stop=self.service.stop_signal, orphan=self.service.orphan_signal),

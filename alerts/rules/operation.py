@@ -27,12 +27,17 @@ Kind = Literal[
     "disk_full",
     "outbox_failing",
     "backup_old",
+    "folders_lost",
+    "folder_away",
+    "folder_late",
 ]
 
 # A heartbeat comes every second.
 HEARTBEAT = timedelta(seconds=10)
 BEHIND = timedelta(minutes=2)
 BACKUP = timedelta(days=3)
+# The process that reads the folders says that it lives after every look and every part of a file.
+FOLDERS = timedelta(minutes=1)
 FREE_SHARE, FREE_BYTES = 0.05, 1_000_000_000
 # So much more must be free before it is over: a disk at the limit would raise an alert a minute.
 FREE_AGAIN = 1.2
@@ -50,6 +55,9 @@ PATIENCE: Mapping[Kind, timedelta] = {
     "disk_full": timedelta(minutes=1),
     "outbox_failing": timedelta(0),
     "backup_old": timedelta(0),
+    "folders_lost": timedelta(minutes=1),
+    "folder_away": timedelta(minutes=3),
+    "folder_late": timedelta(0),
 }
 
 
@@ -63,6 +71,17 @@ class WorkerSeen:
     silent_for: timedelta
     obstacle: Literal["broker", "database", "full"] | None
     drained: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FolderSeen:
+    """A watched folder: whether it can be looked into, and for how long it has brought nothing new beyond what its
+    contract allows (None: it has no contract, or keeps it).
+    """
+
+    name: str
+    away: bool
+    late_by: timedelta | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +99,8 @@ class Seen:
     `open_hours`: hours whose counts do not close. `behind`: consumer of the feed -> for how long the oldest batch
     that it has not read has been there. `disk` None: not on this machine. `failed_mails`: notifications that were
     refused again and again and are not sent. `backup`: how old the newest one is, None where none was ever made.
-    `alarmed`: the causes that are alerts already.
+    `folders`: those that are watched; `folders_silent_for`: how old the last sign of life of the process is that reads
+    them. `alarmed`: the causes that are alerts already.
     """
 
     open_hours: int = 0
@@ -89,6 +109,8 @@ class Seen:
     disk: Room | None = None
     failed_mails: int = 0
     backup: timedelta | None = None
+    folders: tuple[FolderSeen, ...] = ()
+    folders_silent_for: timedelta = timedelta(0)
     alarmed: frozenset[str] = frozenset()
 
 
@@ -152,6 +174,29 @@ def backup_old(seen: Seen) -> Iterator[str]:
         yield "backup_old"
 
 
+def folders_lost(seen: Seen) -> Iterator[str]:
+    """Files lie in the folders, and nobody reads them."""
+    if seen.folders and seen.folders_silent_for > FOLDERS:
+        yield "folders_lost"
+
+
+def folders_away(seen: Seen) -> Iterator[str]:
+    """A share is not mounted, or may not be read. While nobody looks, what was so counts as so."""
+    for folder in seen.folders:
+        cause = f"folder_away:{folder.name}"
+        if folder.away and (seen.folders_silent_for <= FOLDERS or cause in seen.alarmed):
+            yield cause
+
+
+def folders_late(seen: Seen) -> Iterator[str]:
+    """取込停止: a feed is older than its contract. Where nobody could look, nobody knows whether something has come."""
+    for folder in seen.folders:
+        cause = f"folder_late:{folder.name}"
+        known = seen.folders_silent_for <= FOLDERS and not folder.away
+        if folder.late_by is not None and (known or cause in seen.alarmed):
+            yield cause
+
+
 CONDITIONS: tuple[Callable[[Seen], Iterator[str]], ...] = (
     counts_open,
     consumers_behind,
@@ -160,6 +205,9 @@ CONDITIONS: tuple[Callable[[Seen], Iterator[str]], ...] = (
     disk_full,
     outbox_failing,
     backup_old,
+    folders_lost,
+    folders_away,
+    folders_late,
 )
 
 

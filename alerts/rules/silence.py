@@ -15,6 +15,10 @@ A station with an open silence clears when each of its devices has spoken since 
 message ends that silence, even where the next one has begun by the time anyone looks. Then it is raised anew.
 Nothing but a message clears it: not a restart of ingest, not a stale heartbeat.
 
+A device that has modes (危機管理型水位計, `devices.duty`) has the `silence_after` of the mode that it is in. One that
+is excused owes no word at all: while somebody works on it as planned, or while an outage explains its silence
+(`alerts.rules.outage`). Afterwards its patience begins anew (`listening_from`): behind a dead gateway nobody listens.
+
 Heard means an accepted message. One that could not be read, or a mere join, brings no observation; for whoever
 watches the river that is silence too.
 """
@@ -39,12 +43,17 @@ class Hearing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Listened:
-    """One device that is attached now; `last_heard` is None where it never sent anything readable."""
+    """One device that is attached now; `last_heard` is None where it never sent anything readable.
+
+    `listening_from`: it could not be heard before, whoever listened; None: it always could. `excused`: it cannot now.
+    """
 
     key: str
     silence_after: timedelta
     attached_from: datetime
     last_heard: datetime | None
+    listening_from: datetime | None = None
+    excused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +91,7 @@ def hearing(device: Listened, listening: datetime | None, now: datetime) -> Hear
     """What we know of one device at `now`."""
     if device.last_heard is not None and device.last_heard + device.silence_after >= now:
         return Hearing.HEARD
-    if listening is None or _quiet_since(device, listening) + device.silence_after >= now:
+    if listening is None or device.excused or quiet_since(device, listening) + device.silence_after >= now:
         return Hearing.UNKNOWN
     return Hearing.SILENT
 
@@ -111,16 +120,15 @@ def judge_silence(
     if listening is not None:
         silent = [each for each in devices if hearing(each, listening, now) is Hearing.SILENT]
         if silent:
-            first = min(silent, key=lambda each: (_quiet_since(each, listening), each.key))
-            transitions.append(Transition(Event.RAISED, None, _quiet_since(first, listening), None, _version(first)))
+            first = min(silent, key=lambda each: (quiet_since(each, listening), each.key))
+            transitions.append(Transition(Event.RAISED, None, quiet_since(first, listening), None, _version(first)))
     return transitions
 
 
-def _quiet_since(device: Listened, listening: datetime) -> datetime:
-    known = [listening, device.attached_from]
-    if device.last_heard is not None:
-        known.append(device.last_heard)
-    return max(known)
+def quiet_since(device: Listened, listening: datetime) -> datetime:
+    """Since when a word of it would have been heard, and none was."""
+    known = (listening, device.attached_from, device.last_heard, device.listening_from)
+    return max(each for each in known if each is not None)
 
 
 def _ended(devices: Sequence[Listened], now: datetime, open_since: datetime) -> bool:

@@ -20,9 +20,11 @@ from alerts.rules.operation import (
     BEHIND,
     CONDITIONS,
     FAILED_ATTEMPTS,
+    FOLDERS,
     FREE_BYTES,
     HEARTBEAT,
     PATIENCE,
+    FolderSeen,
     Kind,
     Room,
     Seen,
@@ -66,6 +68,21 @@ WELL = WorkerSeen("0", timedelta(0), None, False)
         (Seen(failed_mails=1), ("outbox_failing",)),
         (Seen(backup=BACKUP), ()),
         (Seen(backup=BACKUP + SECOND), ("backup_old",)),
+        (Seen(folders_silent_for=2 * FOLDERS), ()),
+        (Seen(folders=(FolderSeen("a", False, None),), folders_silent_for=FOLDERS), ()),
+        (Seen(folders=(FolderSeen("a", False, None),), folders_silent_for=FOLDERS + SECOND), ("folders_lost",)),
+        (Seen(folders=(FolderSeen("a", False, SECOND),)), ("folder_late:a",)),
+        (Seen(folders=(FolderSeen("a", True, SECOND),)), ("folder_away:a",)),
+        # where nobody can look, nobody knows: what was so stays so, nothing new is said
+        (Seen(folders=(FolderSeen("a", True, SECOND),), folders_silent_for=2 * FOLDERS), ("folders_lost",)),
+        (
+            Seen(
+                folders=(FolderSeen("a", True, SECOND), FolderSeen("b", False, SECOND)),
+                folders_silent_for=2 * FOLDERS,
+                alarmed=frozenset({"folder_late:a", "folder_away:a"}),
+            ),
+            ("folders_lost", "folder_away:a", "folder_late:a"),
+        ),
     ],
 )
 def test_each_condition_says_what_is_wrong_and_nothing_else(seen: Seen, expected: tuple[str, ...]) -> None:
@@ -93,6 +110,9 @@ def test_every_kind_has_a_condition_patience_and_words_that_say_what_to_do() -> 
         disk=Room(0, 1),
         failed_mails=1,
         backup=timedelta(days=9),
+        folders=(FolderSeen("a", True, None), FolderSeen("b", False, SECOND)),
+        folders_silent_for=timedelta(days=1),
+        alarmed=frozenset({"folder_away:a", "folder_late:b"}),
     )
     causes = problems(everything)
     assert {kind_of(cause) for cause in causes} == set(KINDS) == set(PATIENCE)
@@ -273,3 +293,36 @@ def test_a_person_cannot_clear_what_lasts(conn: Connection, registered: Register
         conn.commit()
         with pytest.raises(AlreadyCleared):
             actions.clear(api, registered.municipality_id, alert[0], user[0], START, "gone")
+
+
+def test_a_feed_older_than_its_contract_is_an_alert_until_something_new_comes(
+    conn: Connection, registered: Registered, clock: FixedClock
+) -> None:
+    watch = Watch(clock)
+    hour = timedelta(hours=1)
+
+    def look(at: datetime, fed: datetime | None = None, seen: datetime | None = None) -> list[Alarm]:
+        clock.at = at
+        conn.execute("update folder set fed_at = %s", (fed,))
+        conn.execute("update folder_watch set seen_at = %s", (seen or at,))
+        for _ in range(2):  # noted, then raised
+            watch.look(conn, counts=False)
+        conn.commit()
+        return alarms(conn)
+
+    conn.execute(
+        "insert into folder (municipality_id, name, found_at, looked_at, every, every_since) "
+        "values (%s, 'kawa', %s, %s, %s, %s), (%s, 'dam', %s, %s, null, null)",
+        (registered.municipality_id, START, START, hour, START, registered.municipality_id, START, START),
+    )
+    conn.execute("insert into folder_watch values (%s, %s)", (registered.municipality_id, START))
+    # before the first file the contract counts from when it was made; a folder without one is never late
+    assert look(START + hour) == []
+    assert look(START + hour + SECOND) == [Alarm("folder_late:kawa", True)]
+    assert look(START + 2 * hour, fed=START + 2 * hour) == [Alarm("folder_late:kawa", False)]
+    assert look(START + 3 * hour, fed=START + 2 * hour) == [Alarm("folder_late:kawa", False)]
+    # the process is gone: nobody knows whether something has come
+    later = START + 5 * hour
+    assert look(later, fed=START + 2 * hour, seen=later - 2 * FOLDERS) == [Alarm("folder_late:kawa", False)]
+    notices = conn.execute("select body from outbox order by outbox_id").fetchall()
+    assert any("取込停止" in body and "0 でも、異常なしでもありません" in body for (body,) in notices)

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -18,6 +19,7 @@ import pytest
 from mimamori import supervisor as module
 from mimamori import tether
 from mimamori.errors import StartError
+from mimamori.stopping import interruptible
 from mimamori.supervisor import Service, Supervisor
 
 SLEEPER = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"]
@@ -92,6 +94,25 @@ def test_a_child_that_cannot_run_is_given_longer_and_longer_rests(supervisor: Su
     rests = [float(sentence.split(" again in ")[1].split(" s")[0]) for sentence in said]
     assert rests == sorted(rests) and rests[2] >= 4 * rests[0]
     assert "broken ended with code 1: no such table" in said[0], "its last words belong into the sentence"
+
+
+def test_an_interrupt_while_a_service_starts_waits_until_it_is_known(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    popen, started = subprocess.Popen, []
+
+    def interrupted(*arguments: Any, **named: Any) -> subprocess.Popen[bytes]:
+        process = popen(*arguments, **named)
+        started.append(process)
+        signal.raise_signal(signal.SIGTERM)
+        return process
+
+    monkeypatch.setattr(subprocess, "Popen", interrupted)
+    with interruptible(), pytest.raises(KeyboardInterrupt):
+        supervisor.start(Service("sleeper", SLEEPER))
+    monkeypatch.undo()
+    supervisor.stop()
+    assert started[0].poll() is not None, "nobody is left behind"
 
 
 def test_stopping_goes_in_reverse_order_and_kills_who_does_not_listen(tmp_path: Path, said: list[str]) -> None:
