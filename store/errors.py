@@ -6,6 +6,7 @@ StoreError
   ClockNotSet        the database has no town clock yet: `mimamori migrate` or the demo writes it
   BackupError        a backup could not be made, or cannot be put back: which file, what is wrong, what to do
   TownConflict       a town file contradicts what the database already holds
+  RegistrationError  a station, device, model or codec cannot be registered like this: which field, what, what to do
 """
 
 from __future__ import annotations
@@ -33,3 +34,15 @@ class BackupError(StoreError):
 
 class TownConflict(StoreError):
     """A town file contradicts what the database already holds."""
+
+
+class RegistrationError(StoreError):
+    """A station, device, device model or codec cannot be registered like this.
+
+    `field` names what is to be put right, as the functions of `store.registration` and `store.models` call it (`key`,
+    `name`, `mapping`, ...); the text says what is wrong and what to do.
+    """
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field

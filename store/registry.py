@@ -8,14 +8,38 @@ from the moment the file gives, so that earlier readings keep their place.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import LiteralString
 
-from devices.model import Datastream, Device, FieldMapping, Station, ThresholdSet, Town
+import structlog
+from psycopg import sql
+
+from devices.codecs import MODELS, DeviceModel
+from devices.envelopes.definitions import NOTHING, Definitions
+from devices.mapping import MappingEntry, MappingError, resolve
+from devices.model import Device, ObservedProperty, Station, Town
+from store.calibrations import Applied, applied
 from store.connection import Connection
+from store.duty import put_duty
 from store.errors import TownConflict
+from store.ledgers import (
+    hold_ledgers,
+    insert_datastream,
+    insert_station,
+    insert_thresholds,
+    one,
+    put_block,
+    put_river,
+    put_tank,
+    update_datastream,
+)
+from store.mappings import Defaults, defaults_of, put_own, taken, write_resolved
+from store.planned_work import works_of
+from store.sources import load_definitions
+from store.uploaded import uploaded_models
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +49,7 @@ class MappedField:
     datastream_id: int
     scale: float
     offset: float
+    calibrations: tuple[Applied, ...] = ()  # of this device and datastream, in the order in which they apply
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +73,15 @@ class RegisteredDevice:
     model: str
     silence_after: timedelta
     attachments: tuple[RegisteredAttachment, ...]
+    works: tuple[tuple[datetime, datetime], ...] = ()  # planned works: from, until before
 
     def attachment_at(self, time: datetime) -> RegisteredAttachment | None:
         """Where the device was at that time, None where it was nowhere."""
         return next((a for a in self.attachments if a.covers(time)), None)
+
+    def at_work(self, time: datetime) -> bool:
+        """Whether somebody works at the device then."""
+        return any(start <= time < end for start, end in self.works)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +103,17 @@ class DatastreamInfo:
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """All devices and datastreams of one municipality, as they were when it was loaded."""
+    """All devices and datastreams of one municipality, as they were when it was loaded, and the device models: those
+    that are built in, and of the municipality's own those that its devices have. `definitions` are whose messages come
+    on the topics that no network has for itself.
+    """
 
     municipality_id: int
     devices: Mapping[str, RegisteredDevice]
     datastreams: Mapping[int, DatastreamInfo]
+    models: Mapping[str, DeviceModel] = field(default_factory=lambda: MODELS)
+    unsettled: bool = False  # a calibration has not been applied yet to all that is stored
+    definitions: Definitions = NOTHING
 
     def device(self, key: str) -> RegisteredDevice | None:
         return self.devices.get(key)
@@ -89,14 +125,24 @@ def municipality_id_of(conn: Connection, code: str) -> int | None:
     return None if row is None else int(row[0])
 
 
-def load_directory(conn: Connection, municipality_id: int) -> Directory:
-    """Reads what ingest and the rules need to know of a municipality: four small queries."""
+def load_directory(conn: Connection, municipality_id: int, before: Directory | None = None) -> Directory:
+    """Reads what ingest and the rules need to know of a municipality: a few small queries. Of what was known `before`,
+    the codecs, which are large and never change, are not read again.
+    """
     fields: dict[int, dict[str, MappedField]] = {}
-    for attachment_id, field, datastream_id, scale, offset in conn.execute(
+    for attachment_id, name, datastream_id, scale, offset in conn.execute(
         "select attachment_id, field, datastream_id, scale, value_offset from field_mapping where municipality_id = %s",
         (municipality_id,),
     ):
-        fields.setdefault(attachment_id, {})[field] = MappedField(datastream_id, scale, offset)
+        fields.setdefault(attachment_id, {})[name] = MappedField(datastream_id, scale, offset)
+
+    calibrations = applied(conn, municipality_id)
+
+    def calibrated(device_id: int, mapped: Mapping[str, MappedField]) -> Mapping[str, MappedField]:
+        return {
+            name: replace(each, calibrations=calibrations.get((device_id, each.datastream_id), ()))
+            for name, each in mapped.items()
+        }
 
     attachments: dict[int, list[RegisteredAttachment]] = {}
     for attachment_id, device_id, station_id, code, since, until in conn.execute(
@@ -107,12 +153,16 @@ def load_directory(conn: Connection, municipality_id: int) -> Directory:
         """,
         (municipality_id,),
     ):
-        attachments.setdefault(device_id, []).append(
-            RegisteredAttachment(station_id, code, since, until, fields.get(attachment_id, {}))
-        )
+        mapped: Mapping[str, MappedField] = fields.get(attachment_id, {})
+        if calibrations:
+            mapped = calibrated(device_id, mapped)
+        attachments.setdefault(device_id, []).append(RegisteredAttachment(station_id, code, since, until, mapped))
+    works = works_of(conn, municipality_id)
 
     devices = {
-        key: RegisteredDevice(device_id, key, model, silence_after, tuple(attachments.get(device_id, ())))
+        key: RegisteredDevice(
+            device_id, key, model, silence_after, tuple(attachments.get(device_id, ())), works.get(device_id, ())
+        )
         for device_id, key, model, silence_after in conn.execute(
             "select device_id, key, model, silence_after from device where municipality_id = %s",
             (municipality_id,),
@@ -130,7 +180,11 @@ def load_directory(conn: Connection, municipality_id: int) -> Directory:
             (municipality_id,),
         )
     }
-    return Directory(municipality_id, devices, datastreams)
+    unsettled = any(each.stamped for some in calibrations.values() for each in some)
+    models = uploaded_models(conn, municipality_id, MODELS if before is None else before.models)
+    return Directory(
+        municipality_id, devices, datastreams, models, unsettled, definitions=load_definitions(conn, municipality_id)
+    )
 
 
 def sync_town(conn: Connection, town: Town) -> int:
@@ -140,7 +194,7 @@ def sync_town(conn: Connection, town: Town) -> int:
     change what observations already rest on (the unit of a series, the kind of a station).
     """
     m = town.municipality
-    municipality_id = _one(
+    municipality_id = one(
         conn,
         """
         insert into municipality (code, name, name_en, timezone, bounds) values (%s, %s, %s, %s, %s)
@@ -150,6 +204,49 @@ def sync_town(conn: Connection, town: Town) -> int:
         """,
         (m.code, m.name, m.name_en, m.timezone, list(town.bounds)),
     )
+    hold_ledgers(conn, municipality_id)
+    _sync_shapes(conn, municipality_id, town)
+    by_people = _by_people(conn, municipality_id)
+    stations: dict[str, int] = {}
+    models: dict[str, Defaults] = {}
+    for station in town.stations:
+        station_id = stations[station.code] = _sync_station(conn, municipality_id, station, by_people.stations)
+        datastreams = _sync_datastreams(conn, municipality_id, station_id, station, by_people.stations)
+        for device in station.devices:
+            if device.key not in by_people.devices:
+                _sync_device(conn, municipality_id, station_id, device, datastreams, models, bool(by_people.devices))
+        _sync_thresholds(conn, municipality_id, station, station_id)
+    ours = {code: station_id for code, station_id in stations.items() if code not in by_people.stations}
+    _sync_places(conn, municipality_id, town, ours)
+    by_people.say(town)
+    return municipality_id
+
+
+@dataclass(frozen=True, slots=True)
+class _ByPeople:
+    """The codes of stations and the keys of devices that somebody made or changed: no file takes that back."""
+
+    stations: frozenset[str]
+    devices: frozenset[str]
+
+    def say(self, town: Town) -> None:
+        stations = sorted(self.stations & {station.code for station in town.stations})
+        devices = sorted(self.devices & {device.key for station in town.stations for device in station.devices})
+        if stations or devices:
+            log.info("the town file leaves these as people have changed them", stations=stations, devices=devices)
+
+
+def _by_people(conn: Connection, municipality_id: int) -> _ByPeople:
+    codes = conn.execute(
+        "select code from station where municipality_id = %s and managed_by = 'people'", (municipality_id,)
+    ).fetchall()
+    keys = conn.execute(
+        "select key from device where municipality_id = %s and managed_by = 'people'", (municipality_id,)
+    ).fetchall()
+    return _ByPeople(frozenset(row[0] for row in codes), frozenset(row[0] for row in keys))
+
+
+def _sync_shapes(conn: Connection, municipality_id: int, town: Town) -> None:
     conn.execute("delete from map_shape where municipality_id = %s", (municipality_id,))
     for shape in town.shapes:
         conn.execute(
@@ -166,135 +263,85 @@ def sync_town(conn: Connection, town: Town) -> int:
                 json.dumps(dict(shape.properties), ensure_ascii=False),
             ),
         )
-    for station in town.stations:
-        station_id = _sync_station(conn, municipality_id, station)
-        datastreams = {
-            d.observed_property.value: _sync_datastream(conn, municipality_id, station_id, station, d)
-            for d in station.datastreams
-        }
-        for device in station.devices:
-            _sync_device(conn, municipality_id, station_id, device, datastreams)
-        _sync_thresholds(conn, municipality_id, station, station_id)
-    _sync_waterworks(conn, municipality_id, town)
-    _sync_rivers(conn, municipality_id, town)
-    return municipality_id
 
 
-def _sync_waterworks(conn: Connection, municipality_id: int, town: Town) -> None:
-    """The tanks before the blocks they feed; what the file no longer says is no longer known."""
-    conn.execute("delete from block_inlet where municipality_id = %s", (municipality_id,))
-    conn.execute("delete from service_tank where municipality_id = %s", (municipality_id,))
-    for station in town.stations:
-        if station.tank is not None:
-            conn.execute(
-                """
-                insert into service_tank (station_id, municipality_id, area_m2, full_m, low_m)
-                select station_id, municipality_id, %s, %s, %s from station where municipality_id = %s and code = %s
-                """,
-                (station.tank.area_m2, station.tank.full_m, station.tank.low_m, municipality_id, station.code),
-            )
-    for station in town.stations:
-        if station.block is not None:
-            conn.execute(
-                """
-                insert into block_inlet (station_id, municipality_id, pipe_km, tank_station_id)
-                select s.station_id, s.municipality_id, %s, t.station_id
-                from station s left join station t on t.municipality_id = s.municipality_id and t.code = %s
-                where s.municipality_id = %s and s.code = %s
-                """,
-                (station.block.pipe_km, station.block.tank, municipality_id, station.code),
-            )
-
-
-def _sync_rivers(conn: Connection, municipality_id: int, town: Town) -> None:
-    conn.execute("delete from station_river where municipality_id = %s", (municipality_id,))
-    for station in town.stations:
-        if station.river is not None:
-            conn.execute(
-                """
-                insert into station_river (station_id, municipality_id, river, km_from_mouth, catchment_km2)
-                select station_id, municipality_id, %s, %s, %s from station where municipality_id = %s and code = %s
-                """,
-                (
-                    station.river.river,
-                    station.river.km_from_mouth,
-                    station.river.catchment_km2,
-                    municipality_id,
-                    station.code,
-                ),
-            )
-
-
-def _sync_station(conn: Connection, municipality_id: int, station: Station) -> int:
-    known = conn.execute(
-        "select kind from station where municipality_id = %s and code = %s", (municipality_id, station.code)
-    ).fetchone()
-    if known is not None and known[0] != station.kind.value:
-        raise TownConflict(
-            f"station {station.code} is registered as {known[0]}; a {station.kind.value} needs a code of its own"
+def _sync_places(conn: Connection, municipality_id: int, town: Town, stations: Mapping[str, int]) -> None:
+    """Tanks before the blocks they feed, and rivers; what the file no longer says of its own stations is no longer
+    known. `stations`: code -> id of those that are the file's.
+    """
+    for table in ("block_inlet", "service_tank", "station_river"):
+        conn.execute(
+            sql.SQL(
+                "delete from {} where station_id in "
+                "(select station_id from station where municipality_id = %s and managed_by = 'file')"
+            ).format(sql.Identifier(table)),
+            (municipality_id,),
         )
-    return _one(
-        conn,
-        """
-        insert into station (municipality_id, code, kind, name, name_en, latitude, longitude)
-        values (%s, %s, %s, %s, %s, %s, %s)
-        on conflict (municipality_id, code) do update set (name, name_en, latitude, longitude)
-            = (excluded.name, excluded.name_en, excluded.latitude, excluded.longitude)
-        returning station_id
-        """,
-        (
-            municipality_id,
-            station.code,
-            station.kind.value,
-            station.name,
-            station.name_en,
-            station.latitude,
-            station.longitude,
-        ),
-    )
+    ours = [(stations[station.code], station) for station in town.stations if station.code in stations]
+    for station_id, station in ours:
+        if station.tank is not None:
+            put_tank(conn, municipality_id, station_id, station.tank)
+        if station.river is not None:
+            put_river(conn, municipality_id, station_id, station.river)
+    for station_id, station in ours:
+        if station.block is not None:
+            put_block(conn, municipality_id, station_id, station.block)
 
 
-def _sync_datastream(
-    conn: Connection, municipality_id: int, station_id: int, station: Station, datastream: Datastream
-) -> int:
-    low, high = datastream.valid_range
-    prop = datastream.observed_property
+def _sync_station(conn: Connection, municipality_id: int, station: Station, by_people: Container[str]) -> int:
     known = conn.execute(
-        "select unit from datastream where station_id = %s and observed_property = %s and drill_run is null",
-        (station_id, prop.value),
+        "select station_id, kind from station where municipality_id = %s and code = %s", (municipality_id, station.code)
     ).fetchone()
-    if known is not None and known[0] != prop.unit:
-        raise TownConflict(f"station {station.code}: {prop.value} is stored in {known[0]}, not in {prop.unit}")
-    return _one(
-        conn,
-        """
-        insert into datastream (municipality_id, station_id, observed_property, unit, statistic, step,
-                                range_low, range_high, max_rate, stuck_after)
-        values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-        on conflict (station_id, observed_property, drill_run) do update
-            set (step, range_low, range_high, max_rate, stuck_after)
-              = (excluded.step, excluded.range_low, excluded.range_high, excluded.max_rate, excluded.stuck_after)
-        returning datastream_id
-        """,
-        (
-            municipality_id,
-            station_id,
-            prop.value,
-            prop.unit,
-            prop.statistic.value,
-            datastream.interval,
-            low,
-            high,
-            datastream.max_rate,
-            datastream.stuck_after,
-        ),
-    )
+    if known is None:
+        return insert_station(conn, municipality_id, station, "file")
+    station_id = int(known[0])
+    if known[1] != station.kind.value:
+        raise TownConflict(
+            f"station {station.code} is registered as {known[1]}; a {station.kind.value} needs a code of its own"
+        )
+    if station.code not in by_people:
+        conn.execute(
+            "update station set (name, name_en, latitude, longitude) = (%s, %s, %s, %s) where station_id = %s",
+            (station.name, station.name_en, station.latitude, station.longitude, station_id),
+        )
+    return station_id
+
+
+def _sync_datastreams(
+    conn: Connection, municipality_id: int, station_id: int, station: Station, by_people: Container[str]
+) -> dict[ObservedProperty, int]:
+    """property -> datastream, of those that the file names."""
+    known: dict[str, tuple[int, str]] = {
+        observed: (datastream_id, unit)
+        for observed, datastream_id, unit in conn.execute(
+            "select observed_property, datastream_id, unit from datastream where station_id = %s and drill_run is null",
+            (station_id,),
+        )
+    }
+    found = {}
+    for datastream in station.datastreams:
+        prop = datastream.observed_property
+        datastream_id, unit = known.get(prop.value, (None, prop.unit))
+        if unit != prop.unit:
+            raise TownConflict(f"station {station.code}: {prop.value} is stored in {unit}, not in {prop.unit}")
+        if datastream_id is None:
+            datastream_id = insert_datastream(conn, municipality_id, station_id, datastream)
+        elif station.code not in by_people:
+            update_datastream(conn, datastream_id, datastream)
+        found[prop] = datastream_id
+    return found
 
 
 def _sync_device(
-    conn: Connection, municipality_id: int, station_id: int, device: Device, datastreams: Mapping[str, int]
+    conn: Connection,
+    municipality_id: int,
+    station_id: int,
+    device: Device,
+    datastreams: Mapping[ObservedProperty, int],
+    models: dict[str, Defaults],
+    beside_people: bool,
 ) -> None:
-    device_id = _one(
+    device_id = one(
         conn,
         """
         insert into device (municipality_id, key, model, silence_after) values (%s, %s, %s, %s)
@@ -304,13 +351,13 @@ def _sync_device(
         """,
         (municipality_id, device.key, device.model, device.silence_after),
     )
+    put_duty(conn, municipality_id, device_id, device.duty)
     current = conn.execute(
         "select attachment_id, station_id, attached_from from attachment where device_id = %s and attached_to is null",
         (device_id,),
     ).fetchone()
     if current is not None and current[1] == station_id:
         attachment_id = int(current[0])
-        conn.execute("delete from field_mapping where attachment_id = %s", (attachment_id,))
     else:
         if current is not None:
             if device.attached_from <= current[2]:
@@ -322,37 +369,26 @@ def _sync_device(
                 "update attachment set attached_to = %s where attachment_id = %s",
                 (device.attached_from, current[0]),
             )
-        attachment_id = _one(
+        attachment_id = one(
             conn,
             "insert into attachment (municipality_id, device_id, station_id, attached_from) values (%s, %s, %s, %s) "
             "returning attachment_id",
             (municipality_id, device_id, station_id, device.attached_from),
         )
-    _insert_mapping(conn, municipality_id, attachment_id, device.mapping, datastreams)
-
-
-def _insert_mapping(
-    conn: Connection,
-    municipality_id: int,
-    attachment_id: int,
-    mapping: Sequence[FieldMapping],
-    datastreams: Mapping[str, int],
-) -> None:
-    for entry in mapping:
-        conn.execute(
-            """
-            insert into field_mapping (attachment_id, municipality_id, field, datastream_id, scale, value_offset)
-            values (%s, %s, %s, %s, %s, %s)
-            """,
-            (
-                attachment_id,
-                municipality_id,
-                entry.field,
-                datastreams[entry.observed_property.value],
-                entry.scale,
-                entry.offset,
-            ),
-        )
+    if device.model not in models:
+        defaults = defaults_of(conn, municipality_id, device.model)
+        if defaults is None:
+            log.warning("nobody has brought this device model yet; its messages wait", model=device.model)
+        models[device.model] = defaults or Defaults()
+    own = [MappingEntry(m.field, m.observed_property, scale=m.scale, offset=m.offset) for m in device.mapping]
+    series = {"": datastreams}
+    others = taken(conn, municipality_id, attachment_id, series) if beside_people else {}
+    try:
+        resolved = resolve(models[device.model].entries, own, series, models[device.model].counters, others)
+    except MappingError as error:
+        raise TownConflict(f"device {device.key}: {error}") from None
+    put_own(conn, municipality_id, attachment_id, own)
+    write_resolved(conn, municipality_id, attachment_id, resolved)
 
 
 def _sync_thresholds(conn: Connection, municipality_id: int, station: Station, station_id: int) -> None:
@@ -374,43 +410,9 @@ def _sync_thresholds(conn: Connection, municipality_id: int, station: Station, s
             (station_id, thresholds.valid_from),
         ).fetchone()
         if known is None:
-            _insert_thresholds(conn, municipality_id, station_id, thresholds)
+            insert_thresholds(conn, municipality_id, station_id, thresholds)
         elif (*known[:3], [(int(level), value) for level, value in known[3] or ()]) != wanted:
             raise TownConflict(
                 f"station {station.code}: the reference levels valid from {thresholds.valid_from:%Y-%m-%d} are "
                 "registered with other values; add a new set with its own valid_from and reason instead"
             )
-
-
-def _insert_thresholds(conn: Connection, municipality_id: int, station_id: int, thresholds: ThresholdSet) -> None:
-    threshold_set_id = _one(
-        conn,
-        """
-        insert into threshold_set (municipality_id, station_id, valid_from, reason, clear_margin, hold, gauge_zero_tp)
-        values (%s, %s, %s, %s, %s, %s, %s) returning threshold_set_id
-        """,
-        (
-            municipality_id,
-            station_id,
-            thresholds.valid_from,
-            thresholds.reason,
-            thresholds.clear_margin,
-            thresholds.hold,
-            thresholds.gauge_zero_tp,
-        ),
-    )
-    for level in thresholds.levels:
-        conn.execute(
-            """
-            insert into threshold_level (threshold_set_id, municipality_id, level, name, name_en, value)
-            values (%s, %s, %s, %s, %s, %s)
-            """,
-            (threshold_set_id, municipality_id, level.level, level.name, level.name_en, level.value),
-        )
-
-
-def _one(conn: Connection, query: LiteralString, values: Sequence[object]) -> int:
-    """The single id that an `insert ... returning` gives."""
-    row = conn.execute(query, values).fetchone()
-    assert row is not None, "an insert with returning gives a row"
-    return int(row[0])

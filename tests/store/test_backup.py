@@ -24,7 +24,8 @@ from msgspec.structs import replace
 
 from api.accounts import create_user
 from api.database import enter_municipality
-from devices.model import Outcome, Quality
+from devices.mapping import MappingEntry
+from devices.model import ObservedProperty, Outcome, Quality
 from store import chunks, connect
 from store.backup import make_backup
 from store.backup_runs import record
@@ -34,6 +35,7 @@ from store.embedded import EmbeddedServer
 from store.errors import BackupError
 from store.manifest import DUMP, MANIFEST, OBSERVATION, Backup, backup_folders, open_backup, sha256
 from store.migrate import migrate
+from store.models import CodecUpload, ModelEntry, add_model, upload
 from store.restore import address_of, drill, restore
 from store.writer import write_batch
 from tests.conftest import START, Database, Registered, accepted
@@ -97,6 +99,11 @@ def live(town: Registered, *, seed: int = SEED, batches: int = 12) -> None:
             password="correct horse battery",
             email="yamada@example.jp",
         )
+        source = "function decodeUplink(input) { return {data: {'水位': input.bytes[0]}}; }\r\n".encode()
+        codec_id = upload(conn, town.municipality_id, CodecUpload("a.js", source, "a test"), at=START, user_id=None)
+        fields = (MappingEntry("水位", ObservedProperty.WATER_LEVEL, "cm"),)
+        entry = ModelEntry("example/level", "水位計", "Level", codec_id=codec_id, fields=fields)
+        add_model(conn, town.municipality_id, entry, at=START, user_id=None)
         conn.execute(
             "insert into user_session select '\\x01', municipality_id, user_id, 'csrf', now() from app_user limit 1"
         )
@@ -608,7 +615,7 @@ def test_a_full_disk_is_said_in_words_and_the_last_backup_stays(town_of_months: 
     if (
         os.geteuid() != 0
         or subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", small], capture_output=True, check=False
+            ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", small], capture_output=True, check=False
         ).returncode
     ):
         pytest.skip("only root may mount a small disk here")
