@@ -14,6 +14,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from devices.duty import DutyCycle
+
 
 class Quality(StrEnum):
     """How far an observation can be trusted, from best to worst (the database's enum has the same order)."""
@@ -38,6 +40,7 @@ class Reason(StrEnum):
     RESTART = "restart"  # the counter began anew in this interval: at least this much: quality estimated
     WITHDRAWN = "withdrawn"  # a person took back what they had entered: quality missing, no value
     CONFIRMED = "confirmed"  # 確定値: the office that keeps the record has examined it
+    MAINTENANCE = "maintenance"  # 作業: somebody was at work at the device: quality doubtful
     CORRECTED = "corrected"  # a person put it right later (`mimamori correct`): nothing that comes stands above it
     # What an imported record says of a value that it does not have (quality missing):
     FAILURE = "failure"  # 障害欠測: something was broken
@@ -45,14 +48,48 @@ class Reason(StrEnum):
     NO_RECORD = "no_record"  # nothing is written there, and nobody says why
 
 
+# Values that say nothing about how those beside them moved.
+ASIDE = frozenset({Reason.CLOCK, Reason.MAINTENANCE})
+
+
 class StationKind(StrEnum):
     """What is watched at a place; which desk's page it stands on follows from it."""
 
     RIVER_GAUGE = "river_gauge"
     RAIN_GAUGE = "rain_gauge"
+    INUNDATION_POINT = "inundation_point"  # 浸水センサ: a contact that is wet or dry
+    SHELTER = "shelter"
     BLOCK_INLET = "block_inlet"
     SERVICE_TANK = "service_tank"
+    PRESSURE_POINT = "pressure_point"
+    PUMP = "pump"
+    WATER_QUALITY = "water_quality"  # 給水栓などの残留塩素と濁度
+    LEAK_LOGGER = "leak_logger"  # listens to a pipe at night
     VISITOR_SPOT = "visitor_spot"
+    VISITOR_AREA = "visitor_area"  # how many are there now, where a spot counts who passes
+    PARKING = "parking"
+
+    @property
+    def desk(self) -> str:
+        """Whose desk watches it: disaster, water or tourism."""
+        return _DESKS[self]
+
+
+_DESKS = {
+    StationKind.RIVER_GAUGE: "disaster",
+    StationKind.RAIN_GAUGE: "disaster",
+    StationKind.INUNDATION_POINT: "disaster",
+    StationKind.SHELTER: "disaster",
+    StationKind.BLOCK_INLET: "water",
+    StationKind.SERVICE_TANK: "water",
+    StationKind.PRESSURE_POINT: "water",
+    StationKind.PUMP: "water",
+    StationKind.WATER_QUALITY: "water",
+    StationKind.LEAK_LOGGER: "water",
+    StationKind.VISITOR_SPOT: "tourism",
+    StationKind.VISITOR_AREA: "tourism",
+    StationKind.PARKING: "tourism",
+}
 
 
 class Statistic(StrEnum):
@@ -73,6 +110,13 @@ class ObservedProperty(StrEnum):
     PASSAGES_IN = "passages_in"  # people counted inwards in the interval
     PASSAGES_OUT = "passages_out"
     PASSAGES_DAY = "passages_day"  # people counted by hand over a whole local day; time = END of that day
+    INUNDATION = "inundation"  # contact: 1 wet, 0 dry
+    PUMP_RUNNING = "pump_running"  # contact: 1 running, 0 standing
+    RESIDUAL_CHLORINE = "residual_chlorine"  # mg/L
+    TURBIDITY = "turbidity"  # 度, by polystyrene
+    LEAK_SOUND = "leak_sound"  # dB at the logger: no more than a hint of where to look
+    PEOPLE_PRESENT = "people_present"  # people counted or estimated to be there at the time
+    VEHICLES_PRESENT = "vehicles_present"
 
     @property
     def unit(self) -> str:
@@ -81,6 +125,11 @@ class ObservedProperty(StrEnum):
     @property
     def statistic(self) -> Statistic:
         return Statistic.TOTAL if self in _TOTALS else Statistic.INSTANT
+
+    @property
+    def contact(self) -> bool:
+        """Whether it is a contact: 1 closed, 0 open, nothing between, and read as a word."""
+        return self in CONTACTS
 
 
 _UNITS = {
@@ -92,7 +141,15 @@ _UNITS = {
     ObservedProperty.PASSAGES_IN: "{passage}",
     ObservedProperty.PASSAGES_OUT: "{passage}",
     ObservedProperty.PASSAGES_DAY: "{passage}",
+    ObservedProperty.INUNDATION: "1",
+    ObservedProperty.PUMP_RUNNING: "1",
+    ObservedProperty.RESIDUAL_CHLORINE: "mg/L",
+    ObservedProperty.TURBIDITY: "{degree}",
+    ObservedProperty.LEAK_SOUND: "dB",
+    ObservedProperty.PEOPLE_PRESENT: "{person}",
+    ObservedProperty.VEHICLES_PRESENT: "{vehicle}",
 }
+CONTACTS = frozenset({ObservedProperty.INUNDATION, ObservedProperty.PUMP_RUNNING})
 _TOTALS = {
     ObservedProperty.PRECIPITATION,
     ObservedProperty.PASSAGES_IN,
@@ -180,7 +237,8 @@ class Device:
     """Hardware at a station. `key` is the network's identity (a DevEUI is 16 lower-case hex digits).
 
     `model` names a codec (`devices.codecs`); `silence_after` is how long it may say nothing before someone
-    should look; `attached_from` is when it was mounted where it is.
+    should look; `attached_from` is when it was mounted where it is. `duty`: how often it speaks, where that depends on
+    what it measures; its `silence_after` is then that of the calm mode.
     """
 
     key: str
@@ -188,6 +246,7 @@ class Device:
     silence_after: timedelta
     attached_from: datetime
     mapping: tuple[FieldMapping, ...]
+    duty: DutyCycle | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +328,30 @@ class MapShape:
 # --- what a device says ----------------------------------------------------------------------------------
 
 
+class Radio(Struct, frozen=True):
+    """How a message was heard, by the gateway that heard it best: the one with the highest RSSI.
+
+    `rssi` in dBm, `snr` in dB, `data_rate` as "SF10BW125"; None where the network does not say. `gateways`: how many
+    heard it.
+    """
+
+    gateway: str | None = None
+    rssi: float | None = None
+    snr: float | None = None
+    data_rate: str | None = None
+    gateways: int = 1
+
+
+class DeviceStatus(Struct, frozen=True):
+    """What the network asked a device about itself: the battery in percent (None: unknown), whether it lives on mains
+    instead, and by how many dB the last downlink was above what it could just have heard.
+    """
+
+    battery_percent: float | None = None
+    external_power: bool = False
+    margin_db: float | None = None
+
+
 class Uplink(Struct, frozen=True):
     """One message of a device, with the network's wrapping taken off by an envelope.
 
@@ -277,6 +360,8 @@ class Uplink(Struct, frozen=True):
     the network has none. `counter` is None where neither sender nor network counts; then the payload must carry a
     time, or the network's time is part of what tells a repetition. `network_time` is when the network heard it, None
     where it does not say. A message that is no reading (join, status, ...) has `event` set to its name and no payload.
+
+    `decoded` is what the network itself made of the payload, as JSON; it is read only of a device model that says so.
     """
 
     network: str
@@ -288,6 +373,9 @@ class Uplink(Struct, frozen=True):
     payload: bytes = b""
     readings: tuple[Reading, ...] | None = None  # already decoded: our own JSON brings values, not bytes
     event: str | None = None
+    radio: Radio | None = None
+    status: DeviceStatus | None = None
+    decoded: bytes | None = None
 
 
 class Reading(Struct, frozen=True):
@@ -316,6 +404,7 @@ class DevicesError(Exception):
       DecodeError     a message cannot be read
         EnvelopeError   the network's wrapping is not what its documentation says
         CodecError      the payload is not what this device model sends
+          UnloadableCodec   its codec in JavaScript decodes nothing (devices.codecs.javascript)
     """
 
 

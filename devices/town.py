@@ -11,7 +11,8 @@
         tank:        {area_m2, full_m, low_m}                   of a service_tank
         block:       {pipe_km, tank: code}                      of a block_inlet
         river:       {name, km_from_mouth, catchment_km2}       of a river_gauge; {name} of a rain_gauge
-        devices:     [{dev_eui or key, model, silence_after, attached_from, mapping: {water_level: distance}}]
+        devices:     [{dev_eui or key, model, silence_after, attached_from, mapping: {water_level: distance},
+                       duty: {interval: 24h, above: [{start, stop, interval}]}}]   of a 危機管理型水位計
 
 A mapping is the name of the model's field, or `{field, scale, offset}` (value = field x scale + offset).
 Durations are 90s, 10min, 24h or 7d. A missing range end is `~`. docs/devices.md shows a whole example.

@@ -19,21 +19,13 @@ from devices.model import (
     ThresholdLevel,
     ThresholdSet,
 )
+from devices.templates import PROPERTIES
+from devices.town_duty import read_duty
 from devices.town_rivers import read_river
 from devices.town_waterworks import read_block, read_tank
+from devices.units import UnitError, conversion
 from devices.yaml_reader import Mapping, YamlReader
 
-_PROPERTIES = {
-    StationKind.RIVER_GAUGE: (ObservedProperty.WATER_LEVEL,),
-    StationKind.RAIN_GAUGE: (ObservedProperty.PRECIPITATION,),
-    StationKind.SERVICE_TANK: (ObservedProperty.TANK_LEVEL,),
-    StationKind.BLOCK_INLET: (ObservedProperty.FLOW, ObservedProperty.PRESSURE),
-    StationKind.VISITOR_SPOT: (
-        ObservedProperty.PASSAGES_IN,
-        ObservedProperty.PASSAGES_OUT,
-        ObservedProperty.PASSAGES_DAY,
-    ),
-}
 _CODE = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _DEV_EUI = re.compile(r"[0-9a-f]{16}")
 _KEY = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -116,7 +108,7 @@ def _datastreams(reader: YamlReader, station: Mapping, kind: StationKind | None)
         return
     if not entry.keys:
         reader.problem(entry, f"{entry.name}: there must be at least one")
-    known = _PROPERTIES[kind] if kind is not None else tuple(ObservedProperty)
+    known = PROPERTIES[kind] if kind is not None else tuple(ObservedProperty)
     for key, value in entry.items():
         stream = reader.mapping(value, f"{station.name}: {key}")
         if key not in known:
@@ -262,12 +254,14 @@ def _devices(
     fed: dict[ObservedProperty, str] = {}
     for entry in reader.mappings(node, f"{station.name}: devices"):
         key = _device_key(reader, entry, station.name, seen)
-        entry.only(("dev_eui", "key", "model", "silence_after", "attached_from", "mapping"))
+        entry.only(("dev_eui", "key", "model", "silence_after", "attached_from", "mapping", "duty"))
         model, silence_after = entry.text("model"), entry.duration("silence_after")
         attached_from = entry.time("attached_from")
-        if model is not None and model not in MODELS:
+        if model is not None and model not in MODELS and "/" not in model:
             reader.problem(
-                entry.keys["model"], f"{entry.name}: unknown model {model!r}; there can be {', '.join(MODELS)}"
+                entry.keys["model"],
+                f"{entry.name}: unknown model {model!r}; there can be {', '.join(MODELS)}, or MAKER/MODEL of one that "
+                "the town has brought along",
             )
             model = None
         mapping = tuple(_mapping(reader, entry, model, datastreams))
@@ -286,8 +280,9 @@ def _devices(
                     "take out the device that is no longer there, or make a second station",
                 )
             fed.setdefault(line.observed_property, entry.name)
+        duty = read_duty(reader, entry, silence_after, (line.observed_property for line in mapping))
         if key is not None and model is not None and silence_after is not None and attached_from is not None:
-            yield Device(key, model, silence_after, attached_from, mapping)
+            yield Device(key, model, silence_after, attached_from, mapping, duty)
 
 
 def _device_key(reader: YamlReader, entry: Mapping, station: str, seen: dict[str, int]) -> str | None:
@@ -318,10 +313,13 @@ def _device_key(reader: YamlReader, entry: Mapping, station: str, seen: dict[str
 def _mapping(
     reader: YamlReader, device: Mapping, model: str | None, datastreams: tuple[Datastream, ...]
 ) -> Iterator[FieldMapping]:
-    node = device.required("mapping")
+    # A model that the town has brought along says itself what its fields are; only the database knows it.
+    brought = model is not None and model not in MODELS
+    node = device.get("mapping") if brought else device.required("mapping")
     entry = None if node is None else reader.mapping(node, f"{device.name}: mapping")
     if entry is None:
         return
+    builtin = MODELS.get(model or "")
     if not entry.keys:
         reader.problem(entry, f"{entry.name}: there must be at least one line")
     known = [stream.observed_property for stream in datastreams]
@@ -336,12 +334,12 @@ def _mapping(
         read = _field(reader, value, ObservedProperty(key), f"{entry.name}: {key}")
         if read is None:
             continue
-        if model is not None and read.field not in MODELS[model].fields:
+        if builtin is not None and read.field not in builtin.fields:
             reader.problem(
                 value,
-                f"{entry.name}: {model} has no field {read.field!r}; it has {', '.join(MODELS[model].fields)}",
+                f"{entry.name}: {model} has no field {read.field!r}; it has {', '.join(builtin.fields)}",
             )
-        elif model is not None and read.field in MODELS[model].counters and (read.offset != 0 or read.scale < 0):
+        elif builtin is not None and read.field in builtin.counters and (read.offset != 0 or read.scale < 0):
             reader.problem(
                 value,
                 f"{entry.name}: {read.field} of a {model} is a counter; its scale says what one count is worth "
@@ -363,10 +361,18 @@ def _field(reader: YamlReader, node: yaml.Node, observed: ObservedProperty, name
     entry = reader.mapping(node, name)
     if entry is None:
         return None
-    entry.only(("field", "scale", "offset"))
+    entry.only(("field", "unit", "scale", "offset"))
     field = entry.text("field")
+    unit = entry.text("unit") if entry.get("unit") is not None else None
     scale = entry.number("scale") if entry.get("scale") is not None else 1.0
     offset = entry.number("offset") if entry.get("offset") is not None else 0.0
+    if unit is not None and entry.get("scale") is None and offset is not None:
+        try:
+            scale, more = conversion(unit, observed.unit)
+        except UnitError as error:
+            reader.problem(entry.keys["unit"], f"{entry.name}: {error}")
+            return None
+        offset += more
     if scale == 0:
         reader.problem(entry.keys["scale"], f"{entry.name}: scale must not be 0, or every value is the offset")
     if field is None or scale is None or offset is None:

@@ -47,16 +47,11 @@ class YamlReader:
             lines = [f"{self._path}:{line}: {text}" for line, text in sorted(set(self._problems))]
             raise TownFileError("\n".join(lines))
 
-    def root(self) -> Mapping:
-        """The file's outermost mapping. TownFileError when there is none to read."""
-        try:
-            text = self._path.read_text(encoding="utf-8")
-        except OSError as error:
-            raise TownFileError(f"{self._path}: cannot be read: {error.strerror}") from None
-        except UnicodeDecodeError as error:
-            raise TownFileError(
-                f"{self._path}: is not UTF-8 (byte {error.start}): save it as UTF-8 in your editor"
-            ) from None
+    def root(self, text: str | None = None) -> Mapping:
+        """The file's outermost mapping. TownFileError when there is none to read. `text`: what would stand in a file
+        that is none; the path is then only its name in messages.
+        """
+        text = self._written() if text is None else text
         try:
             node = yaml.compose(text, Loader=yaml.SafeLoader)
         except yaml.MarkedYAMLError as error:
@@ -73,6 +68,16 @@ class YamlReader:
         if not isinstance(node, yaml.MappingNode):
             raise TownFileError(f"{self._path}:1: the file must consist of keys with values, such as 'stations:'")
         return Mapping(self, node, "the file")
+
+    def _written(self) -> str:
+        try:
+            return self._path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise TownFileError(f"{self._path}: cannot be read: {error.strerror}") from None
+        except UnicodeDecodeError as error:
+            raise TownFileError(
+                f"{self._path}: is not UTF-8 (byte {error.start}): save it as UTF-8 in your editor"
+            ) from None
 
     # --- values -------------------------------------------------------------------------------------------
 

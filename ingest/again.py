@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from devices.model import Quality, Reason
+from devices.model import ASIDE, Quality, Reason
 from ingest.gate import rules_of
 from quality.gate import MOST_CONTEXT, Rules, judge
 from store import chunks
@@ -134,12 +134,10 @@ class _Window:
         self.stretch = stretch
         self.rows = rows
         self.times = np.array([row[0].timestamp() for row in rows], dtype=np.float64)
-        # What is bad, or stands at a stand-in time, says nothing about how the values beside it moved.
+        # What is bad, stands at a stand-in time or came while somebody was at work says nothing about how the values
+        # beside it moved.
         self.values = np.array(
-            [
-                np.nan if quality == Quality.BAD or reason == Reason.CLOCK else value
-                for _, value, quality, reason in rows
-            ],
+            [np.nan if quality == Quality.BAD or reason in ASIDE else value for _, value, quality, reason in rows],
             dtype=np.float64,
         )
 

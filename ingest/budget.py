@@ -7,12 +7,16 @@ the reason `slow`, to be read again when somebody asks. Who was read quickly is 
 
 Computing time of this thread is what counts, not the clock: a busy machine makes nobody slow. Asking for it costs as
 much as a part of the reading, so it is asked for where the clock says that reading took long, and now and then before.
+Where a message is read by another process (a manufacturer's codec), that one's computing time counts, and where that
+process had to be ended, the time that we waited for it.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+
+import psutil
 
 SLOW_SECONDS = 0.02
 _LOOK_EVERY = 64  # messages
@@ -31,6 +35,9 @@ class Budget:
         self._began = 0.0
         self._computed = 0.0  # computing time of this thread at the last look
         self._until_look = 0
+        self._process: int | None = None
+        self._process_computed = 0.0  # of that process, at the last look
+        self._process_until_look = 0
 
     def allows(self, device_key: str) -> bool:
         """Whether a message of this device may be read now."""
@@ -48,6 +55,17 @@ class Budget:
         self._until_look -= 1
         self._began = self._now()
 
+    def end_elsewhere(self, device_key: str, process: int | None) -> None:
+        """The same as `end` for a message that was read by another process; None: that has had to be ended."""
+        seconds = self._now() - self._began
+        if seconds >= SLOW_SECONDS or process != self._process or self._process_until_look == 0:
+            computed = _computed(process)
+            if seconds >= SLOW_SECONDS and process == self._process and computed is not None:
+                seconds = min(seconds, computed - self._process_computed)
+            self._process, self._process_computed, self._process_until_look = process, computed or 0.0, _LOOK_EVERY
+        self._process_until_look -= 1
+        self.took(device_key, seconds)
+
     def end(self, device_key: str) -> None:
         """The message of this device has been read, or could not be."""
         seconds = self._now() - self._began
@@ -58,6 +76,11 @@ class Budget:
             self._computed, self._until_look = computed, _LOOK_EVERY
         self.took(device_key, seconds)
 
+    def forgive(self) -> None:
+        """Nobody is known to be slow any more: their messages are read otherwise from now on."""
+        self._slow.clear()
+        self._left = BURST_SECONDS
+
     def took(self, device_key: str, seconds: float) -> None:
         """What reading a message of this device has cost."""
         if seconds < SLOW_SECONDS:
@@ -65,3 +88,14 @@ class Budget:
         else:
             self._slow.add(device_key)
             self._left -= seconds
+
+
+def _computed(process: int | None) -> float | None:
+    """Seconds of computing time that a process has used; None where it is gone."""
+    if process is None:
+        return None
+    try:
+        times = psutil.Process(process).cpu_times()
+    except psutil.Error:
+        return None
+    return float(times.user + times.system)

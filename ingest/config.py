@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple
 
 from devices.envelopes import TOPIC_FILTERS
+from devices.envelopes.definitions import NOTHING, Definitions
 from ingest.broker import Broker
 from ingest.errors import ConfigError
 from quality.gate import CLOCK
@@ -63,19 +66,32 @@ class IngestConfig:
         """The client id of its second session (`ingest.sessions`); no worker id has a dot."""
         return f"{self.client_id}.spare"
 
-    @property
-    def filters(self) -> tuple[str, ...]:
-        """What it subscribes to."""
-        return self._shared_filters if self.shared else TOPIC_FILTERS
-
-    @property
-    def other_filters(self) -> tuple[str, ...]:
-        """What its session may have subscribed to as one of several, or as the only one."""
+    def filters(self, definitions: Definitions = NOTHING) -> Filters:
+        """What it subscribes to and leaves, where the municipality has these sources of its own."""
+        own, left = definitions.filters, definitions.left
+        wanted = (*TOPIC_FILTERS, *own)
         if self.shared:
-            return TOPIC_FILTERS
-        return self._shared_filters if self.broker.shared else ()
+            others = (*wanted, *self._shared(left), *left)
+            return Filters(self._shared(wanted), others, dict(zip(self._shared(own), own, strict=True)))
+        others = (*self._shared(wanted), *self._shared(left)) if self.broker.shared else ()
+        return Filters(wanted, (*others, *left), dict(zip(own, own, strict=True)))
+
+    def _shared(self, filters: tuple[str, ...]) -> tuple[str, ...]:
+        # A group a town: the workers of another one would take its messages and know none of its devices.
+        return tuple(f"$share/mimamori-{self.municipality}/{name}" for name in filters)
+
+
+class Filters(NamedTuple):
+    """What a session subscribes to, what it may have subscribed to earlier (as one of several workers, or as the only
+    one; for a source that has ended), and which of the wanted ones a broker may refuse: those of the municipality's own
+    sources, each with the source's filter.
+    """
+
+    wanted: tuple[str, ...]
+    others: tuple[str, ...]
+    optional: Mapping[str, str]
 
     @property
-    def _shared_filters(self) -> tuple[str, ...]:
-        # A group a town: the workers of another one would take its messages and know none of its devices.
-        return tuple(f"$share/mimamori-{self.municipality}/{name}" for name in TOPIC_FILTERS)
+    def all(self) -> tuple[str, ...]:
+        """Both."""
+        return (*self.wanted, *self.others)

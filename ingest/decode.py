@@ -35,13 +35,15 @@ import structlog
 from msgspec.structs import replace
 
 from devices import codecs, envelopes
+from devices.codecs import DeviceModel, Runs
 from devices.codecs.models import Counter
 from devices.model import DecodeError, Outcome, Quality, Reading, Reason, Uplink
 from ingest.budget import Budget
 from ingest.message import Message
 from quality.clock import Clock
-from quality.gate import CLOCK, Moment, moment
+from quality.gate import CLOCK, Moment, Verdict, moment
 from store.batch import BatteryRow, CountRow, ObservationRow, UplinkRow
+from store.calibrations import calibrated
 from store.registry import Directory, MappedField, RegisteredDevice
 
 UNKNOWN_DEVICE = "unknown_device"
@@ -50,14 +52,20 @@ LONGEST_NAMES = 512  # an index takes some 2700 bytes
 log = structlog.get_logger(__name__)
 
 
-def decode(message: Message, directory: Directory, possible: Clock = CLOCK, budget: Budget | None = None) -> UplinkRow:
+def decode(
+    message: Message,
+    directory: Directory,
+    possible: Clock = CLOCK,
+    budget: Budget | None = None,
+    sandbox: Runs | None = None,
+) -> UplinkRow:
     """What to store of a message, by what the directory knows; `possible` says which times of a device can be. With a
-    `budget` a device whose messages are slow to read takes no more than that.
+    `budget` a device whose messages are slow to read takes no more than that. Manufacturers' codecs run in `sandbox`.
     """
     said: _Said | None = None
     device: RegisteredDevice | None = None
     try:
-        uplink = envelopes.open_uplink(message.topic, message.raw)
+        uplink = envelopes.open_uplink(message.topic, message.raw, directory.definitions, message.received)
         said = _Said(uplink, _digest(message, uplink))
         device = directory.device(uplink.device_key)
         if device is None:
@@ -65,7 +73,7 @@ def decode(message: Message, directory: Directory, possible: Clock = CLOCK, budg
             return _row(message, said, None, Outcome.QUARANTINED, UNKNOWN_DEVICE, detail)
         if uplink.event is not None:
             return _row(message, said, device, Outcome.EVENT, None, uplink.event)
-        observed = _within(budget, message, device, uplink, possible)
+        observed = _within(budget, message, device, uplink, directory, sandbox, possible)
         without = _without(device, observed.refused) if observed.refused else None
         return _row(message, said, device, Outcome.ACCEPTED, None, without, observed)
     except DecodeError as error:
@@ -80,20 +88,33 @@ def decode(message: Message, directory: Directory, possible: Clock = CLOCK, budg
 
 
 def _within(
-    budget: Budget | None, message: Message, device: RegisteredDevice, uplink: Uplink, possible: Clock
+    budget: Budget | None,
+    message: Message,
+    device: RegisteredDevice,
+    uplink: Uplink,
+    directory: Directory,
+    sandbox: Runs | None,
+    possible: Clock,
 ) -> _Observed:
     """What the message says, unless its device has used up what slow ones may take."""
+    models = directory.models
     if budget is None:
-        return _observed(message, device, uplink, codecs.decode(device.model, uplink), possible)
+        readings = codecs.decode(device.model, uplink, models, sandbox, message.received)
+        return _observed(message, device, models[device.model], uplink, readings, possible)
     if not budget.allows(device.key):
         raise _Refused(
             "slow", f"device {device.key}: its messages take too long to read; this one waits until it is read again"
         )
     budget.begin()
     try:
-        return _observed(message, device, uplink, codecs.decode(device.model, uplink), possible)
+        readings = codecs.decode(device.model, uplink, models, sandbox, message.received)
+        return _observed(message, device, models[device.model], uplink, readings, possible)
     finally:
-        budget.end(device.key)
+        model = models.get(device.model)
+        if model is None or model.codec is None or sandbox is None:
+            budget.end(device.key)
+        else:
+            budget.end_elsewhere(device.key, sandbox.pid)
 
 
 class _Said(NamedTuple):
@@ -118,6 +139,7 @@ class _Observed(NamedTuple):
     counts: tuple[CountRow, ...] = ()
     battery: BatteryRow | None = None
     refused: tuple[_RefusedField, ...] = ()
+    calibrations: tuple[int, ...] = ()
 
 
 class _Refused(Exception):
@@ -130,6 +152,7 @@ class _Refused(Exception):
 
 
 _NOTHING = _Observed()
+_AT_WORK = Verdict(Quality.DOUBTFUL, Reason.MAINTENANCE)
 
 
 def _row(
@@ -162,6 +185,9 @@ def _row(
         counts=observed.counts,
         quarantined_fields=tuple(sorted({_storable(each.field) for each in observed.refused})),
         rejected=len(observed.refused),
+        radio=None if uplink is None else uplink.radio,
+        status=None if uplink is None else uplink.status,
+        calibrations=observed.calibrations,
     )
 
 
@@ -184,6 +210,7 @@ def quarantined(row: UplinkRow, reason: str, detail: str) -> UplinkRow:
         battery=None,
         quarantined_fields=(),
         rejected=0,
+        calibrations=(),
     )
 
 
@@ -214,12 +241,18 @@ def bare(row: UplinkRow, detail: str) -> UplinkRow:
 
 
 def _observed(
-    message: Message, device: RegisteredDevice, uplink: Uplink, readings: tuple[Reading, ...], possible: Clock
+    message: Message,
+    device: RegisteredDevice,
+    model: DeviceModel,
+    uplink: Uplink,
+    readings: tuple[Reading, ...],
+    possible: Clock,
 ) -> _Observed:
     observations = []
     counts = []
     refused: list[_RefusedField] = []
-    counters = codecs.MODELS[device.model].counters
+    stamped: tuple[int, ...] = ()
+    counters = model.counters
     attached = not readings
     moments: dict[tuple[datetime | None, timedelta], Moment] = {}  # the readings of a message share a few times
     for reading in readings:
@@ -235,6 +268,8 @@ def _observed(
             continue
         attached = True
         if reading.problem is not None:
+            if model.decode is None and reading.field not in attachment.fields:
+                continue  # of all that a manufacturer's codec tells, what nobody wants
             refused.append(_RefusedField(reading.field, "codec", reading.problem))
             continue
         field = attachment.fields.get(reading.field)
@@ -247,11 +282,16 @@ def _observed(
             observations.append(ObservationRow(field.datastream_id, when.time, None, Quality.MISSING, Reason.SENSOR))
             continue
         value = reading.value * field.scale + field.offset
+        if field.calibrations:
+            value, stamps = calibrated(field.calibrations, when.time, value)
+            stamped += stamps
         if not math.isfinite(value):
             detail = f"at station {attachment.station_code} its value is {value}"
             refused.append(_RefusedField(reading.field, "not_finite", detail))
             continue
         verdict = when.verdict
+        if device.works and verdict.reason is None and device.at_work(when.time):
+            verdict = _AT_WORK
         observations.append(ObservationRow(field.datastream_id, when.time, value, verdict.quality, verdict.reason))
     if not attached:
         raise _Refused(
@@ -261,8 +301,8 @@ def _observed(
     if refused and not observations and not counts:
         first = refused[0]
         raise _Refused(first.reason, f"device {device.key}: {first.field[:40]}: {first.detail}")
-    battery = _battery(message, device, uplink, readings, possible)
-    return _Observed(tuple(observations), tuple(counts), battery, tuple(refused))
+    battery = _battery(message, model, uplink, readings, possible)
+    return _Observed(tuple(observations), tuple(counts), battery, tuple(refused), stamped)
 
 
 def _count(
@@ -292,18 +332,19 @@ def _whole(value: float | None) -> int | None:
 
 
 def _battery(
-    message: Message, device: RegisteredDevice, uplink: Uplink, readings: tuple[Reading, ...], possible: Clock
+    message: Message, model: DeviceModel, uplink: Uplink, readings: tuple[Reading, ...], possible: Clock
 ) -> BatteryRow | None:
     """The battery as the message tells it; None where it does not. It is of the device, not of the place."""
-    said = {reading.field: reading for reading in readings if reading.field in ("battery", "status")}
-    battery = said.get("battery")
+    said = {reading.field: reading for reading in readings if reading.field in (model.battery_field, "status")}
+    battery = said.get(model.battery_field or "")
     if battery is None or battery.value is None or not math.isfinite(battery.value):
         return None
     status = said["status"].value if "status" in said else None
     if status is not None and not math.isfinite(status):
         status = None
     when = moment(battery.time, uplink.network_time, message.received, battery.age, possible)
-    return BatteryRow(battery.value, codecs.MODELS[device.model].says_low(battery.value, status), when.time)
+    charge = battery.value * model.battery_scale
+    return BatteryRow(charge, model.says_low(charge, status), when.time, model.battery_unit)
 
 
 def _digest(message: Message, uplink: Uplink) -> bytes:

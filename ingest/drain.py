@@ -12,6 +12,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -66,10 +67,12 @@ def drain(config: IngestConfig, stop: threading.Event) -> Drained | None:
     with connect(config.dsn, name=f"drain {config.worker_id}") as conn:
         clock = load_clock(conn)
         devices = KnownDevices(_permitted(conn, config, clock))
-        devices.refresh(conn)
-        for client_id in (config.client_id, config.spare_client_id):
-            if not _empty(config, client_id, conn, devices, clock, outcomes, stop):
-                return None
+        with closing(devices):
+            devices.listen(conn)
+            devices.refresh(conn)
+            for client_id in (config.client_id, config.spare_client_id):
+                if not _empty(config, client_id, conn, devices, clock, outcomes, stop):
+                    return None
         for client_id in (config.client_id, config.spare_client_id):
             end_session(config.broker, client_id)
         conn.execute(
@@ -122,7 +125,7 @@ def _empty(
     batcher: Batcher[Delivery] = Batcher(
         limit=batch_limit(config.batch_size, config.broker), linger=config.batch_seconds
     )
-    left = (*config.filters, *config.other_filters)
+    left = config.filters(devices.directory.definitions).all
     subscriber = Subscriber(config.broker, client_id, (), clock, batcher.put, without=left)
     possible = replace(CLOCK, behind=config.oldest.total_seconds())
     asked, received = 1, -1

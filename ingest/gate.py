@@ -19,7 +19,7 @@ from datetime import datetime
 import numpy as np
 from msgspec import structs
 
-from devices.model import Quality, Reason
+from devices.model import ASIDE, Quality, Reason
 from ingest.counters import with_increments
 from ingest.plain import plainly_good
 from quality.gate import Rules, Verdict, judge
@@ -100,8 +100,8 @@ def _judged(
     points: dict[datetime, float] = {}
     if past is not None:
         for time, value, reason in zip(past.times, past.values, past.reasons, strict=True):
-            # A stand-in time says nothing about how fast a value moved.
-            points[time] = np.nan if reason == Reason.CLOCK else float(value)
+            # A stand-in time says nothing about how fast a value moved, and neither does somebody at work.
+            points[time] = np.nan if reason in ASIDE else float(value)
     points |= new
     times = sorted(points)
     verdicts = judge(

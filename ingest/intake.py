@@ -30,6 +30,7 @@ import psycopg
 import structlog
 
 from devices.clock import Clock
+from devices.codecs.javascript import Sandbox
 from devices.envelopes import posted_topic
 from ingest.batcher import Batcher
 from ingest.errors import ConfigError, NotTaken
@@ -120,6 +121,7 @@ class Intake:
         self._clock: Clock | None = None
         self._sources: Mapping[str, Source] = MappingProxyType({})
         self._towns: dict[int, KnownDevices] = {}
+        self._sandbox = Sandbox()
         self._available = False
         self._complaint = ""
         self._closed = IntakeState.OPENING
@@ -210,6 +212,7 @@ class Intake:
         while self._take(timeout=0.0):
             pass
         self._disconnect()
+        self._sandbox.close()
 
     def _take(self, *, timeout: float) -> bool:
         """Settles what waits, or refuses it; whether there was anything."""
@@ -298,13 +301,18 @@ class Intake:
         self._complaint = ""
 
     def _town(self, conn: Connection, municipality_id: int) -> KnownDevices:
-        known = self._towns.setdefault(municipality_id, KnownDevices(municipality_id))
+        known = self._towns.get(municipality_id)
+        if known is None:
+            known = self._towns[municipality_id] = KnownDevices(municipality_id, self._sandbox)
+            known.listen(conn)
         known.refresh(conn, older_than=DIRECTORY_SECONDS)
         return known
 
     def _live(self) -> Connection:
         if self._conn is None:
             self._conn = connect(self.config.dsn, name="intake")
+            for known in self._towns.values():
+                known.listen(self._conn)
         return self._conn
 
     def _lost(self, error: Exception) -> None:

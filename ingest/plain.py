@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
-from devices.model import Reason
+from devices.model import ASIDE
 from store import latest
 from store.arrays import transposed
 from store.connection import Connection
@@ -47,7 +47,7 @@ def surely_good(info: DatastreamInfo, before: Before | None, new: list[tuple[dat
     """Whether new values, in time order, are good beyond doubt. `before` None: nothing is stored before them."""
     points = new
     if before is not None:
-        if before.value is None or before.reason == Reason.CLOCK or before.time >= new[0][0]:
+        if before.value is None or before.reason in ASIDE or before.time >= new[0][0]:
             return False
         points = [(before.time, before.value), *new]
     return (

@@ -25,6 +25,7 @@ import psycopg
 import structlog
 
 from devices.clock import Clock as TownClock
+from devices.codecs import Runs
 from ingest.decode import bare, decode, unstorable
 from ingest.gate import through_gate
 from ingest.message import Message
@@ -48,9 +49,9 @@ log = structlog.get_logger(__name__)
 _Item = tuple[int, UplinkRow]  # uplink_id, as it is read now
 
 
-def read_again(message: Held, directory: Directory, possible: Clock) -> UplinkRow:
-    """What would be stored of a quarantined message now; nothing is changed."""
-    row = decode(Message(message.topic, message.raw, message.received_time), directory, possible)
+def read_again(message: Held, directory: Directory, possible: Clock, sandbox: Runs | None = None) -> UplinkRow:
+    """What would be stored of a quarantined message now; nothing is changed. Manufacturers' codecs run in `sandbox`."""
+    row = decode(Message(message.topic, message.raw, message.received_time), directory, possible, sandbox=sandbox)
     against = unstorable(row)
     return row if against is None else bare(row, against)
 
@@ -124,7 +125,8 @@ class Replaying:
         items: list[_Item] = []
         until = time.monotonic() + READING_SECONDS
         for message in messages:
-            items.append((message.uplink_id, read_again(message, self._devices.directory, self._possible)))
+            row = read_again(message, self._devices.directory, self._possible, self._devices.sandbox)
+            items.append((message.uplink_id, row))
             if time.monotonic() >= until:
                 break
         result = self._written(conn, items, twins)

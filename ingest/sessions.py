@@ -14,6 +14,8 @@ Contract
   than without a spare.
 - No memory of this is needed. A worker that comes back subscribes with the main session and, once that stands, makes
   the spare one leave and bring what waits in it. The same after every reconnection of the main one.
+- What is subscribed to may change at any time (`listen`): by the one that is subscribed, and by the other when its turn
+  comes.
 - Where a session loses what waits in it when it leaves (`Broker.keeps_unsubscribed`), there is no spare one.
 """
 
@@ -27,6 +29,7 @@ from datetime import datetime
 import structlog
 
 from devices.clock import Clock
+from devices.envelopes.definitions import NOTHING, Definitions
 from ingest.batcher import Batcher, batch_limit
 from ingest.config import IngestConfig
 from ingest.subscriber import Delivery, Subscriber
@@ -35,6 +38,8 @@ from ingest.subscriber import Delivery, Subscriber
 BEHIND_SECONDS = 2.0
 # How long the backlog's next batch is waited for before the new ones are looked at again.
 TURN_SECONDS = 0.05
+# How soon a broker that refused a subscription is asked again.
+REFUSED_SECONDS = 60.0
 
 log = structlog.get_logger(__name__)
 
@@ -62,20 +67,26 @@ class Hearing:
 class Sessions:
     """What a worker hears, in batches. All but `hearing` is for one thread."""
 
-    def __init__(self, config: IngestConfig, clock: Clock) -> None:
+    def __init__(self, config: IngestConfig, clock: Clock, definitions: Definitions = NOTHING) -> None:
         self._config = config
         self._limit = batch_limit(config.batch_size, config.broker)
-        self._all = (*config.filters, *config.other_filters)
+        self._filters = config.filters(definitions)
         heard = self._batcher()
         main = Subscriber(
-            config.broker, config.client_id, config.filters, clock, heard.put, without=config.other_filters
+            config.broker,
+            config.client_id,
+            self._filters.wanted,
+            clock,
+            heard.put,
+            without=self._filters.others,
+            optional=self._filters.optional,
         )
         self._main = Session(main, heard)
         self._spare: Session | None = None
         if config.broker.keeps_unsubscribed:
             heard = self._batcher()
             spare = Subscriber(
-                config.broker, config.spare_client_id, (), clock, heard.put, without=self._all, after=main
+                config.broker, config.spare_client_id, (), clock, heard.put, without=self._filters.all, after=main
             )
             self._spare = Session(spare, heard)
         self._live = self._main
@@ -85,6 +96,7 @@ class Sessions:
         self._received: int | None = None  # ... when it had received so many
         self._swept = 0  # the connection of the main session for which the spare one was last seen to be empty
         self._turn_of_rest = False
+        self._ask_again = 0.0
         self._full_since: float | None = None
         self._heard: tuple[Session, datetime, datetime] | None = None
 
@@ -130,13 +142,34 @@ class Sessions:
         self._turn_of_rest = False
         return self._rest.subscriber, self._rest.batcher.take(timeout=min(timeout, TURN_SECONDS))
 
+    @property
+    def refused(self) -> frozenset[str]:
+        """Topic filters of the municipality's own that the broker does not let us subscribe to."""
+        refused = self._live.subscriber.refused
+        return frozenset(own for name, own in self._filters.optional.items() if name in refused)
+
+    def listen(self, definitions: Definitions) -> None:
+        """Subscribes to what these sources bring from now on; costs nothing where that is the same as before."""
+        filters = self._config.filters(definitions)
+        if filters == self._filters:
+            return
+        log.info("topics", subscribed=filters.wanted)
+        self._filters = filters
+        self._ask_again = time.monotonic() + REFUSED_SECONDS
+        self._bring(self._live if self._coming is None else self._coming[0])
+
     def rounds(self) -> None:
         """Whatever is due; to be called between batches."""
+        if self.refused and self._coming is None and time.monotonic() >= self._ask_again:
+            # Whoever looks after the broker may have allowed it meanwhile.
+            self._ask_again = time.monotonic() + REFUSED_SECONDS
+            self._bring(self._live)
         if self._coming is not None:
             session, number = self._coming
             if session.subscriber.granted(number):
                 self._coming, left, self._live = None, self._live, session
-                self._leave(left)
+                if left is not session:
+                    self._leave(left)
         elif self._rest is not None:
             if self._is_empty(self._rest):
                 self._rest_is_over(self._rest)
@@ -170,14 +203,15 @@ class Sessions:
     def _bring(self, session: Session) -> None:
         """Makes a session the live one; the other leaves once this one is subscribed."""
         self._full_since = None
-        self._coming = (
-            session, session.subscriber.change(self._config.filters, without=self._config.other_filters)
-        )  # fmt: skip
+        number = session.subscriber.change(
+            self._filters.wanted, without=self._filters.others, optional=self._filters.optional
+        )
+        self._coming = (session, number)
 
     def _leave(self, session: Session) -> None:
         """Ends the subscriptions of a session while the other stands, and lets it bring what waits in it."""
         self._rest, self._received = session, None
-        self._asked = session.subscriber.change((), without=self._all, after=self._live.subscriber)
+        self._asked = session.subscriber.change((), without=self._filters.all, after=self._live.subscriber)
 
     def _is_empty(self, rest: Session) -> bool:
         """Whether nothing waits in a session that has left. It is asked twice: nothing must come in between."""
@@ -189,7 +223,7 @@ class Sessions:
         if self._received is None:
             self._swept = self._main.subscriber.generation
         self._received = subscriber.received
-        self._asked = subscriber.change((), without=self._all, after=self._live.subscriber)
+        self._asked = subscriber.change((), without=self._filters.all, after=self._live.subscriber)
         return False
 
     def _rest_is_over(self, rest: Session) -> None:

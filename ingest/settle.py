@@ -25,6 +25,7 @@ from typing import Generic, TypeVar
 import psycopg
 import structlog
 
+from devices.codecs.javascript import Sandbox
 from devices.model import Outcome
 from ingest.budget import Budget
 from ingest.decode import UNKNOWN_DEVICE, bare, decode, unstorable
@@ -57,24 +58,56 @@ log = structlog.get_logger(__name__)
 
 
 class KnownDevices:
-    """The directory of one municipality, read anew when it is old or somebody in it is unknown; and which of its
-    devices give trouble.
+    """The directory of one municipality, read anew when it is old, was changed, or somebody in it is unknown; which of
+    its devices give trouble; and where manufacturers' codecs run, a process that starts when it is needed. Close it.
+
+    On a connection that `listen`s, a change that somebody commits is known with the next statement.
     """
 
-    def __init__(self, municipality_id: int) -> None:
+    def __init__(self, municipality_id: int, sandbox: Sandbox | None = None) -> None:
+        """`sandbox`: one that is shared, and closed by whoever made it."""
         self.municipality_id = municipality_id
         self.directory: Directory
         self.suspects = Suspects()
         self.budget = Budget()
+        self.sandbox = Sandbox() if sandbox is None else sandbox
+        self._shared = sandbox is not None
         self._read: float | None = None
+        self._changed = False
+
+    def close(self) -> None:
+        """Ends the process for codecs."""
+        if not self._shared:
+            self.sandbox.close()
+
+    def listen(self, conn: Connection) -> None:
+        """From now on this connection hears of changes; what changed until now is read anew. Ends the transaction."""
+        conn.add_notify_handler(self._heard)
+        conn.execute("listen directory")
+        conn.commit()
+        self._changed = True
+
+    def _heard(self, notification: psycopg.Notify) -> None:
+        if notification.channel == "directory" and notification.payload == str(self.municipality_id):
+            self._changed = True
 
     def refresh(self, conn: Connection, *, older_than: float = 0.0) -> bool:
-        """Reads the directory again if it is older than so many seconds; says whether it did. Ends the transaction."""
-        if self._read is not None and time.monotonic() - self._read < older_than:
+        """Reads the directory again if it was changed or is older than so many seconds; says whether it did. Ends the
+        transaction.
+        """
+        if self._read is not None and not self._changed and time.monotonic() - self._read < older_than:
             return False
-        self.directory = load_directory(conn, self.municipality_id)
-        conn.commit()
+        before = None if self._read is None else self.directory
+        self._changed = False  # what changes while it is read is heard after it
+        try:
+            self.directory = load_directory(conn, self.municipality_id, before)
+            conn.commit()
+        except BaseException:
+            self._changed = True
+            raise
         self._read = time.monotonic()
+        if before is not None and self.directory.models != before.models:
+            self.budget.forgive()
         return True
 
 
@@ -185,7 +218,7 @@ def _device_of(item: tuple[Message, UplinkRow]) -> int | None:
 
 def _decoded(conn: Connection, devices: KnownDevices, batch: Sequence[M], possible: Clock) -> list[tuple[M, UplinkRow]]:
     def row_of(message: M) -> UplinkRow:
-        row = decode(message, devices.directory, possible, devices.budget)
+        row = decode(message, devices.directory, possible, devices.budget, devices.sandbox)
         against = unstorable(row)
         return row if against is None else bare(row, against)
 

@@ -16,6 +16,8 @@ Contract
 - `change` may be asked for at any time. The session first subscribes to what is new and only then leaves what is old:
   in between the broker may deliver a message twice, and never none. What waits in the session stays there
   (`Broker.keeps_unsubscribed`).
+- A broker that refuses a subscription is left and asked again; of `optional` ones only `refused` says so, and the
+  others stand.
 
 The thread drives paho itself instead of by `loop_start`: so acknowledgements, generations and pauses need no
 lock, and a pause stops the reading alone.
@@ -30,7 +32,7 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -68,6 +70,7 @@ class _Wanted:
     number: int
     filters: tuple[str, ...]
     without: tuple[str, ...]
+    optional: frozenset[str]
     after: Subscriber | None
 
 
@@ -87,15 +90,17 @@ class Subscriber:
         deliver: Callable[[Delivery], None],
         *,
         without: Sequence[str] = (),
+        optional: Collection[str] = (),
         after: Subscriber | None = None,
         hold_messages: int | None = None,
         hold_bytes: int = HOLD_BYTES,
     ) -> None:
         self._broker = broker
-        self._wanted = _Wanted(1, tuple(filters), tuple(without), after)
+        self._wanted = _Wanted(1, tuple(filters), tuple(without), frozenset(optional), after)
         self._requested = 0  # the number of what the broker was last asked on this connection
         self._granted = 0  # ... and of what it has granted
         self._asked = self._wanted
+        self._refused: frozenset[str] = frozenset()
         self._connected = False
         self._clock = clock
         self._deliver = deliver
@@ -150,6 +155,11 @@ class Subscriber:
         return self._full_since
 
     @property
+    def refused(self) -> frozenset[str]:
+        """The optional filters that the broker has refused when it was last asked."""
+        return self._refused
+
+    @property
     def received(self) -> int:
         """Messages read from the broker so far."""
         return self._read
@@ -159,7 +169,14 @@ class Subscriber:
         """Messages delivered and not yet acknowledged."""
         return self._held
 
-    def change(self, filters: Sequence[str], *, without: Sequence[str] = (), after: Subscriber | None = None) -> int:
+    def change(
+        self,
+        filters: Sequence[str],
+        *,
+        without: Sequence[str] = (),
+        optional: Collection[str] = (),
+        after: Subscriber | None = None,
+    ) -> int:
         """Subscribe to `filters` and then leave `without`, now and after every reconnection; all of it only while
         `after` listens, which takes over what this one leaves.
 
@@ -167,7 +184,7 @@ class Subscriber:
         ask for the same again is to ask whether more is coming.
         """
         number = self._wanted.number + 1
-        self._wanted = _Wanted(number, tuple(filters), tuple(without), after)
+        self._wanted = _Wanted(number, tuple(filters), tuple(without), frozenset(optional), after)
         self._wake()
         return number
 
@@ -353,10 +370,12 @@ class Subscriber:
 
     def _on_subscribe(self, client: Client, _data: Any, _mid: int, reasons: Any, _properties: Any) -> None:
         refused = [name for name, reason in zip(self._asked.filters, reasons, strict=True) if reason.is_failure]
+        self._refused = frozenset(refused)
         if refused:
             log.error("broker refused subscriptions", broker=self._broker.address, filters=refused)
-            client.disconnect()
-            return
+            if not self._refused <= self._asked.optional:
+                client.disconnect()
+                return
         self._leave(self._asked)
 
     def _on_unsubscribe(self, _client: Client, _data: Any, _mid: int, _reasons: Any, _properties: Any) -> None:

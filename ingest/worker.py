@@ -12,6 +12,7 @@ Contract
   while live ones come as fast as they can be written, once in REPLAY_SECONDS.
 - Verdicts that a late message puts in doubt are worked out again within a second or so (`again.py`); where there are
   many, in small steps that take a quarter of the time.
+- What was stored before a calibration was entered is put right a minute or two later (`calibrating.py`).
 - Any other database error (a missing table, a missing right) ends the worker: that is for an operator, and nothing
   is lost by it.
 """
@@ -30,9 +31,11 @@ from devices.clock import Clock
 from devices.model import Outcome
 from ingest.again import judge_step
 from ingest.batcher import batch_limit
+from ingest.calibrating import Calibrating
 from ingest.config import IngestConfig
 from ingest.errors import ConfigError
 from ingest.heart import Doing, Heart
+from ingest.own_topics import OwnTopics
 from ingest.replay import Replaying
 from ingest.sessions import Sessions
 from ingest.settle import DIRECTORY_SECONDS, InOrder, KnownDevices, Settling
@@ -66,6 +69,8 @@ def run(config: IngestConfig, stop: threading.Event) -> None:
             _Worker(config, database, stop).run()
         finally:
             database.close()
+            if database.devices is not None:
+                database.devices.close()
 
 
 class _Database:
@@ -87,6 +92,7 @@ class _Database:
                 self.conn = connect(self._config.dsn, name=f"ingest {self._config.worker_id}")
                 if self.devices is None:
                     self.devices = self._learn(self.conn)
+                self.devices.listen(self.conn)
                 self.devices.refresh(self.conn)
                 return True
             except psycopg.OperationalError as error:
@@ -129,10 +135,12 @@ class _Worker:
         self._config = config
         self._database = database
         self._stop = stop
-        self._sessions = Sessions(config, database.clock)
+        self._sessions = Sessions(config, database.clock, database.known.directory.definitions)
+        self._own_topics = OwnTopics(self._sessions, database.known, database.clock)
         self._heart = Heart(config.dsn, config.worker_id, database.known.municipality_id, database.clock, self._doing)
         self._busy_since: float | None = None
         self._possible = replace(CLOCK, behind=config.oldest.total_seconds())
+        self._calibrating = Calibrating(config.dsn, database.clock)
         self._replaying = Replaying(database.known, database.clock, self._possible)
         self._next_replay = time.monotonic()
         self._many = batch_limit(config.batch_size, config.broker) // 2
@@ -169,6 +177,7 @@ class _Worker:
         """Brings every message of the batch to its outcome and acknowledges it; leaves early only to stop."""
         settling: Settling[Delivery] | None = None
         order = InOrder(batch)
+        self._own_topics.hear(batch)
         while not self._stopped_without_database():
             try:
                 conn = self._database.live
@@ -197,11 +206,13 @@ class _Worker:
         self._sessions.rounds()
         try:
             self._database.known.refresh(self._database.live, older_than=DIRECTORY_SECONDS)
+            self._own_topics.look(self._database.live)
             if now >= self._next_again:
                 begun = time.monotonic()
                 more = judge_step(self._database.live, self._database.known.directory).more
                 took = time.monotonic() - begun
                 self._next_again = begun + (took / AGAIN_SHARE if more else AGAIN_SECONDS)
+            self._calibrating.look(self._database.known.directory)
         except psycopg.OperationalError as error:
             log.warning("database lost", error=str(error).strip())
             self._database.open()

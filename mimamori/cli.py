@@ -18,10 +18,12 @@ from mimamori.bench.commands import bench
 from mimamori.commands import settings, stop_event
 from mimamori.commands.backups import backups
 from mimamori.commands.corrections import corrections
+from mimamori.commands.devices import devices
 from mimamori.commands.ingest import ingest, run_ingest
 from mimamori.commands.intake import intake
 from mimamori.commands.quarantine import quarantine
 from mimamori.commands.simulated import simulated
+from mimamori.commands.source import source
 from mimamori.errors import InputError, MimamoriError
 
 app = typer.Typer(
@@ -42,9 +44,11 @@ app.add_typer(town, name="town")
 app.add_typer(user, name="user")
 app.add_typer(ingest, name="ingest")
 app.add_typer(intake, name="intake")
+app.add_typer(source, name="source")
 run.command("ingest")(run_ingest)
 app.add_typer(quarantine, name="quarantine")
 app.add_typer(bench, name="bench")
+app.add_typer(devices, name="devices")
 
 
 # The same words as in api.roles (a test compares them), without importing that room.
@@ -54,6 +58,12 @@ class Role(StrEnum):
     TOURISM = "tourism"
     DIGITAL = "digital"
     VIEWER = "viewer"
+
+
+@run.command("folders")
+def run_folders() -> None:
+    """Read the CSV and Excel files that are dropped in the watched folders."""
+    _run("folders")
 
 
 @run.command("analytics")

@@ -85,6 +85,19 @@ def _ingest_config(settings: Settings, worker_id: str) -> IngestConfig:
     )
 
 
+def run_folders(settings: Settings, stop: threading.Event) -> None:
+    """Files dropped in the watched folders to the database."""
+    from ingest import folders
+    from ingest.errors import IngestError
+
+    dsn = settings.need("worker_dsn")
+    with _in_a_sentence(IngestError):
+        config = folders.FoldersConfig(
+            dsn, municipality_of(settings, dsn), Path(settings.need("folders")), max_bytes=settings.folder_max_bytes
+        )
+        folders.run(config, stop)
+
+
 def run_analytics(settings: Settings, stop: threading.Event) -> None:
     """Observations to hours, days and nights."""
     import analytics
@@ -134,7 +147,13 @@ def run_api(settings: Settings, stop: threading.Event) -> None:
 
 
 RUN: Mapping[str, Callable[[Settings, threading.Event], None]] = MappingProxyType(
-    {"ingest": run_ingest, "analytics": run_analytics, "alerts": run_alerts, "api": run_api}
+    {
+        "ingest": run_ingest,
+        "folders": run_folders,
+        "analytics": run_analytics,
+        "alerts": run_alerts,
+        "api": run_api,
+    }
 )
 
 
@@ -146,40 +165,61 @@ def run_simulator(
     origin: datetime | None,
     since: datetime | None,
     ledger: Path | None,
+    truth: Path | None = None,
     devices: int | None = None,
+    mixed: bool = False,
+    faults: float = 0.0,
+    sigfox: str | None = None,
+    sigfox_secret: Path | None = None,
     seed: int = 1,
 ) -> None:
-    """The devices of the demo's town, or of a larger one with so many (`simulators.towns.larger`).
+    """The devices of the demo's town, or of a larger one with so many (`simulators.crowd`); docs/simulators.md.
 
-    StartError on a real clock: invented water must not meet real people.
+    `mixed`: the further ones speak over four networks; `faults`: so many times as often as usual; `sigfox`: the address
+    of the source that Sigfox posts to. StartError on a real clock: invented water must not meet real people.
     """
     import simulators
     from devices.town import load_town
-    from simulators.config import Scenario, SimulatorConfig
+    from simulators.config import Post, Scenario, SimulatorConfig
     from simulators.errors import SimulatorError
+    from simulators.faults import USUAL
+    from simulators.frames import CHIRPSTACK_V4
     from simulators.towns import path
-    from simulators.towns.larger import larger
+    from simulators.towns.larger import MIXED
 
     with connect(settings.need("worker_dsn"), name="simulate") as conn:
         clock = load_clock(conn)
     if not clock.simulated:
         raise StartError("this town runs on the real clock: simulated devices would mix invented readings into it")
-    config = SimulatorConfig(
-        host=settings.broker_host,
-        port=settings.broker_port,
-        username=settings.broker_user,
-        password=settings.broker_password,
-        scenario=Scenario(scenario),
-        origin=origin,
-        since=since,
-        ledger=ledger,
-        seed=seed,
-    )
     town = load_town(path())
-    if devices is not None:
-        town = larger(town, devices)
     with _in_a_sentence(SimulatorError), Pressed(settings.need("worker_dsn"), town.municipality.code) as pressed:
+        config = SimulatorConfig(
+            host=settings.broker_host,
+            port=settings.broker_port,
+            username=settings.broker_user,
+            password=settings.broker_password,
+            scenario=Scenario(scenario),
+            origin=origin,
+            since=since,
+            ledger=ledger,
+            truth=truth,
+            devices=devices,
+            networks=MIXED if mixed else (CHIRPSTACK_V4,),
+            faults=USUAL.times(faults),
+            sigfox=None if sigfox is None else Post(sigfox, _secret(sigfox_secret)),
+            seed=seed,
+        )
         simulators.run(config, town, clock, stop, pressed.interventions)
+
+
+def _secret(file: Path | None) -> str:
+    """The secret of a source, from its file."""
+    if file is None:
+        raise InputError("--sigfox needs --sigfox-secret FILE: the secret that `mimamori intake add` has printed")
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"the secret of the source cannot be read from {file}: {error}") from error
 
 
 def write_history(

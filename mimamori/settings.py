@@ -49,6 +49,8 @@ class Settings:
     ingest_shared: bool = False
     oldest_days: int = 365
     intake_max_bytes: int = 65536
+    folders: str | None = None
+    folder_max_bytes: int = 20_000_000
     quarantine_days: int = 400
     raw_days: int | None = None
     raw_event_days: int | None = None

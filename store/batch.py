@@ -12,7 +12,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from devices.model import Outcome, Quality, Reason
+from devices.model import DeviceStatus, Outcome, Quality, Radio, Reason
 
 
 class ObservationRow(Struct, frozen=True):
@@ -49,11 +49,12 @@ class CountRow:
 
 @dataclass(frozen=True, slots=True)
 class BatteryRow:
-    """What a device says of its battery: volts, whether that is low, and when it measured."""
+    """What a device says of its battery: its charge in volts or in `unit`, whether that is low, when it measured it."""
 
     volts: float
     low: bool
     measured_at: datetime
+    unit: str = "V"
 
 
 class UplinkRow(Struct, frozen=True):
@@ -81,6 +82,11 @@ class UplinkRow(Struct, frozen=True):
     # Fields of an accepted message that no row could be made of (`detail` says why), and how many values those were.
     quarantined_fields: tuple[str, ...] = ()
     rejected: int = 0
+    # How the network heard it, and what it asked the device about itself (`store.device_health`).
+    radio: Radio | None = None
+    status: DeviceStatus | None = None
+    # Calibrations that its values have been through and that are not settled (`store.calibrations`).
+    calibrations: tuple[int, ...] = ()
 
     @property
     def identity(self) -> tuple[str | None, str, int | None, bytes]:

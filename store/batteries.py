@@ -1,27 +1,48 @@
-"""`device_status`: what each device last said of its battery."""
+"""`device_status`: what each device last said of its battery; `battery_day`: the first that it said on a day (UTC)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date
 
 from store.arrays import transposed
 from store.batch import BatteryRow, UplinkRow
 from store.connection import Connection
+from store.device_health import ADD_BATTERY_DAYS
 
 
 def keep_batteries(conn: Connection, municipality_id: int, rows: Iterable[UplinkRow]) -> None:
     """One row a device, by its own time of measurement: a late message does not take the battery back. Of two readings
-    of one time the lower stands, whichever came first.
+    of one time the lower stands, whichever came first. And one a day, of the first reading: nearly always it is there
+    already, so that it costs no write.
     """
     newest: dict[int, BatteryRow] = {}
+    first: dict[tuple[int, date, str], BatteryRow] = {}
     for row in rows:
         if row.device_id is None or row.battery is None:
             continue
         held = newest.get(row.device_id)
-        if held is None or _rank(held) < _rank(row.battery):
+        if row.battery.unit == "V" and (held is None or _rank(held) < _rank(row.battery)):
             newest[row.device_id] = row.battery
-    if not newest:
+        day = (row.device_id, row.battery.measured_at.astimezone(UTC).date(), row.battery.unit)
+        if day not in first or _earlier(row.battery) < _earlier(first[day]):
+            first[day] = row.battery
+    if not first:
         return
+    if newest:
+        _keep_newest(conn, municipality_id, newest)
+    conn.execute(
+        ADD_BATTERY_DAYS,
+        (
+            municipality_id,
+            *transposed(
+                [(*day, b.volts, b.measured_at) for day, b in sorted(first.items(), key=lambda each: each[0])], 5
+            ),
+        ),
+    )
+
+
+def _keep_newest(conn: Connection, municipality_id: int, newest: Mapping[int, BatteryRow]) -> None:
     conn.execute(
         """
         insert into device_status as held (device_id, municipality_id, battery, battery_low, measured_at)
@@ -39,3 +60,7 @@ def keep_batteries(conn: Connection, municipality_id: int, rows: Iterable[Uplink
 
 def _rank(battery: BatteryRow) -> tuple[object, ...]:
     return (battery.measured_at, -battery.volts, battery.low)
+
+
+def _earlier(battery: BatteryRow) -> tuple[object, ...]:
+    return (battery.measured_at, battery.volts)

@@ -4,6 +4,8 @@
     missing          the values are taken out: quality missing
     confirm          the values stand, bad and doubtful ones too: quality good, reason confirmed
     replace          the values given, whatever stands there; None takes one out
+    calibrate        value * amount + addend, of what one device measured (`store.settling`); a value keeps its verdict
+                     where the new value allows it, and is judged again for how it moved
 
 What was there before goes to `observation_revision`, with the town's time at which the correction was stated; who, why
 and what is the row in `correction`. Every corrected value has the reason corrected or confirmed: nothing that a device
@@ -46,6 +48,7 @@ class Operation(StrEnum):
     MISSING = "missing"
     CONFIRM = "confirm"
     REPLACE = "replace"
+    CALIBRATE = "calibrate"
 
 
 Value = tuple[int, datetime, float | None]
@@ -53,7 +56,9 @@ Value = tuple[int, datetime, float | None]
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """What is asked: both ends inclusive. `amount` with shift and scale; `source` and `values` with replace."""
+    """What is asked: both ends inclusive. `amount` with shift, scale and calibrate; `source` and `values` with replace;
+    `addend`, `device_id` and `calibration_id` with calibrate.
+    """
 
     operation: Operation
     datastream_ids: tuple[int, ...]
@@ -64,6 +69,9 @@ class Correction:
     amount: float | None = None
     source: str | None = None
     values: tuple[Value, ...] = ()
+    addend: float | None = None
+    device_id: int | None = None
+    calibration_id: int | None = None
 
     @property
     def digest(self) -> bytes:
@@ -77,6 +85,8 @@ class Correction:
             self.reason,
             [(datastream_id, time.timestamp(), value) for datastream_id, time, value in sorted_values(self.values)],
         ]
+        if self.operation is Operation.CALIBRATE:
+            said += [self.addend, self.calibration_id]
         return sha256(json.dumps(said).encode()).digest()
 
 
@@ -144,9 +154,9 @@ def _begin(conn: Connection, municipality_id: int, asked: Correction, stated: da
         else:
             row = conn.execute(
                 """
-                insert into correction (municipality_id, digest, again, operation, amount, source, datastream_ids,
-                                        from_time, to_time, reason, user_id, stated_at)
-                values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning correction_id
+                insert into correction (municipality_id, digest, again, operation, amount, addend, source,
+                                        datastream_ids, from_time, to_time, reason, user_id, stated_at)
+                values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning correction_id
                 """,
                 (
                     municipality_id,
@@ -154,6 +164,7 @@ def _begin(conn: Connection, municipality_id: int, asked: Correction, stated: da
                     0 if held is None else held[5] + 1,
                     asked.operation.value,
                     asked.amount,
+                    asked.addend,
                     asked.source,
                     sorted(asked.datastream_ids),
                     asked.start,
@@ -193,7 +204,7 @@ def _change_step(
     datastream_id: int,
 ) -> bool:
     """The next values of one datastream, in a transaction; whether there were any."""
-    value, quality, applies = _RULES[asked.operation]
+    value, quality, why, applies = _RULES[asked.operation]
     with _step(conn, report) as place:
         if place[0] > datastream_id:
             return False
@@ -205,6 +216,9 @@ def _change_step(
             "end": asked.end,
             "most": STEP,
             "amount": asked.amount,
+            "addend": asked.addend,
+            "device": asked.device_id,
+            "calibration": asked.calibration_id,
             "reason": Reason.CONFIRMED if asked.operation is Operation.CONFIRM else Reason.CORRECTED,
             "correction": report.correction_id,
         }
@@ -217,13 +231,16 @@ def _change_step(
         count_past_as_judged(conn, municipality_id, {datastream_id: last})
         conn.execute(_HOLD, parameters)
         changed = conn.execute(
-            SQL(_CHANGE).format(value=SQL(value), quality=SQL(quality), applies=SQL(applies)), parameters
+            SQL(_CHANGE).format(value=SQL(value), quality=SQL(quality), why=SQL(why), applies=SQL(applies)), parameters
         ).fetchall()
         report.revised += len(changed)
         report.unchanged += n - len(changed)
         keys = sorted((datastream_id, row[0]) for row in changed)
         # What is left between them is bad or missing, and no verdict on it can change.
-        again = verdicts.behind(conn, keys[-1:], paces)
+        if asked.operation is Operation.CALIBRATE:
+            again = [verdicts.Written(datastream_id, first, last, n, contested=True)] if keys else []
+        else:
+            again = verdicts.behind(conn, keys[-1:], paces)
         _end(conn, municipality_id, report, (datastream_id, last), keys, again)
     return True
 
@@ -339,12 +356,24 @@ def _count(conn: Connection, asked: Correction) -> int:
     return int(row[0])
 
 
-# (value, quality, the rows that it applies to)
-_RULES: Mapping[Operation, tuple[LiteralString, LiteralString, LiteralString]] = {
-    Operation.SHIFT: ("o.value + %(amount)s", "'good'", "o.quality not in ('bad', 'missing')"),
-    Operation.SCALE: ("o.value * %(amount)s", "'good'", "o.quality not in ('bad', 'missing')"),
-    Operation.MISSING: ("null::double precision", "'missing'", "o.quality <> 'missing'"),
-    Operation.CONFIRM: ("o.value", "'good'", "o.quality <> 'missing'"),
+_CALIBRATED: LiteralString = "(o.value * %(amount)s + %(addend)s)"
+_OUTSIDE: LiteralString = f"({_CALIBRATED} < range_low or {_CALIBRATED} > range_high) is true"
+# (value, quality, reason, the rows that it applies to)
+_RULES: Mapping[Operation, tuple[LiteralString, LiteralString, LiteralString, LiteralString]] = {
+    Operation.SHIFT: ("o.value + %(amount)s", "'good'", "%(reason)s", "o.quality not in ('bad', 'missing')"),
+    Operation.SCALE: ("o.value * %(amount)s", "'good'", "%(reason)s", "o.quality not in ('bad', 'missing')"),
+    Operation.MISSING: ("null::double precision", "'missing'", "%(reason)s", "o.quality <> 'missing'"),
+    Operation.CONFIRM: ("o.value", "'good'", "%(reason)s", "o.quality <> 'missing'"),
+    # What a person has put right or confirmed stays; what other devices or files brought is not this device's.
+    Operation.CALIBRATE: (
+        _CALIBRATED,
+        f"case when {_OUTSIDE} then 'bad' when o.reason = 'range' then 'good' else o.quality::text end",
+        f"case when {_OUTSIDE} then 'range' when o.reason <> 'range' then o.reason end",
+        """o.value is not null and o.reason is distinct from 'corrected' and o.reason is distinct from 'confirmed'
+           and exists (select from uplink u where u.uplink_id = o.uplink_id and u.device_id = %(device)s)
+           and not exists (select from calibration_stamp s
+                           where s.calibration_id = %(calibration)s and s.uplink_id = o.uplink_id)""",
+    ),
 }
 _STRETCH = """
     select min(phenomenon_time), max(phenomenon_time), count(*) from (
@@ -359,10 +388,10 @@ _HOLD = """
 """
 _CHANGE: LiteralString = """
     with changing as materialized (
-        select o.*, {value} as new_value, {quality}::quality as new_quality, %(reason)s as new_reason
-        from observation o
+        select o.*, {value} as new_value, ({quality})::quality as new_quality, {why} as new_reason
+        from observation o join (select datastream_id, range_low, range_high from datastream) d using (datastream_id)
         where o.datastream_id = %(datastream)s and o.phenomenon_time >= %(first)s and o.phenomenon_time <= %(last)s
-          and {applies} and ({value}, {quality}::quality, %(reason)s) is distinct from (o.value, o.quality, o.reason)
+          and {applies} and ({value}, ({quality})::quality, {why}) is distinct from (o.value, o.quality, o.reason)
     ), kept as (
         insert into observation_revision
                (municipality_id, datastream_id, phenomenon_time, value, quality, reason, uplink_id, revised_at)

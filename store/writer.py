@@ -8,14 +8,16 @@ The order of the steps is the promise:
    a different one. An equal value of higher precedence costs no revision: the row takes up the message that it is from.
    A derived value (of a counter: the difference of two messages) is the same whatever came first, so the one that was
    worked out last is current.
-3. `device_status`: the newest battery reading of each device that brought one; `delivery_count` and `frame_run`: the
-   two counts (`store.counts`, `store.frames`).
+3. `device_status` and `battery_day`: the newest battery reading of each device that brought one, and the first of its
+   day; `radio_day` and `device_report`: what networks say of it (`store.device_health`); `delivery_count` and
+   `frame_run`: the two counts (`store.counts`, `store.frames`).
 4. `datastream_latest`: the newest observation of each datastream that changed (`store.latest`).
 5. `feed`, whose lock others wait for until the commit: one row that names what changed. After it only
    `store.verdicts` notes what the gate had not seen when it judged.
 
 A batch touches rows in the order of their keys, so that two writers wait for each other instead of deadlocking.
-Cost: ten statements a batch, whatever its size; more only for values that were there already.
+Cost: ten statements a batch, whatever its size; one more where networks say how they heard it, and more for values
+that were there already.
 
 `write_history` is the same for values that no device sent: imported files, forms. They have no uplink, so that a
 device's value of equal source rank stands above them; of two of theirs the later statement stands, as a correction.
@@ -32,9 +34,11 @@ from devices.model import Outcome
 from store import feed, latest, verdicts
 from store.batch import BatchResult, BatteryRow, HistoryResult, ObservationRow, UplinkRow
 from store.batteries import keep_batteries
+from store.calibrations import stamp
 from store.candidates import NEVER, Candidate, Done
 from store.connection import Connection
 from store.counts import Tallies, counted_as, slot, write_tallies
+from store.device_health import keep_radio, keep_reports
 from store.frames import count_frames
 from store.judged import count_as_judged, count_past_as_judged
 from store.quarantine import settle_again
@@ -124,12 +128,17 @@ def _write_values(
         for observation in row.observations
     )
     done = write_candidates(conn, municipality_id, candidates)
-    keep_batteries(conn, municipality_id, [row for _, row in fresh])
+    if stamps := [(each, uplink_id) for uplink_id, row in fresh for each in row.calibrations]:
+        stamp(conn, municipality_id, sorted(stamps))
+    messages = [row for _, row in fresh]
+    keep_batteries(conn, municipality_id, messages)
+    keep_radio(conn, municipality_id, messages)
+    keep_reports(conn, municipality_id, messages)
     if tallies is not None:
         unchanged = [*done.unchanged, *done.adopted]
         _tally_values(tallies, fresh, done.stored, unchanged, [*done.winners, *done.losers])
         write_tallies(conn, municipality_id, tallies)
-    count_frames(conn, municipality_id, [row for _, row in fresh])
+    count_frames(conn, municipality_id, messages)
     feed_id = _announce(conn, municipality_id, done, seen)
     return len(done.stored), len(done.unchanged) + len(done.adopted), len(done.winners) + len(done.losers), feed_id
 

@@ -19,16 +19,21 @@ intake = typer.Typer(help="Who may bring messages by HTTP.", no_args_is_help=Tru
 # The same words as devices.envelopes.POSTED_KINDS (a test compares them), without importing that room.
 class Kind(StrEnum):
     CHIRPSTACK_V4 = "chirpstack_v4"
+    CHIRPSTACK_V3 = "chirpstack_v3"
     THE_THINGS_STACK_V3 = "the_things_stack_v3"
+    HELIUM = "helium"
+    ACTILITY = "actility"
+    AWS_IOT_LORAWAN = "aws_iot_lorawan"
     SIGFOX = "sigfox"
     SORACOM = "soracom"
     MIMAMORI_V1 = "mimamori_v1"
+    MAPPED = "mapped"
 
 
 @intake.command("add")
 def add(
     name: Annotated[str, typer.Argument(help="Its name, which becomes part of the address: a-z 0-9 -.")],
-    kind: Annotated[Kind, typer.Option(help="Whose JSON it posts.")],
+    kind: Annotated[Kind, typer.Option(help="Whose JSON it posts; `mapped`: as its map says.")],
     municipality: Annotated[str, typer.Option(help="6-digit code (全国地方公共団体コード).")],
     per_minute: Annotated[int, typer.Option(help="So many messages a minute and no more.", min=1)] = 6000,
 ) -> None:

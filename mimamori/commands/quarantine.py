@@ -17,6 +17,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -134,30 +135,33 @@ def _done(conn: Connection, municipality_id: int, selection: Selection) -> Repla
     conn.commit()
     if wish is None:
         return None
-    replaying = Replaying(KnownDevices(municipality_id), clock, _possible())
-    said = time.monotonic()
-    while wish.finished_at is None:
-        if not replaying.step(conn):
-            time.sleep(0.1)  # a worker has it in hand
-        wish = standing(conn, wish.replay_id)
-        conn.commit()
-        if time.monotonic() - said >= _SAY_SECONDS:
-            said = time.monotonic()
-            typer.echo(f"{wish.done:,} of {wish.total:,} messages", err=True)
+    with closing(KnownDevices(municipality_id)) as devices:
+        replaying = Replaying(devices, clock, _possible())
+        said = time.monotonic()
+        while wish.finished_at is None:
+            if not replaying.step(conn):
+                time.sleep(0.1)  # a worker has it in hand
+            wish = standing(conn, wish.replay_id)
+            conn.commit()
+            if time.monotonic() - said >= _SAY_SECONDS:
+                said = time.monotonic()
+                typer.echo(f"{wish.done:,} of {wish.total:,} messages", err=True)
     return wish
 
 
 def _tried(conn: Connection, municipality_id: int, selection: Selection) -> Counter[tuple[str, str | None]]:
     """(outcome, reason) -> messages, as it would be now."""
+    from devices.codecs.javascript import Sandbox
     from ingest.replay import read_again
     from store.registry import load_directory
 
     directory = load_directory(conn, municipality_id)
     possible = _possible()
     found: Counter[tuple[str, str | None]] = Counter()
-    for message in _held(conn, municipality_id, selection):
-        row = read_again(message, directory, possible)
-        found[row.outcome.value, row.reason] += 1
+    with Sandbox() as sandbox:
+        for message in _held(conn, municipality_id, selection):
+            row = read_again(message, directory, possible, sandbox)
+            found[row.outcome.value, row.reason] += 1
     return found
 
 

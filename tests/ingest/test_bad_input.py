@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import time
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,7 +18,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from devices.codecs import radar_level
-from devices.envelopes import POSTED_KINDS, posted_topic
+from devices.envelopes import MQTT_KINDS, POSTED_KINDS, posted_topic
+from devices.envelopes.definitions import Definition, Definitions, MqttSource
+from devices.envelopes.message_map import MessageMap, TimeForm
 from ingest import Broker, settle
 from ingest.decode import decode
 from ingest.message import Message
@@ -95,10 +98,10 @@ def test_ten_thousand_unknown_devices_keep_nobody_waiting(
     known = [level(1.0 + n / 1000, counter=n, time=START - timedelta(seconds=10 * n)) for n in range(100)]
     reads = 0
 
-    def reading(conn: Connection, municipality_id: int) -> Directory:
+    def reading(conn: Connection, municipality_id: int, before: Directory | None = None) -> Directory:
         nonlocal reads
         reads += 1
-        return load_directory(conn, municipality_id)
+        return load_directory(conn, municipality_id, before)
 
     monkeypatch.setattr(settle, "load_directory", reading)
     with worker(config_for(registered, broker)):
@@ -146,15 +149,106 @@ TTN = {
 OWN = {"device": GAUGE, "counter": 1, "time": START.isoformat(), "readings": {"distance": 5200}}
 LORA = json.loads(level(1.0, counter=1, time=START)[1])
 SIGFOX = {"device": "1a2b3c", "time": 1780272000, "data": PAYLOAD.hex(), "seqNumber": 1}
-BODIES = {
-    f"application/a/device/{GAUGE}/event/up": LORA,
-    f"application/a/device/{GAUGE}/event/join": LORA,
-    "v3/app@tenant/devices/d/up": TTN,
-    f"mimamori/v1/{GAUGE}/up": OWN,
-} | {
-    posted_topic("s", kind, {"event": "up"}, {"x-soracom-imsi": "440109876543210"}): body
-    for kind, body in zip(POSTED_KINDS, (LORA, TTN, SIGFOX, OWN, OWN), strict=True)
+V3 = {
+    "devEUI": base64.b64encode(bytes.fromhex(GAUGE)).decode(),
+    "devAddr": "00189440",
+    "publishedAt": START.isoformat(),
+    "fCnt": 1,
+    "fPort": 1,
+    "data": base64.b64encode(PAYLOAD).decode(),
+    "objectJSON": "{}",
+    "rxInfo": [{"gatewayID": "AAAAAAAAAAE=", "time": None, "rssi": -101, "loRaSNR": 2.5}],
+    "txInfo": {"loRaModulationInfo": {"bandwidth": 125, "spreadingFactor": 10}},
 }
+HELIUM = {
+    "dev_eui": GAUGE.upper(),
+    "devaddr": "00189440",
+    "fcnt": 1,
+    "port": 1,
+    "payload": base64.b64encode(PAYLOAD).decode(),
+    "reported_at": 1780272000000,
+    "hotspots": [{"id": "11a", "rssi": -101, "snr": 2.5, "spreading": "SF10BW125"}],
+    "decoded": {"payload": {"a": 1}},
+}
+ACTILITY = {
+    "DevEUI_uplink": {
+        "DevEUI": GAUGE.upper(),
+        "DevAddr": "00189440",
+        "Time": START.isoformat(),
+        "FCntUp": "1",
+        "FPort": 1,
+        "payload_hex": PAYLOAD.hex(),
+        "LrrRSSI": -101.0,
+        "Lrrs": {"Lrr": [{"Lrrid": "A", "LrrRSSI": -101}]},
+        "SpFact": 10,
+        "BatteryLevel": 200,
+    }
+}
+AWS = {
+    "PayloadData": base64.b64encode(PAYLOAD).decode(),
+    "WirelessMetadata": {
+        "LoRaWAN": {
+            "DevEui": GAUGE,
+            "DevAddr": "00189440",
+            "FCnt": 1,
+            "FPort": 1,
+            "Timestamp": START.isoformat(),
+            "DataRate": 2,
+            "Gateways": [{"GatewayEui": "01", "Rssi": -101, "Snr": 2.5}],
+        }
+    },
+    "transformed_message": {"payload": {"a": 1}},
+}
+UNKNOWN = {"who": {"id": GAUGE}, "n": 1, "t": "2026/06/01 09:00", "rows": [{"v": 5200, "at": START.isoformat()}]}
+MAP = MessageMap(
+    device="$.who.id",
+    counter="$.n",
+    network_time="$.t",
+    network_time_form=TimeForm.JAPAN,
+    measured_time="$.at",
+    samples="$.rows[*]",
+    fields=(("distance", "$.v"),),
+)
+# Of one source the map that an operator has drawn, of another one none; and topics of somebody's choice.
+MAPS = Definitions(
+    tuple(
+        MqttSource(n, f"own/{kind}/#", (Definition(kind, START, 0, MAP if kind == "mapped" else None),))
+        for n, kind in enumerate(MQTT_KINDS)
+    ),
+    {"s": (Definition("mapped", START, 1, MAP),)},
+)
+POSTED = {
+    "chirpstack_v4": LORA,
+    "chirpstack_v3": V3,
+    "the_things_stack_v3": TTN,
+    "helium": HELIUM,
+    "actility": ACTILITY,
+    "aws_iot_lorawan": AWS,
+    "sigfox": SIGFOX,
+    "soracom": OWN,
+    "mimamori_v1": OWN,
+    "mapped": UNKNOWN,
+}
+ENDS = {
+    "chirpstack_v4": f"application/a/device/{GAUGE}/event/up",
+    "chirpstack_v3": f"application/a/device/{GAUGE}/rx",
+    "the_things_stack_v3": "v3/app/devices/d/up",
+    "mimamori_v1": f"mimamori/v1/{GAUGE}/up",
+}
+BODIES = (
+    {
+        f"application/a/device/{GAUGE}/event/up": LORA,
+        f"application/a/device/{GAUGE}/event/join": LORA,
+        "v3/app@tenant/devices/d/up": TTN,
+        f"mimamori/v1/{GAUGE}/up": OWN,
+    }
+    | {
+        posted_topic("s", kind, {"event": "up"}, {"x-soracom-imsi": "440109876543210"}): body
+        for kind, body in ((kind, POSTED[kind]) for kind in POSTED_KINDS)
+    }
+    | {f"application/a/device/{GAUGE}/event/{event}": V3 for event in ("status", "error")}
+    | {f"own/{kind}/{ENDS.get(kind, '440109876543210')}": POSTED[kind] for kind in MQTT_KINDS}
+)
 
 
 @st.composite
@@ -168,7 +262,10 @@ def envelopes(draw: st.DrawFn) -> Message:
         if not isinstance(place[key], dict) or draw(st.booleans()):
             break
         place = place[key]
-    place[key] = draw(JSON)
+    if isinstance(place[key], list) and draw(st.booleans()):
+        place[key] = [draw(JSON), *place[key]]
+    else:
+        place[key] = draw(JSON)
     raw = json.dumps(body).encode(errors="surrogatepass")
     if draw(st.integers(0, 4)) == 0:
         at = draw(st.integers(0, len(raw)))
@@ -181,7 +278,7 @@ def envelopes(draw: st.DrawFn) -> Message:
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(message=envelopes())
 def test_any_envelope_is_a_row_with_an_outcome(registered: Registered, message: Message) -> None:
-    row = decode(message, registered.directory)
+    row = decode(message, replace(registered.directory, definitions=MAPS))
     assert (row.topic, row.raw) == (message.topic, message.raw)
     assert (row.reason is not None) == (row.outcome.value == "quarantined")
     # What the log would have a trace of: a fault of ours, not of the sender's.

@@ -142,7 +142,8 @@ def test_a_value_that_is_said_again_is_judged_by_what_came_before_it_since(
 ) -> None:
     """The second message brings the value before a jump that had stood alone; the value after it says nothing new."""
     in_any_order(
-        registered, [history(0, [100.0], counter=0, heard=None), history(1, [5.0, 100.0, 100.0], counter=0, heard=heard)]
+        registered,
+        [history(0, [100.0], counter=0, heard=None), history(1, [5.0, 100.0, 100.0], counter=0, heard=heard)],
     )
 
 

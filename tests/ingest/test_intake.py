@@ -22,6 +22,7 @@ import psycopg
 import pytest
 
 from api.access import Role
+from api.database import enter_municipality
 from devices.clock import ClockSetting, real_now
 from devices.model import Town
 from ingest import Broker, ConfigError
@@ -316,9 +317,34 @@ def test_without_the_workers_address_there_is_no_way_in(registered: Registered) 
         assert_problem(client.post("/intake/sigfox", content=b"{}"), 404, "not_found")
 
 
-def test_what_the_api_may_see_of_the_sources_is_nothing(registered: Registered) -> None:
-    with connect(registered.api, name="test") as conn, pytest.raises(psycopg.errors.InsufficientPrivilege):
-        conn.execute("select name from intake_source")
+def test_the_api_sees_of_its_own_towns_sources_everything_but_the_secret(registered: Registered) -> None:
+    populate(registered)
+    with connect(registered.owner, name="test") as conn:
+        add_source(conn, name="own", kind="sigfox", municipality="999999")
+        add_source(conn, name="others", kind="sigfox", municipality=OTHER_TOWN)
+    may = dict(
+        query(
+            registered.owner,
+            """
+            select attname::text, has_column_privilege('mimamori_api', attrelid, attnum, 'select')
+            from pg_attribute where attrelid = 'intake_source'::regclass and attnum > 0
+            """,
+        )
+    )
+    assert len(may) > 3 and {column for column, seen in may.items() if not seen} == {"secret_hash"}
+    with connect(registered.api, name="test") as conn:
+        assert conn.execute("select name from intake_source").fetchall() == []
+        enter_municipality(conn, registered.municipality_id)
+        assert conn.execute("select name from intake_source").fetchall() == [("own",)]
+        for statement in (
+            "select secret_hash from intake_source",
+            "select * from intake_source",
+            "select 1 from intake_source where secret_hash is not null",
+            "update intake_source set secret_hash = ''",
+            "delete from intake_source",
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege), conn.transaction():
+                conn.execute(statement)
     with connect(registered.worker, name="test") as conn, pytest.raises(psycopg.errors.InsufficientPrivilege):
         conn.execute("update intake_source set secret_hash = ''")
 

@@ -178,8 +178,8 @@ def test_a_name_too_long_for_the_index_is_kept_without_it(shop: Shop, monkeypatc
     long = "".join(random.Random(1).choices("abcdefghijklmnopqrstuvwxyz0123456789", k=6000))
     opened = envelopes.open_uplink
 
-    def named(topic: str, raw: bytes) -> object:
-        uplink = opened(topic, raw)
+    def named(topic: str, raw: bytes, *known: Any) -> object:
+        uplink = opened(topic, raw, *known)
         return replace(uplink, session=long) if uplink.counter == 7 else uplink
 
     monkeypatch.setattr(envelopes, "open_uplink", named)
@@ -246,12 +246,12 @@ def test_a_slow_device_takes_its_share_and_no_more(shop: Shop, monkeypatch: pyte
     reading = codecs.decode
     took = Counter[str]()
 
-    def slow(model: str, uplink: Any) -> Any:
+    def slow(model: str, uplink: Any, *known: Any) -> Any:
         seconds = 0.25 if uplink.device_key == GAUGE else 0.00001
         by_hand.thread += seconds
         by_hand.now += seconds
         took[uplink.device_key] += 1
-        return reading(model, uplink)
+        return reading(model, uplink, *known)
 
     monkeypatch.setattr(codecs, "decode", slow)
     slow_ones = [level(1.5, counter=i, time=START - i * MINUTE) for i in range(100)]

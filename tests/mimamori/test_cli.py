@@ -21,9 +21,10 @@ import pytest
 import api.roles
 import mimamori.cli
 import mimamori.commands.intake
+import mimamori.commands.source
 import simulators.config
 from devices.clock import ClockSetting
-from devices.envelopes import POSTED_KINDS
+from devices.envelopes import MQTT_KINDS, POSTED_KINDS
 from ingest.sources import DEFAULT_PER_MINUTE
 from mimamori.commands.simulated import Scenario
 from simulators.towns import path as town_path
@@ -63,6 +64,7 @@ def test_the_words_on_the_command_line_are_those_of_the_rooms() -> None:
     assert {scenario.value for scenario in Scenario} == {s.value for s in simulators.config.Scenario}
     assert {role.value for role in mimamori.cli.Role} == {role.value for role in api.roles.Role}
     assert tuple(kind.value for kind in mimamori.commands.intake.Kind) == POSTED_KINDS
+    assert tuple(kind.value for kind in mimamori.commands.source.MqttKind) == MQTT_KINDS
     # the default stands in two places for the same reason
     per_minute = inspect.signature(mimamori.commands.intake.add).parameters["per_minute"].default
     assert per_minute == DEFAULT_PER_MINUTE
@@ -166,7 +168,15 @@ def test_a_process_without_its_database_address_says_which_setting_is_missing(ro
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("words", [["run", "everything"], ["demo", "--for", "30"], ["demo", "--scenario", "tsunami"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run", "everything"],
+        ["demo", "--for", "30"],
+        ["demo", "--scenario", "tsunami"],
+        ["demo", "--scenario", "carrier"],
+    ],
+)
 def test_bad_usage_ends_with_2(words: list[str]) -> None:
     assert command(*words).returncode == 2
 
@@ -287,3 +297,20 @@ def test_the_same_seed_writes_the_same_past_byte_by_byte_and_another_seed_anothe
     assert first == again
     assert first.keys() == other.keys()
     assert first["river.csv"] != other["river.csv"]
+
+
+def test_a_topic_of_the_towns_own_is_made_listed_and_ended(registered: Registered) -> None:
+    def source(*said: str) -> subprocess.CompletedProcess[str]:
+        return command("source", *said, "--municipality", "999999", OWNER_DSN=registered.owner)
+
+    made = source("add", "aws", "--kind", "aws_iot_lorawan", "--topic", "town/aws/#")
+    assert made.returncode == 0 and "town/aws/#" in made.stdout, made.stderr
+    taken = source("add", "other", "--kind", "helium", "--topic", "town/+/1")
+    assert taken.returncode != 0 and "overlaps with town/aws/# of the source aws" in taken.stderr
+    own = source("add", "own", "--kind", "mapped", "--topic", "v3/#")
+    assert own.returncode != 0 and "v3/" in own.stderr
+    assert "mqtt  aws  aws_iot_lorawan  town/aws/#  nothing yet" in source("list").stdout
+    assert source("end", "aws").returncode == 0
+    assert "ended 2" in source("list").stdout
+    again = source("end", "aws")
+    assert again.returncode != 0 and "no MQTT source aws in use" in again.stderr
