@@ -199,11 +199,13 @@ class GuardedRoute(APIRoute):
         async def guarded(request: Request) -> Response:
             try:
                 await _admit(request, rule)
+                return await handler(request)
             except NotSignedIn:
                 if rule.page and request.method in _SAFE:
                     return RedirectResponse(_sign_in_address(request), 303)
                 raise
-            return await handler(request)
+            finally:
+                await request.close()  # the files of a form, whoever has read it and whatever came of it
 
         return guarded
 

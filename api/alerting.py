@@ -27,7 +27,8 @@ router = Router(prefix="/api/v1", tags=["alerts"])
 
 _DESK_ONLY = "the alert's desk"
 _ALERT = """
-    select a.alert_id, s.code as station, s.name as station_name, s.kind as station_kind, a.rule, a.cause, a.mode,
+    select a.alert_id, s.code as station, s.name as station_name, s.kind as station_kind, a.rule, a.cause,
+           a.part_of, a.mode,
            case when a.cleared_at is not null then 'cleared'
                 when a.acknowledged_at is not null then 'acknowledged' else 'raised' end as state,
            s.code || '/' || d.observed_property as datastream, a.level, a.peak_level, a.raised_at,

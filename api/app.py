@@ -66,6 +66,7 @@ def create_app(config: ApiConfig) -> FastAPI:
                 await run_in_threadpool(state.intake.close)
             state.hub.close()
             await run_in_threadpool(state.hub.join)
+            await run_in_threadpool(state.sandbox.close)
             await run_in_threadpool(database.close)
 
     app = FastAPI(

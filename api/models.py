@@ -176,16 +176,17 @@ class CurveOut(Out):
 class AlertOut(Out):
     """One alert. `phenomenon_time` and `value` are the observation that last moved it; times are town time.
 
-    One of the rule `operation` has no station, datastream and unit; `cause` says what it is about, null for every
-    other.
+    One of the rule `operation` or `outage` has no station, datastream and unit; `cause` says what it is about, null for
+    every other. `part_of`: the outage that explains a silence.
     """
 
     alert_id: int
     station: str | None
     station_name: str | None
     station_kind: StationKind | None
-    rule: Literal["level", "silence", "night_flow", "burst", "visits", "counter", "operation"]
+    rule: Literal["level", "silence", "outage", "night_flow", "burst", "visits", "counter", "operation"]
     cause: str | None
+    part_of: int | None
     mode: Literal["actual", "exercise", "test"]
     state: Literal["raised", "acknowledged", "cleared"]
     datastream: str | None
@@ -249,10 +250,11 @@ class ReceptionCountOut(Out):
 
 class ReceptionOut(Out):
     """A device over the last 24 hours and the last 30 days of town time, by hours of receipt. `device` null: the
-    senders that are unknown or cannot be read.
+    senders that are unknown or cannot be read, or with `files` the files of the watched folders.
     """
 
     device: str | None
+    files: bool
     day: ReceptionCountOut
     month: ReceptionCountOut
 

@@ -59,13 +59,16 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class DeviceReception:
-    """A device (all None: senders that are unknown or cannot be read) over the last day and the last 30."""
+    """A device over the last day and the last 30. All None: senders that are unknown or cannot be read; with `files`
+    what came as files of the watched folders, which no device sends.
+    """
 
     key: str | None
     name: str | None
     name_en: str | None
     day: Count
     month: Count
+    files: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,27 @@ def reception(conn: Connection, now: datetime) -> tuple[DeviceReception, ...]:
             _RECEPTION, {"now": now, "day": window(now, DAY), "month": window(now, MONTH)}
         )
     ]
+    found = [part for each in found for part in _apart(each)]
     return tuple(sorted(found, key=lambda each: (each.key is None, -each.month.open, -(each.day.missing_share or 0.0))))
+
+
+def _apart(each: DeviceReception) -> list[DeviceReception]:
+    """What no device sent in two: of unknown senders nothing is ever accepted, of files everything is."""
+    if each.key is not None or not each.month.accepted:
+        return [each]
+    files = replace(each, day=_accepted(each.day), month=_accepted(each.month), files=True)
+    rest = replace(each, day=_without(each.day), month=_without(each.month))
+    return [rest, files] if rest.month.delivered or rest.month.open else [files]
+
+
+def _accepted(count: Count) -> Count:
+    """The accepted messages and all values: only they have any."""
+    return replace(count, delivered=count.accepted, event=0, duplicate=0, quarantined=0, open=0)
+
+
+def _without(count: Count) -> Count:
+    rest = Count(count.delivered - count.accepted, 0, count.event, count.duplicate, count.quarantined)
+    return replace(rest, open=count.open)
 
 
 def missing_frames(conn: Connection, now: datetime, limit: int = GAPS_SHOWN) -> tuple[MissingFrames, ...]:
@@ -180,7 +203,8 @@ def reception_of_all(visit: SignedIn) -> list[ReceptionOut]:
     now = visit.clock.now()
     with visit.transaction() as conn:
         return [
-            ReceptionOut(device=each.key, day=_out(each.day), month=_out(each.month)) for each in reception(conn, now)
+            ReceptionOut(device=each.key, files=each.files, day=_out(each.day), month=_out(each.month))
+            for each in reception(conn, now)
         ]
 
 

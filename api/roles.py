@@ -20,14 +20,6 @@ class Role(StrEnum):
 READERS = frozenset(Role)
 DESKS = READERS - {Role.VIEWER}
 
-_DESK_OF = {
-    StationKind.RIVER_GAUGE: Role.DISASTER,
-    StationKind.RAIN_GAUGE: Role.DISASTER,
-    StationKind.BLOCK_INLET: Role.WATER,
-    StationKind.SERVICE_TANK: Role.WATER,
-    StationKind.VISITOR_SPOT: Role.TOURISM,
-}
-
 
 def desks_of(rule: str, kind: StationKind | None) -> frozenset[Role]:
     """The roles that may acknowledge, comment on and clear an alert of this rule at this kind of station.
@@ -37,5 +29,5 @@ def desks_of(rule: str, kind: StationKind | None) -> frozenset[Role]:
     """
     if kind is None:
         return frozenset({Role.DIGITAL})
-    desk = _DESK_OF[kind]
+    desk = Role(kind.desk)
     return frozenset({desk, Role.DIGITAL}) if rule == "silence" else frozenset({desk})

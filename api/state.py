@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from api.config import ApiConfig
 from api.database import Database
 from api.throttle import Throttle
+from devices.codecs.javascript import Sandbox
 
 if TYPE_CHECKING:
     from api.instruments import Instruments
@@ -27,6 +28,7 @@ class ApiState:
     instruments: Instruments
     tiles: TileFile
     intake: Intake | None = None
+    sandbox: Sandbox = field(default_factory=Sandbox)  # where pages try manufacturers' codecs; starts when one is tried
     throttle_login: Throttle = field(default_factory=lambda: Throttle(free=3))
     # a whole town hall may sit behind one address
     throttle_address: Throttle = field(default_factory=lambda: Throttle(free=30))

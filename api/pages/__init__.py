@@ -15,7 +15,26 @@ from starlette.responses import Response
 
 from api.access import Router
 from api.errors import Problem
-from api.pages import actions, daily_entry, demo, desks, entry, quarantine, reception, static, stations
+from api.pages import (
+    actions,
+    bulk,
+    daily_entry,
+    demo,
+    desks,
+    device,
+    device_list,
+    device_models,
+    entry,
+    folders,
+    model_page,
+    quarantine,
+    reception,
+    register,
+    sources,
+    static,
+    stations,
+    weekly,
+)
 from api.pages.site import plain_page
 
 router = Router(include_in_schema=False)
@@ -23,8 +42,17 @@ for part in (
     entry.router,
     desks.router,
     quarantine.router,
+    register.router,
+    device_models.router,
+    model_page.router,
+    bulk.router,
+    device_list.router,
+    device.router,
     reception.router,
+    sources.router,
+    folders.router,
     stations.router,
+    weekly.router,
     daily_entry.router,
     actions.router,
     static.router,

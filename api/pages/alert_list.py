@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from alerts import operation_words
+from alerts import operation_words, outage_words
 from api.roles import Role, desks_of
 from devices.model import StationKind
 from store.connection import Connection
@@ -30,11 +30,22 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class Silenced:
+    """A station that an outage silences, or did: `back` once it was heard again."""
+
+    code: str
+    kind: StationKind
+    name: str
+    name_en: str
+    back: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Alert:
     """An alert as a row shows it, raised at `raised_at` because of the observation of `since`. `time` and `value` are
     the observation that last moved it; `usual` is what a finding's value is compared with, None where the alert came
-    from none. One about the operation has no station and no unit: `code`, `kind` and `unit` are None, `name` says
-    what is wrong and `to_do` what the digital section does about it.
+    from none. One about the operation or an outage has no station and no unit: `code`, `kind` and `unit` are None,
+    `name` says what is wrong and `to_do` what the digital section does about it. `silenced`: the stations of an outage.
     """
 
     alert_id: int
@@ -57,13 +68,14 @@ class Alert:
     usual: float | None
     since: datetime
     cause: str | None
+    silenced: tuple[Silenced, ...] = ()
     events: list[Event] = field(default_factory=list)
 
     @property
     def badge(self) -> str:
         if self.level is not None:
             return str(self.level)
-        return "silence" if self.rule == "silence" else "finding"
+        return "silence" if self.rule in ("silence", "outage") else "finding"
 
     @property
     def title(self) -> str:
@@ -78,7 +90,8 @@ class Alert:
         """In Japanese and English; None for what a station says."""
         if self.cause is None:
             return None
-        return operation_words.to_do(self.cause, "ja"), operation_words.to_do(self.cause, "en")
+        words = outage_words if self.rule == "outage" else operation_words
+        return words.to_do(self.cause, "ja"), words.to_do(self.cause, "en")
 
     def may_act(self, role: Role) -> bool:
         return self.cleared_at is None and role in desks_of(self.rule, self.kind)
@@ -111,12 +124,13 @@ def _weight(alert: Alert) -> tuple[int, bool]:
 
 def open_alerts(conn: Connection, role: Role) -> list[Alert]:
     """The open alerts: unacknowledged first, then by level, then the oldest first. Those about the operation are for
-    the digital section alone: nobody else can do anything about them.
+    the digital section alone: nobody else can do anything about them. A silence that an outage explains is told with
+    the outage.
     """
     rows = conn.execute(
         _ALERTS
         + """
-        where a.cleared_at is null and (a.rule <> 'operation' or %s)
+        where a.cleared_at is null and a.part_of is null and (a.rule <> 'operation' or %s)
         order by a.acknowledged_at is null desc, a.level desc nulls last, a.raised_at
         """,
         (role is Role.DIGITAL,),
@@ -129,7 +143,7 @@ def closed_alerts(conn: Connection, role: Role) -> list[Alert]:
     rows = conn.execute(
         _ALERTS
         + """
-        where a.cleared_at is not null and (a.rule <> 'operation' or %s)
+        where a.cleared_at is not null and a.part_of is null and (a.rule <> 'operation' or %s)
         order by a.cleared_at desc, a.alert_id desc limit %s
         """,
         (role is Role.DIGITAL, CLOSED_SHOWN),
@@ -138,8 +152,8 @@ def closed_alerts(conn: Connection, role: Role) -> list[Alert]:
 
 
 def station_alerts(conn: Connection, code: str, limit: int) -> list[Alert]:
-    """The alerts of one station, open and closed, newest first."""
-    rows = conn.execute(_ALERTS + "where s.code = %s order by a.alert_id desc limit %s", (code, limit))
+    """The alerts of one station, open and closed, newest first, with the outages that silenced it."""
+    rows = conn.execute(_ALERTS + _OF_STATION, (code, code, limit))
     return [_alert(row) for row in rows]
 
 
@@ -159,11 +173,14 @@ def add_events(conn: Connection, alerts: Sequence[Alert]) -> None:
 
 def _alert(row: tuple[object, ...]) -> Alert:
     values = list(row)
-    cause = values[-1]
+    silenced, cause = values.pop(), values[-1]
     if cause is not None:
-        values[2:4] = (operation_words.headline(str(cause), False, language) for language in ("ja", "en"))
+        words = outage_words if values[5] == "outage" else operation_words
+        values[2:4] = (words.headline(str(cause), False, language) for language in ("ja", "en"))
     else:
         values[4] = StationKind(str(values[4]))
+    if isinstance(silenced, list):
+        values.append(tuple(Silenced(code, StationKind(kind), *rest) for code, kind, *rest in silenced))
     return Alert(*values)  # type: ignore[arg-type]  # the columns of _ALERTS in the order of the fields
 
 
@@ -172,11 +189,21 @@ select a.alert_id, s.code, s.name, s.name_en, s.kind, a.rule, a.mode, d.unit, a.
        a.raised_at, a.phenomenon_time, a.value,
        a.acknowledged_at, acknowledger.display_name, a.cleared_at, clearer.display_name, f.usual,
        (select h.phenomenon_time from alert_history h where h.alert_id = a.alert_id and h.event = 'raised' limit 1),
-       a.cause
+       a.cause,
+       case when a.rule = 'outage' then (
+           select json_agg(json_build_array(o.code, o.kind, o.name, o.name_en, o.back)) from (
+               select c.code, c.kind, c.name, c.name_en, bool_and(o.returned_at is not null) as back
+               from outage_device o join station c using (station_id)
+               where o.alert_id = a.alert_id group by c.station_id order by c.station_id) o) end
 from alert a
 left join station s using (station_id)
 left join datastream d on d.datastream_id = a.datastream_id
 left join finding f using (finding_id)
 left join app_user acknowledger on acknowledger.user_id = a.acknowledged_by
 left join app_user clearer on clearer.user_id = a.cleared_by
+"""
+_OF_STATION = """
+where s.code = %s and a.part_of is null or a.alert_id in (
+    select o.alert_id from outage_device o join station here using (station_id) where here.code = %s)
+order by a.alert_id desc limit %s
 """

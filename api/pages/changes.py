@@ -1,7 +1,8 @@
 """直近30分の変化: what has become different at the gauges, in words and with times, newest first.
 
 A step of the level is told from the observations, with the time of the one that made it; alerts from their history,
-with the time at which they were raised or cleared. An alert of silence is a station lost, its end a station returned.
+with the time at which they were raised or cleared. An alert of silence is a station lost, its end a station returned;
+so is an outage of each station that it silences.
 """
 
 from __future__ import annotations
@@ -85,10 +86,19 @@ def told_by_alerts(conn: Connection, since: datetime, now: datetime) -> list[Cha
         join alert a using (alert_id)
         join station s using (station_id)
         left join app_user u on u.user_id = h.user_id
-        where h.at > %s and h.at <= %s and h.event in ('raised', 'cleared') and a.rule in ('level', 'silence')
-          and s.kind = any(%s)
+        where h.at > %(since)s and h.at <= %(now)s and h.event in ('raised', 'cleared')
+          and a.rule in ('level', 'silence') and a.part_of is null and s.kind = any(%(kinds)s)
+        union all
+        select h.at, h.event, 'silence', s.code, s.name, s.name_en, null, null, u.display_name, h.phenomenon_time
+        from alert_history h
+        join alert a using (alert_id)
+        join outage_device o using (alert_id)
+        join station s on s.station_id = o.station_id
+        left join app_user u on u.user_id = h.user_id
+        where h.at > %(since)s and h.at <= %(now)s and a.rule = 'outage' and s.kind = any(%(kinds)s)
+          and (h.event = 'raised' or h.event = 'cleared' and o.returned_at is not null)
         """,
-        (since, now, [kind.value for kind in KINDS]),
+        {"since": since, "now": now, "kinds": [kind.value for kind in KINDS]},
     )
     words: dict[tuple[str, str], What] = {
         ("level", "raised"): "raised",

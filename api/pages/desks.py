@@ -19,6 +19,7 @@ from api.pages.digital import digital
 from api.pages.disaster import disaster
 from api.pages.formats import number
 from api.pages.machine_room import machine_room
+from api.pages.places import badge, headline, other_places
 from api.pages.rain import RainGauge
 from api.pages.readings import Now, StationNow
 from api.pages.site import Moment, moment, page
@@ -86,11 +87,14 @@ def disaster_response(
     at = moment(request, visit)
     with visit.transaction() as conn:
         model = disaster(conn, at.now, at.zone)
+        others = other_places(conn, "disaster", at.now)
         alerts = open_alerts(conn, visit.user.role)
         places = _places(at, (g.station for g in model.gauges)) + [_rain_place(at, g) for g in model.rain]
+        places += _places(at, others)
         map_ = draw(conn, visit.tenant.municipality_id, at.words, places, also=("catchment",))
     marks = [(g.station.code, g.badge, at.words(f"level.{g.badge}"), _silent_at(g.now)) for g in model.gauges]
     marks += [_rain_mark(at, g) for g in model.rain]
+    marks += [_other_mark(at, s) for s in others]
     return page(
         request,
         visit,
@@ -100,6 +104,7 @@ def disaster_response(
         status=status,
         map=map_,
         model=model,
+        others=others,
         marks=marks,
         done=done,
         problem=problem,
@@ -112,12 +117,14 @@ def water_page(request: Request, visit: SignedIn) -> Response:
     at = moment(request, visit)
     with visit.transaction() as conn:
         model = water(conn, at.now, at.zone)
+        others = other_places(conn, "water", at.now)
         alerts = open_alerts(conn, visit.user.role)
-        watched = [*(tank.station for tank in model.tanks), *(block.station for block in model.blocks)]
+        watched = [*(tank.station for tank in model.tanks), *(block.station for block in model.blocks), *others]
         map_ = draw(conn, visit.tenant.municipality_id, at.words, _places(at, watched), also=("block", "pipe"))
     marks = [_plain_mark(at, tank.station, tank.level) for tank in model.tanks]
     marks += [_block_mark(at, block) for block in model.blocks]
-    return page(request, visit, at, "water", alerts, map=map_, model=model, marks=marks)
+    marks += [_other_mark(at, s) for s in others]
+    return page(request, visit, at, "water", alerts, map=map_, model=model, others=others, marks=marks)
 
 
 @router.get("/tourism")
@@ -128,9 +135,12 @@ def tourism_page(request: Request, visit: SignedIn) -> Response:
     with visit.transaction() as conn:
         model = tourism(conn, at.now, at.zone)
         days = calendar(conn, [spot.station for spot in model], shown.first, shown.last, at.now, at.zone)
+        others = other_places(conn, "tourism", at.now)
         alerts = open_alerts(conn, visit.user.role)
-        map_ = draw(conn, visit.tenant.municipality_id, at.words, _places(at, (s.station for s in model)))
+        watched = [*(s.station for s in model), *others]
+        map_ = draw(conn, visit.tenant.municipality_id, at.words, _places(at, watched))
     marks = [_plain_mark(at, s.station, s.latest if s.counter else s.manual) for s in model]
+    marks += [_other_mark(at, s) for s in others]
     return page(
         request,
         visit,
@@ -139,6 +149,7 @@ def tourism_page(request: Request, visit: SignedIn) -> Response:
         alerts,
         map=map_,
         model=model,
+        others=others,
         marks=marks,
         hours=by_hour([spot for spot in model if spot.counter]),
         shown=shown,
@@ -205,6 +216,14 @@ def _plain_mark(at: Moment, station: StationNow, now: Now | None) -> Mark:
     state = "never" if now is None else now.state.value
     name = "reporting" if now is not None and now.current else "unknown"
     return station.code, name, at.words(f"state.{state}"), _silent_at(now)
+
+
+def _other_mark(at: Moment, station: StationNow) -> Mark:
+    """A contact says its word; of everything else the mark says only whether the place reports."""
+    now, name = headline(station), badge(station)
+    if now is None or not now.current or now.contact is None:
+        return _plain_mark(at, station, now)
+    return station.code, name, at.words(f"contact.{now.contact}"), _silent_at(now)
 
 
 def _silent_at(now: Now | None) -> datetime | None:

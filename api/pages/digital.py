@@ -6,11 +6,12 @@ worst first:
   LOST         nothing for longer than its silence_after
   NEVER        it has never been heard
   LOW_BATTERY  heard, but its battery is below the limit of its model, or the device says so itself
-  STANDBY      nothing for more than three of its usual intervals, which its silence_after still allows
+  STANDBY      it is in a mode of its duty cycle in which it hardly speaks; or, without such a cycle, nothing came for
+               more than three of its usual intervals, which its silence_after still allows
   NORMAL       heard as usual
 
-The usual interval is the median of a device's last gaps: the ledger knows how often a device measures, not how often
-it sends.
+The usual interval is that of the mode that a device is in, else the median of its last gaps: the ledger knows how often
+a device measures, not how often it sends.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ from enum import StrEnum
 from devices.codecs import MODELS
 from devices.model import StationKind
 from store.connection import Connection
+from store.duty import DutyNow, modes_now
+from store.heard import LAST_HEARD, PARAMETERS, USUAL_GAP
 
 STANDBY_INTERVALS = 3
-GAPS = 12  # messages of which the usual interval is taken
 QUARANTINE_SHOWN = 50
 _TEXT_SHOWN, _BYTES_SHOWN = 400, 64
 
@@ -61,12 +63,13 @@ class DeviceNow:
     battery_low: bool
     battery_at: datetime | None
     state: DeviceState
+    own_title: tuple[str, str] | None = None  # of a model that the municipality brought along
 
     @property
     def title(self) -> tuple[str, str]:
         """The model's name in Japanese and English; its key where no codec knows it any more."""
         known = MODELS.get(self.model)
-        return (known.title, known.title_en) if known else (self.model, self.model)
+        return (known.title, known.title_en) if known else self.own_title or (self.model, self.model)
 
     @property
     def silent_at(self) -> datetime | None:
@@ -134,8 +137,27 @@ def counted(devices: tuple[DeviceNow, ...]) -> dict[DeviceState, int]:
 def devices_now(conn: Connection, now: datetime) -> tuple[DeviceNow, ...]:
     """All devices as they are at a moment, those that ask for somebody first, then as the register orders places."""
     devices = []
-    for row in conn.execute(_DEVICES, {"now": now, "gaps": GAPS, "standby": STANDBY_INTERVALS}):
-        key, model, silence_after, code, name, name_en, attached_from, heard, interval, battery, low, battery_at = row
+    duties = modes_now(conn, now, tenant=True)
+    for row in conn.execute(_DEVICES + LAST_HEARD + USUAL_GAP + _BY_PLACE, {"now": now, **PARAMETERS}):
+        (
+            device_id,
+            key,
+            model,
+            silence_after,
+            code,
+            name,
+            name_en,
+            attached_from,
+            heard,
+            interval,
+            battery,
+            low,
+            battery_at,
+            *own_title,
+        ) = row
+        duty = duties.get(device_id)
+        if duty is not None:
+            silence_after, interval = duty.mode.silence_after, duty.mode.interval
         devices.append(
             DeviceNow(
                 key=key,
@@ -150,7 +172,8 @@ def devices_now(conn: Connection, now: datetime) -> tuple[DeviceNow, ...]:
                 battery=battery,
                 battery_low=bool(low),
                 battery_at=battery_at,
-                state=_state(now, heard, interval, silence_after, bool(low)),
+                state=_state(now, heard, interval, silence_after, bool(low), duty),
+                own_title=(own_title[0], own_title[1]) if own_title[0] else None,
             )
         )
     order = list(DeviceState)
@@ -158,7 +181,12 @@ def devices_now(conn: Connection, now: datetime) -> tuple[DeviceNow, ...]:
 
 
 def _state(
-    now: datetime, heard: datetime | None, interval: timedelta | None, silence_after: timedelta, low: bool
+    now: datetime,
+    heard: datetime | None,
+    interval: timedelta | None,
+    silence_after: timedelta,
+    low: bool,
+    duty: DutyNow | None,
 ) -> DeviceState:
     if heard is None:
         return DeviceState.NEVER
@@ -167,37 +195,24 @@ def _state(
         return DeviceState.LOST
     if low:
         return DeviceState.LOW_BATTERY
+    if duty is not None:
+        return DeviceState.STANDBY if duty.mode.standby else DeviceState.NORMAL
     if interval is not None and age > STANDBY_INTERVALS * interval:
         return DeviceState.STANDBY
     return DeviceState.NORMAL
 
 
-# network_time where there is one: what was held back on the way arrives in heaps.
 _DEVICES = """
-select d.key, d.model, d.silence_after, s.code, s.name, s.name_en, a.attached_from,
-       heard.received_time, usual.gap, b.battery, b.battery_low, b.measured_at
+select d.device_id, d.key, d.model, d.silence_after, s.code, s.name, s.name_en, a.attached_from,
+       heard.received_time, usual.gap, b.battery, b.battery_low, b.measured_at, m.title, m.title_en
 from device d
+left join device_model m on m.municipality_id = d.municipality_id and m.name = d.model
 left join attachment a on a.device_id = d.device_id
      and a.attached_from <= %(now)s and (a.attached_to is null or a.attached_to > %(now)s)
 left join station s using (station_id)
 left join device_status b on b.device_id = d.device_id
-left join lateral (
-    select u.received_time from uplink u
-    where u.device_id = d.device_id and u.outcome = 'accepted' order by u.received_time desc limit 1
-) heard on true
-left join lateral (
-    select percentile_cont(0.5) within group (order by gap) as gap
-    from (
-        select sent - lag(sent) over (order by sent) as gap
-        from (
-            select coalesce(u.network_time, u.received_time) as sent from uplink u
-            where u.device_id = d.device_id and u.outcome = 'accepted' order by u.received_time desc limit %(gaps)s
-        ) last_messages
-    ) gaps
-    where gap > interval '0' having count(*) >= %(standby)s
-) usual on true
-order by s.station_id nulls last, d.device_id
 """
+_BY_PLACE = "order by s.station_id nulls last, d.device_id"
 
 
 def _stations(conn: Connection, now: datetime) -> tuple[StationRow, ...]:

@@ -12,7 +12,21 @@ from api.pages.readings import Point
 from api.pages.words import Words
 from devices.model import Quality
 
-_DECIMALS = {"m": 2, "mm": 1, "m3/h": 1, "m3": 0, "km": 1, "kPa": 0, "{passage}": 0}
+_DECIMALS = {
+    "m": 2,
+    "mm": 1,
+    "m3/h": 1,
+    "m3": 0,
+    "km": 1,
+    "kPa": 0,
+    "{passage}": 0,
+    "mg/L": 2,
+    "{degree}": 1,
+    "dB": 0,
+    "{person}": 0,
+    "{vehicle}": 0,
+    "1": 0,
+}
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 

@@ -23,7 +23,9 @@ from api.errors import NotFound, Text
 from api.pages.alert_list import open_alerts
 from api.pages.digital import preview
 from api.pages.site import moment, page
+from devices.codecs.javascript import Sandbox
 from devices.model import Outcome
+from ingest.decode import UNKNOWN_DEVICE
 from ingest.replay import read_again
 from quality.clock import Clock
 from quality.gate import CLOCK
@@ -101,11 +103,21 @@ def quarantine_page(request: Request, visit: SignedIn) -> Response:
     with visit.transaction() as conn:
         waiting = groups(conn, visit.tenant.municipality_id, Selection())
         history = replays(conn, visit.tenant.municipality_id, REPLAYS_SHOWN)
+        unknown = [each for each in _senders(conn, UNKNOWN_DEVICE) if each.key is not None]
         alerts = open_alerts(conn, visit.user.role)
     done = request.query_params.get("asked")
     done = done if done in ("asked", "nothing") else None
     return page(
-        request, visit, at, "digital_quarantine", alerts, groups=waiting, history=history, done=done, address=address
+        request,
+        visit,
+        at,
+        "digital_quarantine",
+        alerts,
+        groups=waiting,
+        unknown=unknown,
+        history=history,
+        done=done,
+        address=address,
     )
 
 
@@ -184,7 +196,7 @@ def _shown(conn: Connection, visit: Visit, messages: Sequence[Held]) -> list[Sho
     shown = []
     for message in messages:
         tried = time.monotonic() < until
-        outlook = _outlook(message, directory, possible, stations) if tried else Outlook(None)
+        outlook = _outlook(message, directory, possible, visit.state.sandbox, stations) if tried else Outlook(None)
         shown.append(
             Shown(
                 uplink_id=message.uplink_id,
@@ -201,8 +213,10 @@ def _shown(conn: Connection, visit: Visit, messages: Sequence[Held]) -> list[Sho
     return shown
 
 
-def _outlook(message: Held, directory: Directory, possible: Clock, stations: Mapping[str, tuple[str, str]]) -> Outlook:
-    row = read_again(message, directory, possible)
+def _outlook(
+    message: Held, directory: Directory, possible: Clock, sandbox: Sandbox, stations: Mapping[str, tuple[str, str]]
+) -> Outlook:
+    row = read_again(message, directory, possible, sandbox)
     return Outlook(row.outcome, row.reason, row.detail, _values(row, directory, stations), len(row.counts))
 
 

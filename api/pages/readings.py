@@ -4,7 +4,7 @@ Missing, zero, silent and never are four different things; `State` keeps them ap
 
   FRESH    the newest observation is as recent as the device's duty cycle promises
   LATE     it should have reported again, but has not yet been silent for long enough to call it lost
-  STANDBY  the same at a device that reports about once a day while nothing happens (危機管理型): no fault at all
+  STANDBY  a device that reports about once a day while nothing happens, and is in that mode (危機管理型): no fault
   SILENT   it has said nothing for longer than the device's silence_after: its last value is history, not the present
   MISSING  the newest observation says that the device could not measure
   NEVER    there is no observation at all
@@ -20,13 +20,15 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from devices.model import Quality, StationKind
+from devices.duty import STANDBY
+from devices.model import CONTACTS, Quality, StationKind
 from store.connection import Connection
+from store.duty import DutyNow, modes_now
 
 # A device may lose two messages in a row before it counts as late: LPWA networks do lose messages.
 LATE_AFTER_STEPS = 2.5
 # Who is allowed this much silence reports on its own account about once a day, not at every step.
-STANDBY_SILENCE = timedelta(hours=6)
+STANDBY_SILENCE = STANDBY
 _QUALITIES = {quality.value: quality for quality in Quality}
 
 
@@ -37,6 +39,20 @@ class State(StrEnum):
     SILENT = "silent"
     MISSING = "missing"
     NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True)
+class Care:
+    """What else is known of the device behind a series: at which `pace` it reports once the value rises (None: it
+    always keeps its pace), whom to call, until when somebody works on it, and whether an open outage explains its
+    silence.
+    """
+
+    pace: timedelta | None = None
+    owner: str | None = None
+    phone: str | None = None
+    work_until: datetime | None = None
+    outage: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +77,29 @@ class Now:
     silent_at: datetime | None
     missing_at: datetime | None = None
     first: datetime | None = None
+    care: Care | None = None
+
+    @property
+    def sentence(self) -> str:
+        """What there is to say of it in one sentence: a key of the catalogue behind "sentence."."""
+        care = self.care or Care()
+        if self.state is State.NEVER:
+            return "never"
+        if care.work_until is not None:
+            return "work"
+        if self.state is State.SILENT:
+            return "outage" if care.outage else "silent"
+        if self.state is State.STANDBY:
+            return "standby" if care.pace is None else "standby_pace"
+        return self.state.value
+
+    @property
+    def contact(self) -> str | None:
+        """Which word a contact reads as: `inundation.1` and the like; None of what is read as a number."""
+        observed = self.datastream.rpartition("/")[2]
+        if observed not in CONTACTS or self.value is None:
+            return None
+        return f"{observed}.{1 if self.value >= 0.5 else 0}"
 
     @property
     def current(self) -> bool:
@@ -83,42 +122,62 @@ class StationNow:
     latitude: float
     longitude: float
     readings: Mapping[str, Now]
+    kind: StationKind
 
 
-def stations_now(conn: Connection, kind: StationKind, now: datetime) -> list[StationNow]:
-    """The stations of one kind as the register orders them (gauges: downstream). One query.
+def stations_now(conn: Connection, kind: StationKind | Sequence[StationKind], now: datetime) -> list[StationNow]:
+    """The stations of a kind, or of several, as the register orders them (gauges: downstream). Two queries, one more
+    where devices have duty cycles.
 
     `conn` is inside a tenant's transaction.
     """
-    rows = conn.execute(_STATIONS, {"kind": kind.value, "now": now}).fetchall()
+    kinds = [kind.value] if isinstance(kind, StationKind) else [each.value for each in kind]
+    rows = conn.execute(_STATIONS, {"kinds": kinds, "now": now}).fetchall()
     stations: dict[int, StationNow] = {}
     collected: dict[int, dict[str, Now]] = {}
-    for station_id, code, name, name_en, latitude, longitude, observed_property, *reading in rows:
+    duties = modes_now(conn, now, tenant=True)
+    for station_id, kind_, code, name, name_en, latitude, longitude, observed_property, *reading in rows:
         readings = collected.setdefault(station_id, {})
         if station_id not in stations:
-            stations[station_id] = StationNow(station_id, code, name, name_en, latitude, longitude, readings)
+            stations[station_id] = StationNow(
+                station_id, code, name, name_en, latitude, longitude, readings, StationKind(kind_)
+            )
         if observed_property is not None:
-            readings[observed_property] = _judge(f"{code}/{observed_property}", reading, now)
+            readings[observed_property] = _judge(f"{code}/{observed_property}", reading, now, duties)
     return list(stations.values())
 
 
-def _judge(datastream: str, row: Sequence[object], now: datetime) -> Now:
-    datastream_id, unit, step, silence_after, time, value, quality, reason, *measured, first = row
-    last_time, last_value, last_quality = measured
+def _judge(datastream: str, row: Sequence[object], now: datetime, duties: Mapping[int, DutyNow]) -> Now:
+    datastream_id, unit, step, silence_after, device_id, owner, phone, work_until, outage, *observed = row
+    time, value, quality, reason, last_time, last_value, last_quality, first = observed
     assert isinstance(datastream_id, int) and isinstance(unit, str) and isinstance(step, timedelta)
     silence = silence_after if isinstance(silence_after, timedelta) else None
+    duty = duties.get(device_id) if isinstance(device_id, int) else None
+    if duty is not None and duty.datastream_id == datastream_id:
+        silence = duty.mode.silence_after
+    else:
+        duty = None
+    care = Care(
+        None if duty is None or not duty.mode.standby else duty.cycle.above[0].interval,
+        None if owner is None else str(owner),
+        None if phone is None else str(phone),
+        work_until if isinstance(work_until, datetime) else None,
+        bool(outage),
+    )
     if not isinstance(time, datetime):
-        return Now(datastream_id, datastream, unit, step, State.NEVER, None, None, None, None, None)
+        return Now(datastream_id, datastream, unit, step, State.NEVER, None, None, None, None, None, care=care)
     age = now - time
     silent_at = None if silence is None else time + silence
     if silence is not None and age > silence:
         state = State.SILENT
     elif value is None:
         state = State.MISSING
-    elif age <= step * LATE_AFTER_STEPS:
+    elif duty is not None and duty.mode.standby:
+        state = State.STANDBY
+    elif age <= (step if duty is None else duty.mode.interval) * LATE_AFTER_STEPS:
         state = State.FRESH
     else:
-        state = State.STANDBY if silence is not None and silence >= STANDBY_SILENCE else State.LATE
+        state = State.STANDBY if duty is None and silence is not None and silence >= STANDBY_SILENCE else State.LATE
     missing_at = None
     if value is None:
         missing_at = time
@@ -136,24 +195,37 @@ def _judge(datastream: str, row: Sequence[object], now: datetime) -> Now:
         silent_at,
         missing_at,
         first if isinstance(first, datetime) else None,
+        care,
     )
 
 
 _STATIONS = """
-select s.station_id, s.code, s.name, s.name_en, s.latitude, s.longitude, d.observed_property,
-       d.datastream_id, d.unit, d.step, mounted.silence_after,
+select s.station_id, s.kind, s.code, s.name, s.name_en, s.latitude, s.longitude, d.observed_property,
+       d.datastream_id, d.unit, d.step, coalesce(mounted.silence_after, dropped.silence_after),
+       mounted.device_id, paper.owner, paper.phone,
+       (select max(w.ends_at) from planned_work w where w.device_id = mounted.device_id and w.cancelled_at is null
+        and w.starts_at <= %(now)s and w.ends_at > %(now)s),
+       exists (select from outage_device o join alert a using (alert_id)
+               where o.device_id = mounted.device_id and o.returned_at is null and a.cleared_at is null),
        l.phenomenon_time, l.value, l.quality::text, l.reason,
        l.measured_time, l.measured_value, l.measured_quality::text, l.first_time
 from station s
 left join datastream d on d.station_id = s.station_id and d.drill_run is null
 left join datastream_latest l using (datastream_id)
 left join (
-    select f.datastream_id, max(v.silence_after) as silence_after
+    select f.datastream_id, max(v.silence_after) as silence_after,
+           (array_agg(v.device_id order by v.silence_after desc, v.device_id))[1] as device_id
     from field_mapping f join attachment a using (attachment_id) join device v using (device_id)
     where a.attached_from <= %(now)s and (a.attached_to is null or a.attached_to > %(now)s)
     group by f.datastream_id
 ) mounted using (datastream_id)
-where s.kind = %(kind)s
+left join (
+    -- of what no device sends but a file brings: silent when its folder's contract is over
+    select f.datastream_id, max(o.every + (f.brought_at - f.newest)) as silence_after
+    from folder_series f join folder o using (folder_id) group by f.datastream_id
+) dropped using (datastream_id)
+left join device_record paper on paper.device_id = mounted.device_id
+where s.kind = any(%(kinds)s)
 order by s.station_id, d.observed_property
 """
 

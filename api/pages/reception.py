@@ -56,7 +56,7 @@ def reception_file(request: Request, visit: SignedIn) -> Response:
     for each in devices:
         station = "" if each.name is None else at.words.name(each.name, each.name_en or "")
         for window, count in (("day", each.day), ("month", each.month)):
-            key = each.key or at.words("reception.unknown")
+            key = each.key or (at.words("reception.folders") if each.files else at.words("reception.unknown"))
             writer.writerow([key, station, at.words(f"reception.{window}"), *_numbers(count)])
     name = f"reception_{visit.tenant.code}_{at.now.astimezone(at.zone):%Y%m%d-%H%M}.csv"
     # with a byte order mark: without one Excel takes UTF-8 for the code page of the machine

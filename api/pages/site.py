@@ -41,6 +41,7 @@ _LIVE_WORDS = (
     "lamp.wait",
     "lamp.lost",
     "state.silent",
+    "sentence.silent",
     "live.failed",
 )
 

@@ -9,6 +9,7 @@ are in `gauge_file.py`.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -21,11 +22,13 @@ from api.pages.hyetograph import Hyetograph, Interval, hyetograph, picture
 from api.pages.rain import RainGauge, rain_sums
 from api.pages.readings import Now, Point, StationNow, history, stations_now
 from api.pages.river import RiverHere, rain_gauges_of, river_here
-from api.pages.stretches import Stretch, stretches
+from api.pages.stretches import Due, Stretch, stretches
 from api.readings import latest_of
 from devices.codecs import MODELS
+from devices.duty import missed
 from devices.model import ObservedProperty, Quality, StationKind
 from store.connection import Connection
+from store.duty import datastream_duties, held_before
 
 RANGES = {
     "6h": timedelta(hours=6),
@@ -42,6 +45,7 @@ SLICES = {"30d": 3 * _HOUR, "1y": _DAY}  # of a long curve; of the others _HOUR
 DAILY_RAIN = frozenset({"30d", "1y"})  # rain over these ranges is told by the local day
 NEAR = 2  # rain gauges shown above a river gauge whose catchment has none that we know of
 ALERTS_SHOWN = 10
+LONGEST_PACE = timedelta(days=2)  # so far back somebody who speaks once a day was heard, or missed one
 FINER_POINTS = 1000  # asked for when a reader looks closer
 PROPERTIES = {
     StationKind.RIVER_GAUGE: ObservedProperty.WATER_LEVEL,
@@ -143,7 +147,8 @@ def station_page(conn: Connection, code: str, range_: str, now: datetime, zone: 
                 points = points[::-1]
             else:
                 chart = line_chart(_points(sliced), now - length, now, None, zone, lines)
-                longer = _longer(sliced, reading, now - length, now)
+                due = due_of(conn, reading, now - length, now)
+                longer = _longer(sliced, reading, now - length, now, due)
     sets = _level_sets(conn, station.station_id)
     current = next((s for s in sets if s.valid_from <= now), None)
     return StationPage(
@@ -197,7 +202,22 @@ def table_of(
         every = _DAY if range_ in DAILY_RAIN else _HOUR
     (series,) = latest_of(conn, [reading.datastream_id])
     found = curve(conn, series, start, now, zone, every=every)
-    return stretches(found, reading.step, reading.first, start, now, total=total)
+    due = None if total else due_of(conn, reading, start, now)
+    return stretches(found, reading.step, reading.first, start, now, total=total, due=due)
+
+
+def due_of(conn: Connection, reading: Now, start: datetime, end: datetime) -> Due | None:
+    """How many observations there should be of a series whose device has a duty cycle; None of any other."""
+    cycle = datastream_duties(conn, [reading.datastream_id]).get(reading.datastream_id)
+    if cycle is None:
+        return None
+    points = history(conn, [reading.datastream_id], start - LONGEST_PACE, end)[reading.datastream_id]
+    if not points:
+        return lambda since, until: 0
+    before = held_before(conn, {reading.datastream_id: cycle}, {reading.datastream_id: points[0].time}, tenant=True)
+    reports = [(point.time, point.value if point.usable else None) for point in points]
+    times = sorted([point.time for point in points] + missed(cycle, reports, end, before[reading.datastream_id]))
+    return lambda since, until: bisect_left(times, until) - bisect_left(times, since)
 
 
 def _adds_up(range_: str) -> bool:
@@ -215,10 +235,10 @@ def _points(found: Curve) -> list[Point]:
     ]
 
 
-def _longer(found: Curve, reading: Now, start: datetime, end: datetime) -> Longer:
+def _longer(found: Curve, reading: Now, start: datetime, end: datetime, due: Due | None) -> Longer:
     assert found.slice is not None
     address = f"/api/v1/datastreams/{reading.datastream}/observations?step=auto&points={FINER_POINTS}"
-    told = stretches(found, reading.step, reading.first, start, end, total=False)
+    told = stretches(found, reading.step, reading.first, start, end, total=False, due=due)
     return Longer(found.slice, found.step, told, address)
 
 
@@ -297,16 +317,18 @@ def _level_sets(conn: Connection, station_id: int) -> list[LevelSet]:
 def _provenance(conn: Connection, datastream_id: int) -> Provenance | None:
     row = conn.execute(
         """
-        select l.phenomenon_time, u.received_time, u.device_key, v.model, u.network
+        select l.phenomenon_time, u.received_time, u.device_key, v.model, m.title, m.title_en, u.network
         from datastream_latest l
         left join uplink u using (uplink_id)
         left join device v using (device_id)
+        left join device_model m on m.municipality_id = v.municipality_id and m.name = v.model
         where l.datastream_id = %s
         """,
         (datastream_id,),
     ).fetchone()
     if row is None:
         return None
-    time, received, key, model, network = row
-    known = MODELS.get(model)
-    return Provenance(time, received, key, known.title if known else model, known.title_en if known else model, network)
+    time, received, key, model, title, title_en, network = row
+    if model in MODELS:
+        title, title_en = MODELS[model].title, MODELS[model].title_en
+    return Provenance(time, received, key, title or model, title_en or model, network)

@@ -6,11 +6,15 @@ Picture and table come from the same reading (`api.curves`), so that the one nev
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from api.curves import Curve, Step
 from quality.completeness import Reliability, reliability
+
+# How many observations of [start, end) came or should have come.
+Due = Callable[[datetime, datetime], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +40,20 @@ class Stretch:
 
 
 def stretches(
-    found: Curve, step: timedelta, first: datetime | None, start: datetime, end: datetime, *, total: bool
+    found: Curve,
+    step: timedelta,
+    first: datetime | None,
+    start: datetime,
+    end: datetime,
+    *,
+    total: bool,
+    due: Due | None = None,
 ) -> tuple[Stretch, ...]:
     """The slices of a curve of start..end that the series has lived through, newest first; of a total, those that lie
     wholly in the range.
 
-    `first` is the time of its oldest observation: before it nothing is missing, for nothing was there yet.
+    `first` is the time of its oldest observation: before it nothing is missing, for nothing was there yet. `due` says
+    how many observations a stretch should have where that is not by the step (a device with a duty cycle).
     """
     slices, every = found.slices, found.slice
     if first is None or slices is None or every is None:
@@ -56,7 +68,9 @@ def stretches(
         until = since + every
         if (since < start or until <= first - step) if total else min(end, until) <= born:
             continue
-        expected = math.floor((min(end, until) - (since if total else max(born, since))) / step)
+        begin = since if total else max(born, since)
+        finish = min(end, until)
+        expected = math.floor((finish - begin) / step) if due is None else due(begin, finish)
         if not n and not expected:
             continue
         known = not math.isnan(low)

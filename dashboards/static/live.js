@@ -58,8 +58,11 @@ function showAges() {
     if (!silent) continue;
     // The server says it better; until it answers, the last value must at least not look like the present one.
     const row = mark.closest('[id^="station-"]') ?? mark;
-    const word = row.querySelector('.state-word');
-    if (word && word.textContent !== words['state.silent']) word.textContent = words['state.silent'];
+    const word = row.querySelector('.state:not(.state-silent, .state-work) > .state-word');
+    // a station since when, as the server says it; a device just the word
+    const heard = row === mark && !row.id.startsWith('station-') ? null : row.querySelector('time');
+    const text = heard ? words['sentence.silent'].replace('{time}', heard.textContent) : words['state.silent'];
+    if (word && word.textContent !== text) word.textContent = text;
     const key = `${row.id}${mark.dataset.silentAt}`;
     if (!silentSeen.has(key)) {
       silentSeen.add(key);

@@ -11,6 +11,7 @@
 import { tileBase } from './basemap_tiles.js';
 import { island, settle, stylesheet } from './islands.js';
 import { layers } from './map_layers.js';
+import { picking } from './map_pick.js';
 import { morph } from './morph.js';
 
 const REACH = 17; // px from a pin's middle to its edge
@@ -43,6 +44,7 @@ settle('data-map', async (box) => {
   const pins = new Pins(library, map, picture, labels);
   const names = shapes.features.flatMap((shape) => placeName(library, map, picture, shape));
   labels.names = names;
+  picking(library, map, box);
 
   let moved = false; // by the reader: then a box that changes its size must not jump back to the whole town
   const fit = () => {

@@ -11,7 +11,7 @@ from api.access import Role
 from api.database import enter_municipality
 from api.pages.readings import stations_now
 from api.readings import latest_of
-from devices.model import StationKind
+from devices.model import Town
 from store import connect, latest
 from tests.api.serving import TownHall, assert_problem, minutes
 from tests.conftest import START
@@ -20,7 +20,7 @@ LEVEL = "river-okusawa/water_level"
 HISTORY = f"/api/v1/datastreams/{LEVEL}/observations"
 
 
-def test_a_station_tells_its_place_its_series_and_the_thresholds_in_force(town_hall: TownHall) -> None:
+def test_a_station_tells_its_place_its_series_and_the_thresholds_in_force(town_hall: TownHall, town: Town) -> None:
     (at,) = minutes(0)
     town_hall.observe(LEVEL, (at, 0.0))
     with connect(town_hall.database.owner, name="test") as conn:
@@ -35,7 +35,7 @@ def test_a_station_tells_its_place_its_series_and_the_thresholds_in_force(town_h
         station = client.get("/api/v1/stations/river-okusawa").json()
         everything = client.get("/api/v1/stations").json()
     assert station in everything
-    assert {each["kind"] for each in everything} == {kind.value for kind in StationKind}
+    assert {each["kind"] for each in everything} == {station.kind for station in town.stations}
     assert station["thresholds"]["reason"] != "not yet", "a set that is not in force yet is not told"
     levels = [level["level"] for level in station["thresholds"]["levels"]]
     assert levels == sorted(levels) and levels
@@ -235,7 +235,7 @@ def test_no_redirect_repeats_the_host_a_visitor_claims(town_hall: TownHall) -> N
             assert "evil.example" not in str(response.headers)
 
 
-def test_what_everything_says_now_is_told_without_a_look_at_the_history(town_hall: TownHall) -> None:
+def test_what_everything_says_now_is_told_without_a_look_at_the_history(town_hall: TownHall, town: Town) -> None:
     with connect(town_hall.database.owner, name="test", autocommit=True) as conn:
         conn.execute(
             """
@@ -255,7 +255,7 @@ def test_what_everything_says_now_is_told_without_a_look_at_the_history(town_hal
     with connect(town_hall.database.api, name="test") as conn:
         enter_municipality(conn, town_hall.database.municipality_id)
         assert {each.phenomenon_time for each in latest_of(conn)} == {START}
-        for kind in StationKind:
+        for kind in {station.kind for station in town.stations}:
             found = [now for each in stations_now(conn, kind, START) for now in each.readings.values()]
             assert {(now.time, now.first) for now in found} == {(START, START - timedelta(days=60))}
     with town_hall.visitor(Role.VIEWER) as client:

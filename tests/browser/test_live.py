@@ -4,6 +4,7 @@ is never loaded again.
 
 from __future__ import annotations
 
+import re
 import socket
 from contextlib import ExitStack
 
@@ -190,14 +191,14 @@ def test_missing_zero_silent_and_never_look_and_read_differently(chromium: Brows
         page = visitor.open("/tourism")
         rows = {name: page.locator(f"#station-spot-{name}") for name in ("michinoeki", "todai", "taki", "onsen")}
         expect(rows["michinoeki"].locator("[data-datastream] .number")).to_have_text("0")
-        expect(rows["michinoeki"].locator(".state")).to_have_text("受信中")
+        expect(rows["michinoeki"].locator(".state")).to_have_text("観測できています")
         expect(rows["michinoeki"].locator(".outage")).to_have_count(0)
         expect(rows["todai"].locator(".outage")).to_have_text("カウンター欠測 7時〜（0人ではありません）")
-        expect(rows["todai"].locator(".state")).to_have_text("通信断")
+        expect(rows["todai"].locator(".state")).to_have_text(re.compile("から届いていません"))
         expect(rows["taki"].locator(".outage")).to_have_text("カウンター欠測 9時〜（0人ではありません）")
-        expect(rows["taki"].locator(".state")).to_have_text("欠測")
+        expect(rows["taki"].locator(".state")).to_have_text("通信できていますが、測れていません")
         expect(rows["onsen"].locator(".outage")).to_have_text("カウンター欠測（0人ではありません）")
-        expect(rows["onsen"].locator(".state")).to_have_text("未受信")
+        expect(rows["onsen"].locator(".state")).to_have_text("まだ一度も届いていません")
         expect(rows["onsen"].locator(".number")).to_have_count(0)
         page = visitor.open("/disaster")
         zero = page.locator("#station-river-okusawa .reading")
@@ -230,7 +231,7 @@ def test_a_page_cut_off_from_the_server_does_not_keep_looking_calm(chromium: Bro
         page.clock.fast_forward("39:00")
         # the gauge's device may say nothing for 40 minutes; at 41 its last value is history
         expect(row).to_contain_text("09:30・41分前")
-        expect(row.locator(".state")).to_have_text("通信断")
+        expect(row.locator(".state")).to_have_text(re.compile("から届いていません"))
         assert row.locator(".mark").evaluate(fill) == "rgb(255, 255, 255)", "a lost gauge keeps the colour of its level"
         for mark in (".worst .mark", ".map-mark .mark-3"):
             assert page.locator(mark).evaluate(fill) == "rgb(255, 255, 255)", mark
@@ -238,7 +239,7 @@ def test_a_page_cut_off_from_the_server_does_not_keep_looking_calm(chromium: Bro
         screenshot(page, "cut-off-and-silent")
         # back on line, the server's word on the time and on everything else counts again
         visitor.context.set_offline(False)
-        expect(row.locator(".state")).to_have_text("受信中", timeout=UNTIL)
+        expect(row.locator(".state")).to_have_text("観測できています", timeout=UNTIL)
         expect(row).to_contain_text("09:30・2分前", timeout=UNTIL)
 
 

@@ -9,12 +9,12 @@ from playwright.sync_api import Browser, Page, expect
 
 from api.roles import Role
 from devices.clock import FixedClock
-from ingest.message import Message
 from ingest.replay import Replaying
-from ingest.settle import KnownDevices, Settling
+from ingest.settle import KnownDevices
 from quality.gate import CLOCK
 from store import connect
 from tests.browser.conftest import TOWN_NOW, Town, screenshot, visiting
+from tests.browser.story import deliver
 from tests.browser.test_look import SMALLEST_TARGET, faults
 from tests.ingest.town import GAUGE, level
 
@@ -23,16 +23,6 @@ WIDEST = """() => [...document.querySelectorAll("body *")]
     .filter((element) => element.getBoundingClientRect().right > innerWidth)
     .map((element) => element.outerHTML.slice(0, 120))"""
 UNIT = "unit-" + "x" * 50
-
-
-def deliver(town: Town, *messages: tuple[str, bytes]) -> None:
-    registered = town.hall.database
-    with connect(registered.worker, name="test") as conn:
-        devices = KnownDevices(registered.municipality_id)
-        devices.refresh(conn)
-        settling = Settling(conn, devices, [Message(topic, raw, TOWN_NOW) for topic, raw in messages], CLOCK)
-        while not settling.over:
-            settling.step(conn)
 
 
 def work(town: Town) -> None:

@@ -26,7 +26,7 @@ ZONE = ZoneInfo("Asia/Tokyo")
 NOW = datetime(2026, 6, 1, 0, 32, tzinfo=UTC)
 STEP = timedelta(minutes=10)
 HOUR = timedelta(hours=1)
-GAUGE = StationNow(1, "river-a", "甲", "A", 32.4, 135.0, {})
+GAUGE = StationNow(1, "river-a", "甲", "A", 32.4, 135.0, {}, StationKind.RIVER_GAUGE)
 
 
 def points(*values: float | None, start: datetime = NOW - timedelta(hours=12)) -> list[Point]:
