@@ -126,8 +126,8 @@ class StationNow:
 
 
 def stations_now(conn: Connection, kind: StationKind | Sequence[StationKind], now: datetime) -> list[StationNow]:
-    """The stations of a kind, or of several, as the register orders them (gauges: downstream). Two queries, one more
-    where devices have duty cycles.
+    """The stations of a kind, or of several, as the register orders them (gauges: downstream). One query, two more
+    where one of their devices has a duty cycle.
 
     `conn` is inside a tenant's transaction.
     """
@@ -135,8 +135,8 @@ def stations_now(conn: Connection, kind: StationKind | Sequence[StationKind], no
     rows = conn.execute(_STATIONS, {"kinds": kinds, "now": now}).fetchall()
     stations: dict[int, StationNow] = {}
     collected: dict[int, dict[str, Now]] = {}
-    duties = modes_now(conn, now, tenant=True)
-    for station_id, kind_, code, name, name_en, latitude, longitude, observed_property, *reading in rows:
+    duties = modes_now(conn, now, tenant=True) if any(row[2] for row in rows) else {}
+    for station_id, kind_, _, code, name, name_en, latitude, longitude, observed_property, *reading in rows:
         readings = collected.setdefault(station_id, {})
         if station_id not in stations:
             stations[station_id] = StationNow(
@@ -200,7 +200,8 @@ def _judge(datastream: str, row: Sequence[object], now: datetime, duties: Mappin
 
 
 _STATIONS = """
-select s.station_id, s.kind, s.code, s.name, s.name_en, s.latitude, s.longitude, d.observed_property,
+select s.station_id, s.kind, exists (select from device_duty u where u.device_id = mounted.device_id),
+       s.code, s.name, s.name_en, s.latitude, s.longitude, d.observed_property,
        d.datastream_id, d.unit, d.step, coalesce(mounted.silence_after, dropped.silence_after),
        mounted.device_id, paper.owner, paper.phone,
        (select max(w.ends_at) from planned_work w where w.device_id = mounted.device_id and w.cancelled_at is null
