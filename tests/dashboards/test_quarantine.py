@@ -97,7 +97,7 @@ def test_what_would_happen_now_is_said_in_words_and_changes_nothing(registered: 
     assert "読めます 奥沢水位観測所" in text_of(page.text)
     assert "水位 1.25 m " in text_of(page.text)
     assert "readable Okusawa gauge" in text_of(english.text) and "water level 1.25 m" in text_of(english.text)
-    assert "mimamori town apply" in page.text
+    assert f"/digital/register?key={GAUGE}" in page.text
     assert [query(registered.owner, f"select * from {table} order by 1, 2") for table in tables] == before
 
 
