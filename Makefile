@@ -78,15 +78,10 @@ demo: $(VENV)/vendored
 
 # --- testing -----------------------------------------------------------------------------------------------
 
-# Three at a time on two cores, as a third of the time is waiting; of the browsers two, which need the room. A part that
-# has none of the tests that PYTEST names ends with 5.
+# Three at a time on two cores, as a third of the time is waiting; tests/conftest.py says what stays together.
 test: $(VENV)/developing chromium
-	@$(PYTHON) -m pytest -n 3 --dist loadfile -m "not browser" $(PYTEST); others=$$?; \
-	$(PYTHON) -m pytest -n 2 --dist loadfile -m browser $(PYTEST); browsers=$$?; \
-	case $$others$$browsers in \
-	  00|05|50) echo "test: passed" ;; \
-	  *) echo "test: FAILED"; exit 1 ;; \
-	esac
+	@$(PYTHON) -m pytest -n 3 --dist loadgroup $(PYTEST); status=$$?; \
+	if [ $$status = 0 ]; then echo "test: passed"; else echo "test: FAILED"; fi; exit $$status
 
 test-browser: $(VENV)/developing chromium
 	@$(PYTHON) -m pytest -m browser $(PYTEST); status=$$?; \

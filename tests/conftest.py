@@ -47,6 +47,19 @@ TEMPLATE = f"mimamori_template_{os.getpid()}"
 START = datetime(2026, 6, 1, tzinfo=UTC)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What `--dist loadgroup` keeps together: the tests of a file, and those with a browser in two halves, so that
+    there are never more than two browsers at a time: on two cores they need the room.
+    """
+    here = Path(__file__).parent
+    browsers = sorted({item.path for item in items if item.path.parent == here / "browser"})
+    halves = {path: f"browsers {n % 2}" for n, path in enumerate(browsers)}
+    for item in items:
+        group = halves.get(item.path, item.path.relative_to(here).as_posix())
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 def run_async(coroutine: Coroutine[Any, Any, T]) -> T:
     """What the coroutine returns, from a thread of its own: in this one Playwright leaves a loop running."""
     with ThreadPoolExecutor(1) as thread:
