@@ -21,6 +21,7 @@ from urllib.parse import urlsplit, urlunsplit
 import hypothesis
 import psycopg
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 from devices.clock import ClockSetting, FixedClock
 from devices.model import Outcome, Town
@@ -47,17 +48,22 @@ TEMPLATE = f"mimamori_template_{os.getpid()}"
 START = datetime(2026, 6, 1, tzinfo=UTC)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What `--dist loadgroup` keeps together: the tests of a file, and those with a browser in two halves, so that
-    there are never more than two browsers at a time: on two cores they need the room.
+_BROWSER_FILES = sorted((Path(__file__).parent / "browser").glob("test_*.py"))
+_HALVES = {f"tests/browser/{path.name}": f"browsers {n % 2}" for n, path in enumerate(_BROWSER_FILES)}
+
+
+class TwoBrowsers(LoadFileScheduling):
+    """The tests of a file stay together, and those with a browser in two halves, so that there are never more than two
+    browsers at a time: on two cores they need the room.
     """
-    here = Path(__file__).parent
-    browsers = sorted({item.path for item in items if item.path.parent == here / "browser"})
-    halves = {path: f"browsers {n % 2}" for n, path in enumerate(browsers)}
-    for item in items:
-        group = halves.get(item.path, item.path.relative_to(here).as_posix())
-        item.add_marker(pytest.mark.xdist_group(group))
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return _HALVES.get(file, file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> TwoBrowsers:
+    return TwoBrowsers(config, log)
 
 
 def run_async(coroutine: Coroutine[Any, Any, T]) -> T:
