@@ -27,8 +27,8 @@ from typing import Annotated
 import msgspec
 from msgspec.structs import replace
 
-from devices.envelopes import json, lorawan
-from devices.model import DeviceStatus, EnvelopeError, Radio, Uplink
+from devices.envelopes import chirpstack, json, lorawan
+from devices.model import EnvelopeError, Radio, Uplink
 from devices.timestamps import parse_timestamp
 
 NETWORK = "chirpstack_v3"
@@ -59,13 +59,8 @@ class _Reception(msgspec.Struct, rename={"gateway": "gatewayID", "snr": "loRaSNR
     snr: float | None = 0.0
 
 
-class _LoRa(msgspec.Struct):
-    bandwidth: int | None = None
-    spreadingFactor: int | None = None
-
-
 class _Transmission(msgspec.Struct):
-    loRaModulationInfo: _LoRa | None = None
+    loRaModulationInfo: chirpstack.LoRa | None = None
 
 
 class _Heard(_Up):
@@ -80,10 +75,9 @@ class _Status(_Event):
     margin: float | None = 0.0
 
 
-_HEARD = msgspec.json.Decoder(_Heard)
-_UP = msgspec.json.Decoder(_Up)
-_STATUS = msgspec.json.Decoder(_Status)
-_EVENT = msgspec.json.Decoder(_Event)
+_BODIES: chirpstack.Bodies[_Event] = chirpstack.Bodies(
+    msgspec.json.Decoder(_Heard), msgspec.json.Decoder(_Up), msgspec.json.Decoder(_Status), msgspec.json.Decoder(_Event)
+)
 
 
 def open_uplink(topic: str, raw: bytes) -> Uplink:
@@ -96,31 +90,19 @@ def open_uplink(topic: str, raw: bytes) -> Uplink:
 
 def open_posted(said: Mapping[str, str], raw: bytes) -> Uplink:
     """The same from the HTTP integration; `said` is what the address says beside the body."""
-    if "event" not in said:
-        raise EnvelopeError(
-            f"{NETWORK}: the address does not say which event this is (?event=up): ChirpStack's HTTP integration adds "
-            "it by itself, so something between ChirpStack and us takes it away"
-        )
-    return opened(said["event"], raw, None)
+    return opened(chirpstack.posted_event(said, NETWORK), raw, None)
 
 
 def opened(event: str, raw: bytes, named: str | None) -> Uplink:
     """An event of that name; `named` is the device that the topic speaks of."""
     event = "up" if event == "rx" else event
-    if event != "up" and event not in EVENTS:
-        raise EnvelopeError(f"{NETWORK}: ChirpStack has no event {json.shown(event)}")
-    body: _Event
-    if event == "up":
-        body = json.decode_either(raw, _HEARD, _UP, NETWORK)
-    elif event == "status":
-        body = json.decode_either(raw, _STATUS, _EVENT, NETWORK)
-    else:
-        body = json.decode(raw, _EVENT, NETWORK)
+    body = chirpstack.body(event, raw, EVENTS, _BODIES, NETWORK)
     device = lorawan.device_of(body.devEUI, named, NETWORK, "devEUI")
     session = lorawan.dev_addr(body.devAddr, NETWORK, device, "devAddr")
     time = _time(body, device)
     if not isinstance(body, _Up):
-        return Uplink(NETWORK, device, session, counter=None, network_time=time, event=event, status=_status(body))
+        status = chirpstack.device_status(body) if isinstance(body, _Status) else None
+        return Uplink(NETWORK, device, session, counter=None, network_time=time, event=event, status=status)
     return Uplink(
         NETWORK,
         device,
@@ -156,10 +138,3 @@ def _radio(body: _Heard) -> Radio | None:
     if radio is None or radio.gateway is None:
         return radio
     return replace(radio, gateway=lorawan.hex_of(radio.gateway))
-
-
-def _status(body: _Event) -> DeviceStatus | None:
-    if not isinstance(body, _Status):
-        return None
-    unknown = body.batteryLevelUnavailable or body.externalPowerSource
-    return DeviceStatus(None if unknown else body.batteryLevel, body.externalPowerSource, body.margin)

@@ -26,8 +26,8 @@ from typing import Annotated
 
 import msgspec
 
-from devices.envelopes import chirpstack_v3, json, lorawan
-from devices.model import DeviceStatus, EnvelopeError, Radio, Uplink
+from devices.envelopes import chirpstack, chirpstack_v3, json, lorawan
+from devices.model import EnvelopeError, Radio, Uplink
 from devices.timestamps import parse_timestamp
 
 NETWORK = "chirpstack_v4"
@@ -61,13 +61,8 @@ class _Reception(msgspec.Struct, rename={"gateway": "gatewayId"}):
     snr: float | None = 0.0
 
 
-class _LoRa(msgspec.Struct):
-    bandwidth: int | None = None
-    spreadingFactor: int | None = None
-
-
 class _Modulation(msgspec.Struct):
-    lora: _LoRa | None = None
+    lora: chirpstack.LoRa | None = None
 
 
 class _Transmission(msgspec.Struct):
@@ -86,10 +81,9 @@ class _Status(_Event):
     margin: float | None = 0.0
 
 
-_HEARD = msgspec.json.Decoder(_Heard)
-_UP = msgspec.json.Decoder(_Up)
-_STATUS = msgspec.json.Decoder(_Status)
-_EVENT = msgspec.json.Decoder(_Event)
+_BODIES: chirpstack.Bodies[_Event] = chirpstack.Bodies(
+    msgspec.json.Decoder(_Heard), msgspec.json.Decoder(_Up), msgspec.json.Decoder(_Status), msgspec.json.Decoder(_Event)
+)
 
 
 def matches(topic: str) -> bool:
@@ -107,27 +101,14 @@ def open_uplink(topic: str, raw: bytes) -> Uplink:
 
 def open_posted(said: Mapping[str, str], raw: bytes) -> Uplink:
     """The same from the HTTP integration; `said` is what the address says beside the body."""
-    if "event" not in said:
-        raise EnvelopeError(
-            f"{NETWORK}: the address does not say which event this is (?event=up): ChirpStack's HTTP integration adds "
-            "it by itself, so something between ChirpStack and us takes it away"
-        )
-    return _opened(said["event"], raw, None)
+    return _opened(chirpstack.posted_event(said, NETWORK), raw, None)
 
 
 def _opened(event: str, raw: bytes, named: str | None) -> Uplink:
     """`named` is the device that the topic speaks of."""
     if b'"deviceInfo"' not in raw and b'"devEUI"' in raw:
         return chirpstack_v3.opened(event, raw, named)
-    if event != "up" and event not in EVENTS:
-        raise EnvelopeError(f"{NETWORK}: ChirpStack has no event {json.shown(event)}")
-    body: _Event
-    if event == "up":
-        body = json.decode_either(raw, _HEARD, _UP, NETWORK)
-    elif event == "status":
-        body = json.decode_either(raw, _STATUS, _EVENT, NETWORK)
-    else:
-        body = json.decode(raw, _EVENT, NETWORK)
+    body = chirpstack.body(event, raw, EVENTS, _BODIES, NETWORK)
     device = lorawan.device_of(body.deviceInfo.devEui, named, NETWORK, "deviceInfo.devEui")
     session = lorawan.dev_addr(body.devAddr, NETWORK, device, "devAddr")
     try:
@@ -135,7 +116,8 @@ def _opened(event: str, raw: bytes, named: str | None) -> Uplink:
     except ValueError as error:
         raise EnvelopeError(f"{NETWORK}: device {device}: time: {error}") from None
     if not isinstance(body, _Up):
-        return Uplink(NETWORK, device, session, counter=None, network_time=time, event=event, status=_status(body))
+        status = chirpstack.device_status(body) if isinstance(body, _Status) else None
+        return Uplink(NETWORK, device, session, counter=None, network_time=time, event=event, status=status)
     return Uplink(
         NETWORK,
         device,
@@ -152,11 +134,3 @@ def _opened(event: str, raw: bytes, named: str | None) -> Uplink:
 def _radio(body: _Heard) -> Radio | None:
     lora = None if body.txInfo is None or body.txInfo.modulation is None else body.txInfo.modulation.lora
     return lorawan.radio(body.rxInfo, None if lora is None else lorawan.data_rate(lora.spreadingFactor, lora.bandwidth))
-
-
-def _status(body: _Event) -> DeviceStatus | None:
-    """Absent means 0 or false here too."""
-    if not isinstance(body, _Status):
-        return None
-    unknown = body.batteryLevelUnavailable or body.externalPowerSource
-    return DeviceStatus(None if unknown else body.batteryLevel, body.externalPowerSource, body.margin)
