@@ -2,7 +2,8 @@
 
     conversion("mm", "m") == (0.001, 0.0)        value in m = value in mm x 0.001 + 0.0
 
-By ucumvert and pint, which take a second and a half to load: only where two units differ, and once a process.
+By ucumvert and pint, which take a second and a half to load: only where two units differ or one is unusual, and once a
+process.
 
 A count of something ("{passage}") is a unit of its own here, although UCUM takes every {…} for 1: nobody but a person
 knows how many passages a {vehicle} is. A number without a unit ("1") counts as whatever is wanted.
@@ -50,6 +51,10 @@ _MEANT = {
 _LETTERS = str.maketrans(
     {"µ": "u", "μ": "u", "²": "2", "³": "3", "㎥": "m3", "㎡": "m2", "㎜": "mm", "㎝": "cm", "％": "%"}
 )
+# What nobody need ask the library about: every process that reads a town would load it for these.
+_USUAL = frozenset(
+    {"1", "m", "cm", "mm", "V", "mV", "%", "s", "min", "h", "Cel", "kPa", "m3", "m3/h", "L", "L/min", "dB"}
+)
 # Near enough to 1 that a factor of 3.600000000000001 is one of arithmetic and not of nature.
 _DIGITS = 12
 
@@ -81,8 +86,9 @@ def conversion(unit: str, wanted: str) -> tuple[float, float]:
 
 def check_unit(unit: str) -> None:
     """Raises UnitError where this is no unit."""
-    if not _counts(ucum(unit)):
-        _quantity(ucum(unit))
+    unit = ucum(unit)
+    if unit not in _USUAL and not _counts(unit):
+        _quantity(unit)
 
 
 def _counts(unit: str) -> bool:

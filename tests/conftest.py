@@ -9,8 +9,11 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import shutil
+import tempfile
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
@@ -44,6 +47,7 @@ _numbers = count(1)
 T = TypeVar("T")
 # The TimescaleDB server outlives a run, and several may use it at the same time.
 TEMPLATE = f"mimamori_template_{os.getpid()}"
+TOWN = f"mimamori_town_{os.getpid()}"
 
 START = datetime(2026, 6, 1, tzinfo=UTC)
 
@@ -128,50 +132,70 @@ def accepted(
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
-    """One PostgreSQL for the run. No fsync: a test database need not survive a power cut."""
-    with EmbeddedServer(
-        tmp_path_factory.mktemp("postgresql"),
-        settings={"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "max_connections": "200"},
-    ) as running:
+    """One PostgreSQL for the run, in memory where there is room, for a database a test is a thousand small files. No
+    fsync: a test database need not survive a power cut.
+    """
+    settings = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "max_connections": "200"}
+    memory = Path("/dev/shm")
+    roomy = memory.is_dir() and shutil.disk_usage(memory).free > 4 * 2**30
+    with (
+        tempfile.TemporaryDirectory(
+            prefix="mimamori_", dir=memory if roomy else tmp_path_factory.mktemp("server")
+        ) as at,
+        EmbeddedServer(Path(at) / "postgresql", settings=settings) as running,
+    ):
         yield running
 
 
 @pytest.fixture(scope="session")
-def templates(server: EmbeddedServer) -> Iterator[dict[str, tuple[str, str, str]]]:
-    """engine -> (admin, worker, api) addresses; on each a migrated database `TEMPLATE` to copy."""
+def templates(server: EmbeddedServer, town: Town) -> Iterator[dict[str, tuple[str, str, str]]]:
+    """engine -> (admin, worker, api) addresses; on each two databases to copy: the migrated `TEMPLATE`, and `TOWN`, in
+    which the demo town is registered too.
+    """
     addresses = {"postgresql": (server.dsn(), server.dsn("worker"), server.dsn("api"))}
     if _TIMESCALE:
-        with psycopg.connect(_TIMESCALE, autocommit=True) as conn:
-            conn.execute(f"drop database if exists {TEMPLATE} with (force)")
-            conn.execute(f"create database {TEMPLATE}")
         addresses["timescaledb"] = (
             _TIMESCALE,
             _with_user(_TIMESCALE, "mimamori_worker"),
             _with_user(_TIMESCALE, "mimamori_api"),
         )
-        migrate(_with_database(_TIMESCALE, TEMPLATE))
-        with psycopg.connect(_TIMESCALE, autocommit=True) as conn:
-            # TimescaleDB's scheduler would keep a connection to it, and a database in use cannot be copied.
-            conn.execute(f"alter database {TEMPLATE} allow_connections false")
-            conn.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", (TEMPLATE,))
-    server.create_database(TEMPLATE)
-    migrate(server.dsn(database=TEMPLATE))
+    for admin, _, _ in addresses.values():
+        with psycopg.connect(_with_database(admin, "postgres"), autocommit=True) as conn:
+            for template in (TEMPLATE, TOWN):
+                conn.execute(f"drop database if exists {template} with (force)")
+                conn.execute(f"create database {template}")
+                migrate(_with_database(admin, template))
+        with connect(_with_database(admin, TOWN), name="test") as conn:
+            sync_town(conn, town)
+        with psycopg.connect(_with_database(admin, "postgres"), autocommit=True) as conn:
+            for template in (TEMPLATE, TOWN):
+                # TimescaleDB's scheduler would keep a connection to it, and a database in use cannot be copied.
+                conn.execute(f"alter database {template} allow_connections false")
+                conn.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", (template,))
     yield addresses
     if _TIMESCALE:
         with psycopg.connect(_TIMESCALE, autocommit=True) as conn:
-            conn.execute(f"drop database {TEMPLATE} with (force)")
+            for template in (TEMPLATE, TOWN):
+                conn.execute(f"drop database {template} with (force)")
+
+
+@contextmanager
+def copied(template: str, engine: str, addresses: tuple[str, str, str]) -> Iterator[Database]:
+    """A database of its own, as the template is, dropped afterwards."""
+    admin = _with_database(addresses[0], "postgres")
+    name = f"mimamori_test_{os.getpid()}_{next(_numbers)}"
+    with psycopg.connect(admin, autocommit=True) as conn:
+        conn.execute(f"create database {name} template {template} strategy file_copy")
+    yield Database(engine, *(_with_database(address, name) for address in addresses))
+    with psycopg.connect(admin, autocommit=True) as conn:
+        conn.execute(f"drop database {name} with (force)")
 
 
 @pytest.fixture(params=_ENGINES)
 def database(request: pytest.FixtureRequest, templates: dict[str, tuple[str, str, str]]) -> Iterator[Database]:
-    """A fresh migrated database, dropped afterwards."""
-    admin, worker, api = templates[request.param]
-    name = f"mimamori_test_{os.getpid()}_{next(_numbers)}"
-    with psycopg.connect(_with_database(admin, "postgres"), autocommit=True) as conn:
-        conn.execute(f"create database {name} template {TEMPLATE}")
-    yield Database(request.param, *(_with_database(address, name) for address in (admin, worker, api)))
-    with psycopg.connect(_with_database(admin, "postgres"), autocommit=True) as conn:
-        conn.execute(f"drop database {name} with (force)")
+    """A fresh migrated database."""
+    with copied(TEMPLATE, request.param, templates[request.param]) as fresh:
+        yield fresh
 
 
 @pytest.fixture(scope="session")
@@ -186,21 +210,20 @@ def clock() -> FixedClock:
     return FixedClock(START)
 
 
-@pytest.fixture
-def registered(database: Database, town: Town) -> Registered:
+@pytest.fixture(params=_ENGINES)
+def registered(request: pytest.FixtureRequest, templates: dict[str, tuple[str, str, str]]) -> Iterator[Registered]:
     """A database that knows the demo town, with a simulated clock standing at START at real speed."""
+    with copied(TOWN, request.param, templates[request.param]) as fresh:
+        yield knowing_the_town(fresh)
+
+
+def knowing_the_town(database: Database) -> Registered:
+    """The same as `registered`, of a copy of `TOWN`."""
     with connect(database.owner, name="test") as conn:
-        municipality_id = sync_town(conn, town)
+        (municipality_id,) = conn.execute("select municipality_id from municipality").fetchone() or (0,)
         write_clock(conn, ClockSetting(simulated=True, real_start=datetime.now(UTC), town_start=START, speed=1.0))
         directory = load_directory(conn, municipality_id)
-    return Registered(
-        engine=database.engine,
-        owner=database.owner,
-        worker=database.worker,
-        api=database.api,
-        municipality_id=municipality_id,
-        directory=directory,
-    )
+    return Registered(**vars(database), municipality_id=municipality_id, directory=directory)
 
 
 @pytest.fixture(scope="session")

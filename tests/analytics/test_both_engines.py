@@ -5,24 +5,20 @@ Runs where MIMAMORI_TEST_TIMESCALE_DSN names a server with TimescaleDB.
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from contextlib import ExitStack
+from datetime import datetime, timedelta
 
-import psycopg
 import pytest
 
-from devices.clock import ClockSetting
-from devices.model import Quality, Town
+from devices.model import Quality
 from store import chunks, connect
 from store.batch import ObservationRow
 from store.correct import Correction, Operation, correct
-from store.registry import load_directory, sync_town
-from store.town_clock import write_clock
 from store.writer import write_history
 from tests.analytics.series import Analyst, Value
-from tests.conftest import START, TEMPLATE, Registered, _with_database
+from tests.conftest import START, TOWN, copied, knowing_the_town
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 DAYS = 90  # several chunks of TimescaleDB and several partitions
@@ -42,34 +38,22 @@ ANSWERS = {
 
 
 @pytest.fixture
-def both(templates: dict[str, tuple[str, str, str]], town: Town) -> Iterator[dict[str, Analyst]]:
+def both(templates: dict[str, tuple[str, str, str]]) -> Iterator[dict[str, Analyst]]:
     """The demo town on each engine, with the same ids."""
     if len(templates) < 2:
         pytest.skip("needs both engines: MIMAMORI_TEST_TIMESCALE_DSN is not set")
-    name = f"mimamori_test_{os.getpid()}_both"
-    found = {}
-    for engine, (admin, worker, api) in templates.items():
-        with psycopg.connect(_with_database(admin, "postgres"), autocommit=True) as conn:
-            conn.execute(f"drop database if exists {name} with (force)")
-            conn.execute(f"create database {name} template {TEMPLATE}")
-        owner = _with_database(admin, name)
-        with connect(owner, name="test") as conn:
-            municipality_id = sync_town(conn, town)
-            write_clock(conn, ClockSetting(simulated=True, real_start=datetime.now(UTC), town_start=START, speed=1.0))
-            conn.execute(
-                "insert into app_user (municipality_id, login, display_name, role, password_hash) "
-                "values (%s, 'sato', '佐藤', 'digital', 'x')",
-                (municipality_id,),
-            )
-            directory = load_directory(conn, municipality_id)
-        registered = Registered(
-            engine, owner, _with_database(worker, name), _with_database(api, name), municipality_id, directory
-        )
-        found[engine] = Analyst(registered)
-    yield found
-    for admin, _, _ in templates.values():
-        with psycopg.connect(_with_database(admin, "postgres"), autocommit=True) as conn:
-            conn.execute(f"drop database {name} with (force)")
+    with ExitStack() as stack:
+        found = {}
+        for engine, addresses in templates.items():
+            registered = knowing_the_town(stack.enter_context(copied(TOWN, engine, addresses)))
+            with connect(registered.owner, name="test") as conn:
+                conn.execute(
+                    "insert into app_user (municipality_id, login, display_name, role, password_hash) "
+                    "values (%s, 'sato', '佐藤', 'digital', 'x')",
+                    (registered.municipality_id,),
+                )
+            found[engine] = Analyst(registered)
+        yield found
 
 
 def live(analyst: Analyst, seed: int) -> dict[str, int]:

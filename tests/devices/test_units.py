@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from devices import units
 from devices.model import ObservedProperty
 from devices.units import UnitError, check_unit, conversion, ucum
 
@@ -78,9 +79,16 @@ def test_the_units_of_all_properties_are_units() -> None:
         assert ucum(observed.unit) == observed.unit
 
 
+@pytest.mark.parametrize("unit", sorted(units._USUAL))
+def test_the_usual_units_are_units_for_the_library_too(unit: str) -> None:
+    units._quantity(unit)
+    assert ucum(unit) == unit
+
+
 def test_the_library_is_loaded_only_where_units_differ() -> None:
     script = (
-        "import sys; from devices.units import conversion\n"
+        "import sys; from devices.units import check_unit, conversion\n"
+        "check_unit('mm')\n"
         "assert conversion('mm', 'mm') == (1.0, 0.0) and 'pint' not in sys.modules\n"
         "assert conversion('mm', 'm') == (0.001, 0.0) and 'pint' in sys.modules"
     )

@@ -29,7 +29,7 @@ from ingest import Broker, ConfigError
 from ingest.errors import SourceError
 from ingest.intake import IntakeConfig
 from ingest.rate import Rate
-from ingest.sources import add_source, list_sources, revoke_source
+from ingest.sources import SourceEntry, add_source, list_sources, revoke_source
 from store import connect
 from store.embedded import EmbeddedServer
 from store.migrate import migrate
@@ -289,10 +289,16 @@ def test_a_source_made_or_revoked_while_the_api_runs_is_known_within_seconds(int
     intake.secrets["new"] = make_source(owner, "new", "sigfox")
     assert intake.secrets["new"] != old
     wait_for(lambda: status() == 202, "the name to be in use again")
-    with connect(owner, name="test") as conn:
-        entries = [entry for entry in list_sources(conn) if entry.name == "new"]
-    assert [entry.revoked_at is None for entry in entries] == [True, False]
-    assert all(entry.last_message_at is not None and entry.last_message_at >= START for entry in entries)
+
+    def entries() -> list[SourceEntry]:
+        with connect(owner, name="test") as conn:
+            return [entry for entry in list_sources(conn) if entry.name == "new"]
+
+    def heard() -> bool:  # written down just after the answer
+        return all(entry.last_message_at is not None and entry.last_message_at >= START for entry in entries())
+
+    wait_for(heard, "both to have brought something")
+    assert [entry.revoked_at is None for entry in entries()] == [True, False]
 
 
 def test_a_device_of_another_town_is_unknown_to_a_source(registered: Registered) -> None:
