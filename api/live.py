@@ -4,7 +4,7 @@ A thread waits for NOTIFY "feed", reads the new feed rows, turns them into event
 there each subscriber has a bounded queue. Ids are feed ids, and feed ids become visible in the order of commit, so
 whoever has seen id n continues after n and misses nothing, on any process, after any break:
 
-- `subscribe` first, then `replay` what came after the last seen id, then take from the queue what is newer;
+- `begun` and `subscribe` first, then `replay` what came after the last seen id, then take from the queue what is newer;
 - a lost database connection is made again and reading goes on after the last id;
 - a subscriber whose queue is full is dropped: its browser comes back with its last id;
 - where the feed no longer holds what is missing, or never held it (another database), the answer is `reset`.
@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -93,6 +93,7 @@ class Hub:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
+        self._begun = asyncio.Event()
         # The newest id handed to the subscribers; 0 before the first connection.
         self.position = 0
         self.connected = False
@@ -112,6 +113,14 @@ class Hub:
         """Waits for the listening thread; not in the event loop."""
         if self._thread is not None:
             self._thread.join(timeout=3.0)
+
+    async def begun(self, within: float) -> bool:
+        """Whether everything that is committed from now on will be handed on, waiting so many seconds at most. False
+        before the first connection: what it finds in the feed it takes for known.
+        """
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._begun.wait(), within)
+        return self._begun.is_set()
 
     @property
     def clients(self) -> int:
@@ -140,6 +149,7 @@ class Hub:
                     conn.execute("listen feed")
                     if position is None:
                         position = newest_id(conn)
+                        self._in_loop(self._begin, position)
                     elif not holds_after(conn, position):
                         position = newest_id(conn)
                         self._hand_over(position, {}, reset=True)
@@ -170,11 +180,18 @@ class Hub:
         return rows[-1].feed_id
 
     def _hand_over(self, position: int, events: dict[int, list[Event]], *, reset: bool = False) -> None:
+        self._in_loop(self._deliver, position, events, reset)
+
+    def _in_loop(self, call: Callable[..., None], *arguments: object) -> None:
         assert self._loop is not None
         with suppress(RuntimeError):  # the loop has ended since: so have its subscribers
-            self._loop.call_soon_threadsafe(self._deliver, position, events, reset)
+            self._loop.call_soon_threadsafe(call, *arguments)
 
     # --- in the event loop ------------------------------------------------------------------------------
+
+    def _begin(self, position: int) -> None:
+        self.position = position
+        self._begun.set()
 
     def _deliver(self, position: int, events: dict[int, list[Event]], reset: bool) -> None:
         self.position = position

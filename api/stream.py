@@ -33,6 +33,7 @@ router = Router(prefix="/api/v1", tags=["stream"])
 HEARTBEAT_SECONDS = 15.0
 _RETRY_MS = 3000
 _SEND_SECONDS = 30.0
+_BEGIN_SECONDS = 5.0
 # Beyond this the process serves pages badly; a browser opens one stream a page.
 _MAX_STREAMS = 500
 
@@ -80,6 +81,8 @@ async def stream(
     seen = _seen_id(request.headers.get("last-event-id") or last_event_id)
     if hub.clients >= _MAX_STREAMS:
         raise Unavailable(Text("同時に開ける画面の数を超えました。", "Too many pages are open at once."))
+    if not await hub.begun(within=_BEGIN_SECONDS):
+        raise Unavailable(Text("データベースにまだつながっていません。", "The database has not been reached yet."))
     subscriber = hub.subscribe(visit.tenant.municipality_id)
     try:
         position, missed = await run_in_threadpool(_catch_up, visit, seen)

@@ -148,7 +148,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]
 
 
 @pytest.fixture(scope="session")
-def templates(server: EmbeddedServer, town: Town) -> Iterator[dict[str, tuple[str, str, str]]]:
+def templates(server: EmbeddedServer) -> Iterator[dict[str, tuple[str, str, str]]]:
     """engine -> (admin, worker, api) addresses; on each two databases to copy: the migrated `TEMPLATE`, and `TOWN`, in
     which the demo town is registered too.
     """
@@ -166,7 +166,7 @@ def templates(server: EmbeddedServer, town: Town) -> Iterator[dict[str, tuple[st
                 conn.execute(f"create database {template}")
                 migrate(_with_database(admin, template))
         with connect(_with_database(admin, TOWN), name="test") as conn:
-            sync_town(conn, town)
+            sync_town(conn, load_town(town_path()))
         with psycopg.connect(_with_database(admin, "postgres"), autocommit=True) as conn:
             for template in (TEMPLATE, TOWN):
                 # TimescaleDB's scheduler would keep a connection to it, and a database in use cannot be copied.

@@ -15,7 +15,7 @@ from api.accounts import DEMO_ACCOUNTS, DEMO_PASSWORD
 from devices.town import load_town
 from mimamori.cli import app
 from mimamori.settings import Settings, secrets, variable
-from tests.browser.test_pictures import FOLDER, LANGUAGES, LARGEST, NAMES
+from tests.browser.test_pictures import FOLDER, LANGUAGES, LARGEST, names
 
 ROOT = Path(__file__).parent.parent
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text("utf-8")
@@ -152,10 +152,10 @@ def headings(path: Path) -> set[str]:
 @pytest.mark.parametrize(("language", "readme"), LANGUAGES.items())
 def test_a_readme_shows_the_pictures_that_the_browser_tests_make(language: str, readme: str) -> None:
     shown = set(re.findall(r"docs/pictures/([\w.-]+)", READMES[readme]))
-    assert shown == {name for name in NAMES if name.endswith(f"-{language}.webp")}
-    for name in NAMES:
+    assert shown == {name for name in names(LANGUAGES) if name.endswith(f"-{language}.webp")}
+    for name in names(LANGUAGES):
         assert 5_000 < (FOLDER / name).stat().st_size < LARGEST
-    assert {path.name for path in FOLDER.iterdir()} == NAMES
+    assert {path.name for path in FOLDER.iterdir()} == names(LANGUAGES)
 
 
 def test_the_town_file_of_the_first_day_can_be_applied(tmp_path: Path) -> None:

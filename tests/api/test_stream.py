@@ -7,18 +7,20 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 import httpx
 import psycopg
 import pytest
 
+from api import live as live_module
 from api import stream as stream_module
 from api.instruments import Instruments
 from api.live import QUEUE_LENGTH, REPLAY_ROWS, Hub, Subscriber
 from api.roles import Role
-from store import connect
+from store import Connection, connect
 from store.feed import append_alerts
-from tests.api.serving import Listener, TownHall, assert_problem, listening, minutes, serving
+from tests.api.serving import Listener, TownHall, assert_problem, listening, minutes, populate, serving
 from tests.conftest import Registered, run_async
 
 LEVEL = "river-okusawa/water_level"
@@ -97,6 +99,33 @@ def test_late_data_tell_the_touched_range_and_the_latest_value_stays(town_hall: 
         (told,) = page.until("observations").data["observations"]
     assert (told["value"], told["phenomenon_time"]) == (2.0, "2026-06-01T01:00:00Z")
     assert (told["from"], told["to"]) == ("2026-06-01T00:00:00Z", "2026-06-01T00:00:00Z")
+
+
+def test_what_is_stored_while_the_listener_still_connects_is_not_missed(
+    registered: Registered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    populate(registered)
+    connected = threading.Event()
+
+    def slowly(*arguments: Any, **options: Any) -> Connection:
+        connected.wait(20)
+        return connect(*arguments, **options)
+
+    monkeypatch.setattr(live_module, "connect", slowly)
+    stored: list[int] = []
+
+    def store() -> None:
+        time.sleep(0.5)  # enough for a stream that does not wait for the listener
+        stored.append(town_hall.observe(LEVEL, (minutes(0)[0], 1.0)))
+        connected.set()
+
+    with serving(registered) as town_hall, town_hall.visitor(Role.VIEWER) as client:
+        thread = threading.Thread(target=store)
+        thread.start()
+        with listening(client) as page:
+            complete = page.settled()
+            thread.join()
+            assert complete >= stored[0] or page.until("observations").id == stored[0]
 
 
 def test_an_alert_and_what_a_person_does_to_it_reach_an_open_page(town_hall: TownHall) -> None:

@@ -1,7 +1,7 @@
 """The pictures of the READMEs: the pages of a real demo in its flood, as a desk and a pocket see them.
 
-`make pictures` runs this and writes docs/pictures/; elsewhere the same pictures are made, judged and thrown away, so
-that what a README shows cannot come to be something that the pages no longer are.
+`make pictures` starts that demo and writes docs/pictures/. Elsewhere the same pictures are made of a town that is told
+its flood, judged and thrown away, so that what a README shows cannot come to be something that the pages no longer are.
 """
 
 from __future__ import annotations
@@ -9,15 +9,19 @@ from __future__ import annotations
 import base64
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import PROJECT
-from tests.demo.town_process import TownProcess, town
+from tests.browser.conftest import PROJECT, town_running
+from tests.browser.story import tell
+from tests.browser.test_water import analysing
+from tests.browser.test_water import send as burst
+from tests.conftest import Registered
+from tests.demo.town_process import town
 
 FOLDER = PROJECT / "docs" / "pictures"
 LANGUAGES = {"ja": "README.ja.md", "en": "README.md"}
@@ -47,7 +51,6 @@ PICTURES = (
     Picture("tourism", "tourism", "#main table tbody tr"),
     Picture("water", "water", ".suspect", height=900),
 )
-NAMES = {f"{picture.name}-{language}.webp" for picture in PICTURES for language in LANGUAGES}
 
 # Draws the shots on one sheet and gives it back as WebP, no larger than allowed.
 _SHEET = """async ([desk, phone, largest]) => {
@@ -71,12 +74,27 @@ _SHEET = """async ([desk, phone, largest]) => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TownProcess]:
-    # Pictures to keep show the whole past; to see that they can be made, eight days do.
-    past = () if os.environ.get("MIMAMORI_TEST_PICTURES") else ("--history-days", "8")
-    with town(tmp_path_factory.mktemp("pictures") / "data", *past) as running:
-        yield running
+def names(languages: Iterable[str]) -> set[str]:
+    return {f"{picture.name}-{language}.webp" for picture in PICTURES for language in languages}
+
+
+@contextmanager
+def flooded_demo(folder: Path) -> Iterator[str]:
+    """The address of a demo with its whole past, soon in its flood, and a burst."""
+    with town(folder / "data") as demo:
+        demo.wait(lambda: bool(demo.stdout), within=600)  # the first start imports the town's past
+        yield demo.url()
+
+
+@contextmanager
+def told_town(registered: Registered) -> Iterator[str]:
+    """The address of a town that has just been told the same."""
+    with town_running(registered) as running:
+        tell(running)
+        running.observe("river-mimamoribashi/water_level", (-1, 3.9))
+        with analysing(registered):
+            burst(running, -16 * 24 * 60, 0)
+            yield f"{running.url}/"
 
 
 def shot(page: Page, url: str, picture: Picture, language: str, width: int) -> str:
@@ -97,26 +115,28 @@ def shot(page: Page, url: str, picture: Picture, language: str, width: int) -> s
     return "data:image/png;base64," + base64.b64encode(page.screenshot()).decode()
 
 
-def test_the_pictures_of_the_readmes_are_the_pages_of_the_demo(
-    chromium: Browser, demo: TownProcess, tmp_path: Path
+def test_the_pictures_of_the_readmes_are_the_pages_of_a_flood(
+    chromium: Browser, registered: Registered, tmp_path: Path
 ) -> None:
-    folder = Path(os.environ.get("MIMAMORI_TEST_PICTURES") or tmp_path)
+    kept = os.environ.get("MIMAMORI_TEST_PICTURES")
+    folder = Path(kept or tmp_path / "pictures")
     folder.mkdir(parents=True, exist_ok=True)
-    demo.wait(lambda: bool(demo.stdout), within=600)  # the first start imports the town's past
-    url = demo.url()
-    context = chromium.new_context(locale="ja-JP")
-    page, sheet = context.new_page(), context.new_page()
-    page.goto(url)
-    page.locator("button[data-role=disaster]").click()
-    page.goto(f"{url}start")
-    page.locator("button[data-event=burst]").click()
-    expect(page.locator("#demo-burst")).to_be_visible()
-    for picture in PICTURES:
-        for language in LANGUAGES:
-            desk = shot(page, url, picture, language, 1180)
-            phone = shot(page, url, picture, language, 390) if picture.phone else None
-            made = base64.b64decode(sheet.evaluate(_SHEET, [desk, phone, LARGEST]))
-            assert len(made) < LARGEST
-            (folder / f"{picture.name}-{language}.webp").write_bytes(made)
-    assert {path.name for path in folder.glob("*.webp")} == NAMES
-    context.close()
+    languages = list(LANGUAGES) if kept else ["ja"]
+    with flooded_demo(tmp_path) if kept else told_town(registered) as url:
+        context = chromium.new_context(locale="ja-JP")
+        page, sheet = context.new_page(), context.new_page()
+        page.goto(url)
+        page.locator("button[data-role=disaster]").click()
+        if kept:
+            page.goto(f"{url}start")
+            page.locator("button[data-event=burst]").click()
+            expect(page.locator("#demo-burst")).to_be_visible()
+        for picture in PICTURES:
+            for language in languages:
+                desk = shot(page, url, picture, language, 1180)
+                phone = shot(page, url, picture, language, 390) if picture.phone else None
+                made = base64.b64decode(sheet.evaluate(_SHEET, [desk, phone, LARGEST]))
+                assert len(made) < LARGEST
+                (folder / f"{picture.name}-{language}.webp").write_bytes(made)
+        context.close()
+    assert {path.name for path in folder.glob("*.webp")} == names(languages)
