@@ -227,9 +227,9 @@ def wait_until(page: Page, condition: str) -> None:
 
 
 def screenshot(page: Page, name: str) -> None:
-    """Keeps a picture for a person to look at in the folder MIMAMORI_SCREENSHOTS; without one, none is taken."""
-    if "MIMAMORI_SCREENSHOTS" not in os.environ:
+    """Keeps a picture for a person to look at in the folder MIMAMORI_TEST_SCREENSHOTS; without one, none is taken."""
+    if "MIMAMORI_TEST_SCREENSHOTS" not in os.environ:
         return
-    folder = Path(os.environ["MIMAMORI_SCREENSHOTS"])
+    folder = Path(os.environ["MIMAMORI_TEST_SCREENSHOTS"])
     folder.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=folder / f"{name.replace('/', '-')}.png", full_page=True)
