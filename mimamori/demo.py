@@ -2,6 +2,7 @@
 
     DATA/postgres, DATA/broker   what the town remembers; the next start goes on where the last one ended
     DATA/logs/NAME.log           what each process says
+    DATA/folders                 watched: what is dropped in a folder in it is read (docs/import.md)
     DATA/ledger.jsonl            every message the simulated devices sent in the latest run
     DATA/history                 the past that a first start loads, as the files of a town (`mimamori.demo_history`)
     DATA/lock                    one demo at a time in a folder
@@ -114,6 +115,7 @@ def _start(options: DemoOptions, environment: Mapping[str, str], supervisor: Sup
         SECURE_COOKIES="false",
         DEMO="true",
         DATA_FOLDER=str(options.data.resolve()),
+        FOLDERS=str(options.data.resolve() / "folders"),
     )
 
     if past is not None:
@@ -134,6 +136,8 @@ def _start(options: DemoOptions, environment: Mapping[str, str], supervisor: Sup
         supervisor.wait(lambda: answers(url), what="the first page", timeout=60)
         if options.seconds is None:
             _hear(conn, clock, supervisor)
+            (options.data / "folders").mkdir(exist_ok=True)
+            start_rooms(("folders",), child, supervisor)
     (options.data / _LIVED).touch()
     return Demo(options, supervisor, server, url, clock, setting.town_start, before, ledger)
 

@@ -76,7 +76,7 @@ def test_texts_and_private_pieces_of_a_png_go() -> None:
         (png().replace(b"IDAT", b"IDAX"), "broken"),
         (b"\x89PNG\r\n\x1a\n" + chunk(b"IEND", b""), "broken"),
         (png(chunk(b"ABCD", b"needed")), "broken"),
-        (png(width=60_000, height=60_000)[:0] + jpeg(width=60_000, height=60_000), "pixels"),
+        (jpeg(width=60_000, height=60_000), "pixels"),
     ],
 )
 def test_what_is_no_whole_picture_is_refused(data: bytes, code: str) -> None:
