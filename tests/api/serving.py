@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import httpx
 
-from api.accounts import create_user
 from api.auth import COOKIE
 from api.config import ApiConfig
+from api.passwords import hash_password
 from api.roles import Role
 from api.server import run
 from devices.clock import real_now
@@ -51,7 +52,8 @@ class TownHall:
             cookies[COOKIE] = token
             if csrf:
                 headers["X-CSRF-Token"] = csrf_token
-        with httpx.Client(base_url=self.url, headers=headers, cookies=cookies, timeout=20, trust_env=False) as client:
+        options: dict[str, Any] = {"timeout": 20, "trust_env": False, "verify": False}  # no TLS, no authorities to read
+        with httpx.Client(base_url=self.url, headers=headers, cookies=cookies, **options) as client:
             yield client
 
     def session(self, login: str, *, lasts: timedelta = timedelta(hours=1)) -> tuple[str, str]:
@@ -129,8 +131,6 @@ class TownHall:
 def populate(database: Registered) -> None:
     """Makes the accounts of both towns, and a station with an observation in the other one."""
     with connect(database.owner, name="test") as conn:
-        code = conn.execute("select code from municipality").fetchone()
-        assert code is not None
         other = conn.execute(
             """
             insert into municipality (code, name, name_en, timezone, bounds)
@@ -160,25 +160,21 @@ def populate(database: Registered) -> None:
             (datastream[0], START),
         )
         latest.recompute(conn)
-        # one argon2 hash for all: the accounts' passwords are not what most tests are about
-        create_user(
-            conn,
-            municipality_code=code[0],
-            login="own-disaster",
-            display_name="disaster of the town",
-            role="disaster",
-            password=PASSWORD,
-        )
         for town, municipality in (("own", database.municipality_id), ("other", other[0])):
             conn.execute(
                 """
                 insert into app_user (municipality_id, login, display_name, role, password_hash)
-                select %s, %s || '-' || role, role || ' of the ' || %s || ' town', role,
-                       (select password_hash from app_user where login = 'own-disaster')
-                from unnest(%s::text[]) as role on conflict do nothing
+                select %s, %s || '-' || role, role || ' of the ' || %s || ' town', role, %s
+                from unnest(%s::text[]) as role
                 """,
-                (municipality, town, town, [role.value for role in Role]),
+                (municipality, town, town, _hashed(PASSWORD), [role.value for role in Role]),
             )
+
+
+@lru_cache
+def _hashed(password: str) -> str:
+    """One argon2 hash for all: the accounts' passwords are not what most tests are about."""
+    return hash_password(password)
 
 
 @contextmanager

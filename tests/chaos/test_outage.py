@@ -11,7 +11,7 @@ from tests.chaos.outage import measure
 def test_an_outage_of_the_database_loses_nothing_and_its_length_costs_no_memory() -> None:
     if "mosquitto" not in available():
         pytest.skip("mosquitto is not installed here")
-    found = measure(seconds=30, rate=1000, workers=2, warm=10)
+    found = measure(seconds=20, rate=600, workers=2, warm=8)
     assert (found["lost"], found["doubled"]) == (0, 0)
     assert found["sent"] > 1000, "there was a load"
     # Who kept what comes would grow by more than ten megabytes between the two points, and by hundreds in ten minutes.

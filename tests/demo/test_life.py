@@ -101,7 +101,7 @@ def test_ctrl_c_ends_all_within_ten_seconds_and_the_next_start_goes_on(home: Pat
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel's death signal is Linux's")
 def test_killing_the_supervisor_leaves_no_process(home: Path) -> None:
-    with town(home / "data") as demo:
+    with town(home / "data", "--history-days", "0") as demo:
         demo.url()
         children = demo.children()
         assert len(children) > 6

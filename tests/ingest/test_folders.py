@@ -572,7 +572,7 @@ def environment(office: Office) -> dict[str, str]:
 def test_killed_in_the_middle_of_a_file_nothing_is_lost_and_nothing_twice(office: Office) -> None:
     """kill -9, again and again, of the real process while it reads a file of many parts."""
     begin = local(2026, 2, 1)
-    n = 24_000
+    n = 14_000
     text = HEAD + "".join(
         f"{begin + timedelta(minutes=5 * i):%Y/%m/%d %H:%M},{20 + i % 97},{i % 89}.5\n" for i in range(n)
     )
