@@ -78,9 +78,9 @@ demo: $(VENV)/vendored
 
 # --- testing -----------------------------------------------------------------------------------------------
 
-# Three at a time on two cores, as a third of the time is waiting; tests/conftest.py says what stays together.
+# Four at a time on two cores, as half of the time is waiting; tests/conftest.py says what stays together.
 test: $(VENV)/developing chromium
-	@$(PYTHON) -m pytest -n 3 --dist loadfile $(PYTEST); status=$$?; \
+	@$(PYTHON) -m pytest -n 4 --dist loadfile $(PYTEST); status=$$?; \
 	if [ $$status = 0 ]; then echo "test: passed"; else echo "test: FAILED"; fi; exit $$status
 
 test-browser: $(VENV)/developing chromium

@@ -30,7 +30,7 @@ from devices.clock import ClockSetting, FixedClock
 from devices.model import Outcome, Town
 from devices.town import load_town
 from simulators.towns import path as town_path
-from store import connect
+from store import connect, feed
 from store.batch import BatteryRow, ObservationRow, UplinkRow
 from store.embedded import EmbeddedServer
 from store.migrate import migrate
@@ -54,20 +54,39 @@ START = datetime(2026, 6, 1, tzinfo=UTC)
 
 _BROWSER_FILES = sorted((Path(__file__).parent / "browser").glob("test_*.py"))
 _HALVES = {f"tests/browser/{path.name}": f"browsers {n % 2}" for n, path in enumerate(_BROWSER_FILES)}
+_TOWNS = ("tests/demo/", "tests/chaos/", "tests/mimamori/test_bench_")
 
 
-class TwoBrowsers(LoadFileScheduling):
-    """The tests of a file stay together, and those with a browser in two halves, so that there are never more than two
-    browsers at a time: on two cores they need the room.
+def _together(nodeid: str) -> str:
+    """What a test is run with, one after the other: its file; those with a whole town, one town at a time; those with
+    a browser, at most two browsers at a time. On two cores they need the room.
     """
+    file = nodeid.split("::", 1)[0]
+    return "towns" if file.startswith(_TOWNS) else _HALVES.get(file, file)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest begins first, so that nobody waits for it at the end."""
+    longest = {"towns": 0, "browsers 0": 1, "browsers 1": 1}
+    items.sort(key=lambda item: longest.get(_together(item.nodeid), 2))
+
+
+class Together(LoadFileScheduling):
+    """Workers take what belongs together, in the order of the tests."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file: str = super()._split_scope(nodeid)
-        return _HALVES.get(file, file)
+        return _together(nodeid)
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> TwoBrowsers:
-    return TwoBrowsers(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
+    config.option.loadscopereorder = False
+    return Together(config, log)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def prompt() -> None:
+    """Hundreds of tests end a thread that listens; none need wait half a second for it."""
+    feed._DEAF_SECONDS = 0.05
 
 
 def run_async(coroutine: Coroutine[Any, Any, T]) -> T:
