@@ -52,22 +52,22 @@ TOWN = f"mimamori_town_{os.getpid()}"
 START = datetime(2026, 6, 1, tzinfo=UTC)
 
 
-_BROWSER_FILES = sorted((Path(__file__).parent / "browser").glob("test_*.py"))
-_HALVES = {f"tests/browser/{path.name}": f"browsers {n % 2}" for n, path in enumerate(_BROWSER_FILES)}
 _TOWNS = ("tests/demo/", "tests/chaos/", "tests/mimamori/test_bench_")
 
 
 def _together(nodeid: str) -> str:
     """What a test is run with, one after the other: its file; those with a whole town, one town at a time; those with
-    a browser, at most two browsers at a time. On two cores they need the room.
+    a browser, one browser at a time. On two cores they need the room.
     """
     file = nodeid.split("::", 1)[0]
-    return "towns" if file.startswith(_TOWNS) else _HALVES.get(file, file)
+    if file.startswith(_TOWNS):
+        return "towns"
+    return "browsers" if file.startswith("tests/browser/") else file
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest begins first, so that nobody waits for it at the end."""
-    longest = {"towns": 0, "browsers 0": 1, "browsers 1": 1}
+    longest = {"browsers": 0, "towns": 1}
     items.sort(key=lambda item: longest.get(_together(item.nodeid), 2))
 
 

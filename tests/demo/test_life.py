@@ -89,7 +89,7 @@ def test_ctrl_c_ends_all_within_ten_seconds_and_the_next_start_goes_on(home: Pat
     assert overlapping == 0, "the devices go on where the files end"
     assert old_alerts == 0, "history wakes nobody"
 
-    with town(data, "--headless", "--for", "30", *nats) as again:
+    with town(data, "--headless", "--for", "60", *nats) as again:
         assert again.process.wait(120) == 0, again.stderr
         result = json.loads(again.stdout[-1])
     more, later = remembered(data)
