@@ -35,6 +35,10 @@ class Reason(StrEnum):
     RANGE = "range"  # outside what the sensor or the place can produce
     RATE = "rate"  # moved faster than the place can
     STUCK = "stuck"  # has not moved for longer than the place can stand still
+    SPIKE = "spike"  # jumped farther than the series ever does
+    STEP = "step"  # its level is suddenly another: moved, exchanged, a gauge zero that was changed
+    DRIFT = "drift"  # it walks away, day by day
+    NOISE = "noise"  # trembles more than the series does
     SENSOR = "sensor"  # the device itself says that it could not measure: quality missing, no value
     GAP = "gap"  # messages are missing: what the counter counted over the gap, spread evenly: quality estimated
     RESTART = "restart"  # the counter began anew in this interval: at least this much: quality estimated

@@ -19,6 +19,7 @@ from mimamori.commands import settings, stop_event
 from mimamori.commands.backups import backups
 from mimamori.commands.corrections import corrections
 from mimamori.commands.devices import devices
+from mimamori.commands.evaluate import evaluate
 from mimamori.commands.ingest import ingest, run_ingest
 from mimamori.commands.intake import intake
 from mimamori.commands.quarantine import quarantine
@@ -49,6 +50,7 @@ run.command("ingest")(run_ingest)
 app.add_typer(quarantine, name="quarantine")
 app.add_typer(bench, name="bench")
 app.add_typer(devices, name="devices")
+app.add_typer(evaluate, name="evaluate")
 
 
 # The same words as in api.roles (a test compares them), without importing that room.
