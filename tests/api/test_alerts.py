@@ -58,14 +58,14 @@ def test_the_life_of_an_alert_is_written_down_with_who_and_when(town_hall: TownH
         assert client.get("/api/v1/alerts?open=true").json()["alerts"] == []
         assert [each["alert_id"] for each in client.get("/api/v1/alerts?open=false").json()["alerts"]] == [alert_id]
     assert acknowledged["state"] == "acknowledged"
-    assert acknowledged["acknowledged_by"] == "disaster of the town"
-    assert "disaster of the town" in again["detail"]
-    assert (cleared["state"], cleared["cleared_by"]) == ("cleared", "disaster of the town")
+    assert acknowledged["acknowledged_by"] == "disaster of the own town"
+    assert "disaster of the own town" in again["detail"]
+    assert (cleared["state"], cleared["cleared_by"]) == ("cleared", "disaster of the own town")
     assert [(each["event"], each["by"], each["note"]) for each in cleared["history"]] == [
         ("raised", None, None),
-        ("acknowledged", "disaster of the town", "巡視を手配"),
-        ("commented", "disaster of the town", "橋の下に流木"),
-        ("cleared", "disaster of the town", "目視で低下を確認"),
+        ("acknowledged", "disaster of the own town", "巡視を手配"),
+        ("commented", "disaster of the own town", "橋の下に流木"),
+        ("cleared", "disaster of the own town", "目視で低下を確認"),
     ]
 
 
