@@ -155,6 +155,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]
     fsync: a test database need not survive a power cut.
     """
     settings = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "max_connections": "200"}
+    settings["autovacuum"] = "off"  # hundreds of databases, none of which lives for long
     memory = Path("/dev/shm")
     roomy = memory.is_dir() and shutil.disk_usage(memory).free > 4 * 2**30
     with (

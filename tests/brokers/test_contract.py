@@ -111,11 +111,12 @@ def test_a_slow_consumer_loses_nothing_and_one_that_acknowledges_nothing_gets_a_
     with publisher(broker) as publish:
         for message in numbered(total):
             publish("t/1", message)
-    wait_for(lambda: len(ear.heard) >= broker.max_unacked, "a full window")
-    assert len(ear.heard) == broker.max_unacked
+    # Different ones: what a slow machine leaves unanswered for too long, NATS sends again.
+    wait_for(lambda: len(set(ear.payloads)) >= broker.max_unacked, "a full window")
+    assert len(set(ear.payloads)) == broker.max_unacked
     settled = 0
-    while settled < total:
-        wait_for(lambda: len(ear.heard) >= min(total, settled + 1), f"message {settled + 1}")  # noqa: B023
+    while len(set(ear.payloads[:settled])) < total:
+        wait_for(lambda: len(ear.heard) > settled, f"message {settled + 1}")  # noqa: B023
         # mosquitto 2.0.11 hands out a whole window behind the message that was acknowledged, not behind the oldest.
         if embedded.kind != "mosquitto":
             out = set(ear.payloads) - set(ear.payloads[:settled])
