@@ -1,20 +1,25 @@
-"""The analytics process: a feed consumer that keeps rollups and findings equal to the observations."""
+"""The analytics process: feed consumers that keep rollups and findings equal to the observations, and doubt values."""
 
 from __future__ import annotations
 
 import threading
 
-from analytics import duty_reports, findings, old_values, rollups
+from analytics import doubts, duty_reports, findings, old_values, rollups
 from analytics.config import AnalyticsConfig
 from analytics.leaks import nights
 from analytics.leaks import watch as leaks
 from analytics.maintenance import Maintenance
 from analytics.visitors import watch
+from devices.clock import Clock
 from store import Connection, connect
 from store.feed import Consumer, FeedRow
+from store.reviews import open_reviews, settle_reviews
 from store.town_clock import load_clock
 
 NAME = "analytics"  # of the feed cursor
+
+_LOOK_SECONDS = 3.0  # how long a review waits to be settled
+_LAST_STEP_SECONDS = 5.0
 
 
 def handle(conn: Connection, rows: list[FeedRow]) -> None:
@@ -38,12 +43,48 @@ def catch_up(config: AnalyticsConfig) -> None:
 
 
 def run(config: AnalyticsConfig, stop: threading.Event) -> None:
-    """Follows the feed and keeps house until `stop` is set."""
+    """Follows the feed and keeps house until `stop` is set.
+
+    The learnt checks have a cursor, a thread and a connection of their own: what they find can wait, hours and days
+    cannot. Should they fail, `stop` is set and their error is raised here.
+    """
     with connect(config.dsn, name=NAME) as conn:
         clock = load_clock(conn)
+    failures: list[Exception] = []
+
+    def beside() -> None:
+        try:
+            _doubt(config.dsn, clock, stop)
+        except Exception as error:
+            failures.append(error)
+            stop.set()
+
+    thread = threading.Thread(target=beside, name=doubts.NAME, daemon=True)
+    thread.start()
     # Housekeeping is a matter of an hour of town time: soon enough on a fast clock, and seldom on the real one.
     seconds = min(10.0, max(0.5, 60.0 / clock.speed))
-    # Hours and days can wait in a flood of messages: what is urgent is judged by alerts from the values themselves.
-    Consumer(config.dsn, NAME, longest_rest=3.0).run(
-        handle, stop=stop, tick=Maintenance(clock, config.retention, config.keep).tick, tick_seconds=seconds
+    try:
+        # Hours and days can wait in a flood of messages: what is urgent is judged by alerts from the values themselves.
+        Consumer(config.dsn, NAME, longest_rest=3.0).run(
+            handle, stop=stop, tick=Maintenance(clock, config.retention, config.keep).tick, tick_seconds=seconds
+        )
+    finally:
+        stop.set()
+        thread.join(_LAST_STEP_SECONDS)
+    if failures:
+        raise failures[0]
+
+
+def _doubt(dsn: str, clock: Clock, stop: threading.Event) -> None:
+    """The learnt checks on the feed, and the values that follow what people say of them."""
+
+    def settle(looking: Connection) -> None:
+        if not open_reviews(looking):
+            return
+        with connect(dsn, name="reviews") as conn:
+            while not stop.is_set() and settle_reviews(conn, now=clock.now()):
+                pass
+
+    Consumer(dsn, doubts.NAME, longest_rest=3.0).run(
+        doubts.Doubts(clock).handle, stop=stop, tick=settle, tick_seconds=_LOOK_SECONDS
     )

@@ -45,6 +45,7 @@ class Reason(StrEnum):
     WITHDRAWN = "withdrawn"  # a person took back what they had entered: quality missing, no value
     CONFIRMED = "confirmed"  # 確定値: the office that keeps the record has examined it
     MAINTENANCE = "maintenance"  # 作業: somebody was at work at the device: quality doubtful
+    REJECTED = "rejected"  # a person has found it false: quality bad
     CORRECTED = "corrected"  # a person put it right later (`mimamori correct`): nothing that comes stands above it
     # What an imported record says of a value that it does not have (quality missing):
     FAILURE = "failure"  # 障害欠測: something was broken
@@ -54,6 +55,8 @@ class Reason(StrEnum):
 
 # Values that say nothing about how those beside them moved.
 ASIDE = frozenset({Reason.CLOCK, Reason.MAINTENANCE})
+# What a person has looked into: no device and no check has the last word over it.
+EXAMINED = frozenset({Reason.CONFIRMED, Reason.CORRECTED, Reason.REJECTED})
 
 
 class StationKind(StrEnum):

@@ -38,6 +38,7 @@ from store.verdicts import Row, Stretch, Verdict, around, ends, give, leave, tak
 MOST_STRETCHES = 100  # in one step
 MOST_ROWS = 20_000  # of all its stretches together, about; each of them has its surroundings besides
 
+_STUCK = (Quality.DOUBTFUL.value, Reason.STUCK.value)
 _OPEN = {
     (quality.value, None if reason is None else reason.value)
     for quality, reason in ((Quality.GOOD, None), (Quality.DOUBTFUL, Reason.RATE), (Quality.DOUBTFUL, Reason.STUCK))
@@ -163,11 +164,13 @@ class _Window:
 
     def judged(self, rules: Rules) -> Iterator[Verdict]:
         """The verdicts that change, from the beginning of the stretch on."""
+        # Of a series without a limit a standstill was told by what it has taught (`analytics.doubts`).
+        open_ = _OPEN if rules.stuck_after is not None else _OPEN - {_STUCK}
         for row, verdict in zip(self.rows, judge(rules, self.times, self.values), strict=True):
             time, value, quality, reason = row
             if (
                 (verdict.quality, verdict.reason) != (quality, reason)
-                and (quality, reason) in _OPEN
+                and (quality, reason) in open_
                 and value is not None
                 and time >= self.stretch.first
             ):

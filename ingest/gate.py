@@ -19,7 +19,7 @@ from datetime import datetime
 import numpy as np
 from msgspec import structs
 
-from devices.model import ASIDE, Quality, Reason
+from devices.model import ASIDE, EXAMINED, Quality
 from ingest.counters import with_increments
 from ingest.plain import plainly_good
 from quality.gate import Rules, Verdict, judge
@@ -123,7 +123,7 @@ def _settled(
     *,
     alone: bool,
 ) -> ObservationRow:
-    if observation.value is None or observation.reason in (Reason.CONFIRMED, Reason.CORRECTED):
+    if observation.value is None or observation.reason in EXAMINED:
         return observation
     if observation.datastream_id not in rules:
         return observation  # plainly good, and so is everything of its datastream

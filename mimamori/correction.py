@@ -1,7 +1,7 @@
 """`mimamori correct`: stored values put right, with a progress bar and a table for people, or one JSON object.
 
 correction_id          the row in the table `correction`: who, why, what, and how far it has come
-operation              shift, scale, missing, confirm or replace
+operation              shift, scale, missing, confirm, reject or replace
 series                 how many series it was about
 stored                 values where nothing stood before (replace)
 revised, unchanged     values that are different now, and those that needed no change
@@ -53,6 +53,7 @@ class Asked:
     scale: float | None
     missing: bool
     confirm: bool
+    reject: bool
     reason: str
     user: str
 
@@ -124,6 +125,7 @@ def _correction(conn: Connection, directory: Directory, asked: Asked, now: datet
             (Operation.SCALE, asked.scale, asked.scale is not None),
             (Operation.MISSING, None, asked.missing),
             (Operation.CONFIRM, None, asked.confirm),
+            (Operation.REJECT, None, asked.reject),
         )
         if said
     ]
@@ -140,7 +142,7 @@ def _correction(conn: Connection, directory: Directory, asked: Asked, now: datet
             source=asked.file.name, values=values,
         )  # fmt: skip
     if len(chosen) != 1:
-        raise InputError("say one of --shift, --scale, --missing, --confirm, or name a FILE")
+        raise InputError("say one of --shift, --scale, --missing, --confirm, --reject, or name a FILE")
     if not asked.series or asked.start is None or asked.end is None:
         raise InputError("say which values: --series STATION/PROPERTY, --from and --to")
     operation, amount = chosen[0]

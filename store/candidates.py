@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from devices.model import Quality, Reason
+from devices.model import EXAMINED, Quality, Reason
 from store.batch import ObservationRow
 
 NEVER = datetime.min.replace(tzinfo=UTC)
@@ -96,7 +96,7 @@ class Done:
 
 def _source_rank(quality: Quality, reason: str | None) -> int:
     """What a person has looked into stands above what a person wrote down, and that above what a device said."""
-    if reason in (Reason.CONFIRMED, Reason.CORRECTED):
+    if reason in EXAMINED:
         return 2
     return 1 if quality is Quality.MANUAL or reason == Reason.WITHDRAWN else 0
 

@@ -3,12 +3,13 @@
     shift, scale     value + amount, value * amount; bad and missing values stay as they are
     missing          the values are taken out: quality missing
     confirm          the values stand, bad and doubtful ones too: quality good, reason confirmed
+    reject           the values are false: quality bad, reason rejected; they stay to be seen
     replace          the values given, whatever stands there; None takes one out
     calibrate        value * amount + addend, of what one device measured (`store.settling`); a value keeps its verdict
                      where the new value allows it, and is judged again for how it moved
 
 What was there before goes to `observation_revision`, with the town's time at which the correction was stated; who, why
-and what is the row in `correction`. Every corrected value has the reason corrected or confirmed: nothing that a device
+and what is the row in `correction`. Every corrected value has the reason corrected, confirmed or rejected: nothing that a device
 sends or a file says later stands above it. Rollups and findings follow through the change feed; verdicts on values
 behind a corrected one, which were given beside what stood there before, are noted to be worked out again
 (`store.verdicts`); old floods that come to light raise no alert.
@@ -47,6 +48,7 @@ class Operation(StrEnum):
     SCALE = "scale"
     MISSING = "missing"
     CONFIRM = "confirm"
+    REJECT = "reject"
     REPLACE = "replace"
     CALIBRATE = "calibrate"
 
@@ -57,7 +59,7 @@ Value = tuple[int, datetime, float | None]
 @dataclass(frozen=True, slots=True)
 class Correction:
     """What is asked: both ends inclusive. `amount` with shift, scale and calibrate; `source` and `values` with replace;
-    `addend`, `device_id` and `calibration_id` with calibrate.
+    `addend`, `device_id` and `calibration_id` with calibrate; `review_id` is whose it is, if it is of a review.
     """
 
     operation: Operation
@@ -72,6 +74,7 @@ class Correction:
     addend: float | None = None
     device_id: int | None = None
     calibration_id: int | None = None
+    review_id: int | None = None
 
     @property
     def digest(self) -> bytes:
@@ -87,6 +90,8 @@ class Correction:
         ]
         if self.operation is Operation.CALIBRATE:
             said += [self.addend, self.calibration_id]
+        if self.review_id is not None:
+            said.append(self.review_id)
         return sha256(json.dumps(said).encode()).digest()
 
 
@@ -219,7 +224,7 @@ def _change_step(
             "addend": asked.addend,
             "device": asked.device_id,
             "calibration": asked.calibration_id,
-            "reason": Reason.CONFIRMED if asked.operation is Operation.CONFIRM else Reason.CORRECTED,
+            "reason": _REASONS.get(asked.operation, Reason.CORRECTED),
             "correction": report.correction_id,
         }
         row = conn.execute(_STRETCH, parameters).fetchone()
@@ -356,6 +361,7 @@ def _count(conn: Connection, asked: Correction) -> int:
     return int(row[0])
 
 
+_REASONS = {Operation.CONFIRM: Reason.CONFIRMED, Operation.REJECT: Reason.REJECTED}
 _CALIBRATED: LiteralString = "(o.value * %(amount)s + %(addend)s)"
 _OUTSIDE: LiteralString = f"({_CALIBRATED} < range_low or {_CALIBRATED} > range_high) is true"
 # (value, quality, reason, the rows that it applies to)
@@ -364,12 +370,13 @@ _RULES: Mapping[Operation, tuple[LiteralString, LiteralString, LiteralString, Li
     Operation.SCALE: ("o.value * %(amount)s", "'good'", "%(reason)s", "o.quality not in ('bad', 'missing')"),
     Operation.MISSING: ("null::double precision", "'missing'", "%(reason)s", "o.quality <> 'missing'"),
     Operation.CONFIRM: ("o.value", "'good'", "%(reason)s", "o.quality <> 'missing'"),
+    Operation.REJECT: ("o.value", "'bad'", "%(reason)s", "o.quality <> 'missing'"),
     # What a person has put right or confirmed stays; what other devices or files brought is not this device's.
     Operation.CALIBRATE: (
         _CALIBRATED,
         f"case when {_OUTSIDE} then 'bad' when o.reason = 'range' then 'good' else o.quality::text end",
         f"case when {_OUTSIDE} then 'range' when o.reason <> 'range' then o.reason end",
-        """o.value is not null and o.reason is distinct from 'corrected' and o.reason is distinct from 'confirmed'
+        """o.value is not null and coalesce(o.reason, '') not in ('corrected', 'confirmed', 'rejected')
            and exists (select from uplink u where u.uplink_id = o.uplink_id and u.device_id = %(device)s)
            and not exists (select from calibration_stamp s
                            where s.calibration_id = %(calibration)s and s.uplink_id = o.uplink_id)""",

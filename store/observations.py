@@ -60,6 +60,24 @@ def before(conn: Connection, datastream_ids: Sequence[int], times: Sequence[date
     return _grouped(datastream_ids, cursor)
 
 
+def after(conn: Connection, datastream_ids: Sequence[int], times: Sequence[datetime], n: int) -> dict[int, Series]:
+    """For each datastream its first `n` observations strictly after the time given for it, oldest first."""
+    cursor = conn.execute(
+        """
+        select asked.datastream_id, o.phenomenon_time, o.value, o.quality::text, o.reason
+        from unnest(%s::integer[], %s::timestamptz[]) as asked (datastream_id, after)
+        cross join lateral (
+            select phenomenon_time, value, quality, reason from observation
+            where datastream_id = asked.datastream_id and phenomenon_time > asked.after
+            order by phenomenon_time limit %s
+        ) o
+        order by 1, 2
+        """,
+        (list(datastream_ids), list(times), n),
+    )
+    return _grouped(datastream_ids, cursor)
+
+
 def _grouped(
     datastream_ids: Sequence[int], rows: Iterable[tuple[int, datetime, float | None, str, str | None]]
 ) -> dict[int, Series]:

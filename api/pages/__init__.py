@@ -27,6 +27,7 @@ from api.pages import (
     entry,
     folders,
     model_page,
+    quality,
     quarantine,
     reception,
     register,
@@ -41,6 +42,7 @@ router = Router(include_in_schema=False)
 for part in (
     entry.router,
     desks.router,
+    quality.router,
     quarantine.router,
     register.router,
     device_models.router,

@@ -15,6 +15,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from api.pages.readings import LATE_AFTER_STEPS, Point
+from devices.model import Quality
 
 WIDTH, HEIGHT = 480.0, 170.0
 LEFT, RIGHT, _TOP, _BOTTOM = 44.0, 20.0, 12.0, 24.0
@@ -38,7 +39,9 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """The picture, and in `runs` what it shows: stretches of usable points with no gap between them."""
+    """The picture, and in `runs` what it shows: stretches of usable points with no gap between them. `doubted`: where
+    the doubtful ones among them are.
+    """
 
     width: float
     height: float
@@ -48,6 +51,7 @@ class Chart:
     bottom: float
     paths: tuple[str, ...]
     dots: tuple[tuple[float, float], ...]
+    doubted: tuple[tuple[float, float], ...]
     end: tuple[float, float] | None
     lines: tuple[Line, ...]
     x_ticks: tuple[Tick, ...]
@@ -69,6 +73,9 @@ class Chart:
             "end": _seconds(self.end_time),
             "ticks": [(value, tick.label) for value, tick in zip(self.y_values, self.y_ticks, strict=True)],
             "points": points,
+            "doubted": [
+                _seconds(point.time) for run in self.runs for point in run if point.quality is Quality.DOUBTFUL
+            ],
             "levels": [(line.level, line.value) for line in self.lines],
             "decimals": decimals,
         }
@@ -121,6 +128,11 @@ def line_chart(
         bottom,
         tuple(paths),
         tuple(dots),
+        tuple(
+            (x(point.time), y(point.value))
+            for point in usable
+            if point.quality is Quality.DOUBTFUL and point.value is not None
+        ),
         None if last is None or last.value is None else (x(last.time), y(last.value)),
         tuple(Line(y(value), level, value) for level, value in levels),
         time_ticks(start, end, zone),

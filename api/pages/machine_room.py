@@ -21,7 +21,9 @@ from store.connection import Connection
 GROUPS: Mapping[str, frozenset[str]] = {
     "observations": frozenset({"observation", "observation_revision"}),
     "messages": frozenset({"uplink"}),
-    "results": frozenset({"rollup_hour", "rollup_day", "night_flow", "finding", "feed", "feed_cursor"}),
+    "results": frozenset(
+        {"rollup_hour", "rollup_day", "night_flow", "finding", "feed", "feed_cursor", "quality_memory"}
+    ),
     "alerts": frozenset({"alert", "alert_history", "alert_judged", "outbox"}),
 }
 LEDGERS = "ledgers"

@@ -5,8 +5,9 @@
 //     start, end             seconds since 1970: the time axis
 //     ticks                  [[value, label], ...] of the value axis, from its low end to its high end
 //     points                 [[seconds, value], ...]; value null: the line breaks here
+//     doubted                seconds of the points that are doubtful
 //     levels                 [[警戒レベル 1..5, value], ...]
-//     decimals, unit         how a value is written
+//     decimals, unit         how a value is written; doubtful: the word for one that is
 //     words                  { in, out, whole } of the zoom buttons; null: no zoom
 //     finer                  where the points stand for slices of a long range, null where each stands for itself:
 //       { address            of the same series (GET /api/v1/.../observations): asked, with from and to, for what the
@@ -110,6 +111,7 @@ class Curve {
       ? [...plan.points.filter(([time]) => time < finer.from), ...finer.points, ...plan.points.filter(([time]) => time > finer.to)]
       : plan.points;
     this.known = this.points.flatMap(([, value], i) => (value === null ? [] : [i]));
+    this.doubted = new Set(plan.doubted);
   }
 
   /** The same in a plot that is there. Where the reader reads stays, if that moment still has a value. */
@@ -198,21 +200,25 @@ class Curve {
     ctx.restore();
   }
 
-  /** Moments that stand alone between gaps, which a line cannot show, and the newest one. */
+  /** Moments that stand alone between gaps, which a line cannot show, the doubtful ones, and the newest one. */
   drawPoints(plot) {
     const { points } = this;
     const { ctx, bbox } = plot;
     const last = this.known.at(-1);
     ctx.save();
-    ctx.fillStyle = this.look('.end', 'fill');
+    ctx.strokeStyle = this.look('.doubted', 'stroke');
+    ctx.lineWidth = 2 * devicePixelRatio;
     for (const i of this.known) {
+      const doubted = this.doubted.has(points[i][0]);
       const alone = (points[i - 1]?.[1] ?? null) === null && (points[i + 1]?.[1] ?? null) === null;
-      if (!alone && i !== last) continue;
+      if (!alone && !doubted && i !== last) continue;
       const [x, y] = [plot.valToPos(points[i][0], 'x', true), plot.valToPos(points[i][1], 'y', true)];
       if (x < bbox.left - 1 || x > bbox.left + bbox.width + 1) continue;
       ctx.beginPath();
-      ctx.arc(x, y, (i === last ? 4 : 2.5) * devicePixelRatio, 0, 2 * Math.PI);
+      ctx.arc(x, y, (doubted || i === last ? 4 : 2.5) * devicePixelRatio, 0, 2 * Math.PI);
+      ctx.fillStyle = this.look(doubted && i !== last ? '.doubted' : '.end', 'fill');
       ctx.fill();
+      if (doubted) ctx.stroke();
     }
     ctx.restore();
   }
@@ -286,7 +292,8 @@ class Curve {
   words([time, value]) {
     const long = this.plan.end - this.plan.start > 86_400;
     const number = value.toLocaleString('en', { minimumFractionDigits: this.plan.decimals });
-    return `${long ? `${this.date(time)} ` : ''}${this.when(time)}  ${number} ${this.plan.unit}`;
+    const doubt = this.doubted.has(time) ? ` (${this.plan.doubtful})` : '';
+    return `${long ? `${this.date(time)} ` : ''}${this.when(time)}  ${number} ${this.plan.unit}${doubt}`;
   }
 
   /** A value that was read from hours stands in the middle of its hour: when in it, nobody knows. */

@@ -32,6 +32,9 @@ def correct(
     scale: Annotated[float | None, typer.Option(help="Multiply by this.")] = None,
     missing: Annotated[bool, typer.Option("--missing", help="Take the values out.")] = False,
     confirm: Annotated[bool, typer.Option("--confirm", help="The values are true as they stand.")] = False,
+    reject: Annotated[
+        bool, typer.Option("--reject", help="The values are false: they stay, and count no more.")
+    ] = False,
     again: Annotated[
         bool, typer.Option("--again", help="Do it once more, although the same has been done before.")
     ] = False,
@@ -40,5 +43,7 @@ def correct(
     """Correct stored values: those of FILE, or a stretch of time of series. What was there stays as a revision."""
     from mimamori import correction
 
-    asked = correction.Asked(file, tuple(series or ()), start, end, shift, scale, missing, confirm, reason, user)
+    asked = correction.Asked(
+        file, tuple(series or ()), start, end, shift, scale, missing, confirm, reject, reason, user
+    )
     correction.correct(settings(), asked, again=again, as_json=as_json)

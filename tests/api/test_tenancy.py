@@ -25,6 +25,7 @@ OWN_TABLES = (
     "intake_source", "mqtt_source", "source_map",
     "folder", "folder_map", "folder_file", "folder_problem", "folder_series", "folder_sample", "folder_draft",
     "folder_watch",
+    "quality_memory", "quality_event", "quality_verdict", "quality_review", "confirmed_month",
     "tenant_observation",
 )  # fmt: skip
 # Behind its policy like the others, and ingest's alone.
@@ -117,6 +118,10 @@ def test_a_town_sees_its_own_rows_only(towns: Registered, role: Connection) -> N
         "select secret_hash from intake_source",
         "update intake_source set secret_hash = null",
         "delete from intake_source",
+        "update quality_event set reason = 'spike'",
+        "delete from quality_verdict",
+        "update quality_review set settled_at = now()",
+        "delete from quality_review",
         "update mqtt_source set kind = 'mapped'",
         "update mqtt_source set topic_filter = '#'",
         "update source_map set since = now()",
