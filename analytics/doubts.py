@@ -50,6 +50,7 @@ TOLD: Mapping[str, frozenset[Reason]] = {
 }
 
 _ROWS = 2000  # of each series, judged at a time
+_NEAR = 24  # so many values back a good one is looked for
 _LINGER_STEPS, _LINGER = 6, timedelta(hours=1)  # doubted values that are no farther apart are one event
 
 
@@ -216,6 +217,8 @@ class _Events:
         # What was found false is another case when it goes on; what was found true stays true while it lasts.
         if held is None or time - held.last > each.linger or held.reviewed in ("false", "shifted"):
             usual = self._usual.get(each.datastream_id)
+            if usual is None:
+                usual = self._before(each, time)
             event = Event(None, each.datastream_id, reason, time, time, 1, excess, usual)
         else:
             event = held._replace(last=time, n=held.n + 1)
@@ -224,3 +227,9 @@ class _Events:
         event_id = put_event(self._conn, self._municipality_id, event, told=self._now, rule=RULE)
         self._newest[each.datastream_id] = event._replace(event_id=event_id)
         return event_id, event.reviewed
+
+    def _before(self, each: _Watched, time: datetime) -> float | None:
+        """The last good value that is stored before a time, where it is near."""
+        found = observations.before(self._conn, [each.datastream_id], [time], _NEAR)[each.datastream_id]
+        good = [value for value, quality in zip(found.values, found.qualities, strict=True) if quality is Quality.GOOD]
+        return float(good[-1]) if good else None

@@ -9,9 +9,9 @@
                      where the new value allows it, and is judged again for how it moved
 
 What was there before goes to `observation_revision`, with the town's time at which the correction was stated; who, why
-and what is the row in `correction`. Every corrected value has the reason corrected, confirmed or rejected: nothing that a device
-sends or a file says later stands above it. Rollups and findings follow through the change feed; verdicts on values
-behind a corrected one, which were given beside what stood there before, are noted to be worked out again
+and what is the row in `correction`. Every corrected value has the reason corrected, confirmed or rejected: nothing that
+a device sends or a file says later stands above it. Rollups and findings follow through the change feed; verdicts on
+values behind a corrected one, which were given beside what stood there before, are noted to be worked out again
 (`store.verdicts`); old floods that come to light raise no alert.
 
 Every step is a transaction with its row of the feed and its place in `correction`. Ended in the middle, the same

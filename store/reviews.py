@@ -169,7 +169,10 @@ def reviews(conn: Connection, municipality_id: int, datastream_id: int, *, most:
         """,
         (municipality_id, datastream_id, most),
     )
-    return [Review(*row[:4], Said(row[4]), *row[5:]) for row in rows]
+    return [
+        Review(review_id, event_id, start, end, Said(verdict), *rest)
+        for review_id, event_id, start, end, verdict, *rest in rows
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +209,7 @@ def confirm_month(
     if row[0]:
         raise RegistrationError("month", "this month is not over yet: it can be confirmed when it is")
     if row[1]:
-        raise RegistrationError("month", f"doubts that nobody has looked at yet: {row[1]}. Review them first")
+        raise RegistrationError("doubts", f"doubts that nobody has looked at yet: {row[1]}. Review them first")
     return conn.execute(
         """
         insert into confirmed_month (datastream_id, month, municipality_id, user_id, stated_at)

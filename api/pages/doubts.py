@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -84,8 +85,8 @@ def doubts(
         {"since": since, "until": until, "datastream": datastream_id, "most": MOST},
     ).fetchall()
     return [
-        Doubt(row[0], _place(row[9:]), Reason(row[1]), *row[2:5], min(row[5], 999.0), *row[6:9])  # type: ignore[arg-type]
-        for row in rows
+        Doubt(event_id, _place(row), Reason(reason), first, last, n, min(excess, 999.0), usual, verdict, by)
+        for event_id, reason, first, last, n, excess, usual, verdict, by, *row in rows
     ]
 
 
@@ -101,8 +102,9 @@ def place(conn: Connection, datastream_id: int) -> Place | None:
     return None if row is None else _place(row)
 
 
-def _place(row: Sequence[object]) -> Place:
-    return Place(*row[:4], StationKind(str(row[4])), *row[5:])  # type: ignore[arg-type]
+def _place(row: Sequence[Any]) -> Place:
+    datastream_id, station, name, name_en, kind, *rest = row
+    return Place(datastream_id, station, name, name_en, StationKind(kind), *rest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,7 @@ def doubted_series(
     pad = min(max(_PAD, 2 * (doubt.last - doubt.first)), _MOST_AROUND)
     start, end = doubt.first - pad, min(doubt.last + pad, now)
     points = history(conn, [datastream_id], start, end)[datastream_id]
-    reasons = dict(
+    reasons: dict[datetime, str] = dict(
         conn.execute(
             """
             select phenomenon_time, reason from tenant_observation

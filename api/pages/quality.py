@@ -12,20 +12,26 @@ from typing import Annotated
 from urllib.parse import urlencode
 
 from fastapi import Depends
+from psycopg import Rollback
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from api.access import DESKS, READERS, Router, SignedIn, Visit, access
 from api.errors import BadRequest, NotFound, Refused, Text
 from api.pages.alert_list import open_alerts
-from api.pages.doubts import SHOWN, DoubtedSeries, Month, Place, doubted_series, doubts, month_of, place
+from api.pages.doubts import SHOWN, DoubtedSeries, Month, doubted_series, doubts, month_of, place
 from api.pages.site import Moment, moment, page
+from store.connection import Connection
 from store.errors import RegistrationError
 from store.reviews import Said, confirm_month, review, withdraw_month
 
 router = Router()
 
 _DESK_ONLY = "the station's desk, or the digital section"
+_FIELDS = ("event", "verdict", "start", "end", "amount", "note")
+_LONGEST = 600  # characters of a field that come back
+# Times are typed to the minute: up to the end of the last one.
+_MINUTE = timedelta(minutes=1) - timedelta(microseconds=1)
 
 
 async def _typed(request: Request) -> Mapping[str, str]:
@@ -68,73 +74,77 @@ def quality_page(request: Request, visit: SignedIn) -> Response:
 @router.get("/digital/quality/series/{datastream_id}")
 @access(READERS, page=True)
 def series_page(request: Request, visit: SignedIn, datastream_id: int) -> Response:
-    """One series around a doubt (`event`)."""
-    asked = request.query_params.get("event", "")
-    return _series(request, visit, datastream_id, int(asked) if asked.isascii() and asked.isdigit() else None)
-
-
-@router.post("/digital/quality/series/{datastream_id}")
-@access(DESKS, narrowed=_DESK_ONLY)
-def say(request: Request, visit: SignedIn, datastream_id: int, typed: Typed) -> Response:
-    """What somebody says of a stretch of the series; what cannot be meant comes back with what was typed."""
+    """One series around a doubt (`event`). What could not be meant in the form stands in the address, and is tried
+    again without a trace to say what is wrong with it.
+    """
     at = moment(request, visit)
-    event = typed.get("event", "")
-    event_id = int(event) if event.isascii() and event.isdigit() else None
-    try:
-        with visit.transaction() as conn:
-            found = place(conn, datastream_id)
-            if found is None:
-                raise _no_series()
-            _refuse(visit, found)
-            review(
-                conn,
-                visit.tenant.municipality_id,
-                datastream_id,
-                start=_time(typed, "start", at),
-                end=_time(typed, "end", at) + _MINUTE,
-                verdict=_verdict(typed),
-                amount=_amount(typed),
-                note=typed.get("note", "").replace("\x00", ""),
-                now=at.now,
-                user_id=visit.user.user_id,
-                event_id=event_id,
-            )
-    except RegistrationError as error:
-        return _series(request, visit, datastream_id, event_id, Problem(error.field, str(error)), typed)
-    query = urlencode({"done": "said", **({"event": event} if event_id is not None else {})})
-    return RedirectResponse(f"/digital/quality/series/{datastream_id}?{query}#done", 303)
-
-
-# Times are typed to the minute: up to the end of the last one.
-_MINUTE = timedelta(minutes=1) - timedelta(microseconds=1)
-
-
-def _series(
-    request: Request,
-    visit: Visit,
-    datastream_id: int,
-    event_id: int | None,
-    problem: Problem | None = None,
-    typed: Mapping[str, str] | None = None,
-) -> Response:
-    at = moment(request, visit)
+    typed = dict(request.query_params)
+    event_id = _number(typed.get("event", ""))
+    problem = None
     with visit.transaction() as conn:
         model = doubted_series(conn, visit.tenant.municipality_id, datastream_id, event_id, at.now, at.zone)
+        if model is None or (model.doubt is None and event_id is not None):
+            raise _no_series()
+        may_review = model.place.may_review(visit.user.role)
+        if may_review and typed.get("do") == "say":
+            try:
+                with conn.transaction() as trial:
+                    _say(conn, visit, at, datastream_id, typed)
+                    raise Rollback(trial)
+            except RegistrationError as error:
+                problem = Problem(error.field, str(error))
         alerts = open_alerts(conn, visit.user.role)
-    if model is None or (model.doubt is None and event_id is not None):
-        raise _no_series()
     return page(
         request,
         visit,
         at,
         "digital_quality_series",
         alerts,
-        status=200 if problem is None else 400,
         model=model,
-        typed=_prefilled(model, at) | dict(typed or {}),
+        typed=_prefilled(model, at) | (typed if problem is not None else {}),
         problem=problem,
-        done=request.query_params.get("done") == "said",
-        may_review=model.place.may_review(visit.user.role),
+        done=typed.get("done") == "said",
+        may_review=may_review,
+    )
+
+
+@router.post("/digital/quality/series/{datastream_id}")
+@access(DESKS, narrowed=_DESK_ONLY)
+def say(request: Request, visit: SignedIn, datastream_id: int, typed: Typed) -> Response:
+    """What somebody says of a stretch of the series; what cannot be meant leads back to the form."""
+    at = moment(request, visit)
+    address = f"/digital/quality/series/{datastream_id}?"
+    with visit.transaction() as conn:
+        found = place(conn, datastream_id)
+        if found is None:
+            raise _no_series()
+        if not found.may_review(visit.user.role):
+            raise _another_desk()
+        try:
+            with conn.transaction():
+                _say(conn, visit, at, datastream_id, typed)
+        except RegistrationError as error:
+            if error.field == "event":
+                raise _no_series() from error
+            kept = {name: typed.get(name, "")[:_LONGEST] for name in _FIELDS}
+            return RedirectResponse(f"{address}{urlencode({'do': 'say', **kept})}#say", 303)
+    event = {"event": typed["event"]} if typed.get("event") else {}
+    return RedirectResponse(f"{address}{urlencode({**event, 'done': 'said'})}#done", 303)
+
+
+def _say(conn: Connection, visit: Visit, at: Moment, datastream_id: int, typed: Mapping[str, str]) -> None:
+    review(
+        conn,
+        visit.tenant.municipality_id,
+        datastream_id,
+        verdict=_verdict(typed),
+        start=_time(typed, "start", at),
+        end=_time(typed, "end", at) + _MINUTE,
+        amount=_amount(typed),
+        note=typed.get("note", "").replace("\x00", ""),
+        now=at.now,
+        user_id=visit.user.user_id,
+        event_id=_number(typed.get("event", "")),
     )
 
 
@@ -152,7 +162,26 @@ def _prefilled(model: DoubtedSeries, at: Moment) -> dict[str, str]:
 @access(READERS, page=True)
 def month_page(request: Request, visit: SignedIn, code: str) -> Response:
     """A station's month (`month`, like 2026-06; else the running one)."""
-    return _month(request, visit, code, request.query_params.get("month"))
+    at = moment(request, visit)
+    first = _first(request.query_params.get("month"), at)
+    with visit.transaction() as conn:
+        model = _model(visit, conn, code, first, at)
+        alerts = open_alerts(conn, visit.user.role)
+    running = at.now.astimezone(at.zone).date().replace(day=1)
+    done, problem = request.query_params.get("done"), request.query_params.get("problem")
+    return page(
+        request,
+        visit,
+        at,
+        "digital_quality_month",
+        alerts,
+        model=model,
+        problem=problem if problem in ("month", "doubts") else None,
+        done=done if done in ("confirmed", "withdrawn") else None,
+        earlier=(first - timedelta(days=1)).replace(day=1),
+        later=(first + timedelta(days=32)).replace(day=1) if first < running else None,
+        may_confirm=model.may_confirm(visit.user.role),
+    )
 
 
 @router.post("/digital/quality/stations/{code}")
@@ -174,36 +203,12 @@ def confirm(request: Request, visit: SignedIn, code: str, typed: Typed) -> Respo
             else:
                 confirm_month(conn, town, ids, first, now=at.now, user_id=visit.user.user_id)
     except RegistrationError as error:
-        return _month(request, visit, code, typed.get("month"), Problem(error.field, str(error)))
+        return RedirectResponse(f"/digital/quality/stations/{code}?month={first:%Y-%m}&problem={error.field}", 303)
     return RedirectResponse(f"/digital/quality/stations/{code}?month={first:%Y-%m}&done={done}#done", 303)
 
 
-def _month(request: Request, visit: Visit, code: str, asked: str | None, problem: Problem | None = None) -> Response:
-    at = moment(request, visit)
-    first = _first(asked, at)
-    with visit.transaction() as conn:
-        model = _model(visit, conn, code, first, at)
-        alerts = open_alerts(conn, visit.user.role)
-    running = at.now.astimezone(at.zone).date().replace(day=1)
-    done = request.query_params.get("done")
-    return page(
-        request,
-        visit,
-        at,
-        "digital_quality_month",
-        alerts,
-        status=200 if problem is None else 409,
-        model=model,
-        problem=problem,
-        done=done if done in ("confirmed", "withdrawn") else None,
-        earlier=(first - timedelta(days=1)).replace(day=1),
-        later=(first + timedelta(days=32)).replace(day=1) if first < running else None,
-        may_confirm=model.may_confirm(visit.user.role),
-    )
-
-
-def _model(visit: Visit, conn: object, code: str, first: date, at: Moment) -> Month:
-    model = month_of(conn, visit.tenant.municipality_id, code, first, at.now, at.zone)  # type: ignore[arg-type]
+def _model(visit: Visit, conn: Connection, code: str, first: date, at: Moment) -> Month:
+    model = month_of(conn, visit.tenant.municipality_id, code, first, at.now, at.zone)
     if model is None:
         raise NotFound(
             Text(f"観測所 {code} は登録されていません。", f"There is no station {code}."),
@@ -249,9 +254,8 @@ def _amount(typed: Mapping[str, str]) -> float | None:
         raise RegistrationError("amount", f"{text[:40]!r} is no number") from None
 
 
-def _refuse(visit: Visit, found: Place) -> None:
-    if not found.may_review(visit.user.role):
-        raise _another_desk()
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
 def _another_desk() -> Refused:

@@ -104,7 +104,8 @@ async function refresh() {
     address.searchParams.delete('lang');
     address.searchParams.delete('done');
     address.searchParams.set('fragment', '1');
-    failing = !(await takeOver(await fetch(address, { headers: { Accept: 'text/html' }, signal: AbortSignal.timeout(10_000) })));
+    const answer = await fetch(address, { headers: { Accept: 'text/html' }, signal: AbortSignal.timeout(10_000) });
+    failing = !(await takeOver(answer, ['done', 'problem']));
   } catch {
     failing = true;
   } finally {
@@ -115,16 +116,20 @@ async function refresh() {
   }
 }
 
-/** Puts an answer of the server into the page: a fragment, or the whole page an action led to. */
-async function takeOver(response) {
+/** Puts an answer of the server into the page: a fragment, or the whole page an action led to. What stands in `kept`
+ *  (ids) stays to be read where the answer has no word of its own for it: what an action has done, or why it was refused,
+ *  a page fetched for something else knows nothing of.
+ */
+async function takeOver(response, kept = []) {
   if (new URL(response.url).pathname === '/sign-in') {
     location.assign(`/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`); // the session has ended
     return false;
   }
   const fresh = new DOMParser().parseFromString(await response.text(), 'text/html');
-  // What an action has done stays to be read: a page fetched for something else knows nothing of it.
-  const [said, done] = [document, fresh].map((page) => page.getElementById('done'));
-  if (said && done && !done.textContent.trim()) done.replaceChildren(...said.cloneNode(true).childNodes);
+  for (const id of kept) {
+    const [said, empty] = [document, fresh].map((page) => page.getElementById(id));
+    if (said && empty && !empty.textContent.trim()) empty.replaceChildren(...said.cloneNode(true).childNodes);
+  }
   const blocks = ['strip', 'main'].map((id) => [document.getElementById(id), fresh.getElementById(id)]);
   if (response.status >= 500 || blocks.some(([, to]) => !to || !fresh.getElementById('strip'))) return false;
   contact();

@@ -28,7 +28,9 @@ N = DAYS * 144
 NOW = START + timedelta(days=40)
 STORED = "select phenomenon_time, value, quality::text, reason from observation where datastream_id = %s order by 1"
 EVENTS = "select reason, first_time, last_time, n, usual from quality_event order by quality_event_id"
-DOUBTED = "select phenomenon_time, value, was_quality::text, was_reason, quality::text, reason from quality_verdict order by 1"
+DOUBTED = """
+    select phenomenon_time, value, was_quality::text, was_reason, quality::text, reason from quality_verdict order by 1
+"""
 
 
 def at(n: int) -> datetime:
@@ -100,7 +102,7 @@ def test_what_comes_late_keeps_the_verdict_of_the_gate(analyst: Analyst) -> None
 
 
 def test_a_leak_is_no_fault_of_the_flow_meter(analyst: Analyst) -> None:
-    flow = analyst.town.datastream("block-asahi", "flow")
+    flow = analyst.town.datastream("block-hamamachi", "flow")
     values = [40 + 400 * (value - 1) for value in calm()]
     values[1000:] = [value + 60 for value in values[1000:]]
     analyst.send(flow, [(at(n), value) for n, value in enumerate(values)])
