@@ -5,7 +5,7 @@
 | reason | proposed |
 |---|---|
 | spike | the straight line between the values beside |
-| step | all values from there on, moved back by the difference of the medians before and behind |
+| step | all values from the jump on, moved back by the difference of the medians before and behind it |
 | drift | less a straight line that grows from nothing to the distance of the newest values from those before |
 | noise | the running median of 13 values |
 | stuck | nothing: what was there nobody knows |
@@ -27,10 +27,11 @@ _WIDTH = 13
 @dataclass(frozen=True, slots=True)
 class Proposal:
     """`values`, of the shape of those given, nan where nothing can be said. `amount`: what is to be added to all of
-    them from the beginning on, None where it is not the same for all.
+    them from the time `begin` on, None where it is not the same for all.
     """
 
     values: Floats
+    begin: float
     amount: float | None = None
 
 
@@ -41,17 +42,18 @@ def propose(reason: Reason, times: Floats, values: Floats, first: float, last: f
     >>> times = np.arange(6.0)
     >>> propose(Reason.SPIKE, times, np.array([1.0, 2, 9, 9, 5, 6]), 2, 3).values.tolist()
     [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
-    >>> propose(Reason.STEP, times, np.array([1.0, 1, 3, 3, 4, 3]), 2, 3)
-    Proposal(values=array([1., 1., 1., 1., 2., 1.]), amount=-2.0)
+    >>> propose(Reason.STEP, times, np.array([1.0, 1, 3, 3, 4, 3]), 3, 4)
+    Proposal(values=array([1., 1., 1., 1., 2., 1.]), begin=2.0, amount=-2.0)
     """
     inside = (times >= first) & (times <= last)
     found = values.copy()
     if reason is Reason.STEP:
+        first = _jump(times, values, first)
         amount = _median(values[times < first][-_SIDE:]) - _median(values[times >= first][:_SIDE])
         if np.isfinite(amount):
             found[times >= first] += amount
-            return Proposal(found, float(amount))
-        return Proposal(found)
+            return Proposal(found, first, float(amount))
+        return Proposal(found, first)
     if reason is Reason.SPIKE:
         known = ~inside & ~np.isnan(values)
         # outside of what is known there is no line
@@ -66,9 +68,17 @@ def propose(reason: Reason, times: Floats, values: Floats, first: float, last: f
             found[n] = _median(values[max(0, n - _WIDTH // 2) : n + _WIDTH // 2 + 1])
     else:
         found[inside] = np.nan
-    return Proposal(found)
+    return Proposal(found, first)
 
 
 def _median(values: Floats) -> float:
     known = values[~np.isnan(values)]
     return float(np.median(known)) if known.size else float("nan")
+
+
+def _jump(times: Floats, values: Floats, told: float) -> float:
+    """When the level changed that was told some values later: at the largest movement of those before."""
+    near = np.flatnonzero((times <= told) & ~np.isnan(values))[-_SIDE:]
+    if near.size < 2:
+        return told
+    return float(times[near[1 + np.abs(np.diff(values[near])).argmax()]])

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -182,7 +182,7 @@ def doubted_series(
         other.paths if told != [point.value for point in points] else (),
         rows,
         proposal.amount,
-        doubt.first,
+        datetime.fromtimestamp(proposal.begin, UTC),
         now if lasts and doubt.reviewed is None else doubt.last,
         said,
     )
