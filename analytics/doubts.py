@@ -5,6 +5,9 @@ again by what the series has taught (`quality.detector`), beside the pages and a
 that is told becomes doubtful, with the reason; the verdict before and the new one are both kept (`quality_verdict`).
 Values that are told side by side are one event (`quality_event`), which people confirm or overrule.
 
+A flood must never be doubted for being rare: a value that has jumped is told when the series has come back from it,
+and not before (`Row.returned`). A flood does not come back within three values.
+
 Each value is looked at once, in the order of time: what comes late, behind what was judged, keeps the verdict of the
 gate. What is known of a series is kept with the cursor in one transaction, so that a kill changes nothing, and how the
 feed was cut into batches neither. A series that is seen for the first time is learnt from its last `LEARNT`.
@@ -14,9 +17,10 @@ Not everything that is unusual speaks against the sensor: `TOLD` says what does,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import numpy as np
 
@@ -36,22 +40,31 @@ NAME = "quality"  # of the feed cursor
 LEARNT = timedelta(days=35)
 RULE = "learnt:1"
 
-_SENSOR = frozenset({Reason.SPIKE, Reason.STEP, Reason.DRIFT, Reason.NOISE, Reason.STUCK})
-# A step or a slow change of a flow, a pressure or a tank is what a leak looks like: that is for `analytics.leaks` to
-# tell, and the value is true. How many people or cars are there may jump as it likes. What is counted in an interval
-# is compared by `analytics.visitors`; a contact has nothing to learn.
-TOLD: Mapping[str, frozenset[Reason]] = {
-    ObservedProperty.WATER_LEVEL: _SENSOR,
-    ObservedProperty.RESIDUAL_CHLORINE: _SENSOR,
-    ObservedProperty.TURBIDITY: _SENSOR - {Reason.STEP},
-    ObservedProperty.TANK_LEVEL: frozenset({Reason.SPIKE, Reason.NOISE, Reason.STUCK}),
-    ObservedProperty.FLOW: frozenset({Reason.SPIKE, Reason.NOISE, Reason.STUCK}),
-    ObservedProperty.PRESSURE: frozenset({Reason.SPIKE, Reason.NOISE, Reason.STUCK}),
+_SPIKE, _STUCK = Reason.SPIKE, Reason.STUCK
+# A rise of the river is a step, a drift and a tremble in itself; a leak is a step of the flow. Such a value is true,
+# and what it means is for `alerts` and `analytics.leaks` to tell. How many people or cars are there may jump as it
+# likes. What is counted in an interval is compared by `analytics.visitors`; a contact has nothing to learn.
+TOLD: dict[str, frozenset[Reason]] = {
+    ObservedProperty.WATER_LEVEL: frozenset({_SPIKE, _STUCK}),
+    ObservedProperty.TANK_LEVEL: frozenset({_SPIKE, _STUCK}),
+    ObservedProperty.FLOW: frozenset({_SPIKE, _STUCK}),
+    ObservedProperty.PRESSURE: frozenset({_SPIKE, _STUCK}),
+    ObservedProperty.RESIDUAL_CHLORINE: frozenset({_SPIKE, Reason.STEP, Reason.DRIFT, Reason.NOISE, _STUCK}),
+    ObservedProperty.TURBIDITY: frozenset({_SPIKE, Reason.DRIFT, Reason.NOISE, _STUCK}),
 }
 
 _ROWS = 2000  # of each series, judged at a time
 _NEAR = 24  # so many values back a good one is looked for
 _LINGER_STEPS, _LINGER = 6, timedelta(hours=1)  # doubted values that are no farther apart are one event
+
+
+class _Found(NamedTuple):
+    """What the checks say of one value, as `quality.detector.Row`."""
+
+    excess: float
+    reason: Reason
+    returned: int
+    height: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +118,10 @@ class Doubts:
             part = observations.after(conn, ids, judged_to, _ROWS)
             if not any(part[i].times for i in ids):
                 break
-            excess, reasons = self._step(state, [part[i] for i in ids])
+            rows = self._step(state, [part[i] for i in ids])
             for n, each in enumerate(watched):
                 series = part[each.datastream_id]
-                told += events.of(each, series, excess[:, n], reasons[n])
+                told += events.of(each, series, [found[n] for found in rows])
                 if series.times:
                     judged_to[n] = series.times[-1]
         remember(
@@ -124,20 +137,21 @@ class Doubts:
         # What was judged before under other settings is learnt from again; its verdicts stand.
         return Memory(each.datastream_id, self._form, each.newest - LEARNT, self._blank)
 
-    def _step(self, state: Known, series: Sequence[Series]) -> tuple[Floats, list[list[Reason]]]:
-        """The excess of each row of each series, shape (rows, n), and of each series the reasons row by row."""
+    def _step(self, state: Known, series: Sequence[Series]) -> list[list[_Found]]:
+        """Row by row what is found of each series. What is shorter than the longest has rows that say nothing."""
         rows = max(len(each) for each in series)
         times, values = np.full((rows, len(series)), np.nan), np.full((rows, len(series)), np.nan)
         for n, each in enumerate(series):
             times[: len(each), n] = [time.timestamp() for time in each.times]
             values[: len(each), n] = _believable(each)
-        excess, check = np.zeros(values.shape), np.zeros(values.shape, dtype=np.int8)
+        found = []
         for row in range(rows):
-            found = self._detector.step(state, times[row], values[row])
-            excess[row], check[row] = found.excess, found.check
-        excess[np.isnan(values)] = 0.0
-        checks = self._detector.checks
-        return excess, [[checks[number].reason for number in check[:, n]] for n in range(len(series))]
+            judged = self._detector.step(state, times[row], values[row])
+            judged.excess[np.isnan(values[row])] = 0.0
+            reasons = [self._detector.checks[number].reason for number in judged.check]
+            columns = (judged.excess.tolist(), reasons, judged.returned.tolist(), judged.height.tolist())
+            found.append([_Found(*each) for each in zip(*columns, strict=True)])
+        return found
 
 
 def _watched(conn: Connection, rows: Iterable[FeedRow]) -> list[_Watched]:
@@ -183,31 +197,42 @@ class _Events:
         self._municipality_id = municipality_id
         self._newest = newest
         self._now = now
-        self._usual: dict[int, float] = {}
 
-    def of(
-        self, each: _Watched, series: Series, excess: Floats, reasons: Sequence[Reason]
-    ) -> list[tuple[Verdict, int]]:
-        """What is told of one series and may be doubted: good values that nobody has looked at."""
+    def of(self, each: _Watched, series: Series, found: Sequence[_Found]) -> list[tuple[Verdict, int]]:
+        """What is told of one series."""
         given = []
         for row in range(len(series)):
-            if excess[row] < 1.0 or reasons[row] not in each.told:
-                if series.qualities[row] is Quality.GOOD:
-                    self._usual[each.datastream_id] = float(series.values[row])
+            excess, reason, returned, height = found[row]
+            if returned and _SPIKE in each.told:
+                before = self._before(each, series.times[row])
+                given += self._tell(each, before, range(len(before) - returned, len(before)), _SPIKE, height)
+            if excess >= 1.0 and reason in each.told and reason is not _SPIKE:
+                given += self._tell(each, series, range(row, row + 1), reason, excess)
+        return given
+
+    def _before(self, each: _Watched, time: datetime) -> Series:
+        """The values that the checks saw last before a time."""
+        found = observations.before(self._conn, [each.datastream_id], [time], _NEAR)[each.datastream_id]
+        seen = np.flatnonzero(~np.isnan(_believable(found)))
+        return Series(
+            [found.times[n] for n in seen],
+            found.values[seen],
+            [found.qualities[n] for n in seen],
+            [found.reasons[n] for n in seen],
+        )
+
+    def _tell(
+        self, each: _Watched, series: Series, rows: range, reason: Reason, excess: float
+    ) -> list[tuple[Verdict, int]]:
+        """The verdicts on those values of the series that may be doubted: good ones that nobody has looked at."""
+        given = []
+        for row in rows:
+            if row < 0 or series.qualities[row] is not Quality.GOOD or series.reasons[row] is not None:
                 continue
-            if series.qualities[row] is not Quality.GOOD or series.reasons[row] is not None:
-                continue
-            event_id, reviewed = self._event(each, series.times[row], reasons[row], float(excess[row]))
+            time, value = series.times[row], float(series.values[row])
+            event_id, reviewed = self._event(each, time, reason, excess)
             if reviewed != "true":
-                verdict = Verdict(
-                    each.datastream_id,
-                    series.times[row],
-                    float(series.values[row]),
-                    Quality.GOOD,
-                    None,
-                    Quality.DOUBTFUL,
-                    reasons[row],
-                )
+                verdict = Verdict(each.datastream_id, time, value, Quality.GOOD, None, Quality.DOUBTFUL, reason)
                 given.append((verdict, event_id))
         return given
 
@@ -216,20 +241,13 @@ class _Events:
         held = self._newest.get(each.datastream_id)
         # What was found false is another case when it goes on; what was found true stays true while it lasts.
         if held is None or time - held.last > each.linger or held.reviewed in ("false", "shifted"):
-            usual = self._usual.get(each.datastream_id)
-            if usual is None:
-                usual = self._before(each, time)
+            before = self._before(each, time)
+            usual = float(before.values[-1]) if len(before) else None
             event = Event(None, each.datastream_id, reason, time, time, 1, excess, usual)
         else:
-            event = held._replace(last=time, n=held.n + 1)
+            event = held._replace(last=max(time, held.last), n=held.n + 1)
             if excess > held.excess:
                 event = event._replace(reason=reason, excess=excess)
         event_id = put_event(self._conn, self._municipality_id, event, told=self._now, rule=RULE)
         self._newest[each.datastream_id] = event._replace(event_id=event_id)
         return event_id, event.reviewed
-
-    def _before(self, each: _Watched, time: datetime) -> float | None:
-        """The last good value that is stored before a time, where it is near."""
-        found = observations.before(self._conn, [each.datastream_id], [time], _NEAR)[each.datastream_id]
-        good = [value for value, quality in zip(found.values, found.qualities, strict=True) if quality is Quality.GOOD]
-        return float(good[-1]) if good else None

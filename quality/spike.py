@@ -24,6 +24,8 @@ class Believed:
     step: Floats
     earlier: Floats  # the level that was left by the last accepted jump
     doubted: Floats  # rows in a row that agree with each other and not with the last believed value
+    away: Floats  # rows in a row that do not agree with the last believed value
+    height: Floats  # the greatest excess of those
     activity: Floats  # how far it moved lately
     finest: Floats  # the smallest movement
     tail: tolerance.Tail
@@ -67,8 +69,8 @@ class Spike(Online[Believed]):
     def begin(self, n: int) -> Believed:
         unknown = np.full(n, np.nan)
         return Believed(
-            unknown, unknown, unknown, unknown, unknown, unknown, np.zeros(n), np.zeros(n), np.full(n, np.inf),
-            tolerance.begin(n),
+            unknown, unknown, unknown, unknown, unknown, unknown, np.zeros(n), np.zeros(n), np.zeros(n),
+            np.zeros(n), np.full(n, np.inf), tolerance.begin(n),
         )  # fmt: skip
 
     def step(self, state: Believed, times: Floats, values: Floats) -> Floats:
@@ -89,6 +91,8 @@ class Spike(Online[Believed]):
         doubted = far & ~back
         agrees = np.abs(values - state.newest) <= np.maximum(limit, self.agree * distance)
         state.doubted = np.where(there, np.where(doubted, np.where(agrees, state.doubted + 1, 1.0), 0.0), state.doubted)
+        state.away = np.where(there, np.where(doubted, state.away + 1, 0.0), state.away)
+        state.height = np.where(there, np.where(doubted, np.maximum(state.height, excess), 0.0), state.height)
         accepted = doubted & (state.doubted >= self.accept)
         learnt = compared & ~back & (~doubted | (state.doubted == 1))
         cap = np.where(warm, limit, np.inf)

@@ -92,6 +92,27 @@ def test_how_the_feed_is_cut_changes_nothing(analyst: Analyst, pieces: tuple[int
     assert analyst.rows(EVENTS) == [("spike", at(1000), at(1001), 2, values[999])]
 
 
+def test_a_flood_is_not_doubted_however_fast_it_comes(analyst: Analyst) -> None:
+    ds, values = level(analyst), calm()
+    wave = np.concatenate([np.linspace(0, 3, 18), np.linspace(3, 0.2, 60)])
+    values[1000:1078] = [value + float(rise) for value, rise in zip(values[1000:1078], wave, strict=True)]
+    values[900] += 1.0  # ... while what jumps and comes back is
+    analyst.send(ds, [(at(n), value) for n, value in enumerate(values)])
+    judge(analyst)
+    assert [(row[0], row[3]) for row in doubted(analyst, ds)] == [(at(900), "spike")]
+
+
+def test_what_has_jumped_is_doubted_when_the_series_is_back(analyst: Analyst) -> None:
+    ds, values = level(analyst), calm()
+    values[1000], values[1001] = 2.4, 2.5
+    for n in (1000, 1001, 1002):
+        assert doubted(analyst, ds) == []
+        start = 0 if n == 1000 else n
+        analyst.send(ds, [(at(each), values[each]) for each in range(start, n + 1)])
+        judge(analyst)
+    assert [(row[0], row[3]) for row in doubted(analyst, ds)] == [(at(1000), "spike"), (at(1001), "spike")]
+
+
 def test_what_comes_late_keeps_the_verdict_of_the_gate(analyst: Analyst) -> None:
     ds, values = level(analyst), calm()
     analyst.send(ds, [(at(n), value) for n, value in enumerate(values)])
@@ -238,17 +259,21 @@ def test_the_same_review_twice_moves_values_twice_and_none_is_half_done(analyst:
     assert stored[at(21)] == values[21]
 
 
-def test_what_was_found_true_is_not_doubted_again_while_it_lasts(analyst: Analyst) -> None:
+def test_what_was_found_true_is_not_doubted_again_while_it_lasts(
+    analyst: Analyst, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # as it is for what no flood moves
+    monkeypatch.setitem(doubts.TOLD, "water_level", doubts.TOLD["residual_chlorine"])
     ds, values = level(analyst), calm()
     values[1000:] = [value + 1.5 for value in values[1000:]]
-    analyst.send(ds, [(at(n), value) for n, value in enumerate(values[:1003])])
+    analyst.send(ds, [(at(n), value) for n, value in enumerate(values[:1010])])
     judge(analyst)
     before = len(doubted(analyst, ds))
     assert before > 0
     event = analyst.rows("select quality_event_id from quality_event")[0][0]
-    say(analyst, Said.TRUE, 1000, 1002, person(analyst), event_id=event)
+    say(analyst, Said.TRUE, 1000, 1009, person(analyst), event_id=event)
     settle(analyst)
-    analyst.send(ds, [(at(n), values[n]) for n in range(1003, N)])
+    analyst.send(ds, [(at(n), values[n]) for n in range(1010, N)])
     judge(analyst)
     assert doubted(analyst, ds) == []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from playwright.sync_api import Browser, expect
 
 from analytics import doubts
@@ -17,8 +18,9 @@ from tests.browser.conftest import GAUGE, TOWN_NOW, Town, screenshot, visiting
 from tests.browser.test_look import SMALLEST_TARGET, faults
 
 
-def doubted(town: Town) -> None:
-    """Eight days of calm water, a spike, and a step that stays."""
+def doubted(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight days of calm water, a spike, and a step that stays: told as it is of what no flood moves."""
+    monkeypatch.setitem(doubts.TOLD, "water_level", doubts.TOLD["residual_chlorine"])
     values = calm()
     values[900] = 2.4
     values[1100:] = [value + 0.6 for value in values[1100:]]
@@ -28,8 +30,10 @@ def doubted(town: Town) -> None:
         Consumer(dsn, doubts.NAME).drain(conn, doubts.Doubts(FixedClock(TOWN_NOW)).handle)
 
 
-def test_a_doubt_is_looked_at_and_overruled_with_the_keyboard_alone(chromium: Browser, town_page: Town) -> None:
-    doubted(town_page)
+def test_a_doubt_is_looked_at_and_overruled_with_the_keyboard_alone(
+    chromium: Browser, town_page: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doubted(town_page, monkeypatch)
     with visiting(chromium, town_page, Role.DISASTER) as visitor:
         page = visitor.open("/digital/quality")
         rows = page.locator("[id^=doubt-]")
@@ -56,8 +60,10 @@ def test_a_doubt_is_looked_at_and_overruled_with_the_keyboard_alone(chromium: Br
         assert visitor.complaints == []
 
 
-def test_the_pages_are_clean_in_both_languages_and_at_every_width(chromium: Browser, town_page: Town) -> None:
-    doubted(town_page)
+def test_the_pages_are_clean_in_both_languages_and_at_every_width(
+    chromium: Browser, town_page: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doubted(town_page, monkeypatch)
     ((event, series),) = town_page.execute(
         "select quality_event_id, datastream_id from quality_event where reason = 'step' order by 1 limit 1"
     )
