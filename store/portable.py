@@ -76,7 +76,8 @@ def fill(backup: Backup, address: str, say: Callable[[str], None]) -> None:
         conn.execute(sql.SQL("truncate {} restart identity").format(sql.SQL(", ").join(map(sql.Identifier, here))))
         for month in manifest.tables["observation"].months:
             conn.execute("select observation_partition(%s::timestamptz)", (f"{month}-01 00:00+00",))
-        wanted = _after_what_they_name(conn)
+        conn.execute("set constraints all deferred")
+        wanted = after_what_they_name(conn)
         if manifest.observation is not None:
             wanted.remove(_APART)
         order.writelines(_in_order(_entries(tool, backup), wanted, manifest.parts))
@@ -96,12 +97,14 @@ def _entries(tool: pgtools.Tool, backup: Backup) -> list[str]:
     return lines
 
 
-def _after_what_they_name(conn: Connection) -> list[str]:
-    """The tables, each after those that its foreign keys point to; a backup of all at once knows no such order."""
+def after_what_they_name(conn: Connection) -> list[str]:
+    """The tables, each after those that its foreign keys point to; a backup of all at once knows no such order. What is
+    checked at the end of the transaction asks for none. Raises graphlib.CycleError where none of a circle is.
+    """
     order: TopologicalSorter[str] = TopologicalSorter(dict.fromkeys(tables(conn), ()))
     for table, other in conn.execute(
         "select a.relname, b.relname from pg_constraint k join pg_class a on a.oid = k.conrelid "
-        "join pg_class b on b.oid = k.confrelid where k.contype = 'f' and a.oid <> b.oid "
+        "join pg_class b on b.oid = k.confrelid where k.contype = 'f' and not k.condeferrable and a.oid <> b.oid "
         "and a.relnamespace = 'public'::regnamespace"
     ):
         order.add(str(table), str(other))

@@ -36,6 +36,7 @@ from store.errors import BackupError
 from store.manifest import DUMP, MANIFEST, OBSERVATION, Backup, backup_folders, open_backup, sha256
 from store.migrate import migrate
 from store.models import CodecUpload, ModelEntry, add_model, upload
+from store.portable import after_what_they_name
 from store.restore import address_of, drill, restore
 from store.writer import write_batch
 from tests.conftest import START, Database, Registered, accepted
@@ -388,6 +389,13 @@ def test_a_backup_of_one_engine_goes_into_the_other(
     finally:
         with psycopg.connect(address_of(other, "postgres"), autocommit=True) as conn:
             conn.execute(f"drop database if exists {name} with (force)")
+
+
+def test_every_table_can_be_filled_after_those_that_it_names(registered: Registered) -> None:
+    with connect(registered.owner, name="test") as conn:
+        order = after_what_they_name(conn)
+        assert sorted(order) == sorted(tables(conn))
+        assert order.index("municipality") < order.index("station") < order.index("datastream")
 
 
 def test_an_older_backup_is_brought_up_to_date_and_a_newer_one_refused(
