@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import random
 from collections.abc import Iterator, Sequence
@@ -10,6 +11,7 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import psycopg
 import pytest
 
 from analytics.rollups import recompute
@@ -210,3 +212,32 @@ def test_the_api_gives_a_curve_where_points_are_asked_for(town_hall: TownHall) -
     assert max(each["value"] for each in thin["points"] if each["value"] is not None) == 5.9
     assert (hours["step"], hours["points"]) == ("hour", []), "the rollups are not worked out yet"
     assert long["step"] == "day"
+
+
+def test_a_year_of_hours_is_read_from_its_index_alone(registered: Registered) -> None:
+    """In the table they lie as they came, hour by hour of all series: each on a page of its own in a large town."""
+    with psycopg.connect(registered.owner, autocommit=True) as conn:
+        conn.execute(
+            """
+            insert into rollup_hour (municipality_id, datastream_id, hour, n, expected, minimum, maximum, mean,
+                                     worst_quality)
+            select municipality_id, datastream_id, %s - n * interval '1 hour', 6, 6, 1, 2, 1.5, 'good'
+            from generate_series(0, 8759) as n, datastream
+            """,
+            (START,),
+        )
+        conn.execute("checkpoint")  # without it the commit may not be known to all yet
+        conn.execute("vacuum analyze rollup_hour")
+    series = registered.datastream("river-mimamoribashi", "water_level")
+    with connect(registered.api, name="test") as conn:
+        enter_municipality(conn, registered.municipality_id)
+        (plan,) = conn.execute(
+            """
+            explain (analyze, format json)
+            select extract(epoch from hour), minimum, maximum, total, n from rollup_hour
+            where datastream_id = %s and hour >= %s and hour <= %s order by 1
+            """,
+            (series, START - timedelta(days=366), START),
+        ).fetchone() or ([],)
+    found = json.dumps(plan)
+    assert '"Index Only Scan"' in found and '"Heap Fetches": 0' in found, found

@@ -117,16 +117,16 @@ def town_of_months(registered: Registered) -> Registered:
 
 
 @pytest.fixture
-def empty(database: Database) -> Iterator[Callable[[str], str]]:
-    """Addresses of databases on the same server that a restore may make, dropped afterwards."""
+def empty(registered: Registered) -> Iterator[Callable[[str], str]]:
+    """Addresses of databases on the town's server that a restore may make, dropped afterwards."""
     made: list[str] = []
 
     def name(suffix: str) -> str:
         made.append(f"restored_{os.getpid()}_{len(made)}_{suffix}")
-        return address_of(database.owner, made[-1])
+        return address_of(registered.owner, made[-1])
 
     yield name
-    with psycopg.connect(address_of(database.owner, "postgres"), autocommit=True) as conn:
+    with psycopg.connect(address_of(registered.owner, "postgres"), autocommit=True) as conn:
         for prefix in made:
             for (found,) in conn.execute("select datname from pg_database where datname like %s", (f"{prefix}%",)):
                 conn.execute(f'drop database "{found}" with (force)')
