@@ -12,6 +12,10 @@ Each value is looked at once, in the order of time: what comes late, behind what
 gate. What is known of a series is kept with the cursor in one transaction, so that a kill changes nothing, and how the
 feed was cut into batches neither. A series that is seen for the first time is learnt from its last `LEARNT`.
 
+Gauges are compared with those beside them (`quality.neighbours`). What a neighbour has measured counts where it was
+stored when the value is judged, and is no later than it by its own time. So all gauges of a town are judged together,
+as far as all are stored: then the verdicts follow from the values, in whatever order they are looked at.
+
 Not everything that is unusual speaks against the sensor: `TOLD` says what does, by observed property.
 """
 
@@ -20,15 +24,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from analytics.beside import Place, near
 from devices.clock import Clock
 from devices.model import ASIDE, ObservedProperty, Quality, Reason
-from quality.detector import Detector, Known
+from quality.detector import Detector
 from quality.estimator import Floats
 from quality.memory import form, pack, unpack
+from quality.neighbours import Near, Neighbours
+from quality.online import Online
 from store import Connection, observations
 from store.arrays import array
 from store.doubts import Event, Memory, doubt, memories, newest_events, put_event, remember
@@ -40,12 +47,14 @@ NAME = "quality"  # of the feed cursor
 LEARNT = timedelta(days=35)
 RULE = "learnt:1"
 
+# What rises and falls beside each other: others may be added once recordings show that it helps.
+COMPARED = ObservedProperty.WATER_LEVEL
 _SPIKE, _STUCK = Reason.SPIKE, Reason.STUCK
 # A rise of the river is a step, a drift and a tremble in itself; a leak is a step of the flow. Such a value is true,
 # and what it means is for `alerts` and `analytics.leaks` to tell. How many people or cars are there may jump as it
 # likes. What is counted in an interval is compared by `analytics.visitors`; a contact has nothing to learn.
 TOLD: dict[str, frozenset[Reason]] = {
-    ObservedProperty.WATER_LEVEL: frozenset({_SPIKE, _STUCK}),
+    ObservedProperty.WATER_LEVEL: frozenset({_SPIKE, Reason.NEIGHBOURS, _STUCK}),
     ObservedProperty.TANK_LEVEL: frozenset({_SPIKE, _STUCK}),
     ObservedProperty.FLOW: frozenset({_SPIKE, _STUCK}),
     ObservedProperty.PRESSURE: frozenset({_SPIKE, _STUCK}),
@@ -69,23 +78,25 @@ class _Found(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Watched:
-    """A datastream that is judged. `newest`: of what the feed says has changed in it."""
+    """A datastream that is judged. `newest`: of what the feed says has changed in it, None where it says nothing and
+    the series is looked at for its neighbours. `place`: of what is compared with them.
+    """
 
     datastream_id: int
     municipality_id: int
     told: frozenset[Reason]
     linger: timedelta
-    newest: datetime
+    newest: datetime | None
+    place: Place | None
 
 
 class Doubts:
     """The body of the feed consumer. `clock` is the town's."""
 
-    def __init__(self, clock: Clock, detector: Detector | None = None) -> None:
+    def __init__(self, clock: Clock, detector: Detector | None = None, neighbours: Neighbours | None = None) -> None:
         self._clock = clock
-        self._detector = detector or Detector()
-        self._form = form(self._detector)
-        self._blank = pack(self._detector.begin(1))[0]
+        self._alone = _Judge(detector or Detector())
+        self._beside = _Judge(detector or Detector(), neighbours or Neighbours())
 
     def handle(self, conn: Connection, rows: Sequence[FeedRow]) -> None:
         """Judges what is new in the datastreams that the rows name, in the caller's transaction."""
@@ -94,64 +105,107 @@ class Doubts:
         now = self._clock.now()
         for municipality_id in sorted({each.municipality_id for each in watched}):
             own = [each for each in watched if each.municipality_id == municipality_id]
-            given[municipality_id] = self._judged(conn, municipality_id, own, now)
+            alone, beside = ([each for each in own if (each.place is None) is apart] for apart in (True, False))
+            given[municipality_id] = [
+                *self._alone.judged(conn, municipality_id, alone, now),
+                *self._beside.judged(conn, municipality_id, beside, now),
+            ]
         for municipality_id, verdicts in given.items():
             if verdicts:
                 doubt(conn, municipality_id, verdicts, told=now)
 
-    def _judged(
+
+class _Judge:
+    """Judges series, each for itself or also beside its neighbours."""
+
+    def __init__(self, detector: Detector, neighbours: Neighbours | None = None) -> None:
+        self._detector = detector
+        self._neighbours = neighbours
+        self._checks: tuple[Online[Any] | Neighbours, ...] = detector.checks
+        if neighbours is not None:
+            self._checks += (neighbours,)
+        self._form = form(*self._learning)
+        self._blank = pack(self._begin(1))[0]
+
+    @property
+    def _learning(self) -> tuple[Detector | Neighbours, ...]:
+        return (self._detector,) if self._neighbours is None else (self._detector, self._neighbours)
+
+    def _begin(self, n: int) -> list[Any]:
+        return [each.begin(n) for each in self._learning]
+
+    def judged(
         self, conn: Connection, municipality_id: int, watched: Sequence[_Watched], now: datetime
     ) -> list[tuple[Verdict, int]]:
         """What is told of these, with its event; what was learnt of them is kept."""
         kept = memories(conn, [each.datastream_id for each in watched])
-        known = [self._of(each, kept.get(each.datastream_id)) for each in watched]
-        behind = [n for n, each in enumerate(watched) if each.newest > known[n].judged_to]
+        newest = max((each.newest for each in watched if each.newest is not None), default=now)
+        known = [self._of(each, kept.get(each.datastream_id), newest) for each in watched]
+        behind = [n for n, each in enumerate(watched) if each.newest is not None and each.newest > known[n].judged_to]
         if not behind:
             return []
-        watched, known = [watched[n] for n in behind], [known[n] for n in behind]
+        if self._neighbours is None:
+            watched, known = [watched[n] for n in behind], [known[n] for n in behind]
+        beside = near([each.place for each in watched if each.place is not None])
         ids = [each.datastream_id for each in watched]
-        state = unpack(self._detector.begin(len(ids)), [each.state for each in known])
+        state = unpack(self._begin(len(ids)), [each.state for each in known])
         judged_to = [each.judged_to for each in known]
         events = _Events(conn, municipality_id, newest_events(conn, ids), now)
         told: list[tuple[Verdict, int]] = []
         while True:
-            part = observations.after(conn, ids, judged_to, _ROWS)
+            part = _even(observations.after(conn, ids, judged_to, _ROWS))
             if not any(part[i].times for i in ids):
                 break
-            rows = self._step(state, [part[i] for i in ids])
+            rows = self._step(state, [part[i] for i in ids], beside)
             for n, each in enumerate(watched):
                 series = part[each.datastream_id]
                 told += events.of(each, series, [found[n] for found in rows])
                 if series.times:
                     judged_to[n] = series.times[-1]
-        remember(
-            conn,
-            municipality_id,
-            [Memory(*each) for each in zip(ids, [self._form] * len(ids), judged_to, pack(state), strict=True)],
-        )
+        learnt = [
+            Memory(i, self._form, to, packed)
+            for i, to, packed, before in zip(ids, judged_to, pack(state), known, strict=True)
+            if to > before.judged_to
+        ]
+        remember(conn, municipality_id, learnt)
         return told
 
-    def _of(self, each: _Watched, kept: Memory | None) -> Memory:
+    def _of(self, each: _Watched, kept: Memory | None, newest: datetime) -> Memory:
         if kept is not None and kept.form == self._form:
             return kept
         # What was judged before under other settings is learnt from again; its verdicts stand.
-        return Memory(each.datastream_id, self._form, each.newest - LEARNT, self._blank)
+        return Memory(each.datastream_id, self._form, (each.newest or newest) - LEARNT, self._blank)
 
-    def _step(self, state: Known, series: Sequence[Series]) -> list[list[_Found]]:
+    def _step(self, state: list[Any], series: Sequence[Series], beside: Near) -> list[list[_Found]]:
         """Row by row what is found of each series. What is shorter than the longest has rows that say nothing."""
         rows = max(len(each) for each in series)
         times, values = np.full((rows, len(series)), np.nan), np.full((rows, len(series)), np.nan)
         for n, each in enumerate(series):
             times[: len(each), n] = [time.timestamp() for time in each.times]
             values[: len(each), n] = _believable(each)
-        found = []
-        for row in range(rows):
-            judged = self._detector.step(state, times[row], values[row])
-            judged.excess[np.isnan(values[row])] = 0.0
-            reasons = [self._detector.checks[number].reason for number in judged.check]
-            columns = (judged.excess.tolist(), reasons, judged.returned.tolist(), judged.height.tolist())
-            found.append([_Found(*each) for each in zip(*columns, strict=True)])
-        return found
+        judged = [self._detector.step(state[0], *row) for row in zip(times, values, strict=True)]
+        excess = np.where(np.isnan(values), 0.0, [row.excess for row in judged])
+        check = np.array([row.check for row in judged])
+        if self._neighbours is not None:
+            compared = self._neighbours.step(state[1], times, values, beside)
+            excess, check = self._neighbours.settled(excess, check, compared, self._checks)
+        return [
+            [
+                _Found(much, self._checks[number].reason, returned, height)
+                for much, number, returned, height in zip(
+                    excess[n].tolist(), check[n], row.returned.tolist(), row.height.tolist(), strict=True
+                )
+            ]
+            for n, row in enumerate(judged)
+        ]
+
+
+def _even(part: dict[int, Series]) -> dict[int, Series]:
+    """As far as all of them were read: of two neighbours none is judged before the other is there."""
+    ends = [each.times[-1] for each in part.values() if len(each) == _ROWS]
+    if not ends:
+        return part
+    return {i: each.until(min(ends)) for i, each in part.items()}
 
 
 def _watched(conn: Connection, rows: Iterable[FeedRow]) -> list[_Watched]:
@@ -161,11 +215,18 @@ def _watched(conn: Connection, rows: Iterable[FeedRow]) -> list[_Watched]:
             newest[touched.datastream_id] = max(touched.end, newest.get(touched.datastream_id, touched.end))
     cursor = conn.execute(
         """
-        select datastream_id, municipality_id, observed_property, step, stuck_after is not null from datastream
-        where datastream_id = any(%s::integer[]) and observed_property = any(%s) and drill_run is null
-        order by datastream_id
+        with touched as (
+            select datastream_id, municipality_id, observed_property from datastream
+            where datastream_id = any(%s::integer[]) and observed_property = any(%s) and drill_run is null)
+        select d.datastream_id, d.municipality_id, d.observed_property, d.step, d.stuck_after is not null,
+               s.latitude, s.longitude, r.river, r.km_from_mouth
+        from datastream d join station s using (station_id) left join station_river r using (station_id)
+        where d.datastream_id in (select datastream_id from touched)
+           or (d.observed_property = %s and d.drill_run is null
+               and d.municipality_id in (select municipality_id from touched where observed_property = %s))
+        order by d.datastream_id
         """,
-        (array(sorted(newest)), list(TOLD)),
+        (array(sorted(newest)), list(TOLD), COMPARED, COMPARED),
     )
     return [
         # The gate tells a standstill of what somebody has set a limit for.
@@ -174,9 +235,10 @@ def _watched(conn: Connection, rows: Iterable[FeedRow]) -> list[_Watched]:
             town,
             TOLD[name] - {Reason.STUCK} if limited else TOLD[name],
             max(_LINGER, _LINGER_STEPS * step),
-            newest[i],
+            newest.get(i),
+            Place(*place) if name == COMPARED else None,
         )
-        for i, town, name, step, limited in cursor
+        for i, town, name, step, limited, *place in cursor
     ]
 
 

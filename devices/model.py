@@ -39,6 +39,7 @@ class Reason(StrEnum):
     STEP = "step"  # its level is suddenly another: moved, exchanged, a gauge zero that was changed
     DRIFT = "drift"  # it walks away, day by day
     NOISE = "noise"  # trembles more than the series does
+    NEIGHBOURS = "neighbours"  # walks away from what the gauges beside it say
     SENSOR = "sensor"  # the device itself says that it could not measure: quality missing, no value
     GAP = "gap"  # messages are missing: what the counter counted over the gap, spread evenly: quality estimated
     RESTART = "restart"  # the counter began anew in this interval: at least this much: quality estimated

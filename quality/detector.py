@@ -112,10 +112,8 @@ class Detector:
 
     def step(self, state: Known, times: Floats, values: Floats) -> Row:
         """One row: `times` (s since 1970) and `values` (nan where there is none) of shape (n,). The state goes on."""
-        away, agreeing, height = state.states[0].away, state.states[0].doubted, state.states[0].height
+        height = state.states[0].height
         spiked = self.spike.step(state.states[0], times, values)
-        # Who has stayed away for `accept` values has not come back, but is believed.
-        back = (away > 0) & (agreeing < self.spike.accept) & (state.states[0].away == 0)
         believed = np.where(spiked >= 1.0, np.nan, values)
         excess = np.empty((len(self.checks), len(values)))
         excess[0] = spiked
@@ -137,7 +135,9 @@ class Detector:
         check = np.where(still > compared, 4 + excess[4:].argmax(axis=0), excess[:4].argmax(axis=0))
         # a row without a value does not end an event
         compared = np.where(there, compared, np.where(state.lasts, 1.0, 0.0))
-        return Row(np.maximum(compared, still), check.astype(np.int8), np.where(back, away, 0).astype(np.int64), height)
+        return Row(
+            np.maximum(compared, still), check.astype(np.int8), state.states[0].returned.astype(np.int64), height
+        )
 
     def judge(
         self, times: Floats, values: Floats, progress: Callable[[int, int], None] = lambda _done, _all: None

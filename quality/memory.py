@@ -2,7 +2,7 @@
 
     kept = pack(state)              a state of n series -> n byte strings, in the order of the series
     state = unpack(blank, kept)     `blank`: what `begin(n)` of the same check gives
-    form(detector)                  names all its settings and the shape of its state
+    form(checks)                    names all their settings and the shape of their states
 
 What was packed under one form says nothing under another: who finds another one begins anew.
 """
@@ -12,13 +12,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from hashlib import sha256
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from quality.detector import Detector
-
 State = TypeVar("State")
+
+
+class Begins(Protocol):
+    """What learns."""
+
+    def begin(self, n: int) -> Any: ...
 
 
 def pack(state: Any) -> list[bytes]:
@@ -44,10 +48,10 @@ def unpack(blank: State, kept: Sequence[bytes]) -> State:
     return blank
 
 
-def form(detector: Detector) -> str:
+def form(*checks: Begins) -> str:
     """The same for the same settings and shapes."""
-    shapes = [(name, array.shape) for _, name, array in _places(detector.begin(1))]
-    return sha256(repr((detector, shapes)).encode()).hexdigest()[:16]
+    shapes = [(name, array.shape) for _, name, array in _places([each.begin(1) for each in checks])]
+    return sha256(repr((checks, shapes)).encode()).hexdigest()[:16]
 
 
 def _places(state: Any) -> Iterator[tuple[Any, str, np.ndarray[Any, Any]]]:

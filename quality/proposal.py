@@ -6,7 +6,7 @@
 |---|---|
 | spike | the straight line between the values beside |
 | step | all values from the jump on, moved back by the difference of the medians before and behind it |
-| drift | less a straight line that grows from nothing to the distance of the newest values from those before |
+| drift, neighbours | less a straight line from nothing to the distance of the newest values from those before |
 | noise | the running median of 13 values |
 | stuck | nothing: what was there nobody knows |
 """
@@ -58,7 +58,7 @@ def propose(reason: Reason, times: Floats, values: Floats, first: float, last: f
         known = ~inside & ~np.isnan(values)
         # outside of what is known there is no line
         found[inside] = np.interp(times[inside], times[known], values[known], np.nan, np.nan) if known.any() else np.nan
-    elif reason is Reason.DRIFT:
+    elif reason in (Reason.DRIFT, Reason.NEIGHBOURS):
         amount = _median(values[times < first][-_SIDE:]) - _median(values[times <= last][-_SIDE:])
         if np.isfinite(amount):
             share = np.clip((times - first) / max(last - first, 1.0), 0.0, 1.0)

@@ -26,6 +26,7 @@ class Believed:
     doubted: Floats  # rows in a row that agree with each other and not with the last believed value
     away: Floats  # rows in a row that do not agree with the last believed value
     height: Floats  # the greatest excess of those
+    returned: Floats  # how many of them there were, where the newest value has come back from them; else 0
     activity: Floats  # how far it moved lately
     finest: Floats  # the smallest movement
     tail: tolerance.Tail
@@ -70,7 +71,7 @@ class Spike(Online[Believed]):
         unknown = np.full(n, np.nan)
         return Believed(
             unknown, unknown, unknown, unknown, unknown, unknown, np.zeros(n), np.zeros(n), np.zeros(n),
-            np.zeros(n), np.full(n, np.inf), tolerance.begin(n),
+            np.zeros(n), np.zeros(n), np.full(n, np.inf), tolerance.begin(n),
         )  # fmt: skip
 
     def step(self, state: Believed, times: Floats, values: Floats) -> Floats:
@@ -89,6 +90,10 @@ class Spike(Online[Believed]):
         back = far & (np.abs(values - state.earlier) < 0.25 * np.abs(state.value - state.earlier))
         excess = np.where(back, 0.99, excess)
         doubted = far & ~back
+        # Most of the way, and before the new level was believed: what falls slowly has not come back.
+        nearer = np.abs(values - state.value) < 0.5 * np.abs(state.newest - state.value)
+        came = there & ~doubted & (state.away > 0) & (state.doubted < self.accept) & nearer
+        state.returned = np.where(came, state.away, 0.0)
         agrees = np.abs(values - state.newest) <= np.maximum(limit, self.agree * distance)
         state.doubted = np.where(there, np.where(doubted, np.where(agrees, state.doubted + 1, 1.0), 0.0), state.doubted)
         state.away = np.where(there, np.where(doubted, state.away + 1, 0.0), state.away)

@@ -39,24 +39,24 @@ class Tail:
         """What is tolerated."""
         return self.high + nats * self.excess
 
-    def learn(self, values: Floats, cap: Floats, *, pace: float, gain: float) -> None:
+    def learn(self, values: Floats, cap: Floats, *, pace: float, gain: float, weight: float | Floats = 1.0) -> None:
         """Go on to a row of values from 0 on, shape (n,), nan where there is none; above `cap` they count as that.
 
         `pace`: how far the logarithm of the height moves at an exceedance; `gain`: how much of the newest excess the
-        mean takes.
+        mean takes. `weight`: how many rows this one counts as, where values that follow each other say the same.
         """
         there = ~np.isnan(values)
         values = np.minimum(np.where(there, values, 0.0), cap)
         first = there & (self.high <= 0) & (values > 0)
         above = there & (values > self.high)
         fast = np.maximum(pace, 1.0 / np.sqrt(np.minimum(self.known, _FASTEST * _FASTEST) + 1.0))
-        move = np.where(above, 1.0 - _RARE, -_RARE) * np.where(self.known < _FASTEST, fast, pace)
-        mean = np.maximum(gain, 1.0 / (self.above + 2.0))
+        move = np.where(above, 1.0 - _RARE, -_RARE) * np.where(self.known < _FASTEST, fast, pace) * weight
+        mean = np.maximum(gain, 1.0 / (self.above + 2.0)) * weight
         self.excess = np.where(above, self.excess + mean * (values - self.high - self.excess), self.excess)
         self.excess = np.where(first, values / 2, self.excess)
         self.high = np.where(first, values, np.where(there, self.high * np.exp(move), self.high))
-        self.known = self.known + there
-        self.above = self.above + above
+        self.known = self.known + there * weight
+        self.above = self.above + above * weight
 
 
 @dataclass(slots=True)

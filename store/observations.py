@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -27,6 +28,11 @@ class Series:
 
     def __len__(self) -> int:
         return len(self.times)
+
+    def until(self, end: datetime) -> Series:
+        """What there is up to and with a time."""
+        n = bisect_right(self.times, end)
+        return Series(self.times[:n], self.values[:n], self.qualities[:n], self.reasons[:n])
 
 
 def series(conn: Connection, datastream_ids: Sequence[int], start: datetime, end: datetime) -> dict[int, Series]:

@@ -173,7 +173,7 @@ def doubted_series(
         (point.time, point.value, point.quality, reasons.get(point.time), value)
         for point, value in zip(points, told, strict=True)
     )
-    lasts = doubt.reason in (Reason.STEP, Reason.DRIFT)
+    lasts = doubt.reason in (Reason.STEP, Reason.DRIFT, Reason.NEIGHBOURS)
     return DoubtedSeries(
         found,
         doubt,

@@ -1,0 +1,226 @@
+"""What is taken back for the neighbours, what is told because of them, and that nothing else matters."""
+
+from __future__ import annotations
+
+import dataclasses
+import doctest
+import inspect
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+import quality.neighbours
+from devices.model import Reason
+from quality.detector import Detector
+from quality.estimator import Floats
+from quality.memory import pack, unpack
+from quality.motion import Motion
+from quality.neighbours import Compared, Near, Neighbours
+
+HOUR, DAY = 3600.0, 24
+ALL: Near = np.array([[1, 2, -1], [0, 2, -1], [0, 1, -1]])
+EAGER = Neighbours(motion=Motion(warm=3, least_days=0.0), least_days=0.0)
+CHECKS = (*Detector().checks, Neighbours())
+
+
+@st.composite
+def rows(draw: st.DrawFn) -> tuple[Floats, Floats]:
+    """Three series, each at its own times and of its own length; values on a coarse grid, so that faults happen."""
+    times, values = np.full((2, 20, 3), np.nan)
+    grid = st.sampled_from([-9999.0, 0.0, 1.0, 1.1, 1.2, 4.0, np.nan])
+    for n in range(3):
+        length = draw(st.integers(0, 20))
+        steps = draw(hnp.arrays(np.float64, length, elements=st.sampled_from([1.0, 300.0, 600.0, 7200.0, 90000.0])))
+        times[:length, n] = np.cumsum(steps)
+        values[:length, n] = draw(hnp.arrays(np.float64, length, elements=grid))
+    return times, values
+
+
+def compared(times: Floats, values: Floats, near: Near = ALL, *cuts: float) -> list[Floats]:
+    """Agreement, walk and excess of every value, in one piece or cut at times; by series, without what is not there."""
+    state = EAGER.begin(values.shape[1])
+    found: list[list[Floats]] = [[] for _ in range(values.shape[1])]
+    for begin, end in zip((-np.inf, *cuts), (*cuts, np.inf), strict=True):
+        part = (times > begin) & (times <= end)
+        cut_times, cut_values = np.full((2, *times.shape), np.nan)
+        for n in range(values.shape[1]):
+            length = int(part[:, n].sum())
+            cut_times[:length, n], cut_values[:length, n] = times[part[:, n], n], values[part[:, n], n]
+        now = EAGER.step(state, cut_times, cut_values, near)
+        for n in range(values.shape[1]):
+            columns = (now.agree, now.walk, now.excess)
+            found[n].append(np.stack([column[: int(part[:, n].sum()), n] for column in columns]))
+    return [np.concatenate(each, axis=1) for each in found]
+
+
+def same(one: list[Floats], other: list[Floats]) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+@settings(max_examples=25, deadline=None)
+@given(points=rows(), cuts=st.lists(st.sampled_from([600.0, 5000.0, 20000.0, 300000.0]), unique=True))
+def test_pieces_are_the_whole(points: tuple[Floats, Floats], cuts: list[float]) -> None:
+    before = points[0].copy(), points[1].copy()
+    whole = compared(*points)
+    assert all((each >= 0).all() for each in whole)
+    assert same(whole, compared(*points, ALL, *sorted(cuts)))
+    assert np.array_equal(points[0], before[0], equal_nan=True)
+    assert np.array_equal(points[1], before[1], equal_nan=True)
+
+
+@settings(max_examples=25, deadline=None)
+@given(points=rows(), end=st.sampled_from([600.0, 5000.0, 20000.0, 300000.0]))
+def test_what_any_of_them_measures_later_changes_nothing(points: tuple[Floats, Floats], end: float) -> None:
+    times, values = points
+    early = times <= end
+    until = compared(np.where(early, times, np.nan), np.where(early, values, np.nan))
+    for n, (whole, part) in enumerate(zip(compared(times, values), until, strict=True)):
+        assert np.array_equal(whole[:, : int(early[:, n].sum())], part)
+
+
+@settings(max_examples=25, deadline=None)
+@given(points=rows())
+def test_a_series_that_is_no_neighbour_changes_nothing(points: tuple[Floats, Floats]) -> None:
+    times, values = points
+    near = np.array([[1, -1], [0, -1], [0, 1]])
+    other = values.copy()
+    other[:, 2] = 3 * other[:, 2] + 1
+    assert same(compared(times, values, near)[:2], compared(times, other, near)[:2])
+
+
+@settings(max_examples=25, deadline=None)
+@given(points=rows())
+def test_a_row_without_a_value_is_as_if_it_were_not_there(points: tuple[Floats, Floats]) -> None:
+    times, values = points
+    whole = compared(times, values)
+    without = compared(np.where(np.isnan(values), np.nan, times), values)
+    for n, (one, other) in enumerate(zip(whole, without, strict=True)):
+        there = ~np.isnan(values[: one.shape[1], n])
+        assert np.array_equal(one[:, there], other)
+        assert not one[2, ~there].any()
+
+
+def water(days: int, seed: int = 2) -> tuple[Floats, Floats]:
+    """Hourly levels of three gauges of one river: the day, some noise, a small rise each week; the lowest follows."""
+    rng = np.random.default_rng(seed)
+    times = np.arange(days * DAY) * HOUR
+    rises = np.zeros(len(times))
+    for begin in range(100, len(times), 7 * DAY):
+        rises += np.where(times >= times[begin], 0.1 * rng.random() * np.exp(-(times - times[begin]) / (12 * HOUR)), 0)
+    day = 0.02 * np.sin(2 * np.pi * times / 86400)
+    values = np.stack([1 + day + rises, 2 + day + 0.6 * np.roll(rises, 1), 5 + day + 1.5 * np.roll(rises, 2)], axis=1)
+    return np.repeat(times[:, None], 3, axis=1), np.round(values + 0.005 * rng.standard_normal(values.shape), 3)
+
+
+def told(times: Floats, values: Floats, near: Near = ALL) -> tuple[Floats, Floats]:
+    """The excess of each value without and with a look at the neighbours."""
+    detector, neighbours = Detector(), Neighbours()
+    known, company = detector.begin(values.shape[1]), neighbours.begin(values.shape[1])
+    judged = [detector.step(known, *row) for row in zip(times, values, strict=True)]
+    excess, check = np.stack([row.excess for row in judged]), np.stack([row.check for row in judged])
+    return excess, neighbours.settled(excess, check, neighbours.step(company, times, values, near), CHECKS)[0]
+
+
+def flood(values: Floats, begin: int, *gauges: int) -> None:
+    """A rise of two metres in three hours, and its end."""
+    rise = 2.0 * np.concatenate([np.linspace(0.1, 1, 4), np.exp(-np.arange(1, 72) / 20)])
+    for gauge in gauges:
+        values[begin + gauge : begin + gauge + len(rise), gauge] += rise
+
+
+def test_a_flood_that_comes_down_the_river_is_believed_and_the_same_at_one_gauge_is_not() -> None:
+    times, values = water(60)
+    alone = values.copy()
+    flood(values, 1200, 0, 1, 2)
+    flood(alone, 1200, 2)
+    without, beside = told(times, values)
+    assert (without[1200:1280] >= 1).any(axis=0).all()
+    assert not (beside[1203:1280, 2] >= 1).any(), "the lowest gauge was announced by two"
+    assert (beside[1200:1280] >= 1).sum() < 0.4 * (without[1200:1280] >= 1).sum()
+    without, beside = told(times, alone)
+    assert (beside[1200:1210, 2] >= 1).any()
+
+
+def test_a_gauge_that_is_knocked_over_in_a_flood_is_told_all_the_same() -> None:
+    times, values = water(60)
+    flood(values, 1200, 0, 1, 2)
+    values[1206:, 2] -= 6.0
+    assert told(times, values)[1][1206, 2] >= 1
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_slow_drift_is_told_of_the_gauge_that_drifts(sign: float) -> None:
+    times, values = water(120)
+    values[1680:, 1] += sign * 0.02 * (times[1680:, 1] - times[1680, 1]) / 86400
+    company = Neighbours().begin(3)
+    excess = Neighbours().step(company, times, values, ALL).excess
+    assert (excess[1680:, 1] >= 1).any()
+    assert not (excess[: 1680 + 40 * DAY, [0, 2]] >= 1).any() and not (excess[:1680] >= 1).any()
+
+
+def test_all_that_rises_together_for_weeks_is_no_drift() -> None:
+    times, values = water(120)
+    values[1680:] += 0.02 * (times[1680:] - times[1680]) / 86400
+    assert not (Neighbours().step(Neighbours().begin(3), times, values, ALL).excess >= 1).any()
+
+
+def test_with_one_neighbour_nobody_can_say_who_is_wrong() -> None:
+    times, values = water(120)
+    values[1680:, 1] += 3.0
+    alone: Near = np.array([[1], [0], [1]])
+    assert not (Neighbours().step(Neighbours().begin(3), times, values, alone).excess >= 1).any()
+
+
+def test_units_and_gauge_zeros_are_of_no_consequence() -> None:
+    times, values = water(60)
+    flood(values, 1200, 0, 1, 2)
+    values[1300:, 1] += 1.0
+    near = Neighbours().step(Neighbours().begin(3), times, values, ALL)
+    far = Neighbours().step(Neighbours().begin(3), times, values * np.array([1.0, 1024.0, 0.25]), ALL)
+    assert all(np.allclose(getattr(near, name), getattr(far, name)) for name in ("agree", "walk", "excess"))
+
+
+def test_a_state_survives_being_kept() -> None:
+    times, values = water(40)
+    values[700:, 1] += 1.0
+    whole, cut, neighbours = Neighbours().begin(3), Neighbours().begin(3), Neighbours()
+    for row in range(0, len(times), 7):
+        part = slice(row, row + 7)
+        expected = neighbours.step(whole, times[part], values[part], ALL)
+        cut = unpack(neighbours.begin(3), pack(cut))
+        assert np.array_equal(neighbours.step(cut, times[part], values[part], ALL).excess, expected.excess)
+
+
+def test_the_state_is_left_by_a_score_and_no_rows_are_no_verdicts() -> None:
+    times, values = water(60)
+    neighbours = Neighbours()
+    learnt = neighbours.fit(times[:1000], values[:1000], ALL)
+    kept = pack(learnt)
+    found = neighbours.score(learnt, times[1000:], values[1000:], ALL)
+    assert pack(learnt) == kept
+    assert (found >= 0).all() and (found <= 1).all()
+    assert neighbours.score(learnt, times[:0], values[:0], ALL).shape == (0, 3)
+
+
+def test_only_what_moves_is_taken_back_and_what_is_told_already_keeps_its_reason() -> None:
+    reasons = [check.reason for check in CHECKS]
+    check = np.array([[reasons.index(reason) for reason in (Reason.STUCK, Reason.GAP, Reason.SPIKE, Reason.STEP)]])
+    excess = np.array([[1.5, 1.5, 1.5, 0.2]])
+    moved = Compared(agree=np.full((1, 4), 9.0), walk=np.full((1, 4), 9.0), excess=np.array([[2.0, 0.0, 0.0, 2.0]]))
+    found, number = Neighbours().settled(excess, check.astype(np.int8), moved, CHECKS)
+    assert (found >= 1).tolist() == [[True, True, False, True]]
+    assert [reasons[n] for n in number[0]] == [Reason.STUCK, Reason.GAP, Reason.SPIKE, Reason.NEIGHBOURS]
+
+
+def test_it_is_an_immutable_value_whose_docstring_states_its_limits() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(Neighbours(), "lag", 1.0)  # noqa: B010
+    text = inspect.getdoc(Neighbours) or ""
+    for part in ("Works badly", "Assumes", "Cost:", ">>> ", "Source:"):
+        assert part in text, part
+    assert "2.5" in Neighbours().words(2.5)
+    result = doctest.testmod(quality.neighbours)
+    assert result.attempted > 0 and result.failed == 0
