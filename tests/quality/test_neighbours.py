@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import doctest
 import inspect
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +20,8 @@ from quality.estimator import Floats
 from quality.memory import pack, unpack
 from quality.motion import Motion
 from quality.neighbours import Compared, Near, Neighbours
+from quality.proposal import propose
+from tests.quality.neighbours_measured import DETECTOR, NEIGHBOURS, floods, judge, rivers
 
 HOUR, DAY = 3600.0, 24
 ALL: Near = np.array([[1, 2, -1], [0, 2, -1], [0, 1, -1]])
@@ -215,6 +218,13 @@ def test_only_what_moves_is_taken_back_and_what_is_told_already_keeps_its_reason
     assert [reasons[n] for n in number[0]] == [Reason.STUCK, Reason.GAP, Reason.SPIKE, Reason.NEIGHBOURS]
 
 
+def test_what_is_proposed_is_what_a_drift_would_be_without() -> None:
+    times, values = np.arange(100.0), np.concatenate([np.zeros(50), np.arange(50.0)])
+    proposed = propose(Reason.NEIGHBOURS, times, values, 60.0, 99.0)
+    assert np.array_equal(proposed.values, propose(Reason.DRIFT, times, values, 60.0, 99.0).values)
+    assert abs(proposed.values[99]) < abs(values[99])
+
+
 def test_it_is_an_immutable_value_whose_docstring_states_its_limits() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         setattr(Neighbours(), "lag", 1.0)  # noqa: B010
@@ -224,3 +234,13 @@ def test_it_is_an_immutable_value_whose_docstring_states_its_limits() -> None:
     assert "2.5" in Neighbours().words(2.5)
     result = doctest.testmod(quality.neighbours)
     assert result.attempted > 0 and result.failed == 0
+
+
+def test_recorded_floods_are_believed(shared_data: Path) -> None:
+    """The rivers of one group in a storm; all figures: `python -m tests.quality.neighbours_measured`."""
+    (river,) = (each for each in rivers(shared_data, ["gloria"]) if each.name == "gloria Y1")
+    n = river.values.shape[1]
+    judged = judge(DETECTOR.begin(n), NEIGHBOURS.begin(n), river.times, river.values, river.near)
+    flood = floods(river)
+    assert (judged.alone & flood).sum() > 100
+    assert (judged.told & flood).sum() < 20
