@@ -177,6 +177,24 @@ def test_with_one_neighbour_nobody_can_say_who_is_wrong() -> None:
     assert not (Neighbours().step(Neighbours().begin(3), times, values, alone).excess >= 1).any()
 
 
+def test_who_comes_late_sees_the_others_as_they_were_at_its_time() -> None:
+    times, values = water(50)
+    flood(values, 1000, 0, 1, 2)
+    neighbours = Neighbours()
+    whole, late = neighbours.begin(3), neighbours.begin(3)
+    at_once, behind = neighbours.step(whole, times, values, ALL), []
+    last = np.array([False, False, True])
+    for row in range(0, len(times), 6):
+        part = slice(row, row + 6)
+        for shown in (~last, last):
+            now = neighbours.step(
+                late, np.where(shown, times[part], np.nan), np.where(shown, values[part], np.nan), ALL
+            )
+        behind.append(now.agree[:, 2])
+    assert at_once.agree[:, 2].max() > 1
+    assert np.array_equal(np.concatenate(behind), at_once.agree[:, 2])
+
+
 def test_units_and_gauge_zeros_are_of_no_consequence() -> None:
     times, values = water(60)
     flood(values, 1200, 0, 1, 2)
