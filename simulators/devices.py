@@ -19,10 +19,10 @@ from datetime import UTC, datetime, timedelta
 from devices.codecs import flow_pressure, people_counter, radar_level, rain_gauge
 from devices.model import Device, ObservedProperty, Station, StationKind, Town
 from simulators import radio
-from simulators.chance import integer, uniform
+from simulators.chance import integer, normal, uniform
 from simulators.config import SimulatorConfig
 from simulators.errors import SimulatorError
-from simulators.faults import FaultKind, Faults, voltage
+from simulators.faults import FaultKind, Faults, end_of_scale, voltage
 from simulators.frames import LORAWAN, MIMAMORI_V1, SIGFOX, Frame, Reception
 from simulators.gateways import BROKEN_GATEWAY, gateways, set_off
 from simulators.impairments import unmeasured
@@ -36,11 +36,7 @@ from simulators.world import World
 SAMPLES = 3  # of a flow and pressure logger in one uplink
 FRESH_BATTERY = 3.62  # V
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# What drifts, jumps and has spikes: the first thing that each model measures.
-_MAIN = frozenset(
-    {ObservedProperty.WATER_LEVEL, ObservedProperty.TANK_LEVEL, ObservedProperty.FLOW, ObservedProperty.PASSAGES_IN}
-)
-_MOST_DISTANCE = 65534.0  # mm: what a radar gauge can say
+_MOST_DISTANCE, _MOST_PRESSURE = 65534.0, 6553.4  # mm, kPa: what a radar gauge and a logger can say
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,15 +161,15 @@ class VirtualDevice:
         key = self.device.key
         stuck = self.faults.one(FaultKind.STUCK, key, at)
         value = read(at if stuck is None else self.slot_before(stuck.start))
-        if observed not in _MAIN:
-            return value
-        for fault in self.faults.of(key, at):
-            if fault.kind is FaultKind.DRIFT:
-                value += fault.number("a_day") * fault.days(at)
-            elif fault.kind is FaultKind.VANDALISM:
-                value += fault.number("by")
+        lasting = [fault for fault in self.faults.of(key, at) if fault.hits(observed)]
+        for fault in lasting:
+            value += fault.off(at, lambda: normal(self.config.seed, key, "trembles", at.timestamp()))
         spike = self.faults.spike(key, at - since, at)
-        return value if spike is None else value + spike.number("by")
+        if spike is not None and spike.hits(observed):
+            value += spike.number("by")
+        if any(fault.kind is FaultKind.RANGE for fault in lasting):
+            return end_of_scale(observed, self.device.mapping)
+        return value
 
     def slot_before(self, at: datetime) -> datetime:
         """The round time of its clock at or before a time."""
@@ -200,6 +196,8 @@ def _flow_pressure(device: VirtualDevice, slot: datetime) -> bytes:
         at = slot - index * step
         flow = device.field(ObservedProperty.FLOW, block.flow, at, step)
         pressure = device.field(ObservedProperty.PRESSURE, block.pressure, at, step)
+        if pressure is not None and device.faults.of(device.device.key, at):
+            pressure = min(max(0.0, pressure), _MOST_PRESSURE)
         samples.append((flow, pressure))
     return flow_pressure.encode(time=device.clock(slot), step=step, samples=samples, battery=device.battery(slot))
 

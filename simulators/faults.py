@@ -5,21 +5,26 @@
     spike       one value is off by `by`
     clock       the device's clock gains `a_day` seconds every day, until it is set
     battery     the voltage sinks faster and faster from `from` on, the device is silent from `silent_from` until `to`
+    step        its zero is shifted: every value is off by `by` from `from` to `to`
+    noise       it trembles: each value is off by a normal deviate with the standard deviation `by`
+    range       it says the end of its scale, as with a broken cable or without an echo
     vandalism   somebody bends the sensor away: its value jumps by `by`; from `silent_from` on nothing comes at all
     gateway     a gateway is out of order: what only it would hear is lost
     outage      the way from a gateway to its network is broken: what it hears comes in one batch when it is mended
     carrier     the mobile network is out of order: senders with a SIM card keep what they have and send it afterwards;
                 never by chance, only by a scenario
 
+What it measures first is hit, or, where the truth says `of`, that property.
+
 A stretch of `PLANNED` holds at most one fault of each kind for each device or gateway, with the chance that
 `FaultRates` says; it is a pure function of (seed, device, kind, stretch), so that a run can be repeated and a restart
-changes nothing.
+changes nothing. Each kind is drawn by itself: what else can go wrong shifts nothing.
 Which kinds a device can have follows from its model: what has no clock cannot lose it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -27,6 +32,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from devices.model import FieldMapping, ObservedProperty
 from simulators.chance import Floats, Keys, uniforms
 from simulators.errors import SimulatorError
 
@@ -44,6 +50,9 @@ class FaultKind(StrEnum):
     SPIKE = "spike"
     CLOCK = "clock"
     BATTERY = "battery"
+    STEP = "step"
+    NOISE = "noise"
+    RANGE = "range"
     VANDALISM = "vandalism"
     GATEWAY = "gateway"
     OUTAGE = "outage"
@@ -55,11 +64,15 @@ OF_MODEL: Mapping[str, tuple[FaultKind, ...]] = MappingProxyType(
     {
         "radar_level": (
             FaultKind.STUCK, FaultKind.DRIFT, FaultKind.SPIKE, FaultKind.BATTERY, FaultKind.VANDALISM,
+            FaultKind.STEP, FaultKind.NOISE, FaultKind.RANGE,
         ),
         "flow_pressure": (
             FaultKind.STUCK, FaultKind.DRIFT, FaultKind.SPIKE, FaultKind.CLOCK, FaultKind.BATTERY,
+            FaultKind.STEP, FaultKind.NOISE, FaultKind.RANGE,
         ),
-        "people_counter": (FaultKind.STUCK, FaultKind.SPIKE, FaultKind.CLOCK, FaultKind.BATTERY),
+        "people_counter": (
+            FaultKind.STUCK, FaultKind.SPIKE, FaultKind.CLOCK, FaultKind.BATTERY, FaultKind.RANGE,
+        ),
         "rain_gauge": (FaultKind.STUCK, FaultKind.CLOCK, FaultKind.BATTERY),
     }
 )  # fmt: skip
@@ -69,12 +82,26 @@ OF_GATEWAY = (FaultKind.GATEWAY, FaultKind.OUTAGE)
 SIZES: Mapping[str, float] = MappingProxyType(
     {"radar_level": 1.2, "flow_pressure": 30.0, "people_counter": 400.0, "rain_gauge": 0.0}
 )
-_DAILY_DRIFT = 0.15  # of that
+# What a model measures beside that, and how large faults of it are: half of some kinds hit it.
+BESIDE: Mapping[str, tuple[ObservedProperty, float]] = MappingProxyType(
+    {"flow_pressure": (ObservedProperty.PRESSURE, 120.0)}
+)
+# What a model measures first, whatever its station: that is hit where nothing else is said.
+_FIRST = frozenset(
+    {ObservedProperty.WATER_LEVEL, ObservedProperty.TANK_LEVEL, ObservedProperty.FLOW, ObservedProperty.PASSAGES_IN}
+)
+OF_ONE = (FaultKind.DRIFT, FaultKind.SPIKE, FaultKind.STEP, FaultKind.NOISE, FaultKind.RANGE)
+_OF_EITHER = (FaultKind.STEP, FaultKind.NOISE, FaultKind.RANGE)
+_DAILY_DRIFT, _SHIFT, _TREMBLING = 0.15, 0.5, 0.1  # of these sizes
+# The end of a sensor's scale, by the field of the model.
+_END: Mapping[str, float] = MappingProxyType(
+    {"distance": 65534.0, "flow": 80_000.0, "pressure": 6553.4, "passages_in": 65534.0}
+)
 
 
 @dataclass(frozen=True, slots=True)
 class FaultRates:
-    """How many of each kind a device (or a gateway, for the last two) has in `PLANNED`, at most 1."""
+    """How many of each kind a device (`gateway`, `outage`: a gateway) has in `PLANNED`, at most 1."""
 
     stuck: float = 0.0
     drift: float = 0.0
@@ -84,6 +111,9 @@ class FaultRates:
     vandalism: float = 0.0
     gateway: float = 0.0
     outage: float = 0.0
+    step: float = 0.0
+    noise: float = 0.0
+    range: float = 0.0
 
     def __post_init__(self) -> None:
         for each in fields(self):
@@ -99,7 +129,10 @@ class FaultRates:
 
 NO_FAULTS = FaultRates()
 # What a town of cheap devices in the open has to live with.
-USUAL = FaultRates(stuck=0.02, drift=0.02, spike=0.2, clock=0.03, battery=0.03, vandalism=0.01, gateway=0.3, outage=0.5)
+USUAL = FaultRates(
+    stuck=0.02, drift=0.02, spike=0.2, clock=0.03, battery=0.03, vandalism=0.01, gateway=0.3, outage=0.5,
+    step=0.01, noise=0.02, range=0.01,
+)  # fmt: skip
 
 # How long each kind lasts, hours: at least, and so much more at most.
 _LASTS: Mapping[FaultKind, tuple[float, float]] = MappingProxyType(
@@ -112,6 +145,9 @@ _LASTS: Mapping[FaultKind, tuple[float, float]] = MappingProxyType(
         FaultKind.VANDALISM: (12, 60),
         FaultKind.GATEWAY: (2, 10),
         FaultKind.OUTAGE: (1, 5),
+        FaultKind.STEP: (72, 240),
+        FaultKind.NOISE: (24, 120),
+        FaultKind.RANGE: (2, 22),
     }
 )
 
@@ -145,6 +181,18 @@ class Fault:
         """A parameter that is a number."""
         return float(self.parameters[name])
 
+    def hits(self, observed: ObservedProperty) -> bool:
+        """Whether this property is off because of it, if any is."""
+        return observed.value == self.parameters["of"] if "of" in self.parameters else observed in _FIRST
+
+    def off(self, at: datetime, deviate: Callable[[], float]) -> float:
+        """How far the value at a time is off while it lasts; `deviate` gives a standard normal deviate of that time."""
+        if self.kind is FaultKind.DRIFT:
+            return self.number("a_day") * self.days(at)
+        if self.kind in (FaultKind.STEP, FaultKind.VANDALISM):
+            return self.number("by")
+        return self.number("by") * deviate() if self.kind is FaultKind.NOISE else 0.0
+
     def silences(self, at: datetime) -> bool:
         """Whether the device says nothing because of it."""
         return "silent_after_hours" in self.parameters and self.covers(at) and at >= self.silent_from
@@ -152,6 +200,17 @@ class Fault:
     @property
     def silent_from(self) -> datetime:
         return self.start + timedelta(hours=self.number("silent_after_hours"))
+
+
+def end_of_scale(observed: ObservedProperty, mapping: Sequence[FieldMapping]) -> float:
+    """What a town with this mapping makes of the farthest that the sensor can say. KeyError where it is not mapped.
+
+    >>> hung_at_6_20 = FieldMapping("distance", ObservedProperty.WATER_LEVEL, -0.001, 6.20)
+    >>> end_of_scale(ObservedProperty.WATER_LEVEL, [hung_at_6_20])
+    -59.334
+    """
+    line = {line.observed_property: line for line in mapping}[observed]
+    return _END[line.field] * line.scale + line.offset
 
 
 def voltage(share: float) -> float:
@@ -165,14 +224,15 @@ def voltage(share: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Of one kind in one stretch: for each device whether it has the fault, from and to when (s since 1970), and how
-    much (a number between -1 and 1, at least 0.5 away from 0).
+    """Of one kind in one stretch: for each device whether it has the fault, from and to when (s since 1970), how much
+    (a number between -1 and 1, at least 0.5 away from 0), and whether it hits what is measured beside the first.
     """
 
     there: np.ndarray[tuple[int], np.dtype[np.bool_]]
     start: Floats
     end: Floats
     size: Floats
+    beside: np.ndarray[tuple[int], np.dtype[np.bool_]]
 
 
 def plan(kind: FaultKind, chance: float, seed: int, about: Keys, stretch: int) -> Plan:
@@ -187,6 +247,7 @@ def plan(kind: FaultKind, chance: float, seed: int, about: Keys, stretch: int) -
         np.floor(begins),
         np.floor(begins + lasts),
         sign * (0.5 + 0.5 * uniforms(about, seed, kind, "size", stretch)),
+        (uniforms(about, seed, kind, "of", stretch) < 0.5) & (kind in _OF_EITHER),
     )
 
 
@@ -194,27 +255,38 @@ def stretch_of(at: datetime) -> int:
     return (at - _EPOCH) // PLANNED
 
 
-def fault_of(kind: FaultKind, model: str, device: str | None, start: float, end: float, size: float) -> Fault:
-    """A planned fault in words: `model` is that of the device, empty for a gateway (whose key `device` then is)."""
+def fault_of(
+    kind: FaultKind, model: str, device: str | None, made: Plan, index: int, *, beside: bool | None = None
+) -> Fault:
+    """The planned fault of one device in words: `model` is its model, empty for a gateway (whose key `device` then is).
+
+    `beside`: whether it hits what the model measures beside the first; None: as planned.
+    """
+    start, end, size = (float(each[index]) for each in (made.start, made.end, made.size))
     begins = _EPOCH + timedelta(seconds=start)
     ends = _EPOCH + timedelta(seconds=max(end, start + 1))
+    if kind in OF_GATEWAY:
+        return Fault(kind, begins, ends, gateway=device)
     largest = SIZES.get(model, 0.0)
     parameters: dict[str, float | str] = {}
+    if model in BESIDE and kind in OF_ONE and (bool(made.beside[index]) if beside is None else beside):
+        observed, largest = BESIDE[model]
+        parameters["of"] = observed.value
     if kind is FaultKind.DRIFT:
-        parameters = {"a_day": round(_DAILY_DRIFT * largest * size, 4)}
+        parameters["a_day"] = round(_DAILY_DRIFT * largest * size, 4)
     elif kind is FaultKind.SPIKE:
-        parameters = {"by": round(largest * abs(size), 3)}
+        parameters["by"] = round(largest * abs(size), 3)
+    elif kind is FaultKind.STEP:
+        parameters["by"] = round(_SHIFT * largest * size, 3)
+    elif kind is FaultKind.NOISE:
+        parameters["by"] = round(_TREMBLING * largest * abs(size), 4)
     elif kind is FaultKind.CLOCK:
-        parameters = {"a_day": round(120 * size, 1)}
+        parameters["a_day"] = round(120 * size, 1)
     elif kind is FaultKind.BATTERY:
-        parameters = {"silent_after_hours": round((end - start) / 3600 * 0.8, 2)}
+        parameters["silent_after_hours"] = round((end - start) / 3600 * 0.8, 2)
     elif kind is FaultKind.VANDALISM:
-        parameters = {
-            "by": round(largest * size, 3),
-            "silent_after_hours": round((end - start) / 3600 * (0.3 + 0.4 * abs(size)), 2),
-        }
-    if kind in OF_GATEWAY:
-        return Fault(kind, begins, ends, gateway=device, parameters=parameters)
+        parameters["by"] = round(largest * size, 3)
+        parameters["silent_after_hours"] = round((end - start) / 3600 * (0.3 + 0.4 * abs(size)), 2)
     return Fault(kind, begins, ends, device=device, parameters=parameters)
 
 
@@ -300,6 +372,5 @@ def planned(
         made = plan(kind, chance, seed, keys(names), stretch)
         for index in np.flatnonzero(made.there):
             name = names[int(index)]
-            start, end, size = (float(each[index]) for each in (made.start, made.end, made.size))
-            found.append(fault_of(kind, models.get(name, ""), name, start, end, size))
+            found.append(fault_of(kind, models.get(name, ""), name, made, int(index)))
     return found

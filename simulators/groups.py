@@ -8,16 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from devices.model import Device, Station
 from simulators import radio
-from simulators.chance import Floats, Keys, uniforms
+from simulators.chance import Floats, Keys, normals, uniforms
 from simulators.config import SimulatorConfig
 from simulators.devices import SAMPLES, session_of
-from simulators.faults import OF_MODEL, Fault, FaultKind, Plan, fault_of, plan, stretch_of, voltage
+from simulators.faults import OF_MODEL, Fault, FaultKind, Plan, end_of_scale, fault_of, plan, stretch_of, voltage
 from simulators.frames import LORAWAN, MIMAMORI_V1, Frame, Reception
 from simulators.gateways import gateways
 from simulators.interventions import Happening, Intervention
@@ -148,8 +149,11 @@ class Group:
                 if made is None:
                     continue
                 for index in lasting(made, first.timestamp(), last.timestamp()):
-                    numbers = (float(each[index]) for each in (made.start, made.end, made.size))
-                    yield int(index), fault_of(kind, self.device.model, self.key(int(index)), *numbers)
+                    yield int(index), self.fault(kind, made, int(index))
+
+    def fault(self, kind: FaultKind, made: Plan, index: int) -> Fault:
+        """The planned fault of one device."""
+        return fault_of(kind, self.device.model, self.key(index), made, index)
 
     def batch(self, slot: float, broken: Sequence[Fault], held: Sequence[Fault]) -> Batch:
         """What the group says about a round time; `broken` are gateways out of order, `held` those that are cut off and
@@ -218,9 +222,10 @@ class Group:
         for index, fault in self.faults(at(first), at(last)):
             when = at(heard[index]) if self.device.model == "radar_level" else at(slot)
             silent[index] |= fault.silences(at(heard[index]))
+            column = next((n for n, each in enumerate(self.kind.properties) if fault.hits(each)), 0)
             if fault.kind is FaultKind.SPIKE:
                 if at(when.timestamp() - self.period) < fault.start <= when:
-                    values[index, -1, 0] += fault.number("by")
+                    values[index, -1, column] += fault.number("by")
             elif not fault.covers(when):
                 continue
             elif fault.kind is FaultKind.STUCK:
@@ -230,14 +235,19 @@ class Group:
                 values[index] = then[0]
                 if self.device.model == "rain_gauge":
                     values[index, 0, 2] = 0.0
-            elif fault.kind is FaultKind.DRIFT:
-                values[index, :, 0] += fault.number("a_day") * fault.days(when)
-            elif fault.kind is FaultKind.VANDALISM:
-                values[index, :, 0] += fault.number("by")
             elif fault.kind is FaultKind.CLOCK:
                 clock[index] += round(fault.number("a_day") * fault.days(when))
             elif fault.kind is FaultKind.BATTERY:
                 battery[index] = voltage(24 * fault.days(when) / fault.number("silent_after_hours"))
+            elif fault.kind is FaultKind.RANGE:
+                values[index, :, column] = end_of_scale(self.kind.properties[column], self.device.mapping)
+            else:
+                for sample in range(self.kind.samples):
+                    values[index, sample, column] += fault.off(when, partial(self._deviate, index, slot, sample))
+
+    def _deviate(self, index: int, slot: float, sample: int) -> float:
+        """A standard normal deviate of one device and sample."""
+        return float(normals(self.about[index : index + 1], self._config.seed, "trembles", slot, sample)[0])
 
     def frame(self, batch: Batch, number: int) -> Frame:
         """The so-manieth frame of a batch."""

@@ -31,6 +31,7 @@ START = datetime(2026, 6, 20, 8, 3, tzinfo=UTC)
 # The town itself and ten copies: each network of `MIXED` has what there is. Two valleys: beyond the fourteenth copy.
 CONFIG = SimulatorConfig("localhost", 1883, impairments=PERFECT, networks=MIXED, devices=14 * 11)
 TWO_VALLEYS = 14 * 21
+SUDDEN = {"vandalism", "drift", "spike", "step", "noise", "range"}
 BY_MQTT = (CHIRPSTACK_V4, THE_THINGS_STACK_V3, MIMAMORI_V1)
 
 
@@ -163,7 +164,9 @@ def test_what_is_lost_is_lost_by_the_radio(town: Town, said: list[Frame]) -> Non
 
 def test_every_fault_of_the_truth_shows_in_the_messages_and_nothing_else_does(town: Town) -> None:
     """Payload by payload against the same town in which nothing breaks, before it becomes frames."""
-    rates = FaultRates(stuck=1.0, spike=1.0, battery=0.6, vandalism=1.0, clock=0.6, drift=1.0)
+    rates = FaultRates(
+        stuck=1.0, spike=1.0, battery=0.6, vandalism=1.0, clock=0.6, drift=1.0, step=1.0, noise=1.0, range=1.0
+    )
     broken = crowd(town, replace(CONFIG, networks=(CHIRPSTACK_V4,), faults=rates, devices=700))
     whole = crowd(town, replace(CONFIG, networks=(CHIRPSTACK_V4,), devices=700))
     begin, end = START + timedelta(hours=14), START + timedelta(hours=19)
@@ -190,14 +193,42 @@ def test_every_fault_of_the_truth_shows_in_the_messages_and_nothing_else_does(to
                     for each in lasting[key]
                 ), f"{key} at {when}: nothing is wrong there by the truth"
             slot += group.period
-    begun = [
-        each
-        for each in truth
-        if each.what in ("vandalism", "drift", "spike") and begin < each.start < end - timedelta(hours=1)
-    ]
-    assert {each.what for each in begun} == {"vandalism", "drift", "spike"}
+    begun = [each for each in truth if each.what in SUDDEN and begin < each.start < end - timedelta(hours=1)]
+    assert {each.what for each in begun} >= {"vandalism", "drift", "spike"}
     for each in begun:
         assert any(each.start <= when for when in wrong[each.device]), f"{each} does not show"
+
+
+@pytest.mark.parametrize("kind", ["step", "noise", "range"])
+def test_what_is_wrong_with_the_values_of_many_is_as_large_as_the_truth_says(town: Town, kind: str) -> None:
+    rates = FaultRates(**{kind: 1.0})
+    broken = crowd(town, replace(CONFIG, networks=(CHIRPSTACK_V4,), faults=rates))
+    whole = crowd(town, replace(CONFIG, networks=(CHIRPSTACK_V4,)))
+    for model, field in (("radar_level", slice(1, 3)), ("flow_pressure", slice(8, None))):
+        group, other = (next(g for g in each.groups if g.device.model == model) for each in (broken, whole))
+        index, fault = next(iter(group.faults(START, START + timedelta(days=30))))
+        assert fault.end is not None
+        slot = (fault.start.timestamp() // group.period + 2) * group.period
+        offs = []
+        while slot < fault.end.timestamp() - group.period:
+            pair = [
+                dict(zip(b.which, b.payloads, strict=True)) for b in (g.batch(slot, [], []) for g in (group, other))
+            ]
+            said, should = (each[index][field].astype(float) for each in pair)
+            if model == "radar_level":
+                offs.append(float((said - should) @ [256.0, 1.0]))
+            elif fault.parameters.get("of") == "pressure":
+                offs += [float(off @ [256.0, 1.0]) for off in (said - should).reshape(-1, 5)[:, 3:]]
+            else:
+                offs += [float(off @ [65536.0, 256.0, 1.0]) for off in (said - should).reshape(-1, 5)[:, :3]]
+            slot += group.period
+        unit = 1000 if model == "radar_level" else 10 if fault.parameters.get("of") == "pressure" else 100
+        if kind == "step":
+            assert np.abs(offs) == pytest.approx([unit * abs(fault.number("by"))] * len(offs), abs=1.01)
+        elif kind == "noise":
+            assert np.std(offs) == pytest.approx(unit * fault.number("by"), rel=0.3)
+        else:
+            assert min(offs) > 50_000, "the end of the scale"
 
 
 def around(town: Town, config: SimulatorConfig, *times: datetime | None) -> list[Frame]:

@@ -40,7 +40,7 @@ from simulators.truth import Happened, Truth
 
 START = datetime(2026, 6, 20, 8, 3, tzinfo=UTC)
 QUIET = SimulatorConfig("localhost", 1883, scenario=Scenario.NORMAL, impairments=PERFECT)
-ALWAYS = dict.fromkeys(("stuck", "drift", "spike", "clock", "battery", "vandalism"), 0.0)
+ALWAYS = dict.fromkeys(("stuck", "drift", "spike", "clock", "battery", "vandalism", "step", "noise", "range"), 0.0)
 
 
 def fleet_of(town: Town, config: SimulatorConfig = QUIET, first: datetime = START) -> Fleet:
@@ -125,6 +125,61 @@ def test_a_stuck_sensor_repeats_itself_and_a_drifting_one_walks_away(town: Town)
         assert time is not None
         expected = fault.number("a_day") * fault.days(time) if fault.covers(time) else 0.0
         assert off == pytest.approx(expected, abs=0.011)
+
+
+@pytest.mark.parametrize("kind", [FaultKind.STEP, FaultKind.NOISE, FaultKind.RANGE])
+@pytest.mark.parametrize("model", ["radar_level", "flow_pressure"])
+def test_what_is_wrong_with_the_values_is_as_large_as_the_truth_says(town: Town, kind: FaultKind, model: str) -> None:
+    fault, broken, whole = around(town, kind, model)
+    field = "distance" if model == "radar_level" else str(fault.parameters.get("of", "flow"))
+    other = {"flow": "pressure", "pressure": "flow", "distance": "battery"}[field]
+    true = {frame.heard: readings(frame) for frame in whole}
+    offs = []
+    for frame in broken:
+        said, should = readings(frame), true[frame.heard]
+        assert said[other].value == should[other].value, "it is the other that is wrong"
+        time = said[field].time or frame.heard
+        if not fault.covers(time):
+            assert said[field].value == should[field].value
+        elif kind is FaultKind.RANGE:
+            assert said[field].value == {"distance": 65534.0, "flow": 80_000.0, "pressure": 6553.4}[field]
+            offs.append(0.0)
+        else:
+            offs.append((said[field].value or 0.0) - (should[field].value or 0.0))
+    assert offs
+    if kind is FaultKind.STEP:
+        by = -1000 * fault.number("by") if field == "distance" else fault.number("by")
+        assert offs == pytest.approx([by] * len(offs), abs=1.01 if field == "distance" else 0.11)
+    elif kind is FaultKind.NOISE:
+        assert np.mean(offs) == pytest.approx(0.0, abs=4 * np.std(offs) / len(offs) ** 0.5)
+        by = (1000 if field == "distance" else 1) * fault.number("by")
+        assert np.std(offs) == pytest.approx(by, rel=0.3)
+
+
+def test_a_logger_is_wrong_in_what_it_measures_first_or_in_the_other_and_a_gauge_has_no_other() -> None:
+    models = {f"{model} {n}": model for model in ("radar_level", "flow_pressure") for n in range(200)}
+    rates = FaultRates(step=1.0, noise=1.0, drift=1.0)
+    found = Faults(1, rates, models, ()).between(START, START + timedelta(days=30))
+    pressure = [each for each in found if each.parameters.get("of") == "pressure"]
+    assert {models[each.device or ""] for each in pressure} == {"flow_pressure"}
+    steps = [each for each in found if each.kind is FaultKind.STEP and models[each.device or ""] == "flow_pressure"]
+    assert 0.35 < sum(each in pressure for each in steps) / len(steps) < 0.65
+    assert not any(each.kind is FaultKind.DRIFT for each in pressure)
+    assert all(30 <= abs(each.number("by")) <= 60 for each in steps if each in pressure)
+
+
+def test_further_kinds_shift_no_others() -> None:
+    models = {f"radar {n}": "radar_level" for n in range(50)}
+    old = FaultRates(stuck=0.5, drift=0.5, spike=0.5, battery=0.5, vandalism=0.5)
+    new = replace(old, step=1.0, noise=1.0, range=1.0)
+    month = (START, START + timedelta(days=30))
+    before = Faults(1, old, models, ()).between(*month)
+    kinds = {each.kind for each in before}
+    assert len(before) > 60
+    assert [each for each in Faults(1, new, models, ()).between(*month) if each.kind in kinds] == before
+    # as they have always been drawn: the first of them, by its device, time and size
+    made = plan(FaultKind.DRIFT, 0.5, 1, keys(models), stretch_of(START))
+    assert not made.beside.any()
 
 
 def test_one_value_has_the_spike_and_it_is_as_high_as_the_truth_says(town: Town) -> None:
