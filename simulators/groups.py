@@ -232,7 +232,7 @@ class Group:
                 before = fault.start.timestamp() // self.period * self.period
                 one = np.array([index])
                 then = self.kind.measure(self.about[one], before, before + self.lag[one], self.period)
-                values[index] = then[0]
+                values[index] = then[0, -1]
                 if self.device.model == "rain_gauge":
                     values[index, 0, 2] = 0.0
             elif fault.kind is FaultKind.CLOCK:

@@ -231,6 +231,19 @@ def test_what_is_wrong_with_the_values_of_many_is_as_large_as_the_truth_says(tow
             assert min(offs) > 50_000, "the end of the scale"
 
 
+def test_a_stuck_logger_of_many_repeats_one_value(town: Town) -> None:
+    broken = crowd(town, replace(CONFIG, networks=(CHIRPSTACK_V4,), faults=FaultRates(stuck=1.0)))
+    group = next(each for each in broken.groups if each.device.model == "flow_pressure")
+    index, fault = next(iter(group.faults(START, START + timedelta(days=30))))
+    slot = (fault.start.timestamp() // group.period + 2) * group.period
+    samples = set()
+    for number in range(4):
+        batch = group.batch(slot + number * group.period, [], [])
+        said = dict(zip(batch.which, batch.payloads, strict=True))[index]
+        samples |= {bytes(each) for each in said[8:].reshape(-1, 5)}
+    assert len(samples) == 1
+
+
 def around(town: Town, config: SimulatorConfig, *times: datetime | None) -> list[Frame]:
     """What is said up to 35 minutes before and after some times: as long as the slowest device takes."""
     found = []
