@@ -52,6 +52,8 @@ class Noise(Online[Tremble]):
     nats: float = 12.0
     digits: float = 4.0
     most: float = 3.0  # times what is tolerated: a single bend counts as no more
+    pace: float = 0.01
+    gain: float = 0.004
     warm: int = 288
 
     reason: ClassVar[Reason] = Reason.NOISE
@@ -70,7 +72,9 @@ class Noise(Online[Tremble]):
         cap = np.where(warm, self.most * limit, np.inf)
         state.bend = np.where(compared, state.bend + (np.minimum(bend, cap) - state.bend) / self.rows, state.bend)
         excess = ratio(state.bend, limit, compared & warm)
-        state.tail.learn(np.where(compared, state.bend, np.nan), np.where(warm, limit, np.inf), pace=0.04, gain=0.02)
+        # what is told is not what is usual; the means overlap, so that a fault could teach while it rises
+        cap = np.where(excess >= 1.0, state.tail.limit(1.0), np.where(warm, limit, np.inf))
+        state.tail.learn(np.where(compared, state.bend, np.nan), cap, pace=self.pace, gain=self.gain)
         state.before = np.where(there, state.newest, state.before)
         state.newest = np.where(there, values, state.newest)
         return excess

@@ -99,3 +99,12 @@ def test_what_comes_later_changes_no_verdict() -> None:
 
 def test_no_rows_are_no_verdicts() -> None:
     assert Detector().judge(np.empty((0, 2)), np.empty((0, 2))).scores.shape == (0, 2)
+
+
+def test_what_begins_to_tremble_does_not_teach_that_it_may() -> None:
+    times, values = made(60)
+    rng = np.random.default_rng(2)
+    for day in (30, 45):
+        values[day * DAY : (day + 3) * DAY, 0] += 0.5 * rng.standard_normal(3 * DAY)
+    told = found(times, np.round(values, 2), 30 * DAY)
+    assert any(30 * DAY <= row < 33 * DAY for row, _ in told) and any(45 * DAY <= row < 48 * DAY for row, _ in told)
