@@ -64,7 +64,17 @@ TOLD: dict[str, frozenset[Reason]] = {
 
 _ROWS = 2000  # of each series, judged at a time
 _NEAR = 24  # so many values back a good one is looked for
-_LINGER_STEPS, _LINGER = 6, timedelta(hours=1)  # doubted values that are no farther apart are one event
+_LINGER_STEPS, _LINGER = 6, timedelta(hours=1)
+
+
+def told_of(observed: str, *, limited: bool) -> frozenset[Reason]:
+    """What may be told of an observed property; `limited`: the gate tells a standstill, as somebody has set a limit."""
+    return TOLD.get(observed, frozenset()) - ({Reason.STUCK} if limited else frozenset())
+
+
+def linger(step: timedelta) -> timedelta:
+    """Doubted values no farther apart are one event, of a series with so much between two values."""
+    return max(_LINGER, _LINGER_STEPS * step)
 
 
 class _Found(NamedTuple):
@@ -229,12 +239,11 @@ def _watched(conn: Connection, rows: Iterable[FeedRow]) -> list[_Watched]:
         (array(sorted(newest)), list(TOLD), COMPARED, COMPARED),
     )
     return [
-        # The gate tells a standstill of what somebody has set a limit for.
         _Watched(
             i,
             town,
-            TOLD[name] - {Reason.STUCK} if limited else TOLD[name],
-            max(_LINGER, _LINGER_STEPS * step),
+            told_of(name, limited=limited),
+            linger(step),
             newest.get(i),
             Place(*place) if name == COMPARED else None,
         )

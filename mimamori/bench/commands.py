@@ -99,6 +99,30 @@ def leaks(
     give(figures, f"【模擬】{blocks} blocks, {figures['seconds']:g} s", columns, rows(figures), as_json=as_json)
 
 
+@bench.command("quality")
+def quality(
+    days: Annotated[
+        int,
+        typer.Option(help="Days of 1,000 series for the speed; with less than 365 no limit counts.", min=1, max=3650),
+    ] = 365,
+    series: Annotated[int, typer.Option(help="Simulated places for each kind of fault.", min=1, max=1000)] = 60,
+    months: Annotated[
+        int, typer.Option(help="Of 30 days, with faults, after one without; 0: only the speed.", min=0, max=24)
+    ] = 2,
+    seed: Annotated[int, typer.Option(help="Another seed is another town.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """How fast values are judged, and which simulated faults the gate and the learnt checks find."""
+    from mimamori.bench.quality import QualityBench, measure, rows
+    from mimamori.bench.report import bar, give
+
+    with bar("pieces", quiet=as_json) as progress:
+        figures = measure(QualityBench(days, series, months, seed), progress)
+    columns = ("", "faults", "recall", "precision", "delay: values, time", "limit", "kept")
+    title = f"【模擬】{series} places of each kind, {months} months, {figures['seconds']:g} s"
+    give(figures, title, columns, rows(figures), as_json=as_json)
+
+
 @bench.command("visitors")
 def visitors(
     spots: Annotated[int, typer.Option(help="Simulated counters of each of the five kinds of spot.", min=1)] = 4,
