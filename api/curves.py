@@ -262,20 +262,22 @@ def _origin(start: datetime, zone: ZoneInfo, every: timedelta) -> float:
     return midnight.timestamp()
 
 
+# date_part counts in double precision; extract counts in numeric, which takes as long as all the rest. And the order is
+# that of the index, by the column itself.
 _QUERIES = {
     Step.RAW: """
-        select extract(epoch from phenomenon_time)::float8, {value}, {value}, (value is not null)::int::float8
+        select date_part('epoch', phenomenon_time), {value}, {value}, (value is not null)::int::float8
         from (select phenomenon_time, case when quality not in ('bad', 'missing') then value end as value
               from tenant_observation
               where datastream_id = {datastream} and phenomenon_time >= {start} and phenomenon_time <= {end}) o
-        order by 1
+        order by phenomenon_time
     """,
     Step.HOUR: """
-        select extract(epoch from hour)::float8 + {place} * 3600, {low}, {high}, n::float8
-        from rollup_hour where datastream_id = {datastream} and hour >= {start} and hour <= {end} order by 1
+        select date_part('epoch', hour) + {place} * 3600, {low}, {high}, n::float8
+        from rollup_hour where datastream_id = {datastream} and hour >= {start} and hour <= {end} order by hour
     """,
     Step.DAY: """
-        select extract(epoch from begins)::float8 + {place} * extract(epoch from ends - begins)::float8, {low}, {high},
+        select date_part('epoch', begins) + {place} * date_part('epoch', ends - begins), {low}, {high},
                n::float8
         from (select day::timestamp at time zone {zone} as begins, (day + 1)::timestamp at time zone {zone} as ends, *
               from rollup_day where datastream_id = {datastream} and day >= {first} and day <= {last}) d

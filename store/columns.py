@@ -1,7 +1,7 @@
 """The rows of a query as numpy columns, without an object for each: one binary COPY.
 
 A row costs about as long as the server needs to send it. Every column is a double precision that is never null: a query
-says ``coalesce(value, 'NaN')::float8``, and times as ``extract(epoch from ...)::float8``, seconds since 1970.
+says ``coalesce(value, 'NaN')::float8``, and times as ``date_part('epoch', ...)``, seconds since 1970.
 """
 
 from __future__ import annotations

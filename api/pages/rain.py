@@ -82,7 +82,7 @@ def rain_sums(conn: Connection, steps: Mapping[int, timedelta], now: datetime) -
 
 
 _AMOUNTS = """
-    select datastream_id::float8, extract(epoch from phenomenon_time)::float8,
+    select datastream_id::float8, date_part('epoch', phenomenon_time),
            coalesce(case when quality not in ('bad', 'missing') then value end, 'NaN')::float8,
            (quality = 'estimated')::int::float8
     from tenant_observation
