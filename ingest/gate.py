@@ -22,7 +22,7 @@ from msgspec import structs
 from devices.model import ASIDE, EXAMINED, Quality
 from ingest.counters import with_increments
 from ingest.plain import plainly_good
-from quality.gate import Rules, Verdict, judge
+from quality.gate import Rules, Verdict, free_of, judge
 from store import observations
 from store.connection import Connection
 from store.observations import Series
@@ -129,7 +129,7 @@ def _settled(
         return observation  # plainly good, and so is everything of its datastream
     if alone or observation.reason is not None or observation.quality is Quality.MANUAL:
         possible = judge(
-            replace(rules[observation.datastream_id], max_rate=None, stuck_after=None),
+            replace(rules[observation.datastream_id], max_rate=None, stuck_after=None, free=None),
             np.zeros(1),
             np.array([observation.value]),
         )[0]
@@ -150,4 +150,5 @@ def rules_of(info: DatastreamInfo) -> Rules:
         high=info.range_high,
         max_rate=info.max_rate,
         stuck_after=info.stuck_after,
+        free=free_of(info.observed_property, info.max_rate),
     )

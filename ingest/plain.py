@@ -18,6 +18,7 @@ from datetime import datetime
 from itertools import pairwise
 
 from devices.model import ASIDE
+from quality.gate import free_of
 from store import latest
 from store.arrays import transposed
 from store.connection import Connection
@@ -53,6 +54,7 @@ def surely_good(info: DatastreamInfo, before: Before | None, new: list[tuple[dat
     return (
         all(_possible(info, value) for _, value in points)
         and (info.max_rate is None or _reachable(points, info.max_rate))
+        and ((free := free_of(info.observed_property, info.max_rate)) is None or _calm(points, free))
         and (info.stuck_after is None or _moving(info, before, new))
     )
 
@@ -65,6 +67,11 @@ def _reachable(points: list[tuple[datetime, float]], per_hour: float) -> bool:
     # In the same arithmetic as `quality.rate`, so that both agree to the last digit.
     hours = [(time.timestamp() / 3600.0, value) for time, value in points]
     return not any(abs(b - a) > per_hour * (t - s) for (s, a), (t, b) in pairwise(hours))
+
+
+def _calm(points: list[tuple[datetime, float]], free: float) -> bool:
+    # What moves no farther needs no look at how far it has been moving.
+    return all(abs(b - a) <= free for (_, a), (_, b) in pairwise(points))
 
 
 def _moving(info: DatastreamInfo, before: Before | None, new: list[tuple[datetime, float]]) -> bool:

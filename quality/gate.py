@@ -6,19 +6,23 @@ are shown, and the reader is told why.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
 
-from devices.model import Quality, Reason
+from devices.model import ObservedProperty, Quality, Reason
 from quality.clock import Clock
 from quality.estimator import Estimator, Floats
+from quality.leap import Leap
 from quality.limits import Limits
 from quality.rate import Rate
 from quality.stuck import Stuck
 
 CLOCK = Clock()
+# In m. Only levels raise an alert by a single value.
+_FREE: Mapping[str, float] = {ObservedProperty.WATER_LEVEL: 0.5}
 # A standstill is looked back for over at most so many observations (a week of ten minutes).
 MOST_CONTEXT = 1008
 
@@ -28,7 +32,9 @@ class Rules:
     """What is known of a datastream's honest behaviour; None switches a check off.
 
     `low`, `high` in the unit; `max_rate` in the unit per hour; `stuck_after` how long it can stand still; `step` the
-    usual time between observations. Interval totals usually have neither rate nor stuck: nobody at night is honest.
+    usual time between observations; `free` how far a value may move in it without a doubt where there is no `max_rate`,
+    and the rate is learnt from the values before. Interval totals usually have neither rate nor stuck: nobody at night
+    is honest.
     """
 
     step: timedelta
@@ -36,6 +42,7 @@ class Rules:
     high: float | None = None
     max_rate: float | None = None
     stuck_after: timedelta | None = None
+    free: float | None = None
 
     def estimators(self) -> tuple[Estimator, ...]:
         """What is switched on, in the order of judgement."""
@@ -44,6 +51,8 @@ class Rules:
             chosen.append(Limits(self.low, self.high))
         if self.max_rate is not None:
             chosen.append(Rate(self.max_rate))
+        elif self.free is not None:
+            chosen.append(Leap(self.step.total_seconds(), self.free))
         if self.stuck_after is not None:
             chosen.append(Stuck(self.stuck_after.total_seconds()))
         return tuple(chosen)
@@ -60,6 +69,13 @@ class Verdict:
 
     quality: Quality
     reason: Reason | None
+
+
+def free_of(observed: str, max_rate: float | None) -> float | None:
+    """How far a value of this property may move in one step without a doubt, where nobody has set a rate; None: as far
+    as it likes.
+    """
+    return _FREE.get(observed) if max_rate is None else None
 
 
 GOOD = Verdict(Quality.GOOD, None)

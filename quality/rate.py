@@ -51,13 +51,22 @@ class Rate:
     def flags(self, times: Floats, values: Floats) -> Flags:
         flagged = np.zeros(values.shape, dtype=np.bool_)
         known = np.flatnonzero(~np.isnan(values))
-        hours, heights = times[known] / 3600.0, values[known]
-        jumps = np.abs(np.diff(heights)) > self.per_hour * np.diff(hours)
-        doubted = np.zeros(known.shape, dtype=np.bool_)
-        believed = 0
-        for i in np.flatnonzero(jumps) + 1:
-            if not doubted[i - 1]:
-                believed = int(i) - 1  # else the one found for i - 1 is still the last believed
-            doubted[i] = abs(heights[i] - heights[believed]) > self.per_hour * (hours[i] - hours[believed])
-        flagged[known] = doubted
+        reach = np.full(known.shape, self.per_hour)
+        flagged[known] = out_of_reach(times[known] / 3600.0, values[known], reach)
         return flagged
+
+
+def out_of_reach(times: Floats, values: Floats, reach: Floats, *, least: float = 0.0) -> Flags:
+    """Which values can be reached neither from the one before nor from the last believed one.
+
+    All of shape (n,), without nan: `times` ascending, in any unit; `reach` how far a value can be from an earlier one,
+    in the unit of the values by that of the times. Less time than `least` counts as that.
+    """
+    jumps = np.abs(np.diff(values)) > reach[1:] * np.maximum(np.diff(times), least)
+    doubted = np.zeros(values.shape, dtype=np.bool_)
+    believed = 0
+    for i in np.flatnonzero(jumps) + 1:
+        if not doubted[i - 1]:
+            believed = int(i) - 1  # else the one found for i - 1 is still the last believed
+        doubted[i] = abs(values[i] - values[believed]) > reach[i] * max(times[i] - times[believed], least)
+    return doubted

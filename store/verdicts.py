@@ -92,7 +92,8 @@ def note(conn: Connection, municipality_id: int, written: Iterable[Written], *, 
         from unnest(%s::integer[], %s::timestamptz[], %s::timestamptz[], %s::integer[], %s::boolean[])
              as w (datastream_id, first, last, n, contested)
         join datastream d using (datastream_id)
-        where (d.max_rate is not null or d.stuck_after is not null) and (
+        -- how levels move is judged also where nobody has set a rate
+        where (d.max_rate is not null or d.stuck_after is not null or d.observed_property = 'water_level') and (
             w.contested
             or w.n < (select count(*) from (
                 select from observation o

@@ -27,7 +27,7 @@ from mimamori.bench.quality_places import Heard
 from quality.detector import Detector
 from quality.device_health import clock_drift
 from quality.estimator import Floats
-from quality.gate import Rules, judge
+from quality.gate import Rules, free_of, judge
 from simulators.faults import Fault, FaultKind
 from simulators.mass import at
 
@@ -114,7 +114,9 @@ def _doubted(heard: Heard, observed: ObservedProperty, stream: Datastream) -> Wh
     values = heard.values[observed].copy()
     why = np.where(heard.aside & ~np.isnan(values), _number(Reason.CLOCK), 0).astype(np.int8)
     values[heard.aside] = np.nan
-    rules = Rules(stream.interval, *stream.valid_range, stream.max_rate, stream.stuck_after)
+    rules = Rules(
+        stream.interval, *stream.valid_range, stream.max_rate, stream.stuck_after, free_of(observed, stream.max_rate)
+    )
     for column in range(values.shape[1]):
         known = np.flatnonzero(~np.isnan(heard.times[:, column]))
         for row, verdict in zip(known, judge(rules, heard.times[known, column], values[known, column]), strict=True):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 import threading
+from dataclasses import replace
 from datetime import timedelta
+from itertools import count
 
 import psycopg
 import pytest
@@ -14,8 +16,11 @@ from alerts.evaluator import NAME, Evaluator
 from alerts.recording import mark_judged
 from devices.clock import FixedClock
 from devices.model import Outcome, Quality, Reason
+from ingest.gate import judged
 from store import Connection, connect
+from store.batch import ObservationRow
 from store.feed import Consumer, FeedRow
+from store.registry import load_directory
 from tests.alerts.gauge import STEP, Gauge
 from tests.conftest import START
 
@@ -284,6 +289,30 @@ def test_what_is_judged_never_moves_back(gauge: Gauge) -> None:
 
 
 # --- silence ---------------------------------------------------------------------------------------------
+
+
+def test_where_nobody_has_set_a_rate_one_value_far_off_raises_nothing_and_a_second_one_does(gauge: Gauge) -> None:
+    with connect(gauge.town.owner, name="test") as conn:
+        conn.execute("update datastream set max_rate = null where datastream_id = %s", (gauge.datastream_id,))
+        gauge.town = replace(gauge.town, directory=load_directory(conn, gauge.town.municipality_id))
+
+    def arrive(*values: float) -> None:
+        rows = [
+            ObservationRow(gauge.datastream_id, START + next(steps) * STEP, value, Quality.GOOD, None)
+            for value in values
+        ]
+        with connect(gauge.town.worker, name="test") as conn:
+            judged_rows = judged(conn, gauge.town.directory, rows)
+        gauge.send([(each.phenomenon_time, (each.value, each.quality, each.reason)) for each in judged_rows])
+        gauge.evaluate()
+
+    steps = count()
+    arrive(0.8, 0.82, 0.81, 4.5)
+    assert gauge.told() == []
+    arrive(0.83, 0.8)
+    assert gauge.told() == []
+    arrive(4.5, 4.4)
+    assert gauge.told() == [("raised", 5)]
 
 
 def silences(gauge: Gauge) -> list[tuple[str, object]]:

@@ -19,6 +19,7 @@ from quality.gate import judge
 from store import chunks, connect, verdicts
 from store.batch import ObservationRow
 from store.connection import Connection
+from store.registry import load_directory
 from store.verdicts import Stretch
 from store.writer import write_history
 from tests.brokers.running import publisher, wait_for
@@ -87,10 +88,22 @@ def note(conn: Connection, town: Registered, stretches: Iterable[Stretch]) -> No
     conn.commit()
 
 
-@pytest.mark.parametrize("order", ["as they were", "backwards", "any"])
+def without_a_rate(town: Registered, ds: int) -> Registered:
+    """The town where nobody has said how fast that river can rise."""
+    with connect(town.owner, name="test") as conn:
+        conn.execute("update datastream set max_rate = null where datastream_id = %s", (ds,))
+        return replace(town, directory=load_directory(conn, town.municipality_id))
+
+
+@pytest.mark.parametrize(
+    ("order", "rate"),
+    [("as they were", True), ("backwards", True), ("any", True), ("backwards", False), ("any", False)],
+)
 def test_ten_thousand_late_values_are_judged_as_if_they_had_come_in_time(
-    registered: Registered, river: int, order: str
+    registered: Registered, river: int, order: str, rate: bool
 ) -> None:
+    if not rate:
+        registered = without_a_rate(registered, river)
     values = levels(12_000)
     times = sorted(values)
     late = [time for n, time in enumerate(times) if n % 6]

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devices.model import Quality, Reason
-from ingest.gate import judged
+from ingest.gate import judged, rules_of
 from ingest.plain import Before, plainly_good, surely_good
-from quality.gate import Rules, judge
+from quality.gate import judge
 from store import connect
 from store.batch import ObservationRow
 from store.registry import DatastreamInfo
@@ -23,7 +23,7 @@ from tests.conftest import START, Registered, accepted
 STEP = timedelta(minutes=10)
 RIVER = DatastreamInfo(1, 1, "river", "water_level", "m", "instant", STEP, -0.5, 5.0, 2.0, timedelta(hours=1))
 # Where few values meet often: a standstill, a jump and an impossible value are all likely.
-LEVELS = st.sampled_from([1.0, 1.0, 1.0, 1.01, 1.3, 4.9, 5.1, -0.6])
+LEVELS = st.sampled_from([1.0, 1.0, 1.0, 1.01, 1.3, 1.5, 4.9, 5.1, -0.6])
 
 
 def at(step: int) -> datetime:
@@ -52,7 +52,7 @@ def test_nothing_passes_that_a_close_look_would_flag(
     new = [(n, value) for n, (value, fresh) in enumerate(values) if fresh and value is not None]
     if not new or not surely_good(info, neighbour(history, new), [(at(n), value) for n, value in new]):
         return
-    rules = Rules(info.step, info.range_low, info.range_high, info.max_rate, info.stuck_after)
+    rules = rules_of(info)
     points = dict(history) | dict(new)
     verdicts = judge(
         rules,
@@ -99,7 +99,7 @@ def test_the_database_is_asked_for_the_same(registered: Registered) -> None:
             "select quality::text, reason from observation where datastream_id = %s order by phenomenon_time", (river,)
         ).fetchall()
     info = registered.directory.datastreams[river]
-    rules = Rules(info.step, info.range_low, info.range_high, info.max_rate, info.stuck_after)
+    rules = rules_of(info)
     times = np.array([at(n).timestamp() for n in range(len(values))])
     close = [(v.quality.value, v.reason) for v in judge(rules, times, np.array(values))]
     assert stored == close

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import quality.clock
+import quality.leap
 import quality.limits
 import quality.rate
 import quality.stuck
@@ -22,6 +23,7 @@ ESTIMATORS: list[Estimator] = [
     quality.limits.Limits(low=-1.0, high=3.0),
     quality.limits.Limits(high=3.0),
     quality.rate.Rate(per_hour=2.0),
+    quality.leap.Leap(step=600.0, free=0.5),
     quality.stuck.Stuck(after=1800.0),
     quality.stuck.Stuck(after=1.0, at_least=2),
     quality.clock.Clock(ahead=1.0, behind=2.0),
@@ -108,7 +110,7 @@ def test_it_is_an_immutable_value_whose_docstring_states_its_limits(estimator: E
 
 
 def test_every_estimator_of_the_room_is_held_to_the_contract() -> None:
-    modules = (quality.limits, quality.rate, quality.stuck, quality.clock)
+    modules = (quality.limits, quality.rate, quality.leap, quality.stuck, quality.clock)
     there = {
         kind
         for module in modules

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from quality.clock import Clock
+from quality.leap import Leap
 from quality.limits import Limits
 from quality.rate import Rate
 from quality.stuck import Stuck
@@ -16,13 +17,13 @@ from quality.stuck import Stuck
 MINUTES = 60.0
 
 
-@pytest.mark.parametrize("name", ["limits", "rate", "stuck", "clock", "gate"])
+@pytest.mark.parametrize("name", ["limits", "rate", "leap", "stuck", "clock", "gate"])
 def test_the_examples_in_the_docstrings_are_true(name: str) -> None:
     result = doctest.testmod(importlib.import_module(f"quality.{name}"))
     assert result.attempted > 0 and result.failed == 0
 
 
-def flags(estimator: Limits | Rate | Stuck | Clock, values: list[float], *, minutes: float = 10) -> list[int]:
+def flags(estimator: Limits | Rate | Leap | Stuck | Clock, values: list[float], *, minutes: float = 10) -> list[int]:
     """The positions that are flagged, with points every so many minutes."""
     times = np.arange(len(values)) * minutes * MINUTES
     return np.flatnonzero(estimator.flags(times, np.array(values))).tolist()
@@ -58,6 +59,39 @@ def test_after_a_gap_a_great_difference_is_honest() -> None:
     rate = Rate(2.0)
     times = np.array([0.0, 600.0, 600.0 + 3 * 3600.0])
     assert not rate.flags(times, np.array([1.0, 1.0, 6.0])).any()
+
+
+LEAP = Leap(step=10 * MINUTES, free=0.5)
+
+
+def test_a_calm_place_may_move_freely_so_far_and_no_farther() -> None:
+    assert flags(LEAP, [1.0, 1.5, 1.0]) == []
+    assert flags(LEAP, [1.0, 1.0, 1.51, 1.0]) == [2]
+
+
+def test_a_new_height_is_believed_when_it_is_said_again() -> None:
+    assert flags(LEAP, [1.0, 1.0, 7.0, 7.1, 7.0]) == [2]
+
+
+def test_what_has_been_moving_fast_may_go_on() -> None:
+    assert flags(LEAP, [1.0, 1.3, 1.6, 1.9, 2.7]) == []
+    assert flags(LEAP, [1.0, 1.3, 1.6, 1.9, 2.9]) == [4]  # more than three times as far
+
+
+def test_one_spike_does_not_excuse_the_next() -> None:
+    assert flags(LEAP, [1.0, 1.0, 4.0, 1.0, 1.0, 1.0, 4.0, 1.0]) == [2, 6]
+
+
+def test_a_place_that_trembles_is_given_more() -> None:
+    trembling = [1.0, 1.4] * 12
+    assert flags(LEAP, [*trembling, 2.5]) == []
+    assert flags(LEAP, [*trembling, 2.7]) == [24]
+
+
+def test_over_a_gap_a_value_may_move_as_much_farther() -> None:
+    times = np.array([0.0, 600.0, 600.0 + 3 * 3600.0])
+    assert not LEAP.flags(times, np.array([1.0, 1.0, 9.9])).any()
+    assert LEAP.flags(times, np.array([1.0, 1.0, 10.1])).tolist() == [False, False, True]
 
 
 def test_a_standstill_is_one_only_from_its_time_on() -> None:
