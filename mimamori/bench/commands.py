@@ -140,6 +140,24 @@ def visitors(
     give(figures, title, ("", "", "limit"), rows(figures), as_json=as_json)
 
 
+@bench.command("alerts")
+def alerts(
+    rate: Annotated[int, typer.Option(help="Readings a second.", min=1)] = 1000,
+    seconds: Annotated[float, typer.Option("--for", help="Seconds of these.", min=1.0)] = 60.0,
+    backlog: Annotated[int, typer.Option(help="Readings that wait after an outage.", min=1)] = 288_000,
+    live: Annotated[int, typer.Option(help="Readings a second beside that backlog.", min=1)] = 50,
+    sensors: Annotated[int, typer.Option(help="Gauges of the town.", min=40, max=9999)] = 2000,
+    broker: Annotated[BrokerKind, typer.Option(help="auto: mosquitto where it is, else NATS.")] = BrokerKind.auto,
+    as_json: AsJson = False,
+) -> None:
+    """How long it takes from a reading that is sent to a notification that is handed over."""
+    from mimamori.bench.alerts import AlertsBench, measure, rows
+    from mimamori.bench.report import give
+
+    figures = measure(AlertsBench(rate, seconds, backlog, live, sensors, broker.value), os.environ)
+    give(figures, f"{figures['broker']}, {sensors} gauges", ("", "", "target"), rows(figures), as_json=as_json)
+
+
 @bench.command("store")
 def store(
     rows: Annotated[int, typer.Option(help="Observations; 100,000,000 take about an hour.", min=100_000)] = 5_000_000,
