@@ -32,6 +32,8 @@ from devices.clock import Clock
 from store.connection import Connection
 from store.town_clock import load_clock
 
+# Half of the time of a page is planning, as long as its statements are not prepared; a pool is asked the same again.
+PREPARE_AFTER = 1
 _CLOCK_SECONDS = 5.0
 # A request waits this long for a connection: then 503, not a hanging page.
 _PATIENCE_SECONDS = 5.0
@@ -52,6 +54,7 @@ class Database:
                 "application_name": "mimamori api",
                 "options": "-c timezone=UTC -c statement_timeout=15s",
                 "connect_timeout": 10,
+                "prepare_threshold": PREPARE_AFTER,
             },
         )
         self._clock: tuple[float, Clock] | None = None

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Self
 import psycopg
 
 from mimamori.errors import InputError, SettingError, StartError
+from mimamori.heap import settle
 from mimamori.settings import Settings, variable
 from store import Connection, connect
 from store.town_clock import load_clock
@@ -39,6 +40,7 @@ def run_ingest(settings: Settings, stop: threading.Event) -> None:
     import ingest
     from ingest.errors import IngestError
 
+    settle()
     with _in_a_sentence(IngestError):
         ingest.run(_ingest_config(settings, settings.worker_id), stop)
 
@@ -103,6 +105,7 @@ def run_analytics(settings: Settings, stop: threading.Event) -> None:
     import analytics
     from analytics.config import AnalyticsConfig
 
+    settle()
     analytics.run(AnalyticsConfig(settings.need("worker_dsn"), _retention(settings), _kept_years(settings)), stop)
 
 
@@ -120,6 +123,7 @@ def run_alerts(settings: Settings, stop: threading.Event) -> None:
     from alerts.config import AlertsConfig
     from alerts.errors import AlertsError
 
+    settle()
     with _in_a_sentence(AlertsError):
         folder = None if settings.data_folder is None else Path(settings.data_folder)
         alerts.run(AlertsConfig(settings.need("worker_dsn"), mail=_mail(settings), data_folder=folder), stop)
@@ -143,7 +147,7 @@ def run_api(settings: Settings, stop: threading.Event) -> None:
             tiles_credit=None if settings.tiles is None else settings.need("tiles_credit"),
             intake=_intake(settings),
         )
-    run(config, settings.http_host, settings.http_port, stop)
+    run(config, settings.http_host, settings.http_port, stop, ready=lambda _port: settle())
 
 
 RUN: Mapping[str, Callable[[Settings, threading.Event], None]] = MappingProxyType(

@@ -27,6 +27,7 @@ from typing import Any, Self
 
 from ingest.broker import Broker
 from ingest.config import IngestConfig
+from mimamori import heap
 from mimamori.errors import StartError
 from mimamori.logs import configure_logs
 
@@ -155,6 +156,7 @@ def _work(pipe: Pipe, config: IngestConfig) -> None:
     stages.wrap(settle, "through_gate", "gate")
     stages.wrap(settle, "write_batch", "write")
     stop = threading.Event()
+    heap.settle()  # as `mimamori run ingest` does
     pipe.send("ready")
     if not _told(pipe):
         return

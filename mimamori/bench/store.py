@@ -44,7 +44,7 @@ import numpy as np
 from psycopg import sql
 
 from api.curves import Step, curve
-from api.database import enter_municipality
+from api.database import PREPARE_AFTER, enter_municipality
 from api.pages.alert_list import open_alerts
 from api.pages.disaster import disaster
 from api.pages.start import start
@@ -54,6 +54,7 @@ from devices.clock import ClockSetting
 from devices.model import Town
 from devices.town import load_town
 from mimamori.bench.report import Row, bar, say
+from mimamori.heap import settle
 from mimamori.stopping import interruptible
 from simulators.towns import path as town_path
 from simulators.towns.larger import larger
@@ -279,6 +280,7 @@ def _ask(options: StoreBench, dsn: str, large: int, small: int) -> dict[str, Any
             where observed_property = 'water_level' order by first_time, datastream_id limit 1
             """
         ).fetchone()  # type: ignore[misc]
+        conn.prepare_threshold = PREPARE_AFTER
         conn.execute("set role mimamori_api")
         conn.commit()
         questions: dict[str, tuple[int, Callable[[], int]]] = {
@@ -290,6 +292,7 @@ def _ask(options: StoreBench, dsn: str, large: int, small: int) -> dict[str, Any
             ),
             "disaster": (small, lambda: len(disaster(conn, _NOW, zone).gauges)),
         }
+        settle()  # as in a process of the API
         for done in range(options.rounds):
             for name, (municipality_id, ask) in questions.items():
                 with conn.transaction():
