@@ -85,6 +85,7 @@ def _doubt(dsn: str, clock: Clock, stop: threading.Event) -> None:
             while not stop.is_set() and settle_reviews(conn, now=clock.now()):
                 pass
 
-    Consumer(dsn, doubts.NAME, longest_rest=3.0).run(
+    # A row of many series costs little more than one of a few, and in a backlog nobody waits for what is told here.
+    Consumer(dsn, doubts.NAME, rest=10.0, longest_rest=30.0).run(
         doubts.Doubts(clock).handle, stop=stop, tick=settle, tick_seconds=_LOOK_SECONDS
     )

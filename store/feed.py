@@ -125,12 +125,13 @@ def touched_between(conn: Connection, after: int, before: int) -> set[int]:
 class Consumer:
     """Reads the feed under a name, exactly once each row, across restarts and beside other processes of that name.
 
-    After a long step it rests, for `longest_rest` seconds at most (see REST).
+    After a long step it rests `rest` times as long, for `longest_rest` seconds at most (see REST).
     """
 
-    def __init__(self, dsn: str, name: str, *, longest_rest: float = 1.0) -> None:
+    def __init__(self, dsn: str, name: str, *, rest: float = REST, longest_rest: float = 1.0) -> None:
         self.dsn = dsn
         self.name = name
+        self.rest = rest
         self.longest_rest = longest_rest
 
     def run(
@@ -174,7 +175,7 @@ class Consumer:
             if time.monotonic() >= next_look:
                 began = time.monotonic()
                 if self._step(conn, handle):
-                    stop.wait(min(REST * (time.monotonic() - began), self.longest_rest))
+                    stop.wait(min(self.rest * (time.monotonic() - began), self.longest_rest))
                     continue
                 next_look = time.monotonic() + LOOK_SECONDS
             if notified(conn, stop, until=min(next_look, next_tick)):
