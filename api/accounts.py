@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from api.auth import normal_login
+from api.logins import normal_login
 from api.passwords import hash_password
 from api.roles import Role
 from store.connection import Connection

@@ -81,15 +81,16 @@ def create_app(config: ApiConfig) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.api = state
-    for router in _ROUTERS:
-        app.include_router(router)
-    app.include_router(pages.router)
+    routers = [*_ROUTERS, pages.router]
     if config.demo:
-        app.include_router(pages.demo_router)
+        routers.append(pages.demo_router)
     if state.intake is not None:
         from api import intake
 
-        app.include_router(intake.router)
+        routers.append(intake.router)
+    # As they are: `include_router` would work out all of them a second time, to give them a prefix or tags of its own.
+    for router in routers:
+        app.router.routes.extend(router.routes)
     errors_.install(app, page)
     app.add_middleware(
         GZipMiddleware,

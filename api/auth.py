@@ -29,7 +29,6 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-import unicodedata
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -38,6 +37,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.errors import SignInRefused, TooManyAttempts
+from api.logins import normal_login
 from api.passwords import verify_password
 from api.roles import Role
 from devices.clock import real_now
@@ -156,15 +156,6 @@ def find_session(conn: Connection, token: str, *, length: timedelta) -> Session 
         conn.execute("update user_session set expires_at = %s where token_hash = %s", (expires_at, _digest(token)))
     user = User(user_id, login, display_name, Role(role), Tenant(*town))
     return Session(token, csrf_token, expires_at, user)
-
-
-def normal_login(login: str) -> str:
-    """The stored form of a login: full-width letters and capitals typed by a Japanese keyboard are the same.
-
-    >>> normal_login(" Ｂｏｓａｉ ")
-    'bosai'
-    """
-    return unicodedata.normalize("NFKC", login).strip().casefold()
 
 
 def local_path(wanted: str | None, *, otherwise: str = "/") -> str:

@@ -8,13 +8,19 @@ from __future__ import annotations
 
 import secrets
 import threading
+from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 _hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
 _at_once = threading.BoundedSemaphore(2)
-_nobody = _hasher.hash(secrets.token_urlsafe(16))
+
+
+@cache
+def _nobody() -> str:
+    """A hash that no password has; made with the first sign-in of a process, whoever's that is."""
+    return _hasher.hash(secrets.token_urlsafe(16))
 
 
 def hash_password(password: str) -> str:
@@ -26,8 +32,9 @@ def hash_password(password: str) -> str:
 def verify_password(stored: str | None, password: str) -> bool:
     """Whether the password is the stored one; None (no such account) takes as long and is False."""
     with _at_once:
+        nobody = _nobody()
         try:
-            matches = _hasher.verify(stored or _nobody, password)
+            matches = _hasher.verify(stored or nobody, password)
         except (VerificationError, InvalidHashError):
             return False
     return matches and stored is not None

@@ -19,11 +19,12 @@ from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 import hypothesis
 import psycopg
 import pytest
+from psycopg import sql
 from xdist.scheduler import LoadFileScheduling
 
 from devices.clock import ClockSetting, FixedClock
@@ -156,6 +157,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]
     """
     settings = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "max_connections": "200"}
     settings["autovacuum"] = "off"  # hundreds of databases, none of which lives for long
+    # Tens of thousands of connections, by long random passwords, which more rounds of hashing make no safer.
+    settings["scram_iterations"] = "1"
     memory = Path("/dev/shm")
     roomy = memory.is_dir() and shutil.disk_usage(memory).free > 4 * 2**30
     with (
@@ -164,6 +167,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]
         ) as at,
         EmbeddedServer(Path(at) / "postgresql", settings=settings) as running,
     ):
+        with psycopg.connect(running.dsn(), autocommit=True) as conn:  # whose own was hashed before the settings held
+            password = urlsplit(running.dsn()).password or ""
+            conn.execute(sql.SQL("alter role current_user password {}").format(sql.Literal(unquote(password))))
         yield running
 
 
@@ -183,20 +189,24 @@ def templates(server: EmbeddedServer) -> Iterator[dict[str, tuple[str, str, str]
         with psycopg.connect(_with_database(admin, "postgres"), autocommit=True) as conn:
             for template in (TEMPLATE, TOWN):
                 conn.execute(f"drop database if exists {template} with (force)")
-                conn.execute(f"create database {template}")
-                migrate(_with_database(admin, template))
-        with connect(_with_database(admin, TOWN), name="test") as conn:
-            sync_town(conn, load_town(town_path()))
-        with psycopg.connect(_with_database(admin, "postgres"), autocommit=True) as conn:
-            for template in (TEMPLATE, TOWN):
-                # TimescaleDB's scheduler would keep a connection to it, and a database in use cannot be copied.
-                conn.execute(f"alter database {template} allow_connections false")
-                conn.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", (template,))
+            conn.execute(f"create database {TEMPLATE}")
+            migrate(_with_database(admin, TEMPLATE))
+            _close(conn, TEMPLATE)
+            conn.execute(f"create database {TOWN} template {TEMPLATE} strategy file_copy")
+            with connect(_with_database(admin, TOWN), name="test") as town:
+                sync_town(town, load_town(town_path()))
+            _close(conn, TOWN)
     yield addresses
     if _TIMESCALE:
         with psycopg.connect(_TIMESCALE, autocommit=True) as conn:
             for template in (TEMPLATE, TOWN):
                 conn.execute(f"drop database {template} with (force)")
+
+
+def _close(conn: psycopg.Connection[Any], template: str) -> None:
+    """A database in use cannot be copied, and TimescaleDB's scheduler would keep a connection to it."""
+    conn.execute(f"alter database {template} allow_connections false")
+    conn.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", (template,))
 
 
 @contextmanager

@@ -213,7 +213,8 @@ def _dark(quiet: Mapping[int, _Quiet], explained: Collection[int], open_causes: 
     else:
         named: set[int] = set()
         for network, members in networks.items():
-            alone = {each.sender.gateway for each in members if not _dead(each, _last(members))}
+            last = _last(members)
+            alone = {each.sender.gateway for each in members if not _dead(each, last)}
             if len(alone) == 1 and None not in alone:
                 continue  # its only gateway says it
             outage = _group_dark(f"network:{network}", members, explained)

@@ -16,7 +16,6 @@ import msgspec
 
 from devices.envelopes import json, lorawan
 from devices.envelopes.csv_rows import rows_of
-from devices.envelopes.jsonpaths import PathError, path
 from devices.envelopes.message_map import BESIDE, PLACES, BytesForm, Form, MapError, MessageMap, TimeForm, check
 from devices.model import EnvelopeError, Reading, Uplink
 from devices.timestamps import from_epoch, from_epoch_of_unknown_unit, parse_timestamp
@@ -289,6 +288,8 @@ class _Message:
         match = BESIDE.fullmatch(written)
         if match is not None:
             return self._besides(match)
+        from devices.envelopes.jsonpaths import PathError, path  # a twentieth of every process's start: who has a map
+
         try:
             return path(written).find(document)
         except PathError as error:

@@ -31,7 +31,6 @@ from typing import Any
 import msgspec
 
 from devices.envelopes import json
-from devices.envelopes.jsonpaths import PathError, path
 
 MOST_FIELDS = 64
 
@@ -145,6 +144,8 @@ def check(said: MessageMap) -> None:
 def _check_place(name: str, written: str, problems: dict[str, str]) -> None:
     if BESIDE.fullmatch(written) and name not in ("samples", "decoded"):
         return
+    from devices.envelopes.jsonpaths import PathError, path  # a twentieth of every process's start: who has a map
+
     try:
         path(written)
     except PathError as error:

@@ -69,7 +69,7 @@ class TownRadio:
 
     def heard(self, device: Device, minute: float) -> float | None:
         """The last message of a device that came by then."""
-        key = (device, tuple(self.failures))
+        key = (device.number, device.died, *self.failures)
         if key not in self._came:
             self._came[key] = [
                 time
@@ -142,8 +142,8 @@ def watch(town: TownRadio, minutes: Sequence[int]) -> Told:
             told.raised.append((minute, outage))
             open_[alert_id] = OpenOutage(alert_id, outage.cause, outage.since, last(senders, outage.devices))
         explained = {device for each in open_.values() for device in each.devices.keys() - each.returned}
-        for each in town.senders(minute, ended):
-            heard = replace(each.heard, excused=each.device_id in explained)
+        for each in town.senders(minute, ended) if found.cleared else senders:
+            heard = replace(each.heard, excused=True) if each.device_id in explained else each.heard
             if hearing(heard, at(minutes[0]), at(minute)) is Hearing.SILENT:
                 told.single.setdefault(each.device_id, minute)
             elif (each.heard.last_heard or ORIGIN) > at(told.single.get(each.device_id, LONGEST)):

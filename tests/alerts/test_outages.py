@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -15,7 +15,7 @@ from alerts.evaluator import Evaluator
 from devices.clock import FixedClock
 from devices.duty import crisis_gauge
 from devices.model import Quality, Radio
-from store import connect
+from store import Connection, connect
 from store.batch import ObservationRow
 from store.duty import put_duty
 from store.registry import RegisteredDevice
@@ -32,6 +32,7 @@ class Town:
 
     registered: Registered
     clock: FixedClock
+    conn: Connection  # a worker's, for all the hours
     minute: int = 0
     mute: set[str] = field(default_factory=set)
 
@@ -64,8 +65,8 @@ class Town:
             for each in devices
             if each.key not in self.mute
         ]
-        with connect(self.registered.worker, name="test") as conn:
-            write_batch(conn, self.registered.municipality_id, rows)
+        write_batch(self.conn, self.registered.municipality_id, rows)
+        self.conn.commit()
 
     def live(self, minutes: int, *, silent: Iterable[RegisteredDevice] = ()) -> None:
         """Time passes; every ten minutes who is not silent speaks, and every five somebody looks."""
@@ -78,15 +79,15 @@ class Town:
             self.look()
 
     def look(self) -> None:
-        with connect(self.registered.worker, name="test") as conn:
-            conn.execute(
-                """
-                insert into ingest_worker (worker_id, municipality_id, heartbeat_at, listening_since)
-                values ('w', %s, %s, %s) on conflict (worker_id) do update set heartbeat_at = excluded.heartbeat_at
-                """,
-                (self.registered.municipality_id, self.clock.now(), START - timedelta(days=2)),
-            )
-            Evaluator(self.clock).tick(conn)
+        self.conn.execute(
+            """
+            insert into ingest_worker (worker_id, municipality_id, heartbeat_at, listening_since)
+            values ('w', %s, %s, %s) on conflict (worker_id) do update set heartbeat_at = excluded.heartbeat_at
+            """,
+            (self.registered.municipality_id, self.clock.now(), START - timedelta(days=2)),
+        )
+        Evaluator(self.clock).tick(self.conn)
+        self.conn.commit()
 
     def rows(self, query: str, *values: object) -> list[tuple[object, ...]]:
         with connect(self.registered.owner, name="test") as conn:
@@ -101,11 +102,12 @@ class Town:
 
 
 @pytest.fixture
-def town(registered: Registered, clock: FixedClock) -> Town:
-    found = Town(registered, clock)
-    found.live(120)
-    assert found.alerts() == []
-    return found
+def town(registered: Registered, clock: FixedClock) -> Iterator[Town]:
+    with connect(registered.worker, name="test") as conn:
+        found = Town(registered, clock, conn)
+        found.live(120)
+        assert found.alerts() == []
+        yield found
 
 
 def test_a_gateway_that_fails_is_one_alert_and_one_message(town: Town) -> None:
