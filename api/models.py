@@ -150,10 +150,15 @@ class BucketPage(Out):
 
 
 class CurvePoint(Out):
-    """A point of a curve. `value` null: the line breaks here, for nothing usable was observed."""
+    """A point of a curve. `value` null: the line breaks here, for nothing usable was observed.
+
+    `quality`: the worst of what the point stands for, bad before doubtful before missing; null where there is nothing.
+    Of the two points of a slice the one says it that was there, else the highest.
+    """
 
     time: datetime
     value: float | None
+    quality: Quality | None
 
 
 class CurveOut(Out):

@@ -19,7 +19,7 @@ from fastapi import Query
 from psycopg.rows import dict_row
 
 from api.access import READERS, Router, SignedIn, access
-from api.curves import FEWEST_POINTS, MOST_POINTS, Step, curve
+from api.curves import FEWEST_POINTS, MOST_POINTS, Step, curve, quality_of
 from api.models import BucketOut, BucketPage, CurveOut, CurvePoint, ObservationOut, RawPage
 from api.readings import Latest
 from api.stations import find_datastream
@@ -119,8 +119,10 @@ def _curve(conn: Connection, series: Latest, asked: _Range, zone: ZoneInfo, step
         start=asked.start,
         end=asked.end,
         points=[
-            CurvePoint(time=datetime.fromtimestamp(at, UTC), value=None if isnan(value) else value)
-            for at, value in zip(found.times.tolist(), found.values.tolist(), strict=True)
+            CurvePoint(
+                time=datetime.fromtimestamp(at, UTC), value=None if isnan(value) else value, quality=quality_of(worst)
+            )
+            for at, value, worst in zip(found.times.tolist(), found.values.tolist(), found.worst.tolist(), strict=True)
         ],
     )
 

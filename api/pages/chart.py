@@ -7,7 +7,7 @@ Gaps stay gaps: the line breaks where observations are missing for more than 2.5
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -40,7 +40,7 @@ class Line:
 @dataclass(frozen=True, slots=True)
 class Chart:
     """The picture, and in `runs` what it shows: stretches of usable points with no gap between them. `doubted`: where
-    the doubtful ones among them are.
+    those among them are that should not simply be believed, `marks` why.
     """
 
     width: float
@@ -60,6 +60,7 @@ class Chart:
     end_time: datetime
     y_values: tuple[float, ...]
     runs: tuple[tuple[Point, ...], ...]
+    marks: Mapping[datetime, Quality]
 
     def data(self, decimals: int) -> dict[str, Any]:
         """What chart.js draws the same curve from (docs/dashboards.md); values as the table rounds them."""
@@ -73,9 +74,7 @@ class Chart:
             "end": _seconds(self.end_time),
             "ticks": [(value, tick.label) for value, tick in zip(self.y_values, self.y_ticks, strict=True)],
             "points": points,
-            "doubted": [
-                _seconds(point.time) for run in self.runs for point in run if point.quality is Quality.DOUBTFUL
-            ],
+            "doubted": [(_seconds(time), quality) for time, quality in self.marks.items()],
             "levels": [(line.level, line.value) for line in self.lines],
             "decimals": decimals,
         }
@@ -88,13 +87,17 @@ def line_chart(
     step: timedelta | None,
     zone: ZoneInfo,
     levels: Sequence[tuple[int, float]] = (),
+    marks: Mapping[datetime, Quality] | None = None,
 ) -> Chart:
     """The chart of the usable points between start and end; `levels` are (警戒レベル, value) reference lines. `step`
-    None: only a point without a value breaks the line.
+    None: only a point without a value breaks the line. `marks`: the moments that have a ring, for what the points of
+    these times stand for; None: the doubtful points.
 
     The scale always holds every reference line: a flood line outside the picture tells nobody how far it is.
     """
     usable = [point for point in points if point.usable]
+    if marks is None:
+        marks = {point.time: point.quality for point in usable if point.quality is Quality.DOUBTFUL}
     values = [point.value for point in usable if point.value is not None] + [value for _, value in levels]
     low, high, tick = scale_of(values)
     right, bottom = WIDTH - RIGHT, HEIGHT - _BOTTOM
@@ -128,11 +131,7 @@ def line_chart(
         bottom,
         tuple(paths),
         tuple(dots),
-        tuple(
-            (x(point.time), y(point.value))
-            for point in usable
-            if point.quality is Quality.DOUBTFUL and point.value is not None
-        ),
+        tuple((x(point.time), y(point.value)) for point in usable if point.time in marks and point.value is not None),
         None if last is None or last.value is None else (x(last.time), y(last.value)),
         tuple(Line(y(value), level, value) for level, value in levels),
         time_ticks(start, end, zone),
@@ -141,6 +140,7 @@ def line_chart(
         end,
         y_values,
         tuple(tuple(run) for run in runs),
+        marks,
     )
 
 

@@ -20,7 +20,7 @@ from store.connection import Connection
 
 PART = 5000  # rows in memory at a time
 _OBSERVATIONS = ("station", "observed_property", "time", "value", "unit", "quality", "reason")
-_PLACE, _SHARE = ("station", "observed_property", "start", "end"), ("unit", "n", "expected", "reliability")
+_PLACE, _SHARE = ("station", "observed_property", "start", "end"), ("unit", "n", "expected", "reliability", "quality")
 
 Transaction = Callable[[], AbstractContextManager[Connection]]
 
@@ -53,7 +53,9 @@ def observations(
 
 
 def stretches(reading: Now | None, told: Iterable[Stretch], zone: ZoneInfo, *, total: bool) -> bytes:
-    """What was gathered, oldest first. A running one has fewer `expected` than a whole one."""
+    """What was gathered, oldest first, with the worst quality of each. A running one has fewer `expected` than a whole
+    one.
+    """
     station, observed, unit = ("", "", "") if reading is None else (*reading.datastream.split("/"), reading.unit)
     rows = [
         (
@@ -66,6 +68,7 @@ def stretches(reading: Now | None, told: Iterable[Stretch], zone: ZoneInfo, *, t
             each.n,
             each.expected,
             each.reliability.value,
+            each.worst or "",
         )
         for each in sorted(told, key=lambda each: each.start)
     ]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from api.curves import worst_of
 from api.pages.chart import LEFT, RIGHT, WIDTH, Tick, scale_of, time_ticks
 from api.pages.readings import Point
 from devices.model import Quality
@@ -23,8 +24,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """The rain in (start, end]. `amount` None: nothing was measured; `n` of `expected` observations were. `running`:
-    the end has not come yet.
+    """The rain in (start, end]. `amount` None: nothing was measured; `n` of `expected` observations were. `worst`: the
+    worst quality of all its observations (`api.curves.worst_of`). `running`: the end has not come yet.
     """
 
     start: datetime
@@ -32,22 +33,29 @@ class Interval:
     amount: float | None
     n: int
     expected: int
-    estimated: bool
+    worst: Quality | None
     running: bool = False
 
     @property
     def complete(self) -> bool:
         return self.n >= self.expected
 
+    @property
+    def doubted(self) -> bool:
+        return self.worst in (Quality.DOUBTFUL, Quality.BAD)
+
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A rectangle; `measured` False: a field of an interval of which nothing is known."""
+    """A rectangle; `measured` False: a field of an interval of which nothing is known. `doubted`: not all of it should
+    simply be believed.
+    """
 
     x: float
     width: float
     height: float
     measured: bool
+    doubted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +102,7 @@ def picture(intervals: Sequence[Interval], start: datetime, end: datetime, zone:
             round(max(0.5, x(i.end) - x(i.start) - 0.5), 1),
             field if i.amount is None else round(field * i.amount / high, 1),
             i.amount is not None,
+            i.amount is not None and i.doubted,
         )
         for i in intervals
         if i.amount is None or i.amount > 0
@@ -124,7 +133,7 @@ def _intervals(
                 sum(p.value for p in known if p.value is not None) if known else None,
                 len(known),
                 round(bar / step),
-                any(p.quality is Quality.ESTIMATED for p in known),
+                worst_of(p.quality for p in inside.get(close, ())),
             )
         )
         close += bar

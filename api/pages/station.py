@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from api.curves import Curve, Step, curve
+from api.curves import Curve, Step, curve, quality_of
 from api.pages.alert_list import Alert, station_alerts
 from api.pages.chart import Chart, line_chart
 from api.pages.disaster import WINDOW, Gauge, Threshold, gauge_of, thresholds_at
@@ -146,7 +146,7 @@ def station_page(conn: Connection, code: str, range_: str, now: datetime, zone: 
                 chart = line_chart(points, now - length, now, reading.step, zone, lines)
                 points = points[::-1]
             else:
-                chart = line_chart(_points(sliced), now - length, now, None, zone, lines)
+                chart = line_chart(_points(sliced), now - length, now, None, zone, lines, _doubted(sliced))
                 due = due_of(conn, reading, now - length, now)
                 longer = _longer(sliced, reading, now - length, now, due)
     sets = _level_sets(conn, station.station_id)
@@ -235,6 +235,16 @@ def _points(found: Curve) -> list[Point]:
     ]
 
 
+def _doubted(found: Curve) -> dict[datetime, Quality]:
+    """Where the curve stands for values that should not simply be believed."""
+    told = zip(found.times.tolist(), map(quality_of, found.worst.tolist()), strict=True)
+    return {
+        datetime.fromtimestamp(time, UTC): quality
+        for time, quality in told
+        if quality in (Quality.DOUBTFUL, Quality.BAD)
+    }
+
+
 def _longer(found: Curve, reading: Now, start: datetime, end: datetime, due: Due | None) -> Longer:
     assert found.slice is not None
     address = f"/api/v1/datastreams/{reading.datastream}/observations?step=auto&points={FINER_POINTS}"
@@ -281,7 +291,7 @@ def _rainfall(
 def _days(conn: Connection, reading: Now, range_: str, end: datetime, zone: ZoneInfo) -> list[Interval]:
     """Rain by the local day, oldest first."""
     return [
-        Interval(day.start, day.end, day.high, day.n, day.expected, estimated=False, running=day.running)
+        Interval(day.start, day.end, day.high, day.n, day.expected, day.worst, running=day.running)
         for day in reversed(table_of(conn, StationKind.RAIN_GAUGE, reading, range_, end, zone))
     ]
 

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from api.curves import Curve, Step
+from api.curves import Curve, Step, quality_of
+from devices.model import Quality
 from quality.completeness import Reliability, reliability
 
 # How many observations of [start, end) came or should have come.
@@ -20,7 +21,8 @@ Due = Callable[[datetime, datetime], int]
 @dataclass(frozen=True, slots=True)
 class Stretch:
     """The values in [start, end), of a total in (start, end]; `low` and `high` None: not one usable observation. Of a
-    total both are the sum.
+    total both are the sum. `worst`: the worst quality of all its observations, None where there is none; bad comes
+    before doubtful before missing.
 
     `n` usable observations of `expected`: until now, and of an instant as far as the stretch lies within the range and
     the life of the series. Half a day's rain is not the day's, though nothing else was ever there.
@@ -33,6 +35,12 @@ class Stretch:
     n: int
     expected: int
     running: bool
+    worst: Quality | None = None
+
+    @property
+    def doubted(self) -> bool:
+        """Whether any of its values should not simply be believed."""
+        return self.worst in (Quality.DOUBTFUL, Quality.BAD)
 
     @property
     def reliability(self) -> Reliability:
@@ -62,8 +70,8 @@ def stretches(
         start = datetime.fromtimestamp(math.ceil(start.timestamp() / 3600) * 3600, UTC)
     born = max(start, first)
     stretches = []
-    columns = (slices.starts.tolist(), slices.low.tolist(), slices.high.tolist(), slices.n.tolist())
-    for begins, low, high, n in zip(*columns, strict=True):
+    columns = (each.tolist() for each in (slices.starts, slices.low, slices.high, slices.n, slices.worst))
+    for begins, low, high, n, worst in zip(*columns, strict=True):
         since = datetime.fromtimestamp(begins, UTC)
         until = since + every
         if (since < start or until <= first - step) if total else min(end, until) <= born:
@@ -83,6 +91,7 @@ def stretches(
                 int(n),
                 max(expected, int(n)),
                 running=until > end,
+                worst=quality_of(worst),
             )
         )
     return tuple(reversed(stretches))

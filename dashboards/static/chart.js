@@ -5,15 +5,16 @@
 //     start, end             seconds since 1970: the time axis
 //     ticks                  [[value, label], ...] of the value axis, from its low end to its high end
 //     points                 [[seconds, value], ...]; value null: the line breaks here
-//     doubted                seconds of the points that are doubtful
+//     doubted                [[seconds, quality], ...] of the points that should not simply be believed
 //     levels                 [[警戒レベル 1..5, value], ...]
-//     decimals, unit         how a value is written; doubtful: the word for one that is
+//     decimals, unit         how a value is written
+//     qualities              the words for what is doubted, by quality: 'doubtful', 'bad'
 //     words                  { in, out, whole } of the zoom buttons; null: no zoom
 //     finer                  where the points stand for slices of a long range, null where each stands for itself:
 //       { address            of the same series (GET /api/v1/.../observations): asked, with from and to, for what the
 //                            reader zooms to
 //         step, slice        what was read, 'raw', 'hour' or 'day'; seconds of a slice
-//         words              { every, slices } say what is shown
+//         words              { every, slices } say what is shown; holds: as qualities, of a slice
 //         lengths }          words for the length of a slice, by its seconds }
 
 import { island, settle, stylesheet } from './islands.js';
@@ -42,7 +43,7 @@ class Curve {
     this.picture = box.querySelector('svg');
     this.zone = document.body.dataset.timeZone;
     this.plan = plan;
-    this.finer = null; // { from, to, step, slice, points } fetched for about what the reader has zoomed to
+    this.finer = null; // { from, to, step, slice, points, doubted } fetched for about what the reader has zoomed to
     this.show();
     this.window = null; // [start, end] the reader has zoomed to
     this.island = island(box, 'chart-live');
@@ -111,7 +112,8 @@ class Curve {
       ? [...plan.points.filter(([time]) => time < finer.from), ...finer.points, ...plan.points.filter(([time]) => time > finer.to)]
       : plan.points;
     this.known = this.points.flatMap(([, value], i) => (value === null ? [] : [i]));
-    this.doubted = new Set(plan.doubted);
+    const coarse = finer ? plan.doubted.filter(([time]) => time < finer.from || time > finer.to) : plan.doubted;
+    this.doubted = new Map([...coarse, ...(finer?.doubted ?? [])]); // qualities by time
   }
 
   /** The same in a plot that is there. Where the reader reads stays, if that moment still has a value. */
@@ -292,8 +294,17 @@ class Curve {
   words([time, value]) {
     const long = this.plan.end - this.plan.start > 86_400;
     const number = value.toLocaleString('en', { minimumFractionDigits: this.plan.decimals });
-    const doubt = this.doubted.has(time) ? ` (${this.plan.doubtful})` : '';
-    return `${long ? `${this.date(time)} ` : ''}${this.when(time)}  ${number} ${this.plan.unit}${doubt}`;
+    const doubt = this.doubt(time);
+    return `${long ? `${this.date(time)} ` : ''}${this.when(time)}  ${number} ${this.plan.unit}${doubt && ` (${doubt})`}`;
+  }
+
+  /** Why a value should not simply be believed: its own quality, or what the slice holds that it stands for. */
+  doubt(time) {
+    const quality = this.doubted.get(time);
+    if (quality === undefined) return '';
+    const { qualities, finer } = this.plan;
+    const { slice } = this.finerAt(time) ?? finer ?? { slice: null };
+    return slice === null ? qualities[quality] : finer.words.holds[quality];
   }
 
   /** A value that was read from hours stands in the middle of its hour: when in it, nobody knows. */
@@ -406,7 +417,10 @@ class Curve {
     if (signal.aborted || !this.window) return;
     const length = { raw: null, hour: 3600, day: 86_400 }[answer.step];
     const points = answer.points.map(({ time, value }) => [Date.parse(time) / 1000, value]);
-    this.finer = { from, to, step: answer.step, slice: answer.slice_seconds ?? length, points };
+    const doubted = answer.points
+      .filter(({ value, quality }) => value !== null && quality in this.plan.qualities)
+      .map(({ time, quality }) => [Date.parse(time) / 1000, quality]);
+    this.finer = { from, to, step: answer.step, slice: answer.slice_seconds ?? length, points, doubted };
     this.showAgain();
     this.plot.setScale('x', {});
     this.say();

@@ -16,7 +16,7 @@ import pytest
 
 from analytics.rollups import recompute
 from api.access import Role
-from api.curves import Curve, Step, curve
+from api.curves import Curve, Step, curve, quality_of
 from api.database import enter_municipality
 from api.readings import Latest, latest_of
 from devices.model import Quality
@@ -172,6 +172,85 @@ def test_totals_are_added_up_and_never_thinned_away(registered: Registered, tena
     assert np.isnan(found.values).any(), "of which nothing was measured, there is no number"
 
 
+def qualities(found: Curve, *, drawn: bool = True) -> dict[float, set[Quality | None]]:
+    """What the points say, by time; `drawn`: those with a value."""
+    said: dict[float, set[Quality | None]] = {}
+    for at, value, worst in zip(found.times.tolist(), found.values.tolist(), found.worst.tolist(), strict=True):
+        if math.isnan(value) is not drawn:
+            said.setdefault(at, set()).add(quality_of(worst))
+    return said
+
+
+def test_a_point_says_the_worst_of_what_it_stands_for(registered: Registered, tenant: Connection) -> None:
+    values = [(START + i * STEP, 1.0 + (i % 36) / 100, Quality.GOOD) for i in range(14 * 144)]
+    spoilt = {
+        100: (5.0, Quality.DOUBTFUL),  # the highest of its slice
+        500: (1.5, Quality.DOUBTFUL),  # so is this one, of an hour with a missing one in it
+        501: (None, Quality.MISSING),
+        921: (1.21, Quality.DOUBTFUL),  # between lowest and highest
+        1300: (99.0, Quality.BAD),  # has no place on the curve
+        1700: (None, Quality.MISSING),
+    }
+    for i, (value, quality) in spoilt.items():
+        values[i] = (values[i][0], value, quality)  # type: ignore[call-overload]
+    tell(registered, LEVEL, values)
+    end = values[-1][0]
+    every = read(registered, tenant, LEVEL, START, end)
+    doubted = {at for at, said in qualities(every).items() if said != {Quality.GOOD}}
+    assert doubted == {values[i][0].timestamp() for i in (100, 500, 921)}
+    unusable = qualities(every, drawn=False)
+    assert unusable[values[1300][0].timestamp()] == {Quality.BAD} and len(unusable) == 3
+
+    for step in (Step.RAW, Step.HOUR):
+        found = read(registered, tenant, LEVEL, START, end, 200, step)
+        assert found.slice == timedelta(hours=6)
+        slices = found.slices
+        assert slices is not None
+        said = {
+            datetime.fromtimestamp(begins, UTC): quality_of(worst)
+            for begins, worst in zip(slices.starts.tolist(), slices.worst.tolist(), strict=True)
+        }
+        of = {i: next(said[start] for start in said if start <= values[i][0] < start + found.slice) for i in spoilt}
+        # How many are missing stands in n; it does not hide what is doubted, where both are known.
+        mixed = Quality.DOUBTFUL if step is Step.RAW else Quality.MISSING
+        assert of == {
+            100: Quality.DOUBTFUL,
+            500: mixed,
+            501: mixed,
+            921: Quality.DOUBTFUL,
+            1300: Quality.BAD,
+            1700: Quality.MISSING,
+        }
+        assert sum(quality not in (Quality.GOOD, None) for quality in said.values()) == 5
+        # Each slice that has one says it on the curve, and nobody else does.
+        shown: dict[datetime, set[Quality | None]] = {}
+        for at, told in qualities(found).items():
+            start = max(start for start in said if start.timestamp() <= at)
+            shown.setdefault(start, set()).update(told)
+        assert {start: told - {Quality.GOOD} for start, told in shown.items()} == {
+            start: {quality} - {Quality.GOOD} for start, quality in said.items() if start in shown
+        }
+        if step is Step.RAW:
+            assert qualities(found)[values[100][0].timestamp()] == {Quality.DOUBTFUL}, "the one that is doubted says it"
+    hours = read(registered, tenant, LEVEL, START, end, None, Step.HOUR)
+    assert sum(said != {Quality.GOOD} for said in qualities(hours).values()) == 5
+    days = read(registered, tenant, LEVEL, START, end, None, Step.DAY)
+    assert Quality.BAD in set().union(*qualities(days).values())
+
+
+def test_a_total_says_it_too(registered: Registered, tenant: Connection) -> None:
+    values: list[tuple[datetime, float | None, Quality]] = [
+        (START + (i + 1) * STEP, 0.5, Quality.DOUBTFUL if i == 300 else Quality.GOOD) for i in range(5 * 144)
+    ]
+    tell(registered, RAIN, values)
+    for step in Step:
+        for points in (None, 100):
+            found = read(registered, tenant, RAIN, START - timedelta(days=1), values[-1][0], points, step)
+            (doubted,) = (at for at, said in qualities(found).items() if said == {Quality.DOUBTFUL})
+            length = found.slice or {Step.RAW: STEP, Step.HOUR: timedelta(hours=1), Step.DAY: timedelta(days=1)}[step]
+            assert doubted - length.total_seconds() < values[300][0].timestamp() <= doubted, (step, points)
+
+
 def test_a_series_without_observations_is_an_empty_curve(registered: Registered, tenant: Connection) -> None:
     for step in Step:
         for name in (LEVEL, RAIN):
@@ -203,10 +282,12 @@ def test_the_api_gives_a_curve_where_points_are_asked_for(town_hall: TownHall) -
     assert (whole["step"], whole["slice_seconds"], whole["unit"]) == ("raw", None, "m")
     assert (whole["from"], whole["to"]) == ("2026-06-01T00:00:00Z", "2026-06-01T10:00:00Z")
     assert whole["points"][:2] == [
-        {"time": "2026-06-01T00:00:00Z", "value": 0.0},
-        {"time": "2026-06-01T00:10:00Z", "value": 0.1},
+        {"time": "2026-06-01T00:00:00Z", "value": 0.0, "quality": "good"},
+        {"time": "2026-06-01T00:10:00Z", "value": 0.1, "quality": "good"},
     ]
-    assert [each["time"] for each in whole["points"] if each["value"] is None] == ["2026-06-01T05:00:00Z"]
+    assert [each for each in whole["points"] if each["value"] is None] == [
+        {"time": "2026-06-01T05:00:00Z", "value": None, "quality": "missing"}
+    ]
     assert len(whole["points"]) == 60
     assert thin["slice_seconds"] and len(thin["points"]) <= 20
     assert max(each["value"] for each in thin["points"] if each["value"] is not None) == 5.9
@@ -234,8 +315,8 @@ def test_a_year_of_hours_is_read_from_its_index_alone(registered: Registered) ->
         (plan,) = conn.execute(
             """
             explain (analyze, format json)
-            select extract(epoch from hour), minimum, maximum, total, n from rollup_hour
-            where datastream_id = %s and hour >= %s and hour <= %s order by 1
+            select date_part('epoch', hour), minimum, maximum, total, n, worst_quality from rollup_hour
+            where datastream_id = %s and hour >= %s and hour <= %s order by hour
             """,
             (series, START - timedelta(days=366), START),
         ).fetchone() or ([],)

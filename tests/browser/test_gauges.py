@@ -245,10 +245,15 @@ def test_rain_and_level_are_one_time_axis_also_when_zoomed(chromium: Browser, to
         assert visitor.complaints == []
 
 
-def a_month(town: Town) -> None:
-    """Thirty days at ten minutes, with one peak between two full hours, and half a day of nothing."""
+def a_month(town: Town, doubted: int | None = None) -> None:
+    """Thirty days at ten minutes, with one peak between two full hours, and half a day of nothing. `doubted`: of this
+    minute the value is doubtful.
+    """
     minutes = [m for m in range(-30 * 1440 + 8, 0, 10) if not -9000 < m < -8280]
-    town.observe(GAUGE, *((m, 3.21 if m == -3002 else 1.0 + m % 50 / 100) for m in minutes))
+    for quality in (Quality.GOOD, Quality.DOUBTFUL):
+        own = [m for m in minutes if (m == doubted) is (quality is Quality.DOUBTFUL)]
+        if own:
+            town.observe(GAUGE, *((m, 3.21 if m == -3002 else 1.0 + m % 50 / 100) for m in own), quality=quality)
 
 
 def test_a_long_range_is_a_link_without_javascript_and_its_table_says_what_is_missing(
@@ -287,7 +292,7 @@ def test_a_long_range_is_a_link_without_javascript_and_its_table_says_what_is_mi
 
 
 def test_who_looks_closer_sees_every_observation_and_back_the_whole(chromium: Browser, town_page: Town) -> None:
-    a_month(town_page)
+    a_month(town_page, doubted=-12)
     with visiting(chromium, town_page, Role.DISASTER) as visitor:
         page = visitor.open(f"{PAGE}?range=30d")
         asked: list[str] = []
@@ -298,6 +303,11 @@ def test_who_looks_closer_sees_every_observation_and_back_the_whole(chromium: Br
         shown, slider = chart.locator(".chart-shown"), chart.get_by_role("slider")
         expect(shown).to_have_text("3時間ごとの最低・最高を表示")
         whole = slider.get_attribute("aria-valuemax")
+        slider.focus()
+        page.keyboard.press("End")
+        expect(slider).to_have_attribute("aria-valuetext", re.compile(r"09:30\s+1\.48 m \(疑わしい値を含む\)$"))
+        expect(page.locator(".chart-key")).to_have_text("疑わしい値・異常値を含む区間（1）")
+        slider.blur()
         assert asked == []
         for _ in range(6):
             chart.get_by_role("button", name="拡大", exact=True).click()
@@ -306,9 +316,9 @@ def test_who_looks_closer_sees_every_observation_and_back_the_whole(chromium: Br
         # the arrow keys now go from observation to observation
         slider.focus()
         page.keyboard.press("End")
-        expect(slider).to_have_attribute("aria-valuetext", re.compile(r"09:30\s+1\.48 m"))
+        expect(slider).to_have_attribute("aria-valuetext", re.compile(r"09:30\s+1\.48 m$"))
         page.keyboard.press("ArrowLeft")
-        expect(slider).to_have_attribute("aria-valuetext", re.compile(r"09:20\s+1\.38 m"))
+        expect(slider).to_have_attribute("aria-valuetext", re.compile(r"09:20\s+1\.38 m \(疑わしい\)$"))
         # what arrives meanwhile is drawn, and where one reads stays
         connected(page)
         before, known = len(asked), int(slider.get_attribute("aria-valuemax") or 0)

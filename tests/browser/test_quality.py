@@ -80,6 +80,11 @@ def test_the_pages_are_clean_in_both_languages_and_at_every_width(
                 page = visitor.open(f"{address}{'&' if '?' in address else '?'}lang={language}")
                 for summary in page.locator("summary").all():
                     summary.click()
+                if name == "gauge":
+                    words = {"ja": "疑わしい値を含む", "en": "holds doubtful values"}[language]
+                    expect(page.get_by_role("row").filter(has_text=words).first).to_be_visible()
+                    key = {"ja": "疑わしい値・異常値を含む区間", "en": "stretches with doubtful"}[language]
+                    expect(page.locator(".chart-key")).to_contain_text(key)
                 assert faults(page) == [], json.dumps(faults(page), ensure_ascii=False, indent=1)
                 screenshot(page, f"quality-{name}-{language}-1280")
                 page.set_viewport_size({"width": 390, "height": 800})

@@ -151,6 +151,7 @@ def test_a_long_range_is_told_in_slices_with_every_peak_and_the_table_says_what_
     ]
     levels[-40] = (levels[-40][0], 3.77, "good")
     levels[-60] = (levels[-60][0], 9.99, "bad")
+    levels[-80] = (levels[-80][0], 1.03, "doubtful")
     store(registered, LEVEL, levels)
     recomputed(registered, LEVEL)
     with connect(registered.api, name="test") as conn:
@@ -162,6 +163,7 @@ def test_a_long_range_is_told_in_slices_with_every_peak_and_the_table_says_what_
     assert max(value for _, value in drawn) == 3.77
     if slice_ is None:
         assert page.longer is None and len(page.points) == 144 * days
+        assert set(page.chart.marks.values()) == {Quality.DOUBTFUL} and len(page.chart.doubted) == 1
     else:
         assert page.longer is not None and page.longer.slice == slice_ and page.points == ()
         table = page.longer.stretches
@@ -173,6 +175,13 @@ def test_a_long_range_is_told_in_slices_with_every_peak_and_the_table_says_what_
             assert (min(inside), max(inside)) == (each.low, each.high)
         assert [each.running for each in table] == [True] + [False] * (len(table) - 1)
         assert sum(each.expected - each.n for each in table) == 1, "the bad one"
+        for each in table:
+            inside = [q for m, _, q in levels if each.start <= NOW + timedelta(minutes=m) < each.end]
+            worst = next(q for q in ("bad", "doubtful", "good") if q in inside)
+            assert each.worst == worst
+            marked = {q for time, q in page.chart.marks.items() if each.start <= time < each.end}
+            assert marked == ({worst} if each.doubted else set()), "the picture has a ring where the table has the word"
+        assert 1 <= sum(each.doubted for each in table) <= len(page.chart.doubted)
     assert page.levels is not None and page.levels.gauge_zero_tp == 2.10 and len(page.other_levels) == 1
     assert page.provenance is not None and page.provenance.received is None
 
