@@ -37,12 +37,12 @@ _SHORTEST_DAYS, _LONGEST_DAYS = 7, 36_500
 
 def run_ingest(settings: Settings, stop: threading.Event) -> None:
     """Broker to database: one worker."""
-    import ingest
+    from ingest import run
     from ingest.errors import IngestError
 
     settle()
     with _in_a_sentence(IngestError):
-        ingest.run(_ingest_config(settings, settings.worker_id), stop)
+        run(_ingest_config(settings, settings.worker_id), stop)
 
 
 def drain_ingest(settings: Settings, worker_id: str, stop: threading.Event) -> Drained:
@@ -102,11 +102,11 @@ def run_folders(settings: Settings, stop: threading.Event) -> None:
 
 def run_analytics(settings: Settings, stop: threading.Event) -> None:
     """Observations to hours, days and nights."""
-    import analytics
+    from analytics import run
     from analytics.config import AnalyticsConfig
 
     settle()
-    analytics.run(AnalyticsConfig(settings.need("worker_dsn"), _retention(settings), _kept_years(settings)), stop)
+    run(AnalyticsConfig(settings.need("worker_dsn"), _retention(settings), _kept_years(settings)), stop)
 
 
 def catch_up_analytics(settings: Settings) -> None:
@@ -119,14 +119,14 @@ def catch_up_analytics(settings: Settings) -> None:
 
 def run_alerts(settings: Settings, stop: threading.Event) -> None:
     """Observations to alerts and notifications."""
-    import alerts
+    from alerts import run
     from alerts.config import AlertsConfig
     from alerts.errors import AlertsError
 
     settle()
     with _in_a_sentence(AlertsError):
         folder = None if settings.data_folder is None else Path(settings.data_folder)
-        alerts.run(AlertsConfig(settings.need("worker_dsn"), mail=_mail(settings), data_folder=folder), stop)
+        run(AlertsConfig(settings.need("worker_dsn"), mail=_mail(settings), data_folder=folder), stop)
 
 
 def run_api(settings: Settings, stop: threading.Event) -> None:
