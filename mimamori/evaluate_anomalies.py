@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import time as clock
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from statistics import median
@@ -36,6 +36,7 @@ from analytics.quality_evaluation import Counts, NabPoints, compare, delay, even
 from mimamori import anomaly_files
 from mimamori.errors import InputError
 from quality.detector import Detector, Judged
+from quality.estimator import Flags
 
 _MONTH = 30 * 86400.0
 
@@ -43,7 +44,9 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(slots=True)
-class _Sum:
+class Sum:
+    """Figures of several series together; also what `tests/quality/learned_measured.py` compares by."""
+
     rows: int = 0
     counts: Counts = field(default_factory=Counts)
     waits: list[float] = field(default_factory=list)
@@ -51,14 +54,14 @@ class _Sum:
     reasons: Counter[str] = field(default_factory=Counter)
     nab: list[NabPoints] = field(default_factory=list)
 
-    def add(self, series: anomaly_files.Series, judged: Judged) -> None:
-        verdict = judged.verdict
+    def add(self, series: anomaly_files.Series, verdict: Flags, reasons: Iterable[str] = ()) -> None:
+        """`reasons`: of each event of the verdict."""
         self.rows += len(verdict)
         self.counts += compare(verdict, series.truth)
         self.waits += delay(series.times, verdict, series.truth)
         if len(verdict) > 1:
             self.clean += float(np.median(np.diff(series.times))) * int((~series.truth).sum())
-        self.reasons.update(judged.reasons([start for start, _ in events(verdict)]))
+        self.reasons.update(reasons)
         self.nab.append(nab_points(verdict, series.truth))
 
     def figures(self) -> dict[str, Any]:
@@ -88,13 +91,14 @@ def measure(folder: Path, out: Path, progress: Progress) -> dict[str, Any]:
     if out.resolve() == folder.resolve():
         raise InputError(f"{out}: would write over what is judged; name another folder for --out")
     every = anomaly_files.read(folder, without=out)
-    total, groups, single = _Sum(), dict[str, _Sum](), dict[str, dict[str, Any]]()
+    total, groups, single = Sum(), dict[str, Sum](), dict[str, dict[str, Any]]()
     for series, judged in _judged(every, progress):
         anomaly_files.write(out, series, judged.scores, judged.verdict)
         parent = PurePosixPath(series.name).parent.as_posix()
-        alone = _Sum()
-        for each in (alone, total, groups.setdefault(parent, _Sum())):
-            each.add(series, judged)
+        alone, verdict = Sum(), judged.verdict
+        reasons = judged.reasons([start for start, _ in events(verdict)])
+        for each in (alone, total, groups.setdefault(parent, Sum())):
+            each.add(series, verdict, reasons)
         single[series.name] = alone.figures()
     return {
         "series": single,

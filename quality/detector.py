@@ -113,16 +113,34 @@ class Detector:
     def step(self, state: Known, times: Floats, values: Floats) -> Row:
         """One row: `times` (s since 1970) and `values` (nan where there is none) of shape (n,). The state goes on."""
         height = state.states[0].height
-        spiked = self.spike.step(state.states[0], times, values)
+        excess = self.excesses(state.states, times, values)
+        moving = np.minimum(excess[:4].max(axis=0), _MOST)
+        there = ~np.isnan(values)
+        compared = self.compared(state, moving, there)
+        still = excess[4:].max(axis=0)
+        check = np.where(still > compared, 4 + excess[4:].argmax(axis=0), excess[:4].argmax(axis=0))
+        # a row without a value does not end an event
+        compared = np.where(there, compared, np.where(state.lasts, 1.0, 0.0))
+        return Row(
+            np.maximum(compared, still), check.astype(np.int8), state.states[0].returned.astype(np.int64), height
+        )
+
+    def excesses(self, states: list[Any], times: Floats, values: Floats) -> Floats:
+        """One row of every check for itself, shape (checks, n), in the order of `checks`. The states go on."""
+        spiked = self.spike.step(states[0], times, values)
         believed = np.where(spiked >= 1.0, np.nan, values)
         excess = np.empty((len(self.checks), len(values)))
         excess[0] = spiked
         for number, check in enumerate(self.checks[1:-2], 1):
-            excess[number] = check.step(state.states[number], times, believed)
+            excess[number] = check.step(states[number], times, believed)
         for number, check in ((4, self.standstill), (5, self.gap)):
-            excess[number] = check.step(state.states[number], times, values)
-        moving = np.minimum(excess[:4].max(axis=0), _MOST)
-        there = ~np.isnan(values)
+            excess[number] = check.step(states[number], times, values)
+        return excess
+
+    def compared(self, state: Known, moving: Floats, there: Flags) -> Floats:
+        """One row of excesses, of shape (n,), less what is tolerated since something was told: one fault is one event.
+        `there`: where there is a value. The state goes on.
+        """
         goes_on = state.lasts & (moving >= 1.0)
         compared = np.where(goes_on, np.maximum(moving / state.tolerated, 1.0), moving / state.tolerated)
         told = compared >= 1.0
@@ -131,13 +149,7 @@ class Detector:
         state.tolerated = np.where(
             there, np.where(told, np.maximum(faded, self.again * moving), faded), state.tolerated
         )
-        still = excess[4:].max(axis=0)
-        check = np.where(still > compared, 4 + excess[4:].argmax(axis=0), excess[:4].argmax(axis=0))
-        # a row without a value does not end an event
-        compared = np.where(there, compared, np.where(state.lasts, 1.0, 0.0))
-        return Row(
-            np.maximum(compared, still), check.astype(np.int8), state.states[0].returned.astype(np.int64), height
-        )
+        return compared
 
     def judge(
         self, times: Floats, values: Floats, progress: Callable[[int, int], None] = lambda _done, _all: None
