@@ -13,7 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import hypothesis
+import psutil
 import psycopg
 import pytest
 from psycopg import sql
@@ -45,6 +46,8 @@ hypothesis.settings.load_profile("mimamori")
 _TIMESCALE = os.environ.get("MIMAMORI_TEST_TIMESCALE_DSN")
 _ENGINES = ["postgresql", *(["timescaledb"] if _TIMESCALE else [])]
 _numbers = count(1)
+_makers: dict[str, psycopg.Connection[Any]] = {}  # by engine: who makes and drops the databases of tests
+_directories: dict[str, Directory] = {}  # by engine: all copies of a town have the same
 T = TypeVar("T")
 # The TimescaleDB server outlives a run, and several may use it at the same time.
 TEMPLATE = f"mimamori_template_{os.getpid()}"
@@ -88,6 +91,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
 def prompt() -> None:
     """Hundreds of tests end a thread that listens; none need wait half a second for it."""
     feed._DEAF_SECONDS = 0.05
+
+
+@pytest.fixture(scope="session", autouse=True)
+def codecs_ended() -> Iterator[None]:
+    """Whoever has made a process for codecs has ended it."""
+    yield
+    left = []
+    for each in psutil.Process().children():
+        with suppress(psutil.Error):  # others end meanwhile
+            left += [each] if any(Path(part).name == "child.py" for part in each.cmdline()) else []
+    assert left == [], "somebody has not closed a Sandbox"
 
 
 def run_async(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -197,6 +211,8 @@ def templates(server: EmbeddedServer) -> Iterator[dict[str, tuple[str, str, str]
                 sync_town(town, load_town(town_path()))
             _close(conn, TOWN)
     yield addresses
+    while _makers:
+        _makers.popitem()[1].close()
     if _TIMESCALE:
         with psycopg.connect(_TIMESCALE, autocommit=True) as conn:
             for template in (TEMPLATE, TOWN):
@@ -212,13 +228,12 @@ def _close(conn: psycopg.Connection[Any], template: str) -> None:
 @contextmanager
 def copied(template: str, engine: str, addresses: tuple[str, str, str]) -> Iterator[Database]:
     """A database of its own, as the template is, dropped afterwards."""
-    admin = _with_database(addresses[0], "postgres")
+    if engine not in _makers:
+        _makers[engine] = psycopg.connect(_with_database(addresses[0], "postgres"), autocommit=True)
     name = f"mimamori_test_{os.getpid()}_{next(_numbers)}"
-    with psycopg.connect(admin, autocommit=True) as conn:
-        conn.execute(f"create database {name} template {template} strategy file_copy")
+    _makers[engine].execute(f"create database {name} template {template} strategy file_copy")
     yield Database(engine, *(_with_database(address, name) for address in addresses))
-    with psycopg.connect(admin, autocommit=True) as conn:
-        conn.execute(f"drop database {name} with (force)")
+    _makers[engine].execute(f"drop database {name} with (force)")
 
 
 @pytest.fixture(params=_ENGINES)
@@ -250,10 +265,12 @@ def registered(request: pytest.FixtureRequest, templates: dict[str, tuple[str, s
 def knowing_the_town(database: Database) -> Registered:
     """The same as `registered`, of a copy of `TOWN`."""
     with connect(database.owner, name="test") as conn:
-        (municipality_id,) = conn.execute("select municipality_id from municipality").fetchone() or (0,)
         write_clock(conn, ClockSetting(simulated=True, real_start=datetime.now(UTC), town_start=START, speed=1.0))
-        directory = load_directory(conn, municipality_id)
-    return Registered(**vars(database), municipality_id=municipality_id, directory=directory)
+        if database.engine not in _directories:
+            (municipality_id,) = conn.execute("select municipality_id from municipality").fetchone() or (0,)
+            _directories[database.engine] = load_directory(conn, municipality_id)
+    directory = _directories[database.engine]
+    return Registered(**vars(database), municipality_id=directory.municipality_id, directory=directory)
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -58,7 +59,8 @@ def run(config: FoldersConfig, stop: threading.Event) -> None:
         try:
             with connect(config.dsn, name="folders") as conn:
                 pause = FIRST_PAUSE_SECONDS
-                Reader(config, conn, watched, stop).run()
+                with closing(Reader(config, conn, watched, stop)) as reader:
+                    reader.run()
         except psycopg.OperationalError as error:
             log.warning("database out of reach", error=str(error).strip(), again_in=pause)
             stop.wait(pause)
@@ -110,6 +112,10 @@ class Reader:
             pass
         folders.alive(self._conn, self._town, self._clock.now(), stopped=True)
         self._conn.commit()
+
+    def close(self) -> None:
+        """Ends the process for codecs; the connection is whoever's made it."""
+        self._devices.close()
 
     def look(self) -> bool:
         """Looks into every folder once and reads what is whole; whether anything was read."""

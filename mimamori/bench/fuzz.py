@@ -27,6 +27,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -70,15 +71,14 @@ def measure(options: FuzzBench, progress: Callable[[int, int], None]) -> dict[st
         with connect(server.dsn(), name="fuzz") as conn:
             municipality_id = sync_town(conn, load_town(towns.path()))
             write_clock(conn, ClockSetting(simulated=True, real_start=real_now(), town_start=BEGIN, speed=1.0))
-        with connect(server.dsn("worker"), name="fuzz") as conn:
-            return settle_all(conn, municipality_id, options, progress)
+        with connect(server.dsn("worker"), name="fuzz") as conn, closing(KnownDevices(municipality_id)) as devices:
+            return settle_all(conn, devices, options, progress)
 
 
 def settle_all(
-    conn: Connection, municipality_id: int, options: FuzzBench, progress: Callable[[int, int], None]
+    conn: Connection, devices: KnownDevices, options: FuzzBench, progress: Callable[[int, int], None]
 ) -> dict[str, Any]:
     """The same in a given, empty database, with the rights of a worker."""
-    devices = KnownDevices(municipality_id)
     devices.refresh(conn)
     coming: Iterator[Message] = iter(Noise(options.seed, BEGIN))
     outcomes: Counter[str] = Counter()

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 import struct
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -170,8 +171,10 @@ def _visitors(town: Town) -> None:
 def deliver(town: Town, *messages: tuple[str, bytes]) -> None:
     """Messages with their topics, as ingest settles them."""
     registered = town.hall.database
-    with connect(registered.worker, name="test") as conn:
-        devices = KnownDevices(registered.municipality_id)
+    with (
+        connect(registered.worker, name="test") as conn,
+        closing(KnownDevices(registered.municipality_id)) as devices,
+    ):
         devices.refresh(conn)
         settling = Settling(conn, devices, [Message(topic, raw, TOWN_NOW) for topic, raw in messages], CLOCK)
         while not settling.over:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,10 @@ class Share:
         self.look()
 
     def look(self) -> None:
-        with connect(self._town.hall.database.worker, name="folders") as conn:
-            reader = Reader(self._config, conn, self._watched, threading.Event())
+        with (
+            connect(self._town.hall.database.worker, name="folders") as conn,
+            closing(Reader(self._config, conn, self._watched, threading.Event())) as reader,
+        ):
             for _ in range(3):
                 reader.look()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -28,8 +29,11 @@ UNIT = "unit-" + "x" * 50
 def work(town: Town) -> None:
     """What an ingest worker does between its batches."""
     registered = town.hall.database
-    with connect(registered.worker, name="test") as conn:
-        replaying = Replaying(KnownDevices(registered.municipality_id), FixedClock(TOWN_NOW), CLOCK)
+    with (
+        connect(registered.worker, name="test") as conn,
+        closing(KnownDevices(registered.municipality_id)) as devices,
+    ):
+        replaying = Replaying(devices, FixedClock(TOWN_NOW), CLOCK)
         while replaying.step(conn):
             pass
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -36,8 +37,10 @@ def hall(registered: Registered) -> Iterator[TownHall]:
 
 
 def deliver(registered: Registered, *messages: tuple[str, bytes]) -> None:
-    with connect(registered.worker, name="test") as conn:
-        devices = KnownDevices(registered.municipality_id)
+    with (
+        connect(registered.worker, name="test") as conn,
+        closing(KnownDevices(registered.municipality_id)) as devices,
+    ):
         devices.refresh(conn)
         settling = Settling(conn, devices, [Message(topic, raw, START) for topic, raw in messages], CLOCK)
         while not settling.over:
@@ -58,8 +61,10 @@ def unknown_gauge(registered: Registered, n: int = 3) -> None:
 
 def work(registered: Registered) -> None:
     """What an ingest worker does between its batches."""
-    devices = KnownDevices(registered.municipality_id)
-    with connect(registered.worker, name="test") as conn:
+    with (
+        connect(registered.worker, name="test") as conn,
+        closing(KnownDevices(registered.municipality_id)) as devices,
+    ):
         devices.refresh(conn)
         replaying = Replaying(devices, FixedClock(START), CLOCK)
         while replaying.step(conn):

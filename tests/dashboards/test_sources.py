@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -55,8 +56,10 @@ def level(metres: float, n: int, **changes: object) -> tuple[str, bytes]:
 
 def deliver_later(registered: Registered, message: tuple[str, bytes]) -> None:
     """An hour from now, whatever was set up since."""
-    with connect(registered.worker, name="test") as conn:
-        devices = KnownDevices(registered.municipality_id)
+    with (
+        connect(registered.worker, name="test") as conn,
+        closing(KnownDevices(registered.municipality_id)) as devices,
+    ):
         devices.refresh(conn)
         settling = Settling(conn, devices, [Message(*message, START + timedelta(hours=1))], CLOCK)
         while not settling.over:

@@ -120,7 +120,7 @@ def test_an_end_while_the_town_is_still_being_built_leaves_no_process(home: Path
 
 
 def test_a_second_demo_in_the_same_folder_is_refused(home: Path) -> None:
-    with town(home / "data") as first:
+    with town(home / "data", "--history-days", "0") as first:
         first.wait(lambda: (home / "data" / "lock").exists(), within=60)
         first.wait(lambda: "PostgreSQL" in first.stderr, within=60)
         second = subprocess.run(

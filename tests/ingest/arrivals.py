@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,8 +58,10 @@ def arrive(registered: Registered, *workers: Sequence[Batch]) -> None:
 
     def work(batches: Sequence[Batch]) -> None:
         try:
-            with connect(registered.worker, name="test worker") as conn:
-                devices = KnownDevices(registered.municipality_id)
+            with (
+                connect(registered.worker, name="test worker") as conn,
+                closing(KnownDevices(registered.municipality_id)) as devices,
+            ):
                 devices.refresh(conn)
                 start.wait(DEADLINE)
                 for batch in batches:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import time
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -297,8 +298,11 @@ def test_any_envelopes_together_have_one_outcome_each(
 
 @pytest.mark.parametrize("seed", [1, 20260601])
 def test_a_thousand_messages_of_noise_leave_both_counts_closed(registered: Registered, seed: int) -> None:
-    with connect(registered.worker, name="fuzz") as conn:
-        figures = settle_all(conn, registered.municipality_id, FuzzBench(1000, seed), lambda done, total: None)
+    with (
+        connect(registered.worker, name="fuzz") as conn,
+        closing(settle.KnownDevices(registered.municipality_id)) as devices,
+    ):
+        figures = settle_all(conn, devices, FuzzBench(1000, seed), lambda done, total: None)
     assert figures["all_closed"], rows(figures)
     assert counted(registered) == (1000, 1000)
     # Noise that is all refused, or none of it, would prove nothing.

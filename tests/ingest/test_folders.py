@@ -75,8 +75,10 @@ class Office:
 
     def look(self, times: int = 3) -> None:
         """What the process does: to take a file it needs two looks."""
-        with connect(self.registered.worker, name="folders") as conn:
-            reader = Reader(self.config, conn, self._watched, threading.Event())
+        with (
+            connect(self.registered.worker, name="folders") as conn,
+            closing(Reader(self.config, conn, self._watched, threading.Event())) as reader,
+        ):
             for _ in range(times):
                 reader.look()
 

@@ -6,6 +6,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -76,8 +77,10 @@ def shop(registered: Registered) -> Iterator[Shop]:
         # A value that only the database refuses, as a later constraint or a full number range might.
         owner.execute("alter table observation add constraint no_two check (value <> 2)")
     _Counting.commits = _Counting.rollbacks = 0
-    devices = KnownDevices(registered.municipality_id)
-    with _Counting.connect(registered.worker, options="-c timezone=UTC") as conn:
+    with (
+        _Counting.connect(registered.worker, options="-c timezone=UTC") as conn,
+        closing(KnownDevices(registered.municipality_id)) as devices,
+    ):
         devices.refresh(conn)
         yield Shop(registered, devices, conn)
 

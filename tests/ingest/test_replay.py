@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -31,11 +32,11 @@ NOW = FixedClock(START)
 
 
 @pytest.fixture
-def devices(registered: Registered) -> KnownDevices:
-    known = KnownDevices(registered.municipality_id)
-    with connect(registered.worker, name="test") as conn:
-        known.refresh(conn)
-    return known
+def devices(registered: Registered) -> Iterator[KnownDevices]:
+    with closing(KnownDevices(registered.municipality_id)) as known:
+        with connect(registered.worker, name="test") as conn:
+            known.refresh(conn)
+        yield known
 
 
 def deliver(registered: Registered, devices: KnownDevices, messages: Sequence[tuple[str, bytes]]) -> None:
@@ -346,22 +347,23 @@ def test_replays_redeliveries_and_workers_at_once_give_one_result(
 
         return run
 
-    def known() -> KnownDevices:
-        own = KnownDevices(registered.municipality_id)
-        with connect(registered.worker, name="test") as conn:
-            own.refresh(conn)
-        return own
+    @contextmanager
+    def known() -> Iterator[KnownDevices]:
+        with closing(KnownDevices(registered.municipality_id)) as own:
+            with connect(registered.worker, name="test") as conn:
+                own.refresh(conn)
+            yield own
 
     def take_steps() -> None:
-        with connect(registered.worker, name="test") as conn:
-            replaying = Replaying(known(), NOW, CLOCK)
+        with connect(registered.worker, name="test") as conn, known() as own:
+            replaying = Replaying(own, NOW, CLOCK)
             while query(registered.owner, "select 1 from quarantine_replay where finished_at is null"):
                 replaying.step(conn)
 
     def redeliver() -> None:
-        own = known()
-        for start in range(0, len(messages), 20):
-            deliver(registered, own, messages[start : start + 20])
+        with known() as own:
+            for start in range(0, len(messages), 20):
+                deliver(registered, own, messages[start : start + 20])
 
     threads = [threading.Thread(target=guarded(body)) for body in (take_steps, take_steps, redeliver)]
     for thread in threads:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,10 @@ MINUTE = timedelta(minutes=1)
 
 
 def deliver(registered: Registered, *messages: tuple[str, bytes]) -> None:
-    with connect(registered.worker, name="test") as conn:
-        devices = KnownDevices(registered.municipality_id)
+    with (
+        connect(registered.worker, name="test") as conn,
+        closing(KnownDevices(registered.municipality_id)) as devices,
+    ):
         devices.refresh(conn)
         settling = Settling(conn, devices, [Message(topic, raw, START) for topic, raw in messages], CLOCK)
         while not settling.over:
