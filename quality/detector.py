@@ -112,7 +112,6 @@ class Detector:
 
     def step(self, state: Known, times: Floats, values: Floats) -> Row:
         """One row: `times` (s since 1970) and `values` (nan where there is none) of shape (n,). The state goes on."""
-        height = state.states[0].height
         spiked = self.spike.step(state.states[0], times, values)
         believed = np.where(spiked >= 1.0, np.nan, values)
         excess = np.empty((len(self.checks), len(values)))
@@ -135,9 +134,8 @@ class Detector:
         check = np.where(still > compared, 4 + excess[4:].argmax(axis=0), excess[:4].argmax(axis=0))
         # a row without a value does not end an event
         compared = np.where(there, compared, np.where(state.lasts, 1.0, 0.0))
-        return Row(
-            np.maximum(compared, still), check.astype(np.int8), state.states[0].returned.astype(np.int64), height
-        )
+        returned, height = state.states[0].returned.astype(np.int64), state.states[0].height
+        return Row(np.maximum(compared, still), check.astype(np.int8), returned, height)
 
     def judge(
         self, times: Floats, values: Floats, progress: Callable[[int, int], None] = lambda _done, _all: None
