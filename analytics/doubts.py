@@ -6,7 +6,7 @@ that is told becomes doubtful, with the reason; the verdict before and the new o
 Values that are told side by side are one event (`quality_event`), which people confirm or overrule.
 
 A flood must never be doubted for being rare: a value that has jumped is told when the series has come back from it,
-and not before (`Row.returned`). A flood does not come back within three values.
+and not before (`Found.of`). A flood does not come back within three values.
 
 Each value is looked at once, in the order of time: what comes late, behind what was judged, keeps the verdict of the
 gate. What is known of a series is kept with the cursor in one transaction, so that a kill changes nothing, and how the
@@ -24,18 +24,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
 
 import numpy as np
 
 from analytics.beside import Place, near
+from analytics.judging import Doubt, Judging, alone, beside
 from devices.clock import Clock
 from devices.model import ASIDE, ObservedProperty, Quality, Reason
-from quality.detector import Detector
 from quality.estimator import Floats
-from quality.memory import form, pack, unpack
-from quality.neighbours import Near, Neighbours
-from quality.online import Online
+from quality.memory import pack, unpack
 from store import Connection, observations
 from store.arrays import array
 from store.doubts import Event, Memory, doubt, memories, newest_events, put_event, remember
@@ -77,15 +74,6 @@ def linger(step: timedelta) -> timedelta:
     return max(_LINGER, _LINGER_STEPS * step)
 
 
-class _Found(NamedTuple):
-    """What the checks say of one value, as `quality.detector.Row`."""
-
-    excess: float
-    reason: Reason
-    returned: int
-    height: float
-
-
 @dataclass(frozen=True, slots=True)
 class _Watched:
     """A datastream that is judged. `newest`: of what the feed says has changed in it, None where it says nothing and
@@ -103,10 +91,9 @@ class _Watched:
 class Doubts:
     """The body of the feed consumer. `clock` is the town's."""
 
-    def __init__(self, clock: Clock, detector: Detector | None = None, neighbours: Neighbours | None = None) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._alone = _Judge(detector or Detector())
-        self._beside = _Judge(detector or Detector(), neighbours or Neighbours())
+        self._alone, self._beside = _Judge(alone()), _Judge(beside())
 
     def handle(self, conn: Connection, rows: Sequence[FeedRow]) -> None:
         """Judges what is new in the datastreams that the rows name, in the caller's transaction."""
@@ -115,10 +102,9 @@ class Doubts:
         now = self._clock.now()
         for municipality_id in sorted({each.municipality_id for each in watched}):
             own = [each for each in watched if each.municipality_id == municipality_id]
-            alone, beside = ([each for each in own if (each.place is None) is apart] for apart in (True, False))
             given[municipality_id] = [
-                *self._alone.judged(conn, municipality_id, alone, now),
-                *self._beside.judged(conn, municipality_id, beside, now),
+                *self._alone.judged(conn, municipality_id, [each for each in own if each.place is None], now),
+                *self._beside.judged(conn, municipality_id, [each for each in own if each.place is not None], now),
             ]
         for municipality_id, verdicts in given.items():
             if verdicts:
@@ -128,21 +114,10 @@ class Doubts:
 class _Judge:
     """Judges series, each for itself or also beside its neighbours."""
 
-    def __init__(self, detector: Detector, neighbours: Neighbours | None = None) -> None:
-        self._detector = detector
-        self._neighbours = neighbours
-        self._checks: tuple[Online[Any] | Neighbours, ...] = detector.checks
-        if neighbours is not None:
-            self._checks += (neighbours,)
-        self._form = form(*self._learning)
-        self._blank = pack(self._begin(1))[0]
-
-    @property
-    def _learning(self) -> tuple[Detector | Neighbours, ...]:
-        return (self._detector,) if self._neighbours is None else (self._detector, self._neighbours)
-
-    def _begin(self, n: int) -> list[Any]:
-        return [each.begin(n) for each in self._learning]
+    def __init__(self, judging: Judging) -> None:
+        self._judging = judging
+        self._form = judging.form
+        self._blank = pack(judging.begin(1))[0]
 
     def judged(
         self, conn: Connection, municipality_id: int, watched: Sequence[_Watched], now: datetime
@@ -154,11 +129,11 @@ class _Judge:
         behind = [n for n, each in enumerate(watched) if each.newest is not None and each.newest > known[n].judged_to]
         if not behind:
             return []
-        if self._neighbours is None:
+        if not self._judging.compares:
             watched, known = [watched[n] for n in behind], [known[n] for n in behind]
-        beside = near([each.place for each in watched if each.place is not None])
+        near_by = near([each.place for each in watched if each.place is not None])
         ids = [each.datastream_id for each in watched]
-        state = unpack(self._begin(len(ids)), [each.state for each in known])
+        state = unpack(self._judging.begin(len(ids)), [each.state for each in known])
         judged_to = [each.judged_to for each in known]
         events = _Events(conn, municipality_id, newest_events(conn, ids), now)
         told: list[tuple[Verdict, int]] = []
@@ -166,10 +141,10 @@ class _Judge:
             part = _even(observations.after(conn, ids, judged_to, _ROWS))
             if not any(part[i].times for i in ids):
                 break
-            rows = self._step(state, [part[i] for i in ids], beside)
+            found = self._judging.step(state, *_rows([part[i] for i in ids]), near_by)
             for n, each in enumerate(watched):
                 series = part[each.datastream_id]
-                told += events.of(each, series, [found[n] for found in rows])
+                told += events.of(each, series, found.of(n, each.told))
                 if series.times:
                     judged_to[n] = series.times[-1]
         learnt = [
@@ -186,28 +161,15 @@ class _Judge:
         # What was judged before under other settings is learnt from again; its verdicts stand.
         return Memory(each.datastream_id, self._form, (each.newest or newest) - LEARNT, self._blank)
 
-    def _step(self, state: list[Any], series: Sequence[Series], beside: Near) -> list[list[_Found]]:
-        """Row by row what is found of each series. What is shorter than the longest has rows that say nothing."""
-        rows = max(len(each) for each in series)
-        times, values = np.full((rows, len(series)), np.nan), np.full((rows, len(series)), np.nan)
-        for n, each in enumerate(series):
-            times[: len(each), n] = [time.timestamp() for time in each.times]
-            values[: len(each), n] = _believable(each)
-        judged = [self._detector.step(state[0], *row) for row in zip(times, values, strict=True)]
-        excess = np.where(np.isnan(values), 0.0, [row.excess for row in judged])
-        check = np.array([row.check for row in judged])
-        if self._neighbours is not None:
-            compared = self._neighbours.step(state[1], times, values, beside)
-            excess, check = self._neighbours.settled(excess, check, compared, self._checks)
-        return [
-            [
-                _Found(much, self._checks[number].reason, returned, height)
-                for much, number, returned, height in zip(
-                    excess[n].tolist(), check[n], row.returned.tolist(), row.height.tolist(), strict=True
-                )
-            ]
-            for n, row in enumerate(judged)
-        ]
+
+def _rows(series: Sequence[Series]) -> tuple[Floats, Floats]:
+    """Times and believable values side by side. What is shorter than the longest has rows that say nothing."""
+    rows = max(len(each) for each in series)
+    times, values = np.full((rows, len(series)), np.nan), np.full((rows, len(series)), np.nan)
+    for n, each in enumerate(series):
+        times[: len(each), n] = [time.timestamp() for time in each.times]
+        values[: len(each), n] = _believable(each)
+    return times, values
 
 
 def _even(part: dict[int, Series]) -> dict[int, Series]:
@@ -269,15 +231,14 @@ class _Events:
         self._newest = newest
         self._now = now
 
-    def of(self, each: _Watched, series: Series, found: Sequence[_Found]) -> list[tuple[Verdict, int]]:
+    def of(self, each: _Watched, series: Series, found: Iterable[Doubt]) -> list[tuple[Verdict, int]]:
         """What is told of one series."""
         given = []
-        for row in range(len(series)):
-            excess, reason, returned, height = found[row]
-            if returned and _SPIKE in each.told:
+        for row, back, reason, excess in found:
+            if back:
                 before = self._before(each, series.times[row])
-                given += self._tell(each, before, range(len(before) - returned, len(before)), _SPIKE, height)
-            if excess >= 1.0 and reason in each.told and reason is not _SPIKE:
+                given += self._tell(each, before, range(len(before) - back, len(before)), reason, excess)
+            else:
                 given += self._tell(each, series, range(row, row + 1), reason, excess)
         return given
 

@@ -112,7 +112,6 @@ class Detector:
 
     def step(self, state: Known, times: Floats, values: Floats) -> Row:
         """One row: `times` (s since 1970) and `values` (nan where there is none) of shape (n,). The state goes on."""
-        height = state.states[0].height
         excess = self.excesses(state.states, times, values)
         moving = np.minimum(excess[:4].max(axis=0), _MOST)
         there = ~np.isnan(values)
@@ -121,9 +120,8 @@ class Detector:
         check = np.where(still > compared, 4 + excess[4:].argmax(axis=0), excess[:4].argmax(axis=0))
         # a row without a value does not end an event
         compared = np.where(there, compared, np.where(state.lasts, 1.0, 0.0))
-        return Row(
-            np.maximum(compared, still), check.astype(np.int8), state.states[0].returned.astype(np.int64), height
-        )
+        returned, height = state.states[0].returned.astype(np.int64), state.states[0].height
+        return Row(np.maximum(compared, still), check.astype(np.int8), returned, height)
 
     def excesses(self, states: list[Any], times: Floats, values: Floats) -> Floats:
         """One row of every check for itself, shape (checks, n), in the order of `checks`. The states go on."""

@@ -99,8 +99,10 @@ class Neighbours:
     Told is a series (`excess`) whose mean of a day has left the mean of many days otherwise than the neighbours'
     median says. How it follows them is learnt, with a memory of `memory` days. The distance is measured in units that
     grow with how far the neighbours were off lately: in a flood every gauge goes its own way. No neighbour alone is
-    believed: "nothing happens" has a voice in the median. And it is told only when it has been so for `lag` hours while
-    they did not move: who leaves the others may be the first to rise.
+    believed: "nothing happens" has a voice in the median, and what lies between the medians of all neighbours but one,
+    whichever that is, has not left them. So of two neighbours one has to be near, and when one breaks the others are
+    not told for it. And it is told only when it has been so for `lag` hours while they did not move: who leaves the
+    others may be the first to rise. How far it parts from them while they move is not learnt either.
 
     Works badly where gates or tides move one gauge alone, on slow drift (less than some cm a day), in the first month,
     and for faults in a flood that are no larger than the flood.
@@ -119,7 +121,7 @@ class Neighbours:
     >>> neighbours = Neighbours()
     >>> scores = neighbours.score(neighbours.begin(3), times, values, near)
     >>> [np.flatnonzero(series >= 0.5)[:1].tolist() for series in scores.T]
-    [[1812], [], []]
+    [[1809], [], []]
 
     Source: own; spatial consistency checks as in WMO-No. 305 ch. 6 (of neighbours in space, by regression) with tails
     that are learnt in place of fixed ones (`tolerance`).
@@ -134,6 +136,8 @@ class Neighbours:
     nats: float = 3.0
     calm: float = 0.1
     rest: float = 5.0
+    least: float = 0.5
+    settle_days: float = 5.0
     least_days: float = 20.0
     until: float = 0.7
 
@@ -161,13 +165,13 @@ class Neighbours:
         known = self._recorded(state.records, times, values, moves)
         state.records = _newest(known)
         seen = self._seen(known, times, _two_at_least(near))
-        usual, voices = _median(seen.off)
+        usual, low, high, voices = _usual(seen.off)
         toward = np.where((moves.move > 0)[..., None], seen.up, np.where((moves.move < 0)[..., None], seen.down, 0.0))
         astir, still = self._together(np.abs(seen.off)), self._together(np.fmax(seen.up, seen.down)) < 1.0
         excess = np.zeros(values.shape)
         compared = ~np.isnan(values) & ~np.isnan(moves.off) & (voices >= _ENOUGH)
         for row in range(len(values)):
-            given = (each[row] for each in (times, moves.off, usual, astir, still, compared))
+            given = (each[row] for each in (times, moves.off, usual, low, high, astir, still, compared))
             excess[row] = self._left(state.relation, *given)
         walk = np.where(np.isnan(moves.off), 0.0, np.sign(moves.off) * usual)
         return Compared(self._together(toward), np.maximum(walk, 0.0), excess)
@@ -245,7 +249,16 @@ class Neighbours:
         return np.asarray(np.maximum(ordered[..., -2], ordered[..., -1] / self.strong))
 
     def _left(
-        self, state: Relation, times: Floats, off: Floats, usual: Floats, astir: Floats, still: Bools, compared: Bools
+        self,
+        state: Relation,
+        times: Floats,
+        off: Floats,
+        usual: Floats,
+        low: Floats,
+        high: Floats,
+        astir: Floats,
+        still: Bools,
+        compared: Bools,
     ) -> Floats:
         """The excess of one row, shape (n,); the state goes on."""
         first = compared & np.isnan(state.time)
@@ -256,8 +269,9 @@ class Neighbours:
         slope = np.clip(state.xy / (state.xx + 1.0), 0.0, 3.0)
         lately = np.maximum(astir, state.astir * np.exp(-passed / self.rest))
         state.astir = np.where(compared, lately, state.astir)
-        left = np.abs(y - slope * x) / (self.calm + state.astir)
-        limit = state.tail.limit(self.nats)
+        beyond = np.maximum(np.maximum(y - slope * high, slope * low - y), 0.0)
+        left = np.where(compared, beyond, 0.0) / (self.calm + state.astir)
+        limit = np.maximum(state.tail.limit(self.nats), self.least)
         warm = compared & (times - state.began >= self.least_days * _DAY)
         excess = ratio(left, limit, warm)
         alone = (excess >= 1.0) & still
@@ -272,7 +286,9 @@ class Neighbours:
         # A day is what a row is elsewhere: in a month of drift the hours say the same again and again.
         weight = np.minimum(passed, 1.0)
         cap = np.where(warm, limit, np.inf)
-        state.tail.learn(np.where(compared, left, np.nan), cap, pace=0.04, gain=0.02, weight=weight)
+        # learnt where it could be told: how far they part in a flood says nothing about it
+        says = compared & still & (times - state.began >= self.settle_days * _DAY)
+        state.tail.learn(np.where(says, left, np.nan), cap, pace=0.04, gain=0.02, weight=weight)
         state.lasts = np.where(compared, np.where(told, 1.0, 0.0), state.lasts)
         state.time = np.where(compared, times, state.time)
         return excess
@@ -290,9 +306,21 @@ def _newest(known: Records) -> Records:
     return Records(*(np.take_along_axis(column, last, axis=0) for column in columns))
 
 
-def _median(off: Floats) -> tuple[Floats, npt.NDArray[np.intp]]:
-    """The median of what neighbours say, of (..., k) each, and of 0, and how many there are that say something."""
-    ordered = np.sort(np.concatenate([off, np.zeros((*off.shape[:-1], 1))], axis=-1), axis=-1)
+def _usual(off: Floats) -> tuple[Floats, Floats, Floats, npt.NDArray[np.intp]]:
+    """What neighbours say, of (..., k) each: the median of them and of 0; between what this and the medians of all but
+    one of them lie, whichever that is; and how many there are that say something.
+    """
+    ordered = np.sort(off, axis=-1)
     n = (~np.isnan(ordered)).sum(axis=-1)
-    low, high = (np.take_along_axis(ordered, at[..., None], axis=-1)[..., 0] for at in ((n - 1) // 2, n // 2))
-    return (low + high) / 2, n - 1
+    usual = _middle(np.sort(np.concatenate([off, np.zeros((*off.shape[:-1], 1))], axis=-1), axis=-1), 0, n + 1)
+    without = _middle(ordered, 0, n - 1), _middle(ordered, 1, n - 1)
+    return usual, np.fmin(usual, without[0]), np.fmax(usual, without[1]), n
+
+
+def _middle(ordered: Floats, first: int, n: npt.NDArray[np.intp]) -> Floats:
+    """The median of `n` of (..., k) each, from number `first` on."""
+    low, high = (
+        np.take_along_axis(ordered, np.clip(first + at, 0, ordered.shape[-1] - 1)[..., None], axis=-1)[..., 0]
+        for at in ((n - 1) // 2, n // 2)
+    )
+    return np.asarray((low + high) / 2)

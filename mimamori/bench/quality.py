@@ -15,6 +15,8 @@ The JSON object:
       delay_values, delay_hours  from its beginning to the first value told (to the alert), median
       as, wrong                  {reason: n}, of the first event of each that was found, and of those that are not right
     clean           {property: {events, series_months, false_a_month, as}}: at places where nothing breaks
+    beside          {property: the same}: of whole gauges beside one that breaks
+    floods          {property: {gauges, storms, values, doubted, as}}: of whole gauges in months of storms
     limits          {recall, recall_drift, false_a_month}
     outside         what does not hold, in words
     within_limits   whether all of it holds (null: that of the speed was not measured)
@@ -32,8 +34,11 @@ from multiprocessing import get_context
 from statistics import median
 from typing import Any
 
+from analytics.doubts import COMPARED
 from devices.model import ObservedProperty, Station, StationKind
+from mimamori.bench import quality_rivers
 from mimamori.bench.quality_places import JUDGED, simulate, stations
+from mimamori.bench.quality_rivers import Floods, Rivers
 from mimamori.bench.quality_speed import PROCESSES, gate, learnt
 from mimamori.bench.quality_told import Tally, tally, tells
 from mimamori.bench.report import Row
@@ -59,6 +64,7 @@ class QualityBench:
 
 
 Tallies = dict[FaultKind | None, Tally]
+Piece = dict[ObservedProperty, tuple[Tallies, dict[FaultKind, bool]]]
 
 
 def measure(options: QualityBench, progress: Callable[[int, int], None] = lambda _done, _of: None) -> dict[str, Any]:
@@ -83,20 +89,29 @@ def measure(options: QualityBench, progress: Callable[[int, int], None] = lambda
 
 def find(options: QualityBench, kinds: tuple[StationKind, ...], progress: Callable[[int, int], None]) -> dict[str, Any]:
     """What is found of the faults at places of these kinds, and what is told where there are none."""
-    work = [
-        (station, own[first : first + _TOGETHER], options.months, options.seed, options.learning)
+    work: list[tuple[Any, ...]] = [
+        (_places, station, own[first : first + _TOGETHER], options.months, options.seed, options.learning)
         for kind in kinds
+        if kind is not quality_rivers.KIND
         for number, station in enumerate(stations(kind))
         for own in [range(options.series)[number :: len(stations(kind))]]
         for first in range(0, len(own), _TOGETHER)
     ]
+    towns = range(options.series if quality_rivers.KIND in kinds else 0)
+    work += [
+        (_rivers, towns[first : first + quality_rivers.TOGETHER], options.months, options.seed, options.learning)
+        for first in range(0, len(towns), quality_rivers.TOGETHER)
+    ]
     sums: dict[ObservedProperty, Tallies] = {observed: {} for kind in kinds for observed in JUDGED[kind]}
     watched: dict[tuple[ObservedProperty, FaultKind], bool] = {}
+    beside = Rivers()
     progress(0, len(work))
     with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as workers:
         # in whatever order they end: sums and medians do not care
-        for done, each in enumerate(as_completed([workers.submit(_work, *piece) for piece in work]), 1):
-            for observed, (tallies, tellable) in each.result().items():
+        for done, each in enumerate(as_completed([workers.submit(*piece) for piece in work]), 1):
+            found, rivers = each.result()
+            beside.add(rivers)
+            for observed, (tallies, tellable) in found.items():
                 for fault, counted in tallies.items():
                     sums[observed].setdefault(fault, Tally()).add(counted)
                 watched.update({(observed, fault): told for fault, told in tellable.items()})
@@ -113,20 +128,28 @@ def find(options: QualityBench, kinds: tuple[StationKind, ...], progress: Callab
             for observed, tallies in sums.items()
         },
         "clean": {observed.value: _clean(tallies[None]) for observed, tallies in sums.items()},
+        "beside": {COMPARED.value: _clean(beside.beside)} if towns else {},
+        "floods": {COMPARED.value: _flooded(beside.floods)} if towns else {},
     }
 
 
-def _work(
-    station: Station, numbers: Sequence[int], months: int, seed: int, learning: bool
-) -> dict[ObservedProperty, tuple[Tallies, dict[FaultKind, bool]]]:
-    """The work of one process: some copies of one station."""
+def _places(station: Station, numbers: Sequence[int], months: int, seed: int, learning: bool) -> tuple[Piece, Rivers]:
+    """The work of one process: some copies of one station, each by itself."""
     heard = simulate(station, numbers, months, seed, learning=learning)
     found = {}
     for observed in JUDGED[station.kind]:
         tallies = tally(heard, observed)
         stream = heard.streams[observed]
         found[observed] = tallies, {each: tells(each, observed, stream) for each in tallies if each is not None}
-    return found
+    return found, Rivers()
+
+
+def _rivers(numbers: Sequence[int], months: int, seed: int, learning: bool) -> tuple[Piece, Rivers]:
+    """... or some towns, whose gauges stand beside each other."""
+    found = quality_rivers.found_in(numbers, months, seed, learning=learning)
+    stream = next(s for s in quality_rivers.gauges()[0].datastreams if s.observed_property is COMPARED)
+    told = {each: tells(each, COMPARED, stream) for each in found.tallies if each is not None}
+    return {COMPARED: (found.tallies, told)}, found
 
 
 def _figures(counted: Tally, *, told: bool) -> dict[str, Any]:
@@ -162,6 +185,16 @@ def _clean(counted: Tally) -> dict[str, Any]:
     }
 
 
+def _flooded(floods: Floods) -> dict[str, Any]:
+    return {
+        "gauges": floods.gauges,
+        "storms": floods.storms,
+        "values": floods.values,
+        "doubted": floods.doubted.total(),
+        "as": _counted(floods.doubted),
+    }
+
+
 def _share(part: int, whole: int) -> float | None:
     return round(part / whole, 3) if whole else None
 
@@ -174,9 +207,13 @@ def outside_limits(figures: Mapping[str, Any]) -> list[str]:
             limit = RECALL_DRIFT if kind == FaultKind.DRIFT else RECALL
             if not each["not_told"] and each["event_recall"] is not None and each["event_recall"] < limit:
                 found.append(f"{observed}, {kind}: recall {each['event_recall']:g}, limit {limit:g}")
-    for observed, each in figures["clean"].items():
-        if each["false_a_month"] > FALSE_A_MONTH:
-            found.append(f"{observed}: {each['false_a_month']:g} false a month, limit {FALSE_A_MONTH:g}")
+    for where, words in (("clean", ""), ("beside", " beside one that breaks")):
+        for observed, each in figures[where].items():
+            if each["false_a_month"] > FALSE_A_MONTH:
+                found.append(f"{observed}{words}: {each['false_a_month']:g} false a month, limit {FALSE_A_MONTH:g}")
+    for observed, each in figures["floods"].items():
+        if each["doubted"]:
+            found.append(f"{observed}: {each['doubted']} of {each['values']} values doubted in floods")
     return found
 
 
@@ -208,12 +245,16 @@ def rows(figures: Mapping[str, Any]) -> list[Row]:
                     "" if recall is None else _yes(recall >= limit),
                 )
             )  # fmt: skip
-        clean = figures["clean"][observed]
-        false = clean["false_a_month"]
-        lines.append(
-            (f"{observed}, nothing breaks: false a month", "", f"{false:g}", "", "", f"{FALSE_A_MONTH:g}",
-             _yes(false <= FALSE_A_MONTH))
-        )  # fmt: skip
+        for where, words in (("clean", "nothing breaks"), ("beside", "beside one that breaks")):
+            if observed in figures[where]:
+                false = figures[where][observed]["false_a_month"]
+                lines.append(
+                    (f"{observed}, {words}: false a month", "", f"{false:g}", "", "", f"{FALSE_A_MONTH:g}",
+                     _yes(false <= FALSE_A_MONTH))
+                )  # fmt: skip
+    for observed, each in figures["floods"].items():
+        name = f"{observed}, values doubted in floods, of {each['values']}"
+        lines.append((name, "", str(each["doubted"]), "", "", "0", _yes(not each["doubted"])))
     return lines
 
 

@@ -68,6 +68,7 @@ class Heard:
     `clock`: the model has one; `period`: s between two messages; `months`: of 30 days, in which verdicts count.
     """
 
+    station: Station
     device: Device
     streams: Mapping[ObservedProperty, Datastream]
     clock: bool
@@ -114,18 +115,29 @@ class _Places(Group):
 
 def stations(kind: StationKind) -> tuple[Station, ...]:
     """The stations whose copies are simulated: of each kind the first two."""
-    return tuple(station for station in _town().stations if station.kind is kind and station.devices)[:2]
+    return tuple(station for station in town().stations if station.kind is kind and station.devices)[:2]
 
 
-def simulate(station: Station, numbers: Sequence[int], months: int, seed: int, *, learning: bool = True) -> Heard:
+def simulate(
+    station: Station,
+    numbers: Sequence[int],
+    months: int,
+    seed: int,
+    *,
+    learning: bool = True,
+    whole: Sequence[int] = (),
+    world: World | None = None,
+) -> Heard:
     """What is heard of so many copies of a station for each lot, in 30 days and `months` more with faults.
 
     `numbers`: of the copies; the same numbers are the same series, whoever else is simulated. `learning`: whether the
-    30 days without faults are told as well.
+    30 days without faults are told as well. `whole`: numbers of copies at which nothing breaks, behind the others;
+    `world`: whose weather they have (None: that of the seed).
     """
     device = station.devices[0]
     ways = lots(device.model)
-    group = _group(station, numbers, seed)
+    each = [(number, lot) for number in numbers for lot in ways] + [(number, ways[0]) for number in whole]
+    group = _group(station, each, seed, world or _world(seed))
     period, samples = group.period, group.kind.samples
     begins, ends = (FIRST if learning else FIRST + 1) * STRETCH, (FIRST + 1 + months) * STRETCH
     slots = int((ends - begins) // period)
@@ -151,6 +163,7 @@ def simulate(station: Station, numbers: Sequence[int], months: int, seed: int, *
     for index, fault in group.faults(at(begins), at(ends)):
         faults[index] += (fault,)
     return Heard(
+        station,
         device,
         {stream.observed_property: stream for stream in station.datastreams},
         clocked,
@@ -160,43 +173,44 @@ def simulate(station: Station, numbers: Sequence[int], months: int, seed: int, *
         heard,
         aside,
         values,
-        ways * len(numbers),
+        tuple(lot for _, lot in each),
         tuple(faults),
     )
 
 
 @cache
-def _town() -> Town:
+def town() -> Town:
+    """The demo's town."""
     return load_town(path())
 
 
 @cache
 def _world(seed: int) -> World:
-    return World(SimulatorConfig("", 0, seed=seed), _town(), at(FIRST * STRETCH))
+    return World(SimulatorConfig("", 0, seed=seed), town(), at(FIRST * STRETCH))
 
 
-def _group(station: Station, numbers: Sequence[int], seed: int) -> _Places:
-    """Of each number and lot a copy of its own, the lots of a number side by side."""
-    world, device = _world(seed), station.devices[0]
+def _group(station: Station, each: Sequence[tuple[int, Lot]], seed: int, world: World) -> _Places:
+    """Of each number and lot a copy of its own."""
+    device = station.devices[0]
     ways = lots(device.model)
-    copies = np.array([1 + number * len(ways) + lot for number in numbers for lot in range(len(ways))], dtype=np.int64)
+    copies = np.array([1 + number * len(ways) + ways.index(lot) for number, lot in each], dtype=np.int64)
     samples = SAMPLES if device.model == "flow_pressure" else 1
     fed = {line.observed_property for line in device.mapping}
     interval = min(stream.interval for stream in station.datastreams if stream.observed_property in fed)
     quiet = world.blocks.get(station.code)
     group = _Places(
         SimulatorConfig("", 0, seed=seed, faults=_ALL),
-        ([each for each in _town().stations if each.devices].index(station), 0, station, device),
+        ([each for each in town().stations if each.devices].index(station), 0, station, device),
         MIMAMORI_V1,
         samples * interval.total_seconds(),
         copies,
         kind_of(seed, world, quiet and quiet_block(quiet), station, samples),
-        _town().bounds,
+        town().bounds,
         (),
         at(FIRST * STRETCH),
     )
     group.lag = 2.0 + 38.0 * uniforms(group.about, seed, "lag")  # as the town's own devices
-    group.break_as(ways * len(numbers))
+    group.break_as([lot for _, lot in each])
     return group
 
 

@@ -22,12 +22,13 @@ import numpy.typing as npt
 from alerts.device_health import OTHER_DAYS
 from alerts.rules.silence import Hearing, Listened, hearing
 from analytics.doubts import linger, told_of
+from analytics.judging import Judging, alone
 from devices.model import Datastream, ObservedProperty, Quality, Reason
 from mimamori.bench.quality_places import Heard
-from quality.detector import Detector
 from quality.device_health import clock_drift
 from quality.estimator import Floats
 from quality.gate import Rules, free_of, judge
+from quality.neighbours import Near
 from simulators.faults import Fault, FaultKind
 from simulators.mass import at
 
@@ -35,6 +36,9 @@ AFTER = 86400.0  # s
 SILENCE = "silence"
 REASONS = tuple(Reason)
 _DAY = 86400.0
+
+_ROWS = 288  # judged at a time
+_NEAR = 1000  # so many rows back the values before are looked for
 
 Why = npt.NDArray[np.int8]
 
@@ -74,43 +78,54 @@ class Tally:
 def tells(kind: FaultKind, observed: ObservedProperty, stream: Datastream) -> bool:
     """Whether a fault of this kind is to be told of this property, as the town and the product are set."""
     told = told_of(observed, limited=False)
+    beside = Reason.NEIGHBOURS in told
     return {
         FaultKind.STUCK: stream.stuck_after is not None or Reason.STUCK in told,
-        FaultKind.DRIFT: Reason.DRIFT in told,
+        FaultKind.DRIFT: Reason.DRIFT in told or beside,
         FaultKind.SPIKE: Reason.SPIKE in told or stream.max_rate is not None,
-        FaultKind.STEP: Reason.STEP in told,
+        FaultKind.STEP: Reason.STEP in told or beside,
         FaultKind.NOISE: Reason.NOISE in told,
         FaultKind.RANGE: stream.valid_range != (None, None),
     }.get(kind, True)
 
 
 def tally(heard: Heard, observed: ObservedProperty) -> dict[FaultKind | None, Tally]:
-    """What is found of one property, by the kind of fault; None: at the places where nothing breaks."""
+    """What is found of one property, each place by itself, by the kind of fault; None: where nothing breaks."""
     stream = heard.streams[observed]
-    why = _doubted(heard, observed, stream)
+    why, values = gated(heard, observed)
+    learnt(alone(), heard.times, values, np.empty((values.shape[1], 0), dtype=np.intp), stream, why)
     found: dict[FaultKind | None, Tally] = {}
     for column, lot in enumerate(heard.lots):
         if lot.of is not None and lot.of is not observed:
             continue
         if lot.of is None and any(each.of is observed and each.kind is lot.kind for each in heard.lots):
             continue  # of what is measured first; here it is the other
-        known = np.flatnonzero(~np.isnan(heard.values[observed][:, column]))
-        times = heard.times[known, column]
-        told = [
-            *_events(times, why[known, column], linger(stream.interval)),
-            *_silences(heard, column),
-            *(_clocks(heard, column) if lot.kind in (None, FaultKind.CLOCK) else ()),
-        ]
-        judged = [each for each in told if each.last >= heard.judged_from]
-        found.setdefault(lot.kind, Tally()).add(_compared(heard, column, stream, times, judged))
+        found.setdefault(lot.kind, Tally()).add(counted(heard, column, observed, why[:, column]))
     return found
+
+
+def counted(heard: Heard, column: int, observed: ObservedProperty, why: Why) -> Tally:
+    """What of one series is told, and what is found by that; `why` as of `gated`, shape (rows,)."""
+    stream, lot = heard.streams[observed], heard.lots[column]
+    known = np.flatnonzero(~np.isnan(heard.values[observed][:, column]))
+    times = heard.times[known, column]
+    told = [
+        *_events(times, why[known], linger(stream.interval)),
+        *_silences(heard, column),
+        *(_clocks(heard, column) if lot.kind in (None, FaultKind.CLOCK) else ()),
+    ]
+    judged = [each for each in told if each.last >= heard.judged_from]
+    return _compared(heard, column, stream, times, judged)
 
 
 # --- what is told --------------------------------------------------------------------------------------------
 
 
-def _doubted(heard: Heard, observed: ObservedProperty, stream: Datastream) -> Why:
-    """Why each value is told by the gate or the learnt checks, shape (rows, n): 1 + its number in `REASONS`, else 0."""
+def gated(heard: Heard, observed: ObservedProperty) -> tuple[Why, Floats]:
+    """Why each value is told by the gate, shape (rows, n): 1 + its number in `REASONS`, else 0; and the values that say
+    something, nan in place of the others.
+    """
+    stream = heard.streams[observed]
     values = heard.values[observed].copy()
     why = np.where(heard.aside & ~np.isnan(values), _number(Reason.CLOCK), 0).astype(np.int8)
     values[heard.aside] = np.nan
@@ -124,29 +139,28 @@ def _doubted(heard: Heard, observed: ObservedProperty, stream: Datastream) -> Wh
                 why[row, column] = _number(verdict.reason)
                 if verdict.quality is Quality.BAD:
                     values[row, column] = np.nan
-    allowed = told_of(observed, limited=stream.stuck_after is not None)
-    if allowed:
-        _learnt(heard.times, values, allowed, why)
-    return why
+    return why, values
 
 
-def _learnt(times: Floats, values: Floats, allowed: frozenset[Reason], why: Why) -> None:
-    """Adds what the learnt checks tell of values that are good until now."""
-    detector = Detector()
-    state = detector.begin(values.shape[1])
-    may = np.array([check.reason in allowed for check in detector.checks])
-    numbers = np.array([_number(check.reason) for check in detector.checks], dtype=np.int8)
-    good = (why == 0) & ~np.isnan(values)
-    spike = Reason.SPIKE in allowed
-    may &= np.array([check.reason is not Reason.SPIKE for check in detector.checks])
-    for row in range(len(values)):
-        found = detector.step(state, times[row], values[row])
-        told = (found.excess >= 1.0) & may[found.check] & good[row]
-        why[row, told] = numbers[found.check[told]]
-        # what has jumped is told when the series has come back from it
-        for column in np.flatnonzero(found.returned) if spike else ():
-            seen = np.flatnonzero(~np.isnan(values[:row, column]))[-found.returned[column] :]
-            why[seen[good[seen, column]], column] = _number(Reason.SPIKE)
+def learnt(judging: Judging, times: Floats, values: Floats, beside: Near, stream: Datastream, why: Why) -> None:
+    """Adds what the learnt checks tell of values that are good until now. `beside`: of each series the columns of its
+    neighbours, which have the same rows.
+    """
+    allowed = told_of(stream.observed_property, limited=stream.stuck_after is not None)
+    if not allowed:
+        return
+    state = judging.begin(values.shape[1])
+    there, good = ~np.isnan(values), (why == 0) & ~np.isnan(values)
+    for first in range(0, len(values), _ROWS):
+        part = slice(first, first + _ROWS)
+        found = judging.step(state, times[part], values[part], beside)
+        for column in range(values.shape[1]):
+            for row, back, reason, _ in found.of(column, allowed):
+                rows = np.array([first + row])
+                if back:
+                    begin = max(0, first + row - _NEAR)
+                    rows = begin + np.flatnonzero(there[begin : first + row, column])[-back:]
+                why[rows[good[rows, column]], column] = _number(reason)
 
 
 def _number(reason: Reason) -> int:

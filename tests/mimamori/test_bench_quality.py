@@ -16,6 +16,7 @@ from devices.model import Datastream, ObservedProperty, StationKind, Uplink
 from mimamori.bench import quality_told
 from mimamori.bench.quality import QualityBench, find, outside_limits, rows
 from mimamori.bench.quality_places import FIRST, STRETCH, Heard, lots, reads, simulate, stations
+from mimamori.bench.quality_rivers import Rivers, found_in, gauges
 from mimamori.bench.quality_speed import gate, learnt
 from mimamori.bench.quality_told import Event, tally, tells
 from simulators.faults import Fault, FaultKind
@@ -95,12 +96,38 @@ def test_the_product_says_what_is_told() -> None:
         return Datastream(ObservedProperty.FLOW, timedelta(minutes=5), **more)
 
     assert not tells(FaultKind.STEP, ObservedProperty.FLOW, stream()), "a leak is a step"
-    assert not tells(FaultKind.STEP, ObservedProperty.WATER_LEVEL, stream()), "so is the rise of a river"
+    assert tells(FaultKind.STEP, ObservedProperty.WATER_LEVEL, stream()), "beside its neighbours"
+    assert not tells(FaultKind.NOISE, ObservedProperty.WATER_LEVEL, stream()), "floods have it too"
+    assert not tells(FaultKind.DRIFT, ObservedProperty.TANK_LEVEL, stream())
     assert tells(FaultKind.STEP, ObservedProperty.RESIDUAL_CHLORINE, stream())
     assert tells(FaultKind.STUCK, ObservedProperty.PASSAGES_IN, stream(stuck_after=timedelta(hours=6)))
     assert not tells(FaultKind.STUCK, ObservedProperty.PASSAGES_IN, stream())
     assert not tells(FaultKind.RANGE, ObservedProperty.PRECIPITATION, stream())
     assert tells(FaultKind.BATTERY, ObservedProperty.PRECIPITATION, stream())
+
+
+@pytest.fixture(scope="module")
+def rivers() -> Rivers:
+    return found_in(range(1), months=1, seed=1, learning=False)
+
+
+def test_in_a_town_of_gauges_one_breaks_and_what_is_told_of_the_others_is_counted(rivers: Rivers) -> None:
+    kinds = [lot.kind for lot in lots("radar_level")]
+    assert set(rivers.tallies) == set(kinds)
+    assert rivers.tallies[None].months == len(gauges()) == 4, "where nothing breaks all four are counted"
+    assert rivers.beside.months == 3 * (len(kinds) - 1)
+    for kind in (FaultKind.RANGE, FaultKind.VANDALISM, FaultKind.BATTERY):
+        assert rivers.tallies[kind].faults == rivers.tallies[kind].found == 1
+    assert (rivers.floods.gauges, rivers.floods.storms) == (4, 40)
+    assert rivers.floods.values > 4 * 4200 and not rivers.floods.doubted
+
+
+def test_figures_of_several_towns_are_added_up(rivers: Rivers) -> None:
+    both = Rivers()
+    for each in (rivers, rivers):
+        both.add(each)
+    assert both.floods.storms == 80 and both.tallies[FaultKind.RANGE].faults == 2
+    assert rivers.tallies[FaultKind.RANGE].faults == 1
 
 
 def made_up(tank: Heard, value: np.ndarray[Any, Any], fault: Fault | None, kind: FaultKind | None) -> Heard:
@@ -165,6 +192,8 @@ def test_it_is_within_its_limits_only_if_all_of_them_hold() -> None:
             "spike": {"not_told": False, "event_recall": 0.9},
         }, "water_level": {"drift": {"not_told": False, "event_recall": 0.6}}},
         "clean": {"flow": {"false_a_month": 1.0}},
+        "beside": {"water_level": {"false_a_month": 1.0}},
+        "floods": {"water_level": {"doubted": 0, "values": 9}},
     }  # fmt: skip
     assert outside_limits(good) == []
     bad = json.loads(json.dumps(good))
@@ -172,7 +201,9 @@ def test_it_is_within_its_limits_only_if_all_of_them_hold() -> None:
     bad["faults"]["flow"]["spike"]["event_recall"] = 0.89
     bad["faults"]["water_level"]["drift"]["event_recall"] = 0.59
     bad["clean"]["flow"]["false_a_month"] = 1.01
-    assert len(outside_limits(bad)) == 4
+    bad["beside"]["water_level"]["false_a_month"] = 1.01
+    bad["floods"]["water_level"]["doubted"] = 1
+    assert len(outside_limits(bad)) == 6
 
 
 def test_the_command_prints_one_object_or_a_table() -> None:

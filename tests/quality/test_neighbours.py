@@ -164,6 +164,24 @@ def test_a_slow_drift_is_told_of_the_gauge_that_drifts(sign: float) -> None:
     assert not (excess[: 1680 + 40 * DAY, [0, 2]] >= 1).any() and not (excess[:1680] >= 1).any()
 
 
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_after_a_month_a_step_is_told_of_the_gauge_that_is_off_and_not_of_those_beside_it(sign: float) -> None:
+    times, values = water(60)
+    values[1000 : 1000 + 10 * DAY, 1] += sign * 0.4
+    excess = Neighbours().step(Neighbours().begin(3), times, values, ALL).excess
+    told = np.flatnonzero(excess[:, 1] >= 1)
+    assert 1006 <= told[0] <= 1024, "six hours at least, a day at most"
+    assert not (excess[: 1000 + 10 * DAY, [0, 2]] >= 1).any(), "each of them agrees with the other"
+
+
+def test_what_a_series_is_expected_at_lies_between_the_medians_of_all_neighbours_but_one() -> None:
+    off = np.array([[2.0, 9.0, np.nan, np.nan], [1.0, 2.0, 3.0, 9.0], [5.0, np.nan, np.nan, np.nan]])
+    usual, low, high, voices = quality.neighbours._usual(off)
+    assert voices.tolist() == [2, 4, 1]
+    assert usual[:2].tolist() == [2.0, 2.0], "nothing happens has a voice in the median"
+    assert (low[:2].tolist(), high[:2].tolist()) == ([2.0, 2.0], [9.0, 3.0])
+
+
 def test_all_that_rises_together_for_weeks_is_no_drift() -> None:
     times, values = water(120)
     values[1680:] += 0.02 * (times[1680:] - times[1680]) / 86400
