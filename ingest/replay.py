@@ -150,13 +150,16 @@ class Replaying:
                 items[position] = (uplink_id, bare(row, detail))
 
     def _tried(self, conn: Connection, some: Sequence[_Item], twins: bool) -> Exception | None:
-        with conn.transaction(force_rollback=True):
-            result = self._attempt(conn, some, twins)
+        result = self._attempt(conn, some, twins, keep=False)
         return result if isinstance(result, Exception) else None
 
-    def _attempt(self, conn: Connection, items: Sequence[_Item], twins: bool) -> BatchResult | Exception:
+    def _attempt(
+        self, conn: Connection, items: Sequence[_Item], twins: bool, *, keep: bool = True
+    ) -> BatchResult | Exception:
+        # Exactly one savepoint: a worker that waits for a row of one that is released waits from then on for the whole
+        # transaction, also when what surrounds the savepoint is rolled back; and this one goes on to wait for it.
         try:
-            with conn.transaction():
+            with conn.transaction(force_rollback=not keep):
                 return self._write(conn, items)
         except REFUSALS as refusal:
             if twins and isinstance(refusal, psycopg.errors.UniqueViolation):
