@@ -81,7 +81,7 @@ _ENGLISH = (
         r"|\b(?:in|within) \d+ (?:min|hour)\w*",
         _FUTURE,
     ),
-    (r"\bevacuat\w*", _EVACUATION),
+    (r"\bevacuat(?!ion judge?ment level)\w*", _EVACUATION),  # 避難判断水位 is the name of a level
     (r"\bsafe\b|\bno danger\b|\bdo not worry\b", _SAFE),
 )
 _ADMINISTRATORS_NAMES = r"水防団待機水位|(?:氾濫|はん濫)(?:注意|危険|発生|開始)水位|避難判断水位|特別警戒水位"

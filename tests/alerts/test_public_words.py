@@ -14,6 +14,7 @@ from alerts.public import words
 from alerts.public.evacuation import NOT_ENTERED, Evacuation, Order, current_evacuation, in_force
 from alerts.public.forbidden import check
 from alerts.public.words import VARIANTS, Basis, Facts, Stage, Text, Variant
+from devices.model import Town
 
 TOKYO = ZoneInfo("Asia/Tokyo")
 AT = datetime(2026, 5, 31, 18, 10, tzinfo=UTC)
@@ -52,6 +53,17 @@ def test_no_variant_of_any_notice_says_what_it_may_not() -> None:
     assert len(seen) > 150
     for municipality, variant in product(("美守町", "美守市"), VARIANTS):
         assert check(words.title(municipality, variant), equivalent=False, highest=5) == []
+
+
+def test_the_names_of_the_levels_themselves_may_be_said(town: Town) -> None:
+    """As the demo's town file has them: one of them is called after the evacuation that it is a guide for."""
+    levels = {level for station in town.stations for held in station.thresholds for level in held.levels}
+    assert len(levels) > 5
+    for level in levels:
+        stage = Stage(level.level, level.level, level.name, level.name_en, level.value)
+        for text in words.draft(replace(FACTS, stage=stage, value=level.value)).values():
+            for part in (text.headline, text.body):
+                assert check(part, equivalent=True, highest=level.level) == [], part
 
 
 def test_the_title_says_that_it_is_an_observation_for_reference() -> None:
