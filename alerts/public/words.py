@@ -27,6 +27,21 @@ Mode = Literal["actual", "exercise", "test"]
 Why = Literal["below", "mistake"]
 
 _FULL_WIDTH = str.maketrans("0123456789", "０１２３４５６７８９")
+# Not strftime's, which speaks the language of the process.
+_MONTHS = (
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
 _READINGS = {"市": "し", "町": "まち", "村": "むら", "区": "く"}
 
 
@@ -190,11 +205,22 @@ def owner_of(municipality: str) -> str:
     return municipality[-1] if municipality[-1:] in _READINGS else "町"
 
 
-def _when(facts: Facts, variant: Variant, reading: tuple[datetime, float] | None = None) -> str:
-    local = (reading[0] if reading else facts.time).astimezone(facts.zone)
+def said_time(time: datetime, zone: ZoneInfo, variant: Variant) -> str:
+    """A local time as a notice says it.
+
+    >>> from datetime import UTC
+    >>> at = datetime(2026, 5, 31, 18, 5, tzinfo=UTC)
+    >>> said_time(at, ZoneInfo("Asia/Tokyo"), "ja"), said_time(at, ZoneInfo("Asia/Tokyo"), "en")
+    ('6月1日 3時05分', '03:05 on 1 June')
+    """
+    local = time.astimezone(zone)
     if variant == "en":
-        return f"{local:%H:%M} on {local.day} {local:%B}"
+        return f"{local:%H:%M} on {local.day} {_MONTHS[local.month - 1]}"
     return f"{local.month}月{local.day}日 {local.hour}時{local.minute:02}分"
+
+
+def _when(facts: Facts, variant: Variant, reading: tuple[datetime, float] | None = None) -> str:
+    return said_time(reading[0] if reading else facts.time, facts.zone, variant)
 
 
 def _value(facts: Facts) -> str:
