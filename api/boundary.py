@@ -56,8 +56,10 @@ class Boundary:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 streamed = headers.get("content-type", "").startswith("text/event-stream")
+                framed = "frame-ancestors *" in headers.get("content-security-policy", "")
                 for name, value in _HEADERS.items():
-                    headers.setdefault(name, value)
+                    if not (framed and name == "X-Frame-Options"):  # older than frame-ancestors, and against it
+                        headers.setdefault(name, value)
             await send(message)
 
         request = Request(scope, receive)

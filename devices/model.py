@@ -15,6 +15,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from devices.duty import DutyCycle
+from devices.threshold_source import ThresholdSource
 
 
 class Quality(StrEnum):
@@ -204,6 +205,7 @@ class ThresholdSet:
 
     An alert clears when the level has stayed `clear_margin` metres below its threshold for `hold`.
     `gauge_zero_tp` is the elevation of gauge zero above T.P. in metres, None where it was never surveyed.
+    `source` None: the levels are the municipality's own.
     """
 
     valid_from: datetime
@@ -212,6 +214,7 @@ class ThresholdSet:
     clear_margin: float = 0.10
     hold: timedelta = timedelta(minutes=30)
     gauge_zero_tp: float | None = None
+    source: ThresholdSource | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import yaml
 
@@ -20,6 +20,7 @@ from devices.model import (
     ThresholdSet,
 )
 from devices.templates import PROPERTIES
+from devices.threshold_source import ThresholdSource
 from devices.town_duty import read_duty
 from devices.town_rivers import read_river
 from devices.town_waterworks import read_block, read_tank
@@ -195,7 +196,7 @@ def _threshold_sets(
 
 
 def _threshold_set(reader: YamlReader, entry: Mapping, stream: Datastream) -> ThresholdSet | None:
-    entry.only(("valid_from", "reason", "clear_margin", "hold", "gauge_zero_tp", "levels"))
+    entry.only(("valid_from", "reason", "clear_margin", "hold", "gauge_zero_tp", "source", "levels"))
     valid_from, reason = entry.time("valid_from"), entry.text("reason")
     margin = entry.number("clear_margin") if entry.get("clear_margin") is not None else 0.10
     if margin is not None and margin < 0:
@@ -203,12 +204,34 @@ def _threshold_set(reader: YamlReader, entry: Mapping, stream: Datastream) -> Th
     node = entry.get("hold")
     hold = timedelta(minutes=30) if node is None else reader.duration(node, f"{entry.name}: hold", zero=True)
     gauge_zero = entry.number("gauge_zero_tp") if entry.get("gauge_zero_tp") is not None else None
+    node = entry.get("source")
+    given = None if node is None else reader.mapping(node, f"{entry.name}: source")
+    source = None if given is None else _source(reader, given)
     node = entry.required("levels")
     mapping = None if node is None else reader.mapping(node, f"{entry.name}: levels")
     levels = () if mapping is None else tuple(_levels(reader, mapping, stream))
     if valid_from is None or reason is None or margin is None or hold is None:
         return None
-    return ThresholdSet(valid_from, reason, levels, margin, hold, gauge_zero)
+    return ThresholdSet(valid_from, reason, levels, margin, hold, gauge_zero, source)
+
+
+def _source(reader: YamlReader, entry: Mapping) -> ThresholdSource | None:
+    """Whose levels they are: {administrator: 美守県}, or {document: 危第12号, dated: 2026-04-01}."""
+    entry.only(("administrator", "document", "dated"))
+    if (entry.get("administrator") is None) == (entry.get("document") is None):
+        reader.problem(entry, f"{entry.name}: name either the administrator or the document that adopted the levels")
+        return None
+    if entry.get("administrator") is not None:
+        name = entry.text("administrator")
+        return None if name is None else ThresholdSource(administrator=name)
+    document, text = entry.text("document"), entry.text("dated")
+    if document is None or text is None:
+        return None
+    try:
+        return ThresholdSource(document=document, dated=date.fromisoformat(text))
+    except ValueError:
+        reader.problem(entry.keys["dated"], f"{entry.name}: dated must be a date like 2026-04-01, not {text!r}")
+        return None
 
 
 def _levels(reader: YamlReader, entry: Mapping, stream: Datastream) -> Iterator[ThresholdLevel]:

@@ -136,6 +136,31 @@ def insert_thresholds(conn: Connection, municipality_id: int, station_id: int, t
             """,
             (threshold_set_id, municipality_id, level.level, level.name, level.name_en, level.value),
         )
+    state_source(conn, municipality_id, threshold_set_id, thresholds)
+
+
+def state_source(conn: Connection, municipality_id: int, threshold_set_id: int, thresholds: ThresholdSet) -> None:
+    """Notes whose levels the file says they are, from when they are in force, where nobody has said anything of it."""
+    source = thresholds.source
+    if source is None:
+        return
+    conn.execute(
+        """
+        insert into threshold_source (municipality_id, threshold_set_id, source, authority, document, dated, stated_at)
+        select %s, %s, %s, %s, %s, %s, %s
+        where not exists (select from threshold_source where threshold_set_id = %s)
+        """,
+        (
+            municipality_id,
+            threshold_set_id,
+            "administrator" if source.administrator is not None else "adopted",
+            source.administrator,
+            source.document,
+            source.dated,
+            thresholds.valid_from,
+            threshold_set_id,
+        ),
+    )
 
 
 def one(conn: Connection, query: LiteralString, values: Sequence[object]) -> int:

@@ -32,6 +32,7 @@ from store.ledgers import (
     put_block,
     put_river,
     put_tank,
+    state_source,
     update_datastream,
 )
 from store.mappings import Defaults, defaults_of, put_own, taken, write_resolved
@@ -404,7 +405,7 @@ def _sync_thresholds(conn: Connection, municipality_id: int, station: Station, s
             """
             select clear_margin, hold, gauge_zero_tp,
                    (select array_agg(array[level, value] order by level) from threshold_level l
-                    where l.threshold_set_id = t.threshold_set_id)
+                    where l.threshold_set_id = t.threshold_set_id), threshold_set_id
             from threshold_set t where station_id = %s and valid_from = %s
             """,
             (station_id, thresholds.valid_from),
@@ -416,3 +417,5 @@ def _sync_thresholds(conn: Connection, municipality_id: int, station: Station, s
                 f"station {station.code}: the reference levels valid from {thresholds.valid_from:%Y-%m-%d} are "
                 "registered with other values; add a new set with its own valid_from and reason instead"
             )
+        else:
+            state_source(conn, municipality_id, known[4], thresholds)

@@ -54,7 +54,10 @@ class Call:
     def of_a_thing(self) -> bool:
         """Whether the path names something that belongs to one town."""
         return bool(
-            re.search(r"{(code|station|spot|alert_id|model|sha256|device_id|folder|source_id|datastream_id)", self.path)
+            re.search(
+                r"{(code|station|spot|alert_id|model|sha256|device_id|folder|source_id|datastream_id|notice_id)",
+                self.path,
+            )
         )
 
 
@@ -90,7 +93,10 @@ PARAMETERS = {
     "model:path": "maker/gauge",
     "sha256": hashlib.sha256(CODEC).hexdigest(),
     "folder": "1",
+    "municipality": "999999",
 }
+# These are of a notice that somebody has approved; the others of one's draft.
+OF_APPROVED = ("/cap.xml", "/sheet.txt", "/withdraw")
 BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/session": {"json": {"login": "own-disaster", "password": PASSWORD}},
     "DELETE /api/v1/session": {},
@@ -100,6 +106,17 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /alerts/{alert_id}/acknowledge": {"data": {"note": "確認"}},
     "POST /alerts/{alert_id}/comment": {"data": {"note": "現地へ向かう"}},
     "POST /alerts/{alert_id}/clear": {"data": {"note": "現地で確認"}},
+    "POST /alerts/{alert_id}/notice": {},
+    "POST /disaster/gauges/{code}/basis": {"data": {"source": "administrator", "authority": "美守県"}},
+    "POST /disaster/notices/{notice_id}": {
+        "data": {
+            "text": "{text_id}",
+            **{f"{variant}_{part}": "川" for variant in ("ja", "en", "plain") for part in ("headline", "body")},
+        }
+    },
+    "POST /disaster/notices/{notice_id}/approve": {"data": {"text": "{text_id}", "hours": "3"}},
+    "POST /disaster/notices/{notice_id}/discard": {},
+    "POST /disaster/notices/{notice_id}/withdraw": {"data": {"why": "mistake"}},
     "POST /sign-in": {"data": {"login": "own-disaster", "password": PASSWORD}},
     "POST /sign-out": {},
     "POST /tourism/entry/{spot}": {"data": {"day": "2026-05-31", "value": "12"}},
@@ -152,6 +169,9 @@ def call(client: httpx.Client, town_hall: TownHall, route: Call) -> Answer:
     alert_id = town_hall.raise_alert(f"{STATION}/water_level") if "{alert_id}" in route.path else 0
     series = town_hall.database.datastream(STATION, "water_level")
     known = {**PARAMETERS, "alert_id": str(alert_id), "datastream_id": str(series)}
+    if "{notice_id}" in route.path:
+        notice_id, text_id = town_hall.draft_notice(f"{STATION}/water_level", approved=route.path.endswith(OF_APPROVED))
+        known |= {"notice_id": str(notice_id), "text_id": str(text_id)}
     if "/map/tiles/" in route.path:
         tiles = TileFile(town_hall.config.tiles, town_hall.config.tiles_credit).now()
         assert tiles is not None
@@ -164,6 +184,8 @@ def call(client: httpx.Client, town_hall: TownHall, route: Call) -> Answer:
     path = re.sub(r"{([^}]+)}", value, route.path)
     assert route.method in SAFE or str(route) in BODIES, f"{route}: say in BODIES how to call it"
     options = BODIES.get(str(route), {})
+    if "data" in options:
+        options = {**options, "data": {name: re.sub(r"{(\w+)}", value, text) for name, text in options["data"].items()}}
     with client.stream(route.method, path, **options) as response:
         if response.headers.get("content-type", "").startswith("text/event-stream"):
             text = next(response.iter_text())
@@ -236,13 +258,19 @@ def test_without_a_session_only_what_is_declared_public_answers(town_hall: TownH
     assert broken(town_hall, CALLS, None, holds) == []
 
 
-def test_public_is_health_signing_in_and_the_pages_files() -> None:
+def test_public_is_health_signing_in_the_pages_files_and_what_was_published() -> None:
     assert {str(route) for route in CALLS if route.rule.roles is None} == {
         "GET /healthz",
         "POST /api/v1/session",
         "GET /sign-in",
         "POST /sign-in",
         "GET /static/{release}/{name:path}",
+        # what a person has published (tests/api/test_notices.py)
+        "GET /public/{municipality}/notices",
+        "GET /public/{municipality}/widget",
+        "GET /public/{municipality}/notices.atom",
+        "GET /public/{municipality}/cap.atom",
+        "GET /public/{municipality}/cap/{notice_id}.xml",
     }
 
 

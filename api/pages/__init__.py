@@ -27,6 +27,8 @@ from api.pages import (
     entry,
     folders,
     model_page,
+    notices,
+    public,
     quality,
     quarantine,
     reception,
@@ -42,6 +44,8 @@ router = Router(include_in_schema=False)
 for part in (
     entry.router,
     desks.router,
+    notices.router,
+    public.router,
     quality.router,
     quarantine.router,
     register.router,

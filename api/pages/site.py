@@ -25,6 +25,7 @@ from api.language import COOKIE, LANGUAGES, page_language_of
 from api.pages import formats
 from api.pages.alert_list import Alert, strip
 from api.pages.assets import ROOM, Assets
+from api.pages.public_text import ruby
 from api.pages.town_map import TownMap
 from api.pages.words import Words, load_words
 from dashboards.vendor import ABSENT
@@ -73,6 +74,7 @@ def site() -> Site:
     )
     assets = Assets(ROOM / "static")
     environment.globals["libraries"] = assets.libraries
+    environment.filters["ruby"] = ruby
     if not assets.libraries:
         log.warning("no front-end libraries", remedy=ABSENT)
     return Site(environment, load_words(ROOM / "locales"), assets)

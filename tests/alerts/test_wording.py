@@ -139,8 +139,9 @@ def test_no_text_uses_a_word_that_is_not_ours(language: Language) -> None:
 
 
 def test_no_string_of_the_room_holds_a_forbidden_word() -> None:
-    """Also texts that the other tests do not produce."""
-    for path in Path(alerts.__file__).parent.rglob("*.py"):
+    """Also texts that the other tests do not produce. The list that staff's own words are held against has them all."""
+    listed = Path(alerts.__file__).parent / "public" / "forbidden.py"
+    for path in set(Path(alerts.__file__).parent.rglob("*.py")) - {listed}:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 assert not [word for word in FORBIDDEN if word in node.value], f"{path.name}:{node.lineno}"

@@ -14,11 +14,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 
+from alerts.public import acts
+from alerts.public.notices import notice
 from api.auth import COOKIE
 from api.config import ApiConfig
+from api.database import enter_municipality
 from api.passwords import hash_password
 from api.roles import Role
 from api.server import run
@@ -126,6 +130,31 @@ class TownHall:
             )
             append_alerts(conn, municipality_id, [alert_id])
         return int(alert_id)
+
+    def draft_notice(self, datastream: str, *, approved: bool) -> tuple[int, int]:
+        """A notice to the public of an alert of its own; its number, and that of its words."""
+        alert_id = self.raise_alert(datastream)
+        town, zone = self.database.municipality_id, ZoneInfo("Asia/Tokyo")
+        with connect(self.database.owner, name="test") as conn:
+            enter_municipality(conn, town)
+            conn.execute(
+                """
+                insert into observation (datastream_id, phenomenon_time, value, quality)
+                select %(series)s, %(at)s, 2.5, 'good'
+                where not exists (
+                    select from observation where datastream_id = %(series)s and phenomenon_time = %(at)s)
+                """,
+                {"series": self.database.datastream(*datastream.split("/")), "at": START},
+            )
+            user = conn.execute("select user_id from app_user where login = 'own-disaster'").fetchone()
+            assert user is not None
+            notice_id = acts.draft(conn, town, alert_id, user[0], START)
+            drafted = notice(conn, notice_id)
+            assert drafted is not None
+            if approved:
+                until = START + timedelta(hours=3)
+                acts.approve(conn, town, notice_id, drafted.text_id, until, user[0], START, zone)
+        return notice_id, drafted.text_id
 
 
 def populate(database: Registered) -> None:

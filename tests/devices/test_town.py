@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,7 @@ from devices.model import (
     Town,
     TownFileError,
 )
+from devices.threshold_source import ThresholdSource
 from devices.town import load_town
 from simulators.towns import path as town_path
 
@@ -357,6 +358,35 @@ def test_one_property_of_a_station_is_fed_by_one_device(tmp_path: Path) -> None:
     second = SMALL[SMALL.index("      - key: pump-house") :].replace("pump-house", "other")
     (mistake,) = mistakes(tmp_path, SMALL + second)
     assert "flow is already fed by station house: device pump-house" in mistake
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        ("{administrator: 試県}", ThresholdSource(administrator="試県")),
+        ("{document: 危第12号, dated: 2026-04-01}", ThresholdSource(document="危第12号", dated=date(2026, 4, 1))),
+    ],
+)
+def test_a_set_may_say_whose_levels_they_are(tmp_path: Path, said: str, read: ThresholdSource) -> None:
+    text = SMALL.replace("reason: 設置\n", f"reason: 設置\n        source: {said}\n")
+    assert text != SMALL
+    (found,) = load(tmp_path, text).stations[0].thresholds
+    assert found.source == read
+
+
+@pytest.mark.parametrize(
+    ("said", "problem"),
+    [
+        ("{administrator: 試県, document: 危第12号}", "name either the administrator or the document"),
+        ("{}", "name either the administrator or the document"),
+        ("{document: 危第12号, dated: 4月}", "dated must be a date like 2026-04-01"),
+        ("{document: 危第12号}", "dated"),
+        ("{owner: 町}", "owner"),
+    ],
+)
+def test_a_source_that_cannot_be_meant_is_told_with_its_line(tmp_path: Path, said: str, problem: str) -> None:
+    lines = mistakes(tmp_path, SMALL.replace("reason: 設置\n", f"reason: 設置\n        source: {said}\n"))
+    assert any(problem in line for line in lines), lines
 
 
 def test_two_threshold_sets_cannot_begin_at_once(tmp_path: Path) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
 from devices.model import Town
-from store import connect
+from store import Connection, connect
 from store.errors import TownConflict
 from store.registry import load_directory, municipality_id_of, sync_town
 from tests.conftest import START, Registered
@@ -83,3 +84,22 @@ def test_levels_in_force_are_not_rewritten(registered: Registered, town: Town) -
             "select count(*) from threshold_set join station using (station_id) where code = %s", (station.code,)
         ).fetchone()
     assert found == (len(station.thresholds) + 1,)
+
+
+def test_whose_levels_they_are_is_taken_from_the_file_where_nobody_has_said_it(
+    registered: Registered, town: Town
+) -> None:
+    def said(conn: Connection) -> list[Any]:
+        return conn.execute(
+            "select source, authority, document, dated, user_id from threshold_source order by threshold_source_id"
+        ).fetchall()
+
+    with connect(registered.owner, name="test") as conn:
+        before = said(conn)
+        assert ("administrator", "美守県", None, None, None) in before
+        assert ("adopted", None, "美防第7号", date(2025, 3, 20), None) in before
+        sync_town(conn, town)
+        assert said(conn) == before, "once is enough"
+        conn.execute("delete from threshold_source where document is not null")
+        sync_town(conn, town)
+        assert sorted(said(conn), key=str) == sorted(before, key=str)

@@ -1,0 +1,156 @@
+"""From the alert to the public page: what a person of the disaster desk does, and what a resident then reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from api.roles import Role
+from tests.browser.conftest import Town, screenshot, town_running, visiting
+from tests.browser.test_look import SMALLEST_TARGET, faults, wait_for_alert
+from tests.conftest import Registered
+
+GAUGE = "river-mimamoribashi/water_level"
+
+
+@pytest.fixture
+def town(registered: Registered) -> Iterator[Town]:
+    """A river that has risen to its third level."""
+    with town_running(registered) as running:
+        running.observe(GAUGE, *((m, 1.0 + (m + 60) * 0.045) for m in range(-60, 0, 10)))
+        yield running
+
+
+def fits(page: Page, name: str) -> None:
+    """Clean for axe, no wider than the screen, large enough to press; pictures for people."""
+    for width in (1280, 390, 320):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, (name, width)
+        assert faults(page) == [], (name, width, json.dumps(faults(page), ensure_ascii=False, indent=1))
+        assert page.evaluate(SMALLEST_TARGET) == [], (name, width)
+        if width != 320:
+            screenshot(page, f"{name}-{width}")
+    page.set_viewport_size({"width": 1280, "height": 900})
+
+
+def test_a_person_drafts_corrects_approves_and_withdraws_a_notice(chromium: Browser, town: Town) -> None:
+    with visiting(chromium, town, Role.DISASTER) as visitor:
+        page = visitor.open("/disaster")
+        wait_for_alert(page)
+        page.get_by_role("link", name="住民へのお知らせ").click()
+        page.locator(".calls").get_by_role("button", name="下書きを作る").click()
+        expect(page.locator("#done")).to_contain_text("下書きを作りました")
+        preview = page.locator(".previews .told-ja")
+        expect(preview).to_contain_text("水位が、町基準３に達しました")
+        expect(preview.locator(".told-closing")).to_contain_text("避難の情報は町が別に発令します。現在：")
+        fits(page, "notice-draft-ja")
+
+        body = page.locator("#ja-body")
+        body.fill("洪水警報です。あと30分であふれます。")
+        page.get_by_role("button", name="保存して確かめる").click()
+        told = page.locator("#problem-ja-body")
+        expect(told).to_contain_text("「警報」は使えません。気象庁だけが使える言葉です")
+        expect(told).to_contain_text("「あと30分」は使えません。")
+        expect(body).to_have_value("洪水警報です。あと30分であふれます。")
+        expect(body).to_have_attribute("aria-describedby", "problem-ja-body")
+        fits(page, "notice-refused-ja")
+        body.fill("美守橋の水位が上がっています。川や用水路に近づかないでください。")
+        page.get_by_role("button", name="保存して確かめる").click()
+        expect(preview).to_contain_text("美守橋の水位が上がっています。")
+
+        page.locator("#hours").select_option("6")
+        page.get_by_role("button", name="この文面を承認する").click()
+        expect(page.locator("#done")).to_contain_text("承認しました")
+        expect(page.locator("#state")).to_contain_text("掲載中")
+        expect(page.locator(".sheet")).to_contain_text("種別：新規")
+        fits(page, "notice-approved-ja")
+        address = page.url.split("?")[0].removeprefix(town.url)
+        english = visitor.open(f"{address}?lang=en")
+        fits(english, "notice-approved-en")
+        visitor.open(f"{address}?lang=ja")
+
+        page.locator("#why").select_option("mistake")
+        page.get_by_role("button", name="取消の下書きを作る").click()
+        expect(page.locator(".previews .told-ja")).to_contain_text("観測値に誤りがあったため取り消します")
+        page.get_by_role("button", name="この文面を承認する").click()
+        expect(page.locator("#state")).to_contain_text("取消のお知らせ")
+        for language in ("ja", "en"):
+            page = visitor.open(f"/disaster/notices?lang={language}")
+            for details in page.locator("main details").all():
+                details.evaluate("each => { each.open = true; }")
+            fits(page, f"notices-{language}")
+        rows = page.locator("#earlier + table tbody tr")
+        assert rows.count() == 2
+        assert [text for text in visitor.complaints if "409" not in text] == []
+
+
+def test_residents_read_it_in_three_variants_without_a_script_or_an_account(chromium: Browser, town: Town) -> None:
+    with visiting(chromium, town, Role.DISASTER) as visitor:
+        page = visitor.open("/disaster")
+        wait_for_alert(page)
+        visitor.open("/disaster/notices")
+        page.locator(".calls").get_by_role("button", name="下書きを作る").click()
+        page.get_by_role("button", name="この文面を承認する").click()
+        expect(page.locator("#state")).to_contain_text("掲載中")
+    context = chromium.new_context(java_script_enabled=True, locale="ja-JP")
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    for variant, word in (("ja", "町基準３"), ("plain", "ないで ください"), ("en", "municipal criterion 3")):
+        page.goto(f"{town.url}/public/999999/notices?lang={variant}")
+        text = page.locator("#standing + article")
+        expect(text).to_contain_text(word)
+        assert (text.locator("ruby").count() > 5) is (variant == "plain")
+        assert page.locator("script").count() == 0 and context.cookies() == []
+        fits(page, f"public-{variant}")
+        page.goto(f"{town.url}/public/999999/widget?lang={variant}")
+        fits(page, f"widget-{variant}")
+    assert complaints == []
+    context.close()
+
+
+def test_the_widget_shows_in_a_frame_of_another_site_and_the_page_does_not(chromium: Browser, town: Town) -> None:
+    with another_site(town) as address:
+        context = chromium.new_context()
+        page = context.new_page()
+        page.goto(address)
+        inside = page.frame_locator("#widget")
+        expect(inside.locator("main")).to_contain_text("いま掲載しているお知らせはありません。")
+        refused = next(frame for frame in page.frames if frame.name == "page")
+        assert refused.locator("main").count() == 0, "the page itself stands in no frame"
+        screenshot(page, "widget-in-a-frame")
+        context.close()
+
+
+@contextmanager
+def another_site(town: Town) -> Iterator[str]:
+    """A page of the town's own site, on another origin, with both addresses in frames."""
+    html = (
+        "<!doctype html><title>町</title><h1>町のページ</h1>"
+        f'<iframe id="widget" src="{town.url}/public/999999/widget" width="600" height="300"></iframe>'
+        f'<iframe name="page" src="{town.url}/public/999999/notices" width="600" height="300"></iframe>'
+    ).encode()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.end_headers()
+            self.wfile.write(html)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/"
+        finally:
+            server.shutdown()
+            thread.join()
