@@ -84,6 +84,8 @@ class Columns:
         low, high = np.where(np.isnan(low), -np.inf, low), np.where(np.isnan(high), np.inf, high)
         first = int(times_.min()) if times_.size else 0
         span = (int(times_.max()) - first if times_.size else 0) + 2 * _ASIDE
+        if steps.size * span >= 2**63:
+            raise OverflowError(f"{steps.size} series over {span // (86_400 * SECOND)} days do not fit on one axis")
         keys = stream_ * span + (times_ - first)
         finite = np.where(np.isfinite(low), low, 0.0), np.where(np.isfinite(high), high, 0.0)
         sums = np.concatenate(([0.0], np.cumsum(finite[0]))), np.concatenate(([0.0], np.cumsum(finite[1])))
