@@ -29,6 +29,7 @@ from store.feed import Touched
 
 KEEP = timedelta(days=7)
 _KEEP = int(KEEP / timedelta(microseconds=1))
+_MEMORY = int(timedelta(hours=6) / timedelta(microseconds=1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Target:
     main: Stream
     asked: tuple[tuple[Version, dict[Series | int, Stream | tuple[int, int]], int, int], ...]  # with valid from and to
     touched: int  # µs of the oldest of its observations that came
+    behind: bool  # whether there are newer ones
     names: rule_words.Names  # of the other stations that it names
 
     @property
@@ -63,10 +65,15 @@ def judge_written(recorder: Recorder, touched: Iterable[Touched], *, simulated: 
     targets = _targets(conn, list(touched))
     if not targets:
         return
+    alerts, before = _alerts(conn, targets), _before(conn, targets)
+    targets = [
+        replace(each, behind=True) if each.key in before and micros(before[each.key][0]) >= each.touched else each
+        for each in targets
+    ]
     columns, places = _read(conn, targets)
     asked, owner = _asked(targets, places)
     judged = judge(columns, asked)
-    alerts, quiet = _alerts(conn, targets), _cleared_by_persons(conn, targets)
+    quiet = {key: cleared for key, (_, cleared) in before.items() if cleared is not None}
     not_before = {n: micros(quiet[target.key]) for n, target in enumerate(targets) if target.key in quiet}
     found = excursions(judged, not_before=not_before)
     for n, standing in sorted(standings(judged, not_before=not_before).items()):
@@ -225,12 +232,16 @@ def _target(
     if newest is None or micros(max(each.end for each in came)) < newest - _KEEP:
         return None
     since = max(micros(min(each.start for each in came)), newest - _KEEP)
-    return Target(rule, site, "actual" if run is None else "exercise", main, tuple(versions), since, names)
+    return Target(
+        rule, site, "actual" if run is None else "exercise", main, tuple(versions), since, since < newest, names
+    )
 
 
 def _since(target: Target, body: Body) -> int:
-    """From when on a version is judged: what it needs to last and to be over, and its memory of what stands."""
-    return target.touched - (body.lasting + body.hold) * SECOND - target.site.tell_within // timedelta(microseconds=1)
+    """From when on a version is judged: what it needs to last and to be over. Where something came behind what was
+    known, or may have changed what decided, also what decided before.
+    """
+    return target.touched - (body.lasting + body.hold) * SECOND - (_MEMORY if target.behind else 0)
 
 
 def _read(conn: Connection, targets: Sequence[Target]) -> tuple[Columns, dict[Key, int]]:
@@ -295,14 +306,17 @@ def _alerts(conn: Connection, targets: Sequence[Target]) -> dict[tuple[int, int,
     return {(row[0], row[1], row[2]): _Alert(row[3], row[4], row[3] in told) for row in rows}
 
 
-def _cleared_by_persons(conn: Connection, targets: Sequence[Target]) -> dict[tuple[int, int, str], datetime]:
-    """(rule, station, mode) -> when somebody cleared its last alert, where somebody did."""
+def _before(
+    conn: Connection, targets: Sequence[Target]
+) -> dict[tuple[int, int, str], tuple[datetime, datetime | None]]:
+    """(rule, station, mode) -> the newest observation that moved an alert of it, and when a person cleared one last."""
     return {
-        (row[0], row[1], row[2]): row[3]
+        (row[0], row[1], row[2]): (row[3], row[4])
         for row in conn.execute(
             """
-            select alert_rule_id, station_id, mode, max(cleared_at) from alert
-            where alert_rule_id = any(%s) and cleared_by is not null group by 1, 2, 3
+            select alert_rule_id, station_id, mode, max(phenomenon_time),
+                   max(cleared_at) filter (where cleared_by is not null)
+            from alert where alert_rule_id = any(%s) group by 1, 2, 3
             """,
             (sorted({each.rule.rule_id for each in targets}),),
         )

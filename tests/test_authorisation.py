@@ -19,6 +19,8 @@ from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 
 import api.app
+from alerts.rule_book import add_rule, add_version
+from alerts.rules.condition import Body, Compare, Number, Reading, Series
 from api.access import READERS, Access, Role, Router, UndeclaredRoute, access, declared, undeclared
 from api.app import create_app
 from api.config import ApiConfig
@@ -54,7 +56,10 @@ class Call:
     def of_a_thing(self) -> bool:
         """Whether the path names something that belongs to one town."""
         return bool(
-            re.search(r"{(code|station|spot|alert_id|model|sha256|device_id|folder|source_id|datastream_id)", self.path)
+            re.search(
+                r"{(code|station|spot|alert_id|model|sha256|device_id|folder|rule_id|source_id|datastream_id)",
+                self.path,
+            )
         )
 
 
@@ -90,7 +95,9 @@ PARAMETERS = {
     "model:path": "maker/gauge",
     "sha256": hashlib.sha256(CODEC).hexdigest(),
     "folder": "1",
+    "rule_id": "1",
 }
+RULE = {"place": "kind:river_gauge", "property-1": "water_level", "measure-1": "reading", "value-1": "1.5"}
 BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/session": {"json": {"login": "own-disaster", "password": PASSWORD}},
     "DELETE /api/v1/session": {},
@@ -100,6 +107,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /alerts/{alert_id}/acknowledge": {"data": {"note": "確認"}},
     "POST /alerts/{alert_id}/comment": {"data": {"note": "現地へ向かう"}},
     "POST /alerts/{alert_id}/clear": {"data": {"note": "現地で確認"}},
+    "POST /alerts/rules/new": {"data": {"do": "rehearse", **RULE}},
+    "POST /alerts/rules/{rule_id}": {"data": {"do": "rehearse", **RULE}},
     "POST /sign-in": {"data": {"login": "own-disaster", "password": PASSWORD}},
     "POST /sign-out": {},
     "POST /tourism/entry/{spot}": {"data": {"day": "2026-05-31", "value": "12"}},
@@ -194,6 +203,11 @@ def town_hall(registered: Registered, tmp_path: Path) -> Iterator[TownHall]:
             """,
             (START,),
         )
+        rule_id = add_rule(conn, town, station_id=None, kind=StationKind.RIVER_GAUGE, now=START)
+        high = Body(Compare(Reading(Series("water_level")), "above", Number(1.5)))
+        said = {"name": "高い水位", "severity": 2, "active": True, "body": high, "reason": "試験"}
+        add_version(conn, town, rule_id, valid_from=START, now=START, user_id=None, **said)  # type: ignore[arg-type]
+        assert rule_id == int(PARAMETERS["rule_id"])
         assert folders.add_folder(conn, town, "shared", START).folder_id == int(PARAMETERS["folder"])
     tiles = tmp_path / "town.pmtiles"
     write_tiles(tiles, {}, (135.0, 32.4, 135.1, 32.5), 10)
@@ -251,6 +265,7 @@ def test_each_role_may_do_what_is_declared_and_nothing_else(town_hall: TownHall,
     # What a value is worth is said by those who are asked when it does not come.
     in_charge = {
         "the alert's desk": desks_of("level", StationKind.RIVER_GAUGE),
+        "the station's desk": desks_of("level", StationKind.RIVER_GAUGE),
         "the station's desk, or the digital section": desks_of("silence", StationKind.RIVER_GAUGE),
     }
 

@@ -31,6 +31,7 @@ from api.pages import (
     quarantine,
     reception,
     register,
+    rules,
     sources,
     static,
     stations,
@@ -56,6 +57,7 @@ for part in (
     stations.router,
     weekly.router,
     daily_entry.router,
+    rules.router,
     actions.router,
     static.router,
 ):

@@ -70,6 +70,7 @@ alter table alert add constraint alert_written_check
 drop index alert_open_cause;
 create unique index alert_open_cause on alert (municipality_id, station_id, rule, mode) where cleared_at is null and alert_rule_id is null;
 create unique index alert_open_written on alert (alert_rule_id, station_id, mode) where cleared_at is null;
+create index alert_of_written on alert (alert_rule_id) where alert_rule_id is not null;
 
 -- --- told, and told late ------------------------------------------------------------------------------------
 
