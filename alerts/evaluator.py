@@ -20,6 +20,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
+import structlog
+
 from alerts import observed, wording
 from alerts.late import Late, list_late
 from alerts.recording import Cause, Recorder, mark_judged, notice_of
@@ -32,6 +34,8 @@ from alerts.written import judge_written
 from devices.clock import Clock
 from store import Connection
 from store.feed import FeedRow, Touched, append_alerts
+
+log = structlog.get_logger(__name__)
 
 NAME = "alerts"  # of the feed cursor
 
@@ -50,7 +54,7 @@ class Evaluator:
         """Judges what the rows touched; the body of a feed consumer's transaction."""
         recorder = Recorder(conn, self._clock.now(), self._mail)
         self._judge_levels(recorder, [each for row in rows for each in row.touched])
-        judge_written(recorder, [each for row in rows for each in row.touched], simulated=self._clock.simulated)
+        self._judge_written(recorder, [each for row in rows for each in row.touched])
         self._judge_findings(recorder, sorted({each for row in rows for each in row.finding_ids}))
         _announce(recorder)
 
@@ -66,6 +70,18 @@ class Evaluator:
             streams = [stream for stream in streams if stream.datastream_id in new]
             self._judge(recorder, streams, rules, new)
             streams = [stream for stream in streams if len(new[stream.datastream_id]) == _CHUNK]
+
+    def _judge_written(self, recorder: Recorder, touched: Sequence[Touched]) -> None:
+        """A rule that cannot be judged, whatever the reason, must not keep the reference levels from being judged: what
+        the rules of the staff have written is taken back then, and they are judged anew with the next observation.
+        """
+        before = {town: list(alert_ids) for town, alert_ids in recorder.touched.items()}
+        try:
+            with recorder.conn.transaction():
+                judge_written(recorder, touched, simulated=self._clock.simulated)
+        except (ArithmeticError, LookupError, TypeError, ValueError, AssertionError):
+            log.exception("the rules of the staff could not be judged")
+            recorder.touched = before
 
     def _judge_findings(self, recorder: Recorder, finding_ids: Sequence[int]) -> None:
         for each in observed.findings(recorder.conn, finding_ids) if finding_ids else ():

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from psycopg.errors import InsufficientPrivilege
 
+import alerts.written
 from alerts.evaluator import NAME, Evaluator
 from alerts.rule_book import add_rule, add_version, rules_of
 from alerts.rules.condition import (
@@ -288,6 +289,25 @@ def test_what_a_person_cleared_is_raised_again_only_by_what_came_after(gauge: Ga
     gauge.send_series(1.6, start=START + 2 * STEP)
     gauge.evaluate()
     assert written(gauge) == [("raised", 1.6), ("raised", 1.6)]
+
+
+def test_a_rule_that_cannot_be_judged_does_not_keep_the_levels_from_being_judged(
+    gauge: Gauge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_rule(gauge, HIGH)
+    real = alerts.written.standings
+
+    def broken(*_: object, **__: object) -> None:
+        raise ValueError("as no rule should")
+
+    monkeypatch.setattr(alerts.written, "standings", broken)
+    gauge.send_series(2.1)
+    gauge.evaluate()
+    assert gauge.rows("select rule, level from alert") == [("level", 1)]
+    monkeypatch.setattr(alerts.written, "standings", real)
+    gauge.send_series(2.1, start=START + STEP)
+    gauge.evaluate()
+    assert len(gauge.rows("select from alert where rule = 'written'")) == 1, "the next observation judges it"
 
 
 def _two_evaluators(gauge: Gauge) -> None:

@@ -10,12 +10,15 @@ from pathlib import Path
 import httpx
 import pytest
 
+from alerts.evaluator import NAME, Evaluator
 from alerts.rule_words import PROPERTIES
 from alerts.rules.condition import Body, decoded, encoded
 from api.access import Role
 from api.pages.rule_form import MEASURES, fields_of, read_form
 from api.pages.words import load_words
+from devices.clock import FixedClock
 from store import connect
+from store.feed import Consumer
 from tests.api.serving import TownHall, populate, serving
 from tests.conftest import START, Registered
 from tests.dashboards.test_quarantine import text_of
@@ -168,6 +171,32 @@ def test_only_the_desk_of_the_stations_writes_their_rules_and_all_read_them(hall
             assert "急な増水" in text_of(client.get(ADDRESS).text)
             assert client.get(f"{ADDRESS}/new").status_code == 403
 
+
+def test_the_alerts_page_names_the_rule_and_lists_what_was_known_too_late(hall: TownHall) -> None:
+    with hall.visitor(Role.DISASTER) as client:
+        save(client, RISE)
+        with connect(hall.database.owner, name="test") as conn:
+            conn.execute("update alert_rule_version set valid_from = valid_from - interval '30 days'")
+        hall.observe(f"{STATION}/water_level", *((START + n * timedelta(minutes=10), v) for n, v in LATE))
+        with connect(hall.database.worker, name="test") as conn:
+            Consumer(hall.database.worker, NAME).drain(conn, Evaluator(FixedClock(START + timedelta(hours=3))).handle)
+        hall.observe(f"{STATION}/water_level", *((START + n * timedelta(minutes=10), v) for n, v in FAST))
+        with connect(hall.database.worker, name="test") as conn:
+            Consumer(hall.database.worker, NAME).drain(conn, Evaluator(FixedClock(START + timedelta(hours=3))).handle)
+        shown = text_of(client.get("/alerts").text)
+        assert "後から分かったこと" in shown and "急な増水" in shown
+        (alert,) = [each for each in client.get("/api/v1/alerts").json()["alerts"] if each["rule"] == "written"]
+        assert (alert["cause"], alert["severity"], alert["level"]) == ("rule:1", 3, None)
+        assert "急な増水" in shown and "至急対応" in shown
+        assert client.post(f"/api/v1/alerts/{alert['alert_id']}/clear", json={}).status_code == 400, "a note is needed"
+        done = client.post(f"/api/v1/alerts/{alert['alert_id']}/clear", json={"note": "見てきた"})
+        assert done.json()["state"] == "cleared"
+
+
+# It rises and falls early in the night, which comes late; and rises again.
+LATE = [(n, 0.5) for n in range(12)]
+FAST = [(-20, 0.5), (-19, 0.8), (-18, 1.1), (-17, 1.1), *((n, 0.5) for n in range(-16, -10))]
+FAST += [(12, 0.7), (13, 0.9), (14, 1.1), (15, 1.2)]
 
 FORMS = [
     {f"measure-{n}": measure, f"property-{n}": "precipitation" if "total" in measure else "water_level"}
