@@ -81,7 +81,8 @@ def clear(
     level, `StillSilent` while an attached device has not been heard. Where the station has fallen silent the last
     reading proves nothing any more; then the person who went to look clears it with a note (`NoteRequired` without).
     What analytics found is a comparison with the usual, and a person may know better: with a note it can be cleared
-    at any time, and the same finding does not raise it again. What is wrong with the operation ends by itself:
+    at any time, and the same finding does not raise it again. So can what a rule of the staff raised; the next
+    observation for which it is so raises it anew. What is wrong with the operation ends by itself:
     `StillWrong` while it lasts; so does an outage, with the first word that comes.
     Also raises `AlreadyCleared`, `AlertNotFound`.
     """
@@ -91,7 +92,7 @@ def clear(
     text = _checked(alert_id, note)
     if alert.rule == "silence":
         _refuse_while_silent(conn, alert, at)
-    elif alert.rule in FINDING_RULES:
+    elif alert.rule in FINDING_RULES or alert.rule == "written":
         if text is None:
             raise NoteRequired(alert_id)
     elif alert.rule == "outage":

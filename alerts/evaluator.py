@@ -1,6 +1,7 @@
 """The evaluator: feed rows and the passing of time in, transitions out.
 
     observations committed -> feed -> `handle` -> level rule  -> alert, history, outbox, judged_to, feed, cursor
+                                                  rules of the staff (`alerts.written`) -> the same without judged_to
     findings committed     -> feed -> `handle` -> finding rule -> alert, history, outbox, feed, cursor
     town clock             -> `tick`           -> outage and silence rules -> alert, history, outbox, feed
 
@@ -8,24 +9,33 @@ Each is one transaction. The evaluator remembers nothing: what was judged stands
 `alert`, the rest in the observations. So a restart, a second evaluator or a replay of the feed gives the same
 history. Two evaluators take turns on the consumer's cursor (`handle`) and on an advisory lock (`tick`).
 
-Late is what is older than the newest observation already judged of its datastream: it is shown, not judged, but it
-counts as evidence where the hold looks back.
+Late is what is older than the newest observation already judged of its datastream: it is shown and listed, not judged,
+but it counts as evidence where the hold looks back. Of the observations of a batch, however many they are, people are
+told once, of what stands at the newest (`alerts.rules.telling`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
+
+import structlog
 
 from alerts import observed, wording
+from alerts.late import Late, list_late
 from alerts.recording import Cause, Recorder, mark_judged, notice_of
 from alerts.rules.finding import Found, judge_finding
-from alerts.rules.level import LevelRule, Observed, judge_level, rule_at
+from alerts.rules.level import LevelRule, Observed, judge_level, reached, rule_at, stands_on
+from alerts.rules.telling import Told, level_steps
 from alerts.rules.transition import Transition
 from alerts.silences import judge_silences
+from alerts.written import judge_written
 from devices.clock import Clock
 from store import Connection
-from store.feed import FeedRow, append_alerts
+from store.feed import FeedRow, Touched, append_alerts
+
+log = structlog.get_logger(__name__)
 
 NAME = "alerts"  # of the feed cursor
 
@@ -43,21 +53,35 @@ class Evaluator:
     def handle(self, conn: Connection, rows: Sequence[FeedRow]) -> None:
         """Judges what the rows touched; the body of a feed consumer's transaction."""
         recorder = Recorder(conn, self._clock.now(), self._mail)
-        self._judge_levels(recorder, sorted({each.datastream_id for row in rows for each in row.touched}))
+        self._judge_levels(recorder, [each for row in rows for each in row.touched])
+        self._judge_written(recorder, [each for row in rows for each in row.touched])
         self._judge_findings(recorder, sorted({each for row in rows for each in row.finding_ids}))
         _announce(recorder)
 
-    def _judge_levels(self, recorder: Recorder, touched: Sequence[int]) -> None:
+    def _judge_levels(self, recorder: Recorder, touched: Sequence[Touched]) -> None:
         conn = recorder.conn
-        streams = observed.level_streams(conn, touched) if touched else []
+        streams = observed.level_streams(conn, sorted({each.datastream_id for each in touched})) if touched else []
         if not streams:
             return
         rules = observed.level_rules(conn, {stream.place.station_id for stream in streams})
+        list_late(conn, self._overtaken(conn, streams, rules, touched), recorder.now)
         while streams:
             new = observed.unjudged(conn, [stream.datastream_id for stream in streams], _CHUNK)
             streams = [stream for stream in streams if stream.datastream_id in new]
             self._judge(recorder, streams, rules, new)
             streams = [stream for stream in streams if len(new[stream.datastream_id]) == _CHUNK]
+
+    def _judge_written(self, recorder: Recorder, touched: Sequence[Touched]) -> None:
+        """A rule that cannot be judged, whatever the reason, must not keep the reference levels from being judged: what
+        the rules of the staff have written is taken back then, and they are judged anew with the next observation.
+        """
+        before = {town: list(alert_ids) for town, alert_ids in recorder.touched.items()}
+        try:
+            with recorder.conn.transaction():
+                judge_written(recorder, touched, simulated=self._clock.simulated)
+        except (ArithmeticError, LookupError, TypeError, ValueError, AssertionError):
+            log.exception("the rules of the staff could not be judged")
+            recorder.touched = before
 
     def _judge_findings(self, recorder: Recorder, finding_ids: Sequence[int]) -> None:
         for each in observed.findings(recorder.conn, finding_ids) if finding_ids else ():
@@ -104,18 +128,62 @@ class Evaluator:
                 None if alert is None else alert.level,
             )
             cause = Cause(place, "level", stream.mode, datastream_id)
+            newest = None
+            if len(new[datastream_id]) < _CHUNK:
+                newest = _newest(station_rules, [*before.get(datastream_id, ())[-1:], *new[datastream_id]])
+            steps = level_steps(
+                transitions,
+                None if alert is None else Told(alert.level, alert.told_level),
+                newest,
+                recorder.now,
+                stream.tell_within,
+            )
             recorder.record(
-                cause, _id(alert), [(each, self._level_notice(cause, station_rules, each)) for each in transitions]
+                cause,
+                _id(alert),
+                [
+                    (each, self._level_notice(cause, station_rules, each, newest, recorder.now) if tell else None)
+                    for each, tell in steps
+                ],
             )
         mark_judged(
             recorder.conn,
             [(each.datastream_id, each.place.municipality_id, new[each.datastream_id][-1].time) for each in streams],
         )
 
-    def _level_notice(self, cause: Cause, rules: Sequence[LevelRule], transition: Transition) -> wording.Notice:
+    def _overtaken(
+        self,
+        conn: Connection,
+        streams: Sequence[observed.LevelStream],
+        rules: dict[int, tuple[LevelRule, ...]],
+        touched: Sequence[Touched],
+    ) -> list[Late]:
+        """Where what came late, behind what was judged, stands on a level."""
+        late = []
+        by_id = {stream.datastream_id: stream for stream in streams}
+        for datastream_id, readings in observed.judged_already(conn, [e for e in touched if e.datastream_id in by_id]):
+            stream = by_id[datastream_id]
+            place = stream.place
+            for start, last, value, level in reached(rules[place.station_id], readings):
+                cause = place.municipality_id, place.station_id, datastream_id, None, stream.mode
+                late.append(Late(*cause, start, last, value, level))
+        return late
+
+    def _level_notice(
+        self,
+        cause: Cause,
+        rules: Sequence[LevelRule],
+        transition: Transition,
+        newest: tuple[datetime, float, int | None, str] | None,
+        now: datetime,
+    ) -> wording.Notice:
         rule = rule_at(rules, transition.time)
         assert rule is not None, "a transition has a rule"
-        notice = self._notice(cause, transition)
+        notice = replace(
+            self._notice(cause, transition),
+            age=now - transition.time,
+            newest=None if newest is None else newest[:2],
+        )
         if transition.level is None:
             lowest = min(rule.levels, key=lambda each: each.value, default=None)
             return replace(notice, clearing_level=None if lowest is None else rule.clearing(lowest))
@@ -131,6 +199,14 @@ class Evaluator:
 
     def _notice(self, cause: Cause, transition: Transition) -> wording.Notice:
         return notice_of(cause, transition, simulated=self._clock.simulated)
+
+
+def _newest(rules: Sequence[LevelRule], seen: Sequence[Observed]) -> tuple[datetime, float, int | None, str] | None:
+    last = seen[-1]
+    rule = rule_at(rules, last.time)
+    if rule is None or last.value is None:
+        return None
+    return last.time, last.value, stands_on(rules, seen), rule.version
 
 
 def _id(alert: observed.OpenAlert | None) -> int | None:

@@ -15,6 +15,8 @@ from alerts.rules.finding import Found
 from alerts.rules.level import LevelRule, Observed
 from devices.model import Quality, ThresholdLevel
 from store import Connection
+from store.arrays import transposed
+from store.feed import Touched
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,22 +34,28 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class LevelStream:
-    """A datastream that the level rule judges; `mode` is exercise for a drill's series."""
+    """A datastream that the level rule judges; `mode` is exercise for a drill's series. An observation that is older
+    than `tell_within` when it is judged is told to nobody.
+    """
 
     datastream_id: int
     place: Place
     mode: str
+    tell_within: timedelta
 
 
 @dataclass(frozen=True, slots=True)
 class OpenAlert:
-    """The open alert of one cause. `finding_id` None where it came from no finding."""
+    """The open alert of one cause. `finding_id` None where it came from no finding. `told_level`: the level after the
+    last step that anybody was told of; None where nobody was.
+    """
 
     alert_id: int
     level: int | None
     phenomenon_time: datetime
     acknowledged: bool
     finding_id: int | None
+    told_level: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +71,10 @@ class PlacedFinding:
 def level_streams(conn: Connection, datastream_ids: Sequence[int]) -> list[LevelStream]:
     """Those of the datastreams that are water levels of a station with reference levels, by id."""
     return [
-        LevelStream(row[0], Place(*row[2:]), "actual" if row[1] is None else "exercise")
+        LevelStream(row[0], Place(*row[3:]), "actual" if row[1] is None else "exercise", row[2])
         for row in conn.execute(
             """
-            select d.datastream_id, d.drill_run,
+            select d.datastream_id, d.drill_run, s.tell_within,
                    m.municipality_id, m.name, m.timezone, s.station_id, s.kind, s.name, s.name_en
             from datastream d join station s using (station_id)
             join municipality m on m.municipality_id = s.municipality_id
@@ -122,6 +130,29 @@ def unjudged(conn: Connection, datastream_ids: Sequence[int], limit: int) -> dic
     )
 
 
+def judged_already(conn: Connection, touched: Sequence[Touched]) -> Iterable[tuple[int, list[Observed]]]:
+    """Per datastream those of the touched observations that are not newer than the newest one judged, but newer than a
+    week before it; for the worker. A turn's own new ones are not judged yet.
+    """
+    return _by_stream(
+        conn.execute(
+            """
+            select distinct asked.datastream_id, o.*
+            from unnest(%s::integer[], %s::timestamptz[], %s::timestamptz[]) as asked (datastream_id, since, until)
+            join alert_judged j on j.datastream_id = asked.datastream_id and j.rule = 'level'
+            cross join lateral (
+                select phenomenon_time, value, quality::text, reason from observation
+                where datastream_id = asked.datastream_id and phenomenon_time >= asked.since
+                  and phenomenon_time <= asked.until and phenomenon_time < j.judged_to
+                  and phenomenon_time > j.judged_to - interval '7 days' and quality not in ('bad', 'missing')
+            ) o
+            where asked.since < j.judged_to order by 1, 2
+            """,
+            transposed([(each.datastream_id, each.start, each.end) for each in touched], 3),
+        )
+    ).items()
+
+
 def window_before(
     conn: Connection, datastream_ids: Sequence[int], times: Sequence[datetime], spans: Sequence[timedelta]
 ) -> dict[int, list[Observed]]:
@@ -159,7 +190,12 @@ def open_alert(conn: Connection, place: Place, rule: str, mode: str) -> OpenAler
     """The open alert of a cause, locked, so that a person and the rule take turns."""
     row = conn.execute(
         """
-        select alert_id, level, phenomenon_time, acknowledged_at is not null, finding_id from alert
+        select alert_id, level, phenomenon_time, acknowledged_at is not null, finding_id,
+               (select h.level from alert_history h
+                where h.alert_id = alert.alert_id and h.phenomenon_time is not null
+                  and exists (select from outbox o where o.alert_history_id = h.alert_history_id)
+                order by h.alert_history_id desc limit 1)
+        from alert
         where municipality_id = %s and station_id = %s and rule = %s and mode = %s and cleared_at is null for update
         """,
         (place.municipality_id, place.station_id, rule, mode),
@@ -173,7 +209,11 @@ def open_levels(conn: Connection, station_ids: Sequence[int]) -> dict[tuple[int,
         (row[0], row[1]): OpenAlert(*row[2:])
         for row in conn.execute(
             """
-            select station_id, mode, alert_id, level, phenomenon_time, acknowledged_at is not null, finding_id
+            select station_id, mode, alert_id, level, phenomenon_time, acknowledged_at is not null, finding_id,
+                   (select h.level from alert_history h
+                    where h.alert_id = alert.alert_id and h.phenomenon_time is not null
+                      and exists (select from outbox o where o.alert_history_id = h.alert_history_id)
+                    order by h.alert_history_id desc limit 1)
             from alert where station_id = any(%s) and rule = 'level' and cleared_at is null order by alert_id for update
             """,
             (list(station_ids),),

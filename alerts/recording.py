@@ -48,6 +48,14 @@ class Cause:
 
 
 @dataclass(frozen=True, slots=True)
+class WrittenCause(Cause):
+    """The same for a rule that staff wrote. About what is information only nobody gets a mail."""
+
+    rule_id: int | None = None
+    severity: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class OperationCause:
     """The same for the rule `operation`, which has no station: `name` as in `alerts.rules.operation`."""
 
@@ -75,7 +83,7 @@ class OutageCause:
     finding_id: None = None
 
 
-AnyCause = Cause | OperationCause | OutageCause
+AnyCause = Cause | WrittenCause | OperationCause | OutageCause
 
 
 @dataclass
@@ -120,9 +128,9 @@ class Recorder:
     def _raise(self, cause: AnyCause, transition: Transition) -> int:
         row = self.conn.execute(
             """
-            insert into alert (municipality_id, station_id, cause, rule, mode, datastream_id, finding_id, level,
-                               peak_level, raised_at, phenomenon_time, value)
-            values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning alert_id
+            insert into alert (municipality_id, station_id, cause, rule, mode, datastream_id, finding_id, alert_rule_id,
+                               severity, level, peak_level, raised_at, phenomenon_time, value)
+            values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning alert_id
             """,
             (
                 cause.municipality_id,
@@ -132,6 +140,8 @@ class Recorder:
                 cause.mode,
                 cause.datastream_id,
                 cause.finding_id,
+                cause.rule_id if isinstance(cause, WrittenCause) else None,
+                cause.severity if isinstance(cause, WrittenCause) else None,
                 transition.level,
                 transition.level,
                 self.now,
@@ -181,7 +191,7 @@ class Recorder:
 
     def _notify(self, cause: AnyCause, history_id: int, notice: wording.Notice) -> None:
         recipients = [("log", cause.role)]
-        if self.mail:
+        if self.mail and not (isinstance(cause, WrittenCause) and cause.severity is None):
             recipients += [("mail", address) for address in self._mail_addresses(cause)]
         for channel, recipient in recipients:
             self.conn.execute(

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from alerts import finding_words, operation_words, outage_words
+from alerts import finding_words, operation_words, outage_words, rule_words
 from alerts.errors import (
     ActionError,
     AlertNotFound,
@@ -27,16 +27,18 @@ from alerts.errors import (
     StillWrong,
 )
 from alerts.finding_words import FindingRule
+from alerts.rules.telling import OLD
 from alerts.rules.transition import Event
 from devices.model import ThresholdLevel
 
 Language = Literal["ja", "en"]
-Rule = Literal["level", "silence", "outage", "operation"] | FindingRule
+Rule = Literal["level", "silence", "outage", "operation", "written"] | FindingRule
 
 EVENT_LABELS: dict[Event, dict[Language, str]] = {
     Event.RAISED: {"ja": "発生", "en": "Raised"},
     Event.ESCALATED: {"ja": "段階上昇", "en": "Escalated"},
     Event.LOWERED: {"ja": "段階低下", "en": "Lowered"},
+    Event.TOLD: {"ja": "通知", "en": "Told"},
     Event.CLEARED: {"ja": "解除", "en": "Cleared"},
     Event.ACKNOWLEDGED: {"ja": "確認", "en": "Acknowledged"},
     Event.COMMENTED: {"ja": "メモ", "en": "Comment"},
@@ -52,7 +54,8 @@ class Notice:
     `level` is the reference level the alert has after the step, None where it has none; `next_level` the one above
     it; `clearing_level` (m) what the water fell below when it cleared; `silence_after` the device's patience;
     `usual` what a finding's `value` is compared with, both in `unit`; `cause` what is wrong with the operation, or
-    what an outage's `stations` (names in Japanese and English) have in common.
+    what an outage's `stations` (names in Japanese and English) have in common; `age` of the observation when it was
+    judged, and the `newest` one known then, where that is another; `written` what a rule of the staff says.
     """
 
     rule: Rule
@@ -73,6 +76,9 @@ class Notice:
     simulated: bool = False
     cause: str = ""
     stations: tuple[tuple[str, str], ...] = ()
+    age: timedelta = timedelta(0)
+    newest: tuple[datetime, float] | None = None
+    written: rule_words.Said | None = None
 
 
 def marks(mode: str, simulated: bool, language: Language = "ja") -> str:
@@ -115,6 +121,8 @@ def headline(notice: Notice, language: Language = "ja") -> str:
         return operation_words.headline(notice.cause, notice.event is Event.CLEARED, language)
     if notice.rule == "outage":
         return outage_words.headline(notice.cause, notice.event is Event.CLEARED, language)
+    if notice.rule == "written":
+        return _written_headline(notice, language)
     if notice.rule != "level":
         cleared = notice.event is Event.CLEARED
         return finding_words.headline(notice.rule, cleared, notice.value, notice.usual, language)
@@ -129,11 +137,16 @@ def headline(notice: Notice, language: Language = "ja") -> str:
 
 
 def subject(notice: Notice, language: Language = "ja") -> str:
-    """One line: mark, place, what happened, value, time of the observation."""
-    value = "" if notice.value is None else f" {finding_words.quantity(notice.value, notice.unit)}"
+    """One line: mark, how old where it is old, place, what happened, value, time of the observation."""
+    value = (
+        ""
+        if notice.value is None or notice.rule == "written"
+        else f" {finding_words.quantity(notice.value, notice.unit)}"
+    )
     mark, what = marks(notice.mode, notice.simulated, language), headline(notice, language)
     when = short_time(notice.time, notice.timezone)
-    lasting = notice.rule != "level" and notice.event is Event.RAISED
+    lasting = notice.rule not in ("level", "written") and notice.event is Event.RAISED
+    mark += _old(notice, language)
     about = _about(notice.rule, language)
     if language == "en":
         return f"{mark}{notice.station_en}, {about}: {what}{value} ({'since ' if lasting else ''}{when})"
@@ -150,6 +163,17 @@ def short_time(time: datetime, timezone: str) -> str:
     """A local time as a person says it, "6/1 03:10"."""
     local = time.astimezone(ZoneInfo(timezone))
     return f"{local.month}/{local.day} {local:%H:%M}"
+
+
+def _old(notice: Notice, language: Language) -> str:
+    """The first words about an observation that was judged long after it was made."""
+    if notice.age < OLD or notice.rule not in ("level", "written"):
+        return ""
+    minutes = int(notice.age.total_seconds() // 60)
+    hours = minutes // 60
+    if language == "en":
+        return f"Observed {f'{minutes} min' if minutes < 120 else f'{hours} h'} ago: "
+    return f"{f'{minutes}分' if minutes < 120 else f'{hours}時間'}前の観測 "
 
 
 def explain(error: ActionError, language: Language = "ja", *, timezone: str = "Asia/Tokyo") -> str:
@@ -211,6 +235,8 @@ def _digits(number: int) -> str:
 def _about(rule: Rule, language: Language) -> str:
     if rule == "level":
         return "水位のお知らせ" if language == "ja" else "water level"
+    if rule == "written":
+        return "町の条件のお知らせ" if language == "ja" else "a condition of the town"
     if rule == "silence" or rule == "outage":
         return "データ受信のお知らせ" if language == "ja" else "data"
     if rule == "operation":
@@ -221,6 +247,8 @@ def _about(rule: Rule, language: Language) -> str:
 def _facts(notice: Notice, language: Language) -> list[str]:
     if notice.rule == "level":
         return _level_facts(notice, language)
+    if notice.rule == "written":
+        return _written_facts(notice, language)
     if notice.rule == "silence":
         return _silence_facts(notice, language)
     if notice.rule == "outage":
@@ -242,11 +270,36 @@ def _silence_headline(notice: Notice, language: Language) -> str:
     return f"{minutes} 分を超えてデータが届いていません"
 
 
+def _written_headline(notice: Notice, language: Language) -> str:
+    said = notice.written
+    assert said is not None, "a rule of the staff says what it is about"
+    severity = rule_words.SEVERITIES[said.severity][language == "en"]
+    if notice.event is Event.CLEARED:
+        return f"「{said.name}」の条件を外れました" if language == "ja" else f'"{said.name}" is no longer so'
+    if language == "ja":
+        return f"「{said.name}」の条件にあてはまりました（{severity}）"
+    return f'"{said.name}" is so ({severity})'
+
+
+def _written_facts(notice: Notice, language: Language) -> list[str]:
+    said, ja = notice.written, language == "ja"
+    assert said is not None, "a rule of the staff says what it is about"
+    when = short_time(notice.time, notice.timezone)
+    return [
+        f"観測時刻：{when}" if ja else f"Observed at {when}",
+        *(each[not ja] for each in said.figures),
+        f"条件：{said.when[0]}" if ja else f"Condition: {said.when[1]}",
+    ]
+
+
 def _level_facts(notice: Notice, language: Language) -> list[str]:
     ja = language == "ja"
     value = "" if notice.value is None else f"{notice.value:.2f} m"
     when = short_time(notice.time, notice.timezone)
     facts = [f"観測値：{value}（観測時刻 {when}）" if ja else f"Observed: {value} at {when}"]
+    if notice.newest is not None and notice.newest[0] != notice.time:
+        newest, latest = short_time(notice.newest[0], notice.timezone), f"{notice.newest[1]:.2f} m"
+        facts.append(f"最新の観測値：{latest}（観測時刻 {newest}）" if ja else f"Newest: {latest} at {newest}")
     if notice.level is not None:
         name = level_name(notice.level, notice.municipality, language)
         facts.append(f"段階：{name} {notice.level.value:.2f} m" if ja else f"Stage: {name}, {notice.level.value:.2f} m")

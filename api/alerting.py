@@ -27,7 +27,8 @@ router = Router(prefix="/api/v1", tags=["alerts"])
 
 _DESK_ONLY = "the alert's desk"
 _ALERT = """
-    select a.alert_id, s.code as station, s.name as station_name, s.kind as station_kind, a.rule, a.cause,
+    select a.alert_id, s.code as station, s.name as station_name, s.kind as station_kind, a.rule,
+           coalesce(a.cause, 'rule:' || a.alert_rule_id) as cause, a.severity,
            a.part_of, a.mode,
            case when a.cleared_at is not null then 'cleared'
                 when a.acknowledged_at is not null then 'acknowledged' else 'raised' end as state,

@@ -181,16 +181,18 @@ class CurveOut(Out):
 class AlertOut(Out):
     """One alert. `phenomenon_time` and `value` are the observation that last moved it; times are town time.
 
-    One of the rule `operation` or `outage` has no station, datastream and unit; `cause` says what it is about, null for
-    every other. `part_of`: the outage that explains a silence.
+    One of the rule `operation` or `outage` has no station, datastream and unit; `cause` says what it is about. Of a
+    rule that staff wrote (`written`) it is "rule:" and its number, null for every other. `part_of`: the outage that
+    explains a silence.
     """
 
     alert_id: int
     station: str | None
     station_name: str | None
     station_kind: StationKind | None
-    rule: Literal["level", "silence", "outage", "night_flow", "burst", "visits", "counter", "operation"]
+    rule: Literal["level", "silence", "outage", "night_flow", "burst", "visits", "counter", "operation", "written"]
     cause: str | None
+    severity: int | None = Field(description="of a rule written by staff: 3 act at once, 2 act, 1 look at it")
     part_of: int | None
     mode: Literal["actual", "exercise", "test"]
     state: Literal["raised", "acknowledged", "cleared"]
@@ -212,7 +214,7 @@ class AlertEventOut(Out):
     """One entry of an alert's history; `by` null: a rule did it."""
 
     at: datetime
-    event: Literal["raised", "escalated", "lowered", "acknowledged", "commented", "cleared"]
+    event: Literal["raised", "escalated", "lowered", "told", "acknowledged", "commented", "cleared"]
     level: int | None
     phenomenon_time: datetime | None
     value: float | None

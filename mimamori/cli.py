@@ -23,6 +23,7 @@ from mimamori.commands.evaluate import evaluate
 from mimamori.commands.ingest import ingest, run_ingest
 from mimamori.commands.intake import intake
 from mimamori.commands.quarantine import quarantine
+from mimamori.commands.rules import rules
 from mimamori.commands.simulated import simulated
 from mimamori.commands.source import source
 from mimamori.errors import InputError, MimamoriError
@@ -48,6 +49,7 @@ app.add_typer(intake, name="intake")
 app.add_typer(source, name="source")
 run.command("ingest")(run_ingest)
 app.add_typer(quarantine, name="quarantine")
+app.add_typer(rules, name="rules")
 app.add_typer(bench, name="bench")
 app.add_typer(devices, name="devices")
 app.add_typer(evaluate, name="evaluate")

@@ -19,6 +19,8 @@ from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 
 import api.app
+from alerts.rule_book import add_rule, add_version
+from alerts.rules.condition import Body, Compare, Number, Reading, Series
 from api.access import READERS, Access, Role, Router, UndeclaredRoute, access, declared, undeclared
 from api.app import create_app
 from api.config import ApiConfig
@@ -55,7 +57,7 @@ class Call:
         """Whether the path names something that belongs to one town."""
         return bool(
             re.search(
-                r"{(code|station|spot|alert_id|model|sha256|device_id|folder|source_id|datastream_id|notice_id)",
+                r"{(code|station|spot|alert_id|model|sha256|device_id|folder|rule_id|source_id|datastream_id|notice_id)",
                 self.path,
             )
         )
@@ -94,9 +96,11 @@ PARAMETERS = {
     "sha256": hashlib.sha256(CODEC).hexdigest(),
     "folder": "1",
     "municipality": "999999",
+    "rule_id": "1",
 }
 # These are of a notice that somebody has approved; the others of one's draft.
 OF_APPROVED = ("/cap.xml", "/sheet.txt", "/withdraw")
+RULE = {"place": "kind:river_gauge", "property-1": "water_level", "measure-1": "reading", "value-1": "1.5"}
 BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/session": {"json": {"login": "own-disaster", "password": PASSWORD}},
     "DELETE /api/v1/session": {},
@@ -117,6 +121,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /disaster/notices/{notice_id}/approve": {"data": {"text": "{text_id}", "hours": "3"}},
     "POST /disaster/notices/{notice_id}/discard": {},
     "POST /disaster/notices/{notice_id}/withdraw": {"data": {"why": "mistake"}},
+    "POST /alerts/rules/new": {"data": {"do": "rehearse", **RULE}},
+    "POST /alerts/rules/{rule_id}": {"data": {"do": "rehearse", **RULE}},
     "POST /sign-in": {"data": {"login": "own-disaster", "password": PASSWORD}},
     "POST /sign-out": {},
     "POST /tourism/entry/{spot}": {"data": {"day": "2026-05-31", "value": "12"}},
@@ -216,6 +222,11 @@ def town_hall(registered: Registered, tmp_path: Path) -> Iterator[TownHall]:
             """,
             (START,),
         )
+        rule_id = add_rule(conn, town, station_id=None, kind=StationKind.RIVER_GAUGE, now=START)
+        high = Body(Compare(Reading(Series("water_level")), "above", Number(1.5)))
+        said = {"name": "高い水位", "severity": 2, "active": True, "body": high, "reason": "試験"}
+        add_version(conn, town, rule_id, valid_from=START, now=START, user_id=None, **said)  # type: ignore[arg-type]
+        assert rule_id == int(PARAMETERS["rule_id"])
         assert folders.add_folder(conn, town, "shared", START).folder_id == int(PARAMETERS["folder"])
     tiles = tmp_path / "town.pmtiles"
     write_tiles(tiles, {}, (135.0, 32.4, 135.1, 32.5), 10)
@@ -279,6 +290,7 @@ def test_each_role_may_do_what_is_declared_and_nothing_else(town_hall: TownHall,
     # What a value is worth is said by those who are asked when it does not come.
     in_charge = {
         "the alert's desk": desks_of("level", StationKind.RIVER_GAUGE),
+        "the station's desk": desks_of("level", StationKind.RIVER_GAUGE),
         "the station's desk, or the digital section": desks_of("silence", StationKind.RIVER_GAUGE),
     }
 

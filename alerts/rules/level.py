@@ -117,6 +117,38 @@ def judge_level(
     return transitions
 
 
+def reached(rules: Sequence[LevelRule], readings: Sequence[Observed]) -> list[tuple[datetime, datetime, float, int]]:
+    """Where these observations, in time order, stand on a level: (first, last, highest value, highest level) of each
+    run of them. Doubtful ones say nothing.
+    """
+    found: list[tuple[datetime, datetime, float, int]] = []
+    running = False
+    for each in readings:
+        if each.value is None or not usable(each) or _needs_confirmation(each):
+            continue
+        rule = rule_at(rules, each.time)
+        level = None if rule is None else rule.reached(each.value)
+        if level is None:
+            running = False
+        elif running:
+            start, _, value, highest = found[-1]
+            found[-1] = (start, each.time, max(value, each.value), max(highest, level))
+        else:
+            found.append((each.time, each.time, each.value, level))
+            running = True
+    return found
+
+
+def stands_on(rules: Sequence[LevelRule], seen: Sequence[Observed]) -> int | None:
+    """The level on which the last of these usable observations stands; of a doubtful one, with the one before it."""
+    last = seen[-1]
+    rule = rule_at(rules, last.time)
+    values = [each.value for each in seen[-2 if _needs_confirmation(last) else -1 :] if each.value is not None]
+    if rule is None or len(values) < 1 + _needs_confirmation(last):
+        return None
+    return rule.reached(min(values))
+
+
 def usable(observation: Observed) -> bool:
     """Whether the rule may look at it at all."""
     return observation.value is not None and observation.quality not in (Quality.BAD, Quality.MISSING)

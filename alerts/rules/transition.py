@@ -8,11 +8,15 @@ from enum import StrEnum
 
 
 class Event(StrEnum):
-    """What happens to an alert: the first four by a rule, `cleared` also by a person, the rest by persons."""
+    """What happens to an alert: the first five by a rule, `cleared` also by a person, the rest by persons.
+
+    `told`: it stood already, and nobody had been written to, because what was known then was late.
+    """
 
     RAISED = "raised"
     ESCALATED = "escalated"
     LOWERED = "lowered"
+    TOLD = "told"
     CLEARED = "cleared"
     ACKNOWLEDGED = "acknowledged"
     COMMENTED = "commented"
@@ -24,7 +28,7 @@ class Transition:
 
     `level` is the level after the step, None where the rule has none or the alert is cleared. `time` and `value`
     are the observation that moved it (silence: the last sign of life, no value). `rule_version` names the exact
-    rule that decided: "threshold_set:<id>" or "silence:<seconds>".
+    rule that decided: "threshold_set:<id>", "alert_rule_version:<id>" or "silence:<seconds>".
     """
 
     event: Event

@@ -33,6 +33,7 @@ from api.pages import (
     quarantine,
     reception,
     register,
+    rules,
     sources,
     static,
     stations,
@@ -60,6 +61,7 @@ for part in (
     stations.router,
     weekly.router,
     daily_entry.router,
+    rules.router,
     actions.router,
     static.router,
 ):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from alerts import operation_words, outage_words
 from api.roles import Role, desks_of
@@ -12,6 +12,7 @@ from devices.model import StationKind
 from store.connection import Connection
 
 CLOSED_SHOWN = 30
+LATE_SHOWN = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class Alert:
     the observation that last moved it; `usual` is what a finding's value is compared with, None where the alert came
     from none. One about the operation or an outage has no station and no unit: `code`, `kind` and `unit` are None,
     `name` says what is wrong and `to_do` what the digital section does about it. `silenced`: the stations of an outage.
+    `rule_name` and `severity` of a rule that staff wrote. `told`: whether anybody was written to about it.
     """
 
     alert_id: int
@@ -68,6 +70,9 @@ class Alert:
     usual: float | None
     since: datetime
     cause: str | None
+    severity: int | None
+    rule_name: str | None
+    told: bool
     silenced: tuple[Silenced, ...] = ()
     events: list[Event] = field(default_factory=list)
 
@@ -119,7 +124,7 @@ def strip(alerts: Sequence[Alert]) -> Strip:
 
 
 def _weight(alert: Alert) -> tuple[int, bool]:
-    return (alert.level or 0, alert.acknowledged_at is None)
+    return (alert.level or (alert.severity or 0) + (alert.severity is not None), alert.acknowledged_at is None)
 
 
 def open_alerts(conn: Connection, role: Role) -> list[Alert]:
@@ -131,7 +136,8 @@ def open_alerts(conn: Connection, role: Role) -> list[Alert]:
         _ALERTS
         + """
         where a.cleared_at is null and a.part_of is null and (a.rule <> 'operation' or %s)
-        order by a.acknowledged_at is null desc, a.level desc nulls last, a.raised_at
+        order by a.acknowledged_at is null desc, coalesce(a.level, a.severity + 1) desc nulls last,
+            a.raised_at
         """,
         (role is Role.DIGITAL,),
     )
@@ -157,6 +163,43 @@ def station_alerts(conn: Connection, code: str, limit: int) -> list[Alert]:
     return [_alert(row) for row in rows]
 
 
+@dataclass(frozen=True, slots=True)
+class Late:
+    """What was known afterwards: from `start` to `last` it was so, and newer observations said otherwise already.
+    `rule_name` None: the reference levels.
+    """
+
+    name: str
+    name_en: str
+    mode: str
+    rule_name: str | None
+    level: int | None
+    start: datetime
+    last: datetime
+    value: float | None
+    unit: str
+    judged_at: datetime
+
+
+def late_excursions(conn: Connection, since: datetime) -> list[Late]:
+    """What was known afterwards since then, the newest first."""
+    return [
+        Late(*row)
+        for row in conn.execute(
+            """
+            select s.name, s.name_en, e.mode, (select v.name from alert_rule_version v
+                       where v.alert_rule_id = e.alert_rule_id and v.valid_from <= e.from_time
+                       order by v.valid_from desc limit 1),
+                   e.level, e.from_time, e.to_time, e.value, d.unit, e.judged_at
+            from late_excursion e join station s using (station_id)
+            join datastream d on d.datastream_id = e.datastream_id
+            where e.judged_at >= %s order by e.judged_at desc, e.late_excursion_id desc limit %s
+            """,
+            (since, CLOSED_SHOWN),
+        )
+    ]
+
+
 def add_events(conn: Connection, alerts: Sequence[Alert]) -> None:
     """Fills `events` of the alerts, oldest first."""
     by_id = {alert.alert_id: alert for alert in alerts}
@@ -173,7 +216,7 @@ def add_events(conn: Connection, alerts: Sequence[Alert]) -> None:
 
 def _alert(row: tuple[object, ...]) -> Alert:
     values = list(row)
-    silenced, cause = values.pop(), values[-1]
+    silenced, cause = values.pop(), values[_CAUSE]
     if cause is not None:
         words = outage_words if values[5] == "outage" else operation_words
         values[2:4] = (words.headline(str(cause), False, language) for language in ("ja", "en"))
@@ -184,12 +227,17 @@ def _alert(row: tuple[object, ...]) -> Alert:
     return Alert(*values)  # type: ignore[arg-type]  # the columns of _ALERTS in the order of the fields
 
 
+_CAUSE = 19  # which of the columns
 _ALERTS = """
 select a.alert_id, s.code, s.name, s.name_en, s.kind, a.rule, a.mode, d.unit, a.level, a.peak_level,
        a.raised_at, a.phenomenon_time, a.value,
        a.acknowledged_at, acknowledger.display_name, a.cleared_at, clearer.display_name, f.usual,
        (select h.phenomenon_time from alert_history h where h.alert_id = a.alert_id and h.event = 'raised' limit 1),
-       a.cause,
+       a.cause, a.severity,
+       (select v.name from alert_rule_version v
+        where v.alert_rule_id = a.alert_rule_id and v.valid_from <= a.phenomenon_time
+        order by v.valid_from desc limit 1),
+       exists (select from alert_history h join outbox o using (alert_history_id) where h.alert_id = a.alert_id),
        case when a.rule = 'outage' then (
            select json_agg(json_build_array(o.code, o.kind, o.name, o.name_en, o.back)) from (
                select c.code, c.kind, c.name, c.name_en, bool_and(o.returned_at is not null) as back

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.access import READERS, Router, SignedIn, access
-from api.pages.alert_list import add_events, closed_alerts, open_alerts
+from api.pages.alert_list import LATE_SHOWN, add_events, closed_alerts, late_excursions, open_alerts
 from api.pages.daily_counts import calendar, month_range
 from api.pages.daily_entry import COUNTING
 from api.pages.demo import panel
@@ -173,7 +173,10 @@ def alerts_response(
         alerts = open_alerts(conn, visit.user.role)
         closed = closed_alerts(conn, visit.user.role)
         add_events(conn, [*alerts, *closed])
-    return page(request, visit, at, "alerts", alerts, status=status, closed=closed, done=done, problem=problem)
+        late = late_excursions(conn, at.now - LATE_SHOWN)
+    return page(
+        request, visit, at, "alerts", alerts, status=status, closed=closed, late=late, done=done, problem=problem
+    )
 
 
 def _done(request: Request) -> str | None:

@@ -105,8 +105,9 @@ def test_the_set_in_force_at_the_time_decides(gauge: Gauge) -> None:
 def test_every_step_waits_in_the_outbox_marked_as_simulated(gauge: Gauge) -> None:
     gauge.user("disaster", "bousai@example.jp")
     gauge.user("water", "suido@example.jp")
-    gauge.send_series(2.1, 3.7)
-    gauge.evaluate(mail=True)
+    for n, value in enumerate((2.1, 3.7)):
+        gauge.send([(START + n * STEP, value)])
+        gauge.evaluate(mail=True)
     waiting = gauge.rows("select channel, recipient, subject, sent_at from outbox order by outbox_id")
     assert [(row[0], row[1]) for row in waiting] == [("log", "disaster"), ("mail", "bousai@example.jp")] * 2
     assert all(row[2].startswith("【模擬】美守橋水位観測所 水位のお知らせ：") and row[3] is None for row in waiting)

@@ -1,0 +1,192 @@
+"""The series that rules look at, read from the store into the engine's columns. SQL and nothing else.
+
+`sites` and `streams` say what there is, `where_of` which series a body means at a station, `read` brings the values.
+`tenant`: with the rights of the API's role, within its municipality.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+from psycopg import sql
+
+from alerts.observed import Place
+from alerts.rules.columns import FOREVER, SECOND, Columns, micros
+from alerts.rules.condition import Body, Reference, Series, series_of, walk
+from store import Connection
+from store.columns import columns
+
+# (datastream_id) or (station_id, level)
+Key = int | tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A station that a rule can be about."""
+
+    place: Place
+    code: str
+    tell_within: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A series of a station; `run` of a drill's. `newest` µs of its newest observation, None where it has none."""
+
+    datastream_id: int
+    station_id: int
+    observed_property: str
+    unit: str
+    summed: bool
+    step: int
+    run: str | None
+    newest: int | None
+
+
+def sites(conn: Connection, municipality_ids: Iterable[int]) -> dict[int, Site]:
+    """station_id -> station, of these municipalities."""
+    return {
+        row[3]: Site(Place(*row[:7]), row[7], row[8])
+        for row in conn.execute(
+            """
+            select m.municipality_id, m.name, m.timezone, s.station_id, s.kind, s.name, s.name_en, s.code, s.tell_within
+            from station s join municipality m using (municipality_id) where s.municipality_id = any(%s)
+            order by s.station_id
+            """,
+            (sorted(set(municipality_ids)),),
+        )
+    }
+
+
+def streams(conn: Connection, station_ids: Iterable[int]) -> dict[int, list[Stream]]:
+    """station_id -> its series, those of drills among them."""
+    found: dict[int, list[Stream]] = {}
+    for datastream_id, station_id, name, unit, statistic, step, run, newest in conn.execute(
+        """
+        select d.datastream_id, d.station_id, d.observed_property, d.unit, d.statistic, d.step, d.drill_run,
+               l.phenomenon_time
+        from datastream d left join datastream_latest l using (datastream_id)
+        where d.station_id = any(%s) order by d.datastream_id
+        """,
+        (sorted(set(station_ids)),),
+    ):
+        found.setdefault(station_id, []).append(
+            Stream(
+                datastream_id,
+                station_id,
+                name,
+                unit,
+                statistic == "total",
+                int(step / timedelta(microseconds=1)),
+                run,
+                None if newest is None else micros(newest),
+            )
+        )
+    return found
+
+
+def where_of(
+    body: Body,
+    station_id: int,
+    run: str | None,
+    known: Mapping[int, Sequence[Stream]],
+    by_code: Mapping[str, int],
+) -> dict[Series | int, Stream | tuple[int, int]]:
+    """Which series each name of the body means at a station: in a drill its own, where it has one. Nothing of what
+    does not exist there.
+    """
+    found: dict[Series | int, Stream | tuple[int, int]] = {}
+    for series in series_of(body):
+        at = station_id if series.station is None else by_code.get(series.station, -1)
+        here = [each for each in known.get(at, ()) if each.observed_property == series.observed_property]
+        own = next((each for each in here if each.run == run), None) or next((e for e in here if e.run is None), None)
+        if own is not None:
+            found[series] = own
+    for part in walk(body):
+        if isinstance(part, Reference):
+            found[part.level] = (station_id, part.level)
+    return found
+
+
+def read(
+    conn: Connection,
+    wanted: Mapping[int, tuple[Stream, int]],
+    levels: Iterable[tuple[int, int]],
+    *,
+    tenant: bool = False,
+    until: int | None = None,
+) -> tuple[Columns, dict[Key, int]]:
+    """The usable observations of each series from a time on (datastream_id -> (series, µs)), and the reference levels
+    of stations; with where each of them is.
+    """
+    given = sorted(wanted.items())
+    asked = sql.SQL(", ").join(
+        sql.SQL("({}, to_timestamp({}::float8))").format(sql.Literal(each), sql.Literal(since / SECOND))
+        for each, (_, since) in given
+    )
+    n, times, values, doubtful = np.zeros((4, 0))
+    if given:
+        n, times, values, doubtful = columns(
+            conn,
+            sql.SQL(
+                """
+                select asked.datastream_id::float8, date_part('epoch', o.phenomenon_time), o.value,
+                       case when o.quality = 'doubtful' and o.reason is distinct from 'clock' then 1.0::float8
+                            else 0.0::float8 end
+                from (values {}) as asked (datastream_id, since)
+                cross join lateral (
+                    select phenomenon_time, value, quality, reason from {}
+                    where datastream_id = asked.datastream_id and phenomenon_time >= asked.since
+                      and phenomenon_time <= to_timestamp({}::float8) and quality not in ('bad', 'missing')
+                ) o
+                order by 1, 2
+                """
+            ).format(
+                asked,
+                sql.Identifier("tenant_observation" if tenant else "observation"),
+                sql.Literal("infinity" if until is None else until / SECOND),
+            ),
+            ("n", "times", "values", "doubtful"),
+        )
+    ids = np.array([each for each, _ in given], dtype=np.int64)
+    place: dict[Key, int] = {each: index for index, (each, _) in enumerate(given)}
+    steps = [stream.step for _, (stream, _) in given]
+    summed = [stream.summed for _, (stream, _) in given]
+    index = np.searchsorted(ids, n.astype(np.int64))
+    micro = np.round(times * SECOND).astype(np.int64)
+    begin = min((since for _, (_, since) in given), default=0)
+    dated = _levels(conn, sorted(set(levels)))
+    for number, (key, rows) in enumerate(dated.items(), start=len(given)):
+        place[key] = number
+        steps.append(FOREVER)
+        summed.append(False)
+        index = np.append(index, np.full(len(rows), number))
+        # What began before anything that is looked at is in force from there on: the axis stays short.
+        micro = np.append(micro, np.maximum(np.array([row[0] for row in rows], dtype=np.int64), begin))
+        values = np.append(values, np.array([np.nan if row[1] is None else row[1] for row in rows], dtype=np.float64))
+        doubtful = np.append(doubtful, np.zeros(len(rows)))
+    return Columns.of(index, micro, values, doubtful > 0, steps or [FOREVER], summed=summed or [False]), place
+
+
+def _levels(
+    conn: Connection, wanted: Sequence[tuple[int, int]]
+) -> dict[tuple[int, int], list[tuple[int, float | None]]]:
+    """(station_id, level) -> (µs from which on, metres above gauge zero or None where the set has no such level)."""
+    found: dict[tuple[int, int], list[tuple[int, float | None]]] = {}
+    if not wanted:
+        return found
+    for station_id, level, valid_from, value in conn.execute(
+        """
+        select asked.station_id, asked.level, t.valid_from, l.value
+        from unnest(%s::integer[], %s::integer[]) as asked (station_id, level)
+        join threshold_set t using (station_id)
+        left join threshold_level l on l.threshold_set_id = t.threshold_set_id and l.level = asked.level
+        order by asked.station_id, asked.level, t.valid_from
+        """,
+        ([each[0] for each in wanted], [each[1] for each in wanted]),
+    ):
+        found.setdefault((station_id, level), []).append((micros(valid_from), value))
+    return found

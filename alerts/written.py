@@ -1,0 +1,344 @@
+"""The rules that staff write, judged: feed rows in, transitions out. A part of the evaluator's transaction.
+
+Every rule that looks at something that was touched is judged again over its window, [t - lookback, newest]: t is the
+oldest observation that came, but no older than a week before the newest one. Nothing is remembered between two turns,
+so late observations, revisions, restarts and other evaluators lead to the same state. What is told of it: `telling`.
+
+What was so only at moments that newer observations had overtaken when they became known, and was never an alert, is
+listed (`late_excursion`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from alerts import rule_words, wording
+from alerts.late import Late, list_late
+from alerts.recording import Recorder, WrittenCause, notice_of
+from alerts.rule_book import Rule, Version, rules_touching
+from alerts.rule_series import Key, Site, Stream, read, sites, streams, where_of
+from alerts.rules.columns import FOREVER, SECOND, Columns, micros
+from alerts.rules.condition import LONGEST, Body, Compare, Series, lookback, series_of, shape
+from alerts.rules.engine import Asked, Excursion, Standing, excursions, figures, judge, standings
+from alerts.rules.telling import Told, written_steps
+from alerts.rules.transition import Transition
+from store import Connection
+from store.feed import Touched
+
+KEEP = timedelta(days=7)
+_KEEP = int(KEEP / timedelta(microseconds=1))
+_MEMORY = int(timedelta(hours=6) / timedelta(microseconds=1))
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A rule at a station, in a mode: what can have one open alert. `main`: the series that its alert points to."""
+
+    rule: Rule
+    site: Site
+    mode: str
+    main: Stream
+    asked: tuple[tuple[Version, dict[Series | int, Stream | tuple[int, int]], int, int], ...]  # with valid from and to
+    touched: int  # µs of the oldest of its observations that came
+    behind: bool  # whether there are newer ones
+    names: rule_words.Names  # of the other stations that it names
+
+    @property
+    def key(self) -> tuple[int, int, str]:
+        return self.rule.rule_id, self.site.place.station_id, self.mode
+
+
+@dataclass(frozen=True, slots=True)
+class _Alert:
+    """An open one; `time` of the observation that moved it last, `told` whether anybody was told."""
+
+    alert_id: int
+    time: datetime
+    told: bool
+
+
+def judge_written(recorder: Recorder, touched: Iterable[Touched], *, simulated: bool) -> None:
+    """Judges the rules that look at what was touched."""
+    conn = recorder.conn
+    targets = _targets(conn, list(touched))
+    if not targets:
+        return
+    alerts, before = _alerts(conn, targets), _before(conn, targets)
+    targets = [
+        replace(each, behind=True) if each.key in before and micros(before[each.key][0]) >= each.touched else each
+        for each in targets
+    ]
+    columns, places = _read(conn, targets)
+    asked, owner = _asked(targets, places)
+    judged = judge(columns, asked)
+    quiet = {key: cleared for key, (_, cleared) in before.items() if cleared is not None}
+    not_before = {n: micros(quiet[target.key]) for n, target in enumerate(targets) if target.key in quiet}
+    found = excursions(judged, not_before=not_before)
+    for n, standing in sorted(standings(judged, not_before=not_before).items()):
+        alert = alerts.get(targets[n].key)
+        ended = None
+        if alert is not None:
+            ended = next((each.end for each in found.get(n, ()) if each.end and each.end >= alert.time), None)
+        _step(recorder, targets[n], standing, ended, asked, owner, columns, alert, simulated)
+    _list_late(recorder, targets, found, asked, columns)
+
+
+def _step(
+    recorder: Recorder,
+    target: Target,
+    standing: Standing,
+    ended: datetime | None,
+    asked: Sequence[Asked],
+    owner: Sequence[Version],
+    columns: Columns,
+    alert: _Alert | None,
+    simulated: bool,
+) -> None:
+    version = owner[standing.asked]
+    steps = written_steps(
+        standing,
+        None if alert is None else Told(None, 0 if alert.told else None),
+        recorder.now,
+        target.site.tell_within,
+        f"alert_rule_version:{version.version_id}",
+        ended,
+    )
+    if not steps:
+        return
+    measured = figures(columns, asked[standing.asked], steps[0][0].time)[0]
+    value = measured[0][1] if measured else None
+    cause = WrittenCause(
+        target.site.place,
+        "written",
+        target.mode,
+        target.main.datastream_id,
+        rule_id=target.rule.rule_id,
+        severity=version.severity,
+    )
+    recorder.record(
+        cause,
+        None if alert is None else alert.alert_id,
+        [
+            (
+                replace(step, value=value),
+                _notice(recorder, cause, step, version, measured, target.names, simulated) if tell else None,
+            )
+            for step, tell in steps
+        ],
+    )
+
+
+def _notice(
+    recorder: Recorder,
+    cause: WrittenCause,
+    step: Transition,
+    version: Version,
+    measured: Sequence[tuple[Compare, float | None, float | None]],
+    names: rule_words.Names,
+    simulated: bool,
+) -> wording.Notice:
+    return replace(
+        notice_of(cause, step, simulated=simulated),
+        age=recorder.now - step.time,
+        written=rule_words.Said(
+            version.name,
+            version.severity,
+            (rule_words.condition(version.body, "ja", names), rule_words.condition(version.body, "en", names)),
+            tuple(
+                (rule_words.figure(compare, left, "ja", names), rule_words.figure(compare, left, "en", names))
+                for compare, left, _ in measured
+            ),
+        ),
+    )
+
+
+def _targets(conn: Connection, touched: Sequence[Touched]) -> list[Target]:
+    times: dict[int, Touched] = {}
+    for each in touched:
+        known = times.get(each.datastream_id, each)
+        times[each.datastream_id] = Touched(each.datastream_id, min(known.start, each.start), max(known.end, each.end))
+    if not times:
+        return []
+    stations = [
+        row[0]
+        for row in conn.execute(
+            "select distinct station_id from datastream where datastream_id = any(%s)", (list(times),)
+        )
+    ]
+    rules = rules_touching(conn, stations)
+    if not rules:
+        return []
+    known_sites = sites(conn, {rule.municipality_id for rule in rules})
+    by_code = {(site.place.municipality_id, site.code): station_id for station_id, site in known_sites.items()}
+    names = {site.code: (site.place.name, site.place.name_en) for site in known_sites.values()}
+    at: list[tuple[Rule, list[int]]] = [(rule, _stations(rule, known_sites)) for rule in rules]
+    needed = {each for _, here in at for each in here}
+    for rule in rules:
+        named = {s.station for v in rule.versions for s in series_of(v.body) if s.station is not None}
+        needed |= {by_code[rule.municipality_id, code] for code in named if (rule.municipality_id, code) in by_code}
+    series = streams(conn, needed)
+    runs = {each.run for here in series.values() for each in here if each.datastream_id in times}
+    targets: dict[tuple[int, int, str], Target] = {}
+    for rule, here in at:
+        codes = {code: station_id for (town, code), station_id in by_code.items() if town == rule.municipality_id}
+        for station_id in here:
+            # Two drills at one station have one cause: the later one is judged.
+            for run in sorted(runs, key=lambda name: name or ""):
+                target = _target(rule, known_sites[station_id], run, series, codes, times, names)
+                if target is not None:
+                    targets[target.key] = target
+    return list(targets.values())
+
+
+def _stations(rule: Rule, known: Mapping[int, Site]) -> list[int]:
+    if rule.station_id is not None:
+        return [rule.station_id]
+    return [
+        station_id
+        for station_id, site in known.items()
+        if site.place.municipality_id == rule.municipality_id and site.place.kind == rule.kind
+    ]
+
+
+def _target(
+    rule: Rule,
+    site: Site,
+    run: str | None,
+    known: Mapping[int, Sequence[Stream]],
+    by_code: Mapping[str, int],
+    touched: Mapping[int, Touched],
+    names: rule_words.Names,
+) -> Target | None:
+    """None where nothing of it was touched, nothing of it exists there, or what came is older than a week."""
+    versions = []
+    mine: dict[int, Stream] = {}
+    main = None
+    for n, version in enumerate(rule.versions):
+        until = micros(rule.versions[n + 1].valid_from) if n + 1 < len(rule.versions) else FOREVER
+        where = where_of(version.body, site.place.station_id, run, known, by_code)
+        own = [each for each in where.values() if isinstance(each, Stream)]
+        if own:
+            main = next((where[s] for s in series_of(version.body) if s in where), main)
+        mine |= {each.datastream_id: each for each in own}
+        versions.append((version, where, micros(version.valid_from), until))
+    came = [touched[each] for each in mine if each in touched]
+    if not came or not isinstance(main, Stream):
+        return None
+    if run is not None and not any(each.run == run and each.datastream_id in touched for each in mine.values()):
+        return None
+    newest = max((each.newest for each in mine.values() if each.newest is not None), default=None)
+    if newest is None or micros(max(each.end for each in came)) < newest - _KEEP:
+        return None
+    since = max(micros(min(each.start for each in came)), newest - _KEEP)
+    return Target(
+        rule, site, "actual" if run is None else "exercise", main, tuple(versions), since, since < newest, names
+    )
+
+
+def _since(target: Target, body: Body) -> int:
+    """From when on a version is judged: what it needs to last and to be over. Where something came behind what was
+    known, or may have changed what decided, also what decided before.
+    """
+    return target.touched - (body.lasting + body.hold) * SECOND - (_MEMORY if target.behind else 0)
+
+
+def _read(conn: Connection, targets: Sequence[Target]) -> tuple[Columns, dict[Key, int]]:
+    wanted: dict[int, tuple[Stream, int]] = {}
+    levels: set[tuple[int, int]] = set()
+    for target in targets:
+        for version, where, _, until in target.asked:
+            since = _since(target, version.body)
+            if until <= since:
+                continue
+            back = min(lookback(version.body), 3 * LONGEST) * SECOND
+            for found in where.values():
+                if isinstance(found, tuple):
+                    levels.add(found)
+                    continue
+                # Three steps more: the reading before the first one, with one that may be lost.
+                start = since - back - 3 * found.step
+                known = wanted.get(found.datastream_id)
+                wanted[found.datastream_id] = (found, start if known is None else min(start, known[1]))
+    return read(conn, wanted, levels)
+
+
+def _asked(targets: Sequence[Target], places: Mapping[Key, int]) -> tuple[list[Asked], list[Version]]:
+    asked: list[Asked] = []
+    owner: list[Version] = []
+    shapes: dict[int, str] = {}
+    for n, target in enumerate(targets):
+        for version, where, start, until in target.asked:
+            since = _since(target, version.body)
+            if until <= since:
+                continue
+            found = {
+                name: places.get(each if isinstance(each, tuple) else each.datastream_id, -1)
+                for name, each in where.items()
+            }
+            key = shapes.setdefault(version.version_id, shape(version.body))
+            zone = target.site.place.timezone
+            asked.append(Asked(n, version.body, found, since, start, until, version.active, zone, key))
+            owner.append(version)
+    return asked, owner
+
+
+def _alerts(conn: Connection, targets: Sequence[Target]) -> dict[tuple[int, int, str], _Alert]:
+    """(rule, station, mode) -> its open alert, all of them locked, and whether anybody was told."""
+    rows = conn.execute(
+        """
+        select alert_rule_id, station_id, mode, alert_id, phenomenon_time from alert
+        where alert_rule_id = any(%s) and cleared_at is null order by alert_id for update
+        """,
+        (sorted({each.rule.rule_id for each in targets}),),
+    ).fetchall()
+    told = {
+        row[0]
+        for row in conn.execute(
+            """
+            select h.alert_id from alert_history h
+            where h.alert_id = any(%s) and exists (select from outbox o where o.alert_history_id = h.alert_history_id)
+            """,
+            ([row[3] for row in rows],),
+        )
+    }
+    return {(row[0], row[1], row[2]): _Alert(row[3], row[4], row[3] in told) for row in rows}
+
+
+def _before(
+    conn: Connection, targets: Sequence[Target]
+) -> dict[tuple[int, int, str], tuple[datetime, datetime | None]]:
+    """(rule, station, mode) -> the newest observation that moved an alert of it, and when a person cleared one last."""
+    return {
+        (row[0], row[1], row[2]): (row[3], row[4])
+        for row in conn.execute(
+            """
+            select alert_rule_id, station_id, mode, max(phenomenon_time),
+                   max(cleared_at) filter (where cleared_by is not null)
+            from alert where alert_rule_id = any(%s) group by 1, 2, 3
+            """,
+            (sorted({each.rule.rule_id for each in targets}),),
+        )
+    }
+
+
+def _list_late(
+    recorder: Recorder,
+    targets: Sequence[Target],
+    excursions_: Mapping[int, Sequence[Excursion]],
+    asked: Sequence[Asked],
+    columns: Columns,
+) -> None:
+    for n, found in excursions_.items():
+        target = targets[n]
+        place = target.site.place
+        late = []
+        for each in found:
+            if each.end is None or micros(each.last) < target.touched:
+                continue
+            measured = figures(columns, asked[each.asked], each.last)[0]
+            value = measured[0][1] if measured else None
+            cause = place.municipality_id, place.station_id, target.main.datastream_id, target.rule.rule_id, target.mode
+            late.append(Late(*cause, each.start, each.last, value))
+        list_late(recorder.conn, late, recorder.now)
