@@ -56,18 +56,27 @@ class Rule:
         return next((each for each in reversed(self.versions) if each.valid_from <= time), None)
 
 
+# Each way in which a rule can look at a station by itself, so that a long list of stations is joined and not searched.
 _RULES = """
+    with touched as (select station_id, municipality_id, kind from station where station_id = any(%(stations)s)),
+    wanted as (
+        select alert_rule_id from alert_rule
+        where %(stations)s::integer[] is null and municipality_id = %(town)s
+          and (%(rule)s::integer is null or alert_rule_id = %(rule)s)
+        union
+        select r.alert_rule_id from alert_rule r join touched t on t.station_id = r.station_id
+        union
+        select r.alert_rule_id from alert_rule r
+        join (select distinct municipality_id, kind from touched) t
+          on t.municipality_id = r.municipality_id and t.kind = r.station_kind
+        union
+        select v.alert_rule_id from alert_rule_version v
+        cross join unnest(v.other_stations) as o (station_id) join touched t on t.station_id = o.station_id
+    )
     select r.alert_rule_id, r.municipality_id, r.station_id, r.station_kind, v.alert_rule_version_id, v.valid_from,
            v.name, v.severity, v.active, v.body::text, v.reason, v.made_at, u.display_name
-    from alert_rule r join alert_rule_version v using (alert_rule_id) left join app_user u on u.user_id = v.user_id
-    where (%(town)s::integer is null or r.municipality_id = %(town)s)
-      and (%(rule)s::integer is null or r.alert_rule_id = %(rule)s)
-      and (%(stations)s::integer[] is null
-           or r.station_id = any(%(stations)s)
-           or exists (select from station s where s.station_id = any(%(stations)s)
-                      and s.kind = r.station_kind and s.municipality_id = r.municipality_id)
-           or exists (select from alert_rule_version o where o.alert_rule_id = r.alert_rule_id
-                      and o.other_stations && %(stations)s::integer[]))
+    from wanted join alert_rule r using (alert_rule_id) join alert_rule_version v using (alert_rule_id)
+    left join app_user u on u.user_id = v.user_id
     order by r.alert_rule_id, v.valid_from
 """
 

@@ -171,22 +171,26 @@ def _targets(conn: Connection, touched: Sequence[Touched]) -> list[Target]:
     if not rules:
         return []
     known_sites = sites(conn, {rule.municipality_id for rule in rules})
-    by_code = {(site.place.municipality_id, site.code): station_id for station_id, site in known_sites.items()}
-    names = {site.code: (site.place.name, site.place.name_en) for site in known_sites.values()}
+    by_code: dict[int, dict[str, int]] = {}
+    names: dict[int, dict[str, tuple[str, str]]] = {}
+    for station_id, site in known_sites.items():
+        by_code.setdefault(site.place.municipality_id, {})[site.code] = station_id
+        names.setdefault(site.place.municipality_id, {})[site.code] = (site.place.name, site.place.name_en)
     at: list[tuple[Rule, list[int]]] = [(rule, _stations(rule, known_sites)) for rule in rules]
     needed = {each for _, here in at for each in here}
     for rule in rules:
         named = {s.station for v in rule.versions for s in series_of(v.body) if s.station is not None}
-        needed |= {by_code[rule.municipality_id, code] for code in named if (rule.municipality_id, code) in by_code}
+        codes = by_code[rule.municipality_id]
+        needed |= {codes[code] for code in named if code in codes}
     series = streams(conn, needed)
     runs = {each.run for here in series.values() for each in here if each.datastream_id in times}
     targets: dict[tuple[int, int, str], Target] = {}
     for rule, here in at:
-        codes = {code: station_id for (town, code), station_id in by_code.items() if town == rule.municipality_id}
+        codes, said = by_code[rule.municipality_id], names[rule.municipality_id]
         for station_id in here:
             # Two drills at one station have one cause: the later one is judged.
             for run in sorted(runs, key=lambda name: name or ""):
-                target = _target(rule, known_sites[station_id], run, series, codes, times, names)
+                target = _target(rule, known_sites[station_id], run, series, codes, times, said)
                 if target is not None:
                     targets[target.key] = target
     return list(targets.values())
