@@ -132,7 +132,7 @@ class TownHall:
         return int(alert_id)
 
     def draft_notice(self, datastream: str, *, approved: bool) -> tuple[int, int]:
-        """A notice to the public of an alert of its own; its number, and that of its words."""
+        """A notice to the public of an alert of its own, which is over by now; its number, and that of its words."""
         alert_id = self.raise_alert(datastream)
         town, zone = self.database.municipality_id, ZoneInfo("Asia/Tokyo")
         with connect(self.database.owner, name="test") as conn:
@@ -140,9 +140,8 @@ class TownHall:
             conn.execute(
                 """
                 insert into observation (datastream_id, phenomenon_time, value, quality)
-                select %(series)s, %(at)s, 2.5, 'good'
-                where not exists (
-                    select from observation where datastream_id = %(series)s and phenomenon_time = %(at)s)
+                values (%(series)s, %(at)s, 2.5, 'good'), (%(series)s, %(at)s + interval '10 minutes', 0.5, 'good')
+                on conflict do nothing
                 """,
                 {"series": self.database.datastream(*datastream.split("/")), "at": START},
             )

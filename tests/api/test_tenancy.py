@@ -26,6 +26,7 @@ OWN_TABLES = (
     "folder", "folder_map", "folder_file", "folder_problem", "folder_series", "folder_sample", "folder_draft",
     "folder_watch",
     "quality_memory", "quality_event", "quality_verdict", "quality_review", "confirmed_month",
+    "alert_rule", "alert_rule_version", "late_excursion",
     "threshold_source", "public_notice", "public_notice_text", "public_notice_event",
     "tenant_observation",
 )  # fmt: skip
