@@ -176,7 +176,9 @@ def call(client: httpx.Client, town_hall: TownHall, route: Call) -> Answer:
     series = town_hall.database.datastream(STATION, "water_level")
     known = {**PARAMETERS, "alert_id": str(alert_id), "datastream_id": str(series)}
     if "{notice_id}" in route.path:
-        notice_id, text_id = town_hall.draft_notice(f"{STATION}/water_level", approved=route.path.endswith(OF_APPROVED))
+        # of another gauge: while this one is high its alert cannot be cleared
+        approved = route.path.endswith(OF_APPROVED)
+        notice_id, text_id = town_hall.draft_notice("river-mimamoribashi/water_level", approved=approved)
         known |= {"notice_id": str(notice_id), "text_id": str(text_id)}
     if "/map/tiles/" in route.path:
         tiles = TileFile(town_hall.config.tiles, town_hall.config.tiles_credit).now()
