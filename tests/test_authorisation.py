@@ -27,7 +27,7 @@ from api.tiles import TileFile
 from devices.model import StationKind
 from ingest.intake import IntakeConfig
 from ingest.sources import add_source
-from store import connect, folders, models
+from store import connect, folders, headquarters, models
 from store.sources import add_mqtt_source
 from tests.api.serving import PASSWORD, TownHall, populate, serving
 from tests.brokers.running import wait_for
@@ -54,7 +54,10 @@ class Call:
     def of_a_thing(self) -> bool:
         """Whether the path names something that belongs to one town."""
         return bool(
-            re.search(r"{(code|station|spot|alert_id|model|sha256|device_id|folder|source_id|datastream_id)", self.path)
+            re.search(
+                r"{(code|station|spot|alert_id|model|sha256|device_id|folder|source_id|datastream_id|entry_id)",
+                self.path,
+            )
         )
 
 
@@ -90,6 +93,7 @@ PARAMETERS = {
     "model:path": "maker/gauge",
     "sha256": hashlib.sha256(CODEC).hexdigest(),
     "folder": "1",
+    "entry_id": "1",
 }
 BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/session": {"json": {"login": "own-disaster", "password": PASSWORD}},
@@ -130,6 +134,8 @@ BODIES: dict[str, dict[str, Any]] = {
         "data": {"verdict": "true", "start": "2026-05-31T09:00", "end": "2026-05-31T10:00", "note": "現地で確認"}
     },
     "POST /digital/quality/stations/{code}": {"data": {"month": "2026-05", "do": "confirm"}},
+    "POST /disaster/log": {"data": {"text": "避難所を開けた", "source": "field"}},
+    "POST /disaster/log/{entry_id}": {"data": {"text": "避難所を開けた", "source": "field", "time": "0830"}},
     "POST /intake/{source}": {"json": {}},
     "POST /demo/{event}": {"data": {"page": "start"}},
 }
@@ -194,6 +200,11 @@ def town_hall(registered: Registered, tmp_path: Path) -> Iterator[TownHall]:
             """,
             (START,),
         )
+        line = headquarters.Line(START, headquarters.Source.PHONE, "", "", "道路冠水の通報")
+        user = conn.execute("select user_id from app_user where login = 'own-disaster'").fetchone()
+        assert user is not None
+        entry = headquarters.enter(conn, town, line, drill=False, now=START, user_id=user[0])
+        assert entry == int(PARAMETERS["entry_id"])
         assert folders.add_folder(conn, town, "shared", START).folder_id == int(PARAMETERS["folder"])
     tiles = tmp_path / "town.pmtiles"
     write_tiles(tiles, {}, (135.0, 32.4, 135.1, 32.5), 10)

@@ -26,6 +26,7 @@ OWN_TABLES = (
     "folder", "folder_map", "folder_file", "folder_problem", "folder_series", "folder_sample", "folder_draft",
     "folder_watch",
     "quality_memory", "quality_event", "quality_verdict", "quality_review", "confirmed_month",
+    "headquarters_log",
     "tenant_observation",
 )  # fmt: skip
 # Behind its policy like the others, and ingest's alone.
@@ -122,6 +123,8 @@ def test_a_town_sees_its_own_rows_only(towns: Registered, role: Connection) -> N
         "delete from quality_verdict",
         "update quality_review set settled_at = now()",
         "delete from quality_review",
+        "update headquarters_log set text = 'x'",
+        "delete from headquarters_log",
         "update mqtt_source set kind = 'mapped'",
         "update mqtt_source set topic_filter = '#'",
         "update source_map set since = now()",
