@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.access import Role
+from api.access import Role, Visit
 from api.errors import BadRequest, Text
 from api.pages.days import day_start
 from api.pages.site import Moment
@@ -62,6 +62,10 @@ def days_asked(request: Request, at: Moment) -> Days:
 
 def days_between(first: date, last: date, zone: ZoneInfo) -> Days:
     return Days(first, last, day_start(first, zone), day_start(last + timedelta(days=1), zone))
+
+
+def file_name(what: str, visit: Visit, days: Days, drill: bool) -> str:
+    return f"{what}_{visit.tenant.code}_{days.first:%Y%m%d}-{days.last:%Y%m%d}{'_drill' if drill else ''}"
 
 
 def csv_file(name: str, rows: Iterable[Iterable[object]], language: str) -> Response:

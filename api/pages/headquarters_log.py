@@ -15,7 +15,7 @@ from starlette.responses import RedirectResponse, Response
 from api.access import READERS, Router, SignedIn, Visit, access
 from api.errors import NotFound, Text
 from api.pages.alert_list import open_alerts
-from api.pages.headquarters import EDITORS, Days, csv_file, days_asked, local, wants_drill
+from api.pages.headquarters import EDITORS, csv_file, days_asked, file_name, local, wants_drill
 from api.pages.site import Moment, moment, page
 from api.pages.town_time import read_time
 from api.pages.typed import Form
@@ -109,10 +109,6 @@ def log_file(request: Request, visit: SignedIn) -> Response:
     with visit.transaction() as conn:
         found = lines(conn, visit.tenant.municipality_id, days.since, days.until, drill=drill, revisions=True)
     return csv_file(file_name("record", visit, days, drill), _rows(at, found), at.words.code)
-
-
-def file_name(what: str, visit: Visit, days: Days, drill: bool) -> str:
-    return f"{what}_{visit.tenant.code}_{days.first:%Y%m%d}-{days.last:%Y%m%d}{'_drill' if drill else ''}"
 
 
 _COLUMNS = ("number", "time", "source", "who", "place", "text", "state", "entered_at", "entered_by", "drill")

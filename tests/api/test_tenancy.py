@@ -26,7 +26,7 @@ OWN_TABLES = (
     "folder", "folder_map", "folder_file", "folder_problem", "folder_series", "folder_sample", "folder_draft",
     "folder_watch",
     "quality_memory", "quality_event", "quality_verdict", "quality_review", "confirmed_month",
-    "headquarters_log",
+    "headquarters_log", "evacuation_order", "response_stage", "checklist_item", "checklist_tick",
     "tenant_observation",
 )  # fmt: skip
 # Behind its policy like the others, and ingest's alone.
@@ -125,6 +125,11 @@ def test_a_town_sees_its_own_rows_only(towns: Registered, role: Connection) -> N
         "delete from quality_review",
         "update headquarters_log set text = 'x'",
         "delete from headquarters_log",
+        "update evacuation_order set lifted_at = null",
+        "delete from evacuation_order",
+        "delete from response_stage",
+        "update checklist_item set text = 'x'",
+        "delete from checklist_tick",
         "update mqtt_source set kind = 'mapped'",
         "update mqtt_source set topic_filter = '#'",
         "update source_map set since = now()",

@@ -110,3 +110,44 @@ def test_the_record_is_clean_in_both_languages_and_widths_and_on_paper(chromium:
         screenshot(page, "paper-record")
         assert page.pdf(format="A4").startswith(b"%PDF")
         assert staff.complaints == []
+
+
+def test_orders_and_the_checklist_are_clean_in_both_languages_and_widths(chromium: Browser, town_page: Town) -> None:
+    with visiting(chromium, town_page, Role.DISASTER) as staff:
+        page = staff.open("/disaster/checklist/edit")
+        page.locator("#task-3").fill("避難所の鍵を開ける\n広報車を浜町に出す")
+        page.locator("#call-3").fill("北区 区長 00-0000-0000\n消防団 第3分団長 00-0000-0001")
+        page.locator("#task-4").fill("町長に状況を報告する")
+        screenshot(page, "headquarters-checklist-edit")
+        page.get_by_role("button", name="保存する").click()
+        expect(page.locator("#done")).to_contain_text("保存しました")
+        page = staff.open("/disaster/evacuation")
+        page.get_by_label("警戒レベル３").check()
+        page.locator("#issue-districts").fill("奥沢地区、浜町の一部")
+        page.locator("#issue-issued_at").fill("0840")
+        page.locator("#issue-decided_by").fill("町長 山田太郎")
+        page.get_by_role("button", name="発令を記録する").click()
+        expect(page.locator("#order-1")).to_contain_text("奥沢地区、浜町の一部", timeout=UNTIL)
+        expect(page.locator("#issue-districts")).to_have_value("")
+        page.locator("#declare-stage").fill("第2配備")
+        page.locator("#declare-decided_by").fill("総務課長 佐藤")
+        page.get_by_role("button", name="配備体制を記録する").click()
+        expect(page.locator("section[aria-labelledby=stage]")).to_contain_text("第2配備", timeout=UNTIL)
+        page = staff.open("/disaster/checklist")
+        tick = page.locator("#item-1 button")
+        tick.focus()
+        page.keyboard.press("Enter")
+        expect(page.locator("#item-1")).to_contain_text("済を取り消す", timeout=UNTIL)
+        for language in ("ja", "en"):
+            for name in ("evacuation", "evacuation/orders/1", "evacuation/stages/1", "checklist", "checklist/edit"):
+                for width in (1280, 390, 320):
+                    page.set_viewport_size({"width": width, "height": 900})
+                    staff.open(f"/disaster/{name}?lang={language}")
+                    expect(page.locator("#lamp")).to_have_attribute("data-state", "on")
+                    fits(page, width)
+                    if width > 320:
+                        screenshot(page, f"headquarters-{name}-{language}-{width}")
+        page.set_viewport_size({"width": 1280, "height": 900})
+        staff.open("/disaster?lang=ja")
+        expect(page.locator(".desk-log")).to_contain_text("奥沢地区、浜町の一部")
+        assert staff.complaints == []

@@ -26,6 +26,8 @@ PAGES = (
     "digital/weekly",
     "alerts",
     "disaster/log",
+    "disaster/evacuation",
+    "disaster/checklist",
 )
 STATIONS = ("river-mimamoribashi", "rain-okusawa")
 
