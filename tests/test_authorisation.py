@@ -148,6 +148,9 @@ BODIES: dict[str, dict[str, Any]] = {
     },
     "POST /disaster/checklist/items/{item_id}": {"data": {"done": "1"}},
     "POST /disaster/checklist/edit": {"data": {"task-3": "避難所の鍵を開ける"}},
+    "POST /disaster/review": {
+        "data": {"do": "miss", "station": STATION, "rule": "level", "missed_at": "0830", "note": "越水"}
+    },
     "POST /intake/{source}": {"json": {}},
     "POST /demo/{event}": {"data": {"page": "start"}},
 }

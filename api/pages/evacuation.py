@@ -47,7 +47,7 @@ router = Router()
 
 SHOWN: Final = timedelta(days=60)
 ORDER_FIELDS = ("kind", "districts", "issued_at", "lifted_at", "decided_by", "note", "withdrawn")
-STAGE_FIELDS = ("stage", "since", "decided_by", "note", "withdrawn")
+STAGE_FIELDS = ("stage", "nobody", "since", "decided_by", "note", "withdrawn")
 _PROBLEMS = frozenset({"empty", "long", "unreadable", "future", "order", "changed"})
 _DONE = frozenset({"issued", "lifted", "declared", "corrected"})
 _LONGEST_QUERY = 8000
@@ -181,7 +181,10 @@ def _order(typed: Mapping[str, str], at: Moment) -> Order:
 
 
 def _stage(typed: Mapping[str, str], at: Moment) -> Stage:
-    return Stage(typed.get("stage", ""), _time(typed, "since", at), typed.get("decided_by", ""), typed.get("note", ""))
+    name = "" if typed.get("nobody") == "1" else typed.get("stage", "")
+    if not name.strip() and typed.get("nobody") != "1":  # an empty field alone sends nobody home
+        raise RecordError("stage", "empty")
+    return Stage(name, _time(typed, "since", at), typed.get("decided_by", ""), typed.get("note", ""))
 
 
 def _time(typed: Mapping[str, str], field: str, at: Moment) -> datetime:
@@ -241,6 +244,7 @@ def stage_page(request: Request, visit: SignedIn, stage_id: int) -> Response:
     now = found[0]
     typed = {
         "stage": now.name,
+        "nobody": "" if now.name else "1",
         "since": _written(now.since, at),
         "decided_by": now.decided_by,
         "note": now.note,

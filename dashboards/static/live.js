@@ -185,7 +185,10 @@ document.addEventListener('submit', async (event) => {
     const taken = await takeOver(response);
     if (taken) {
       // Who has gone on to write while the answer was under way keeps the new words and the place.
-      for (const [field, text] of written) if (field.value === text) field.value = '';
+      for (const [field, text] of written) {
+        if (field.type === 'checkbox' || field.type === 'radio') field.checked = false;
+        else if (field.value === text) field.value = '';
+      }
       if (document.activeElement === place) document.getElementById(form.dataset.next)?.focus();
     }
     // The button may be gone with what it did: focus goes to its alert, or to what the page now says.

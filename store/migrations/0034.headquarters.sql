@@ -91,12 +91,32 @@ create table checklist_tick (
 comment on table checklist_tick is 'append-only: an item ticked, or the tick taken back (done false), in town time; the newest counts, if it is of the present event';
 create index checklist_tick_of on checklist_tick (municipality_id, drill, entered_at);
 
+create table alert_review (
+    alert_review_id bigint generated always as identity primary key,
+    municipality_id integer not null references municipality,
+    alert_id        bigint references alert,
+    missed_at       timestamptz,
+    station_id      integer references station,
+    rule            text,
+    withdraws       bigint references alert_review,
+    verdict         text not null check (verdict in ('right', 'false', 'missed', 'withdrawn')),
+    note            text not null,
+    entered_at      timestamptz not null,
+    entered_by      integer not null references app_user,
+    check (verdict <> 'missed' or (alert_id is null and withdraws is null)),
+    check ((verdict = 'missed') = (missed_at is not null and station_id is not null and rule is not null)),
+    check (verdict = 'missed' or (alert_id is null) <> (withdraws is null))
+);
+comment on table alert_review is 'append-only: what a person says of an alert afterwards (the newest row of an alert counts), and of what should have been alerted and was not (missed)';
+comment on column alert_review.withdraws is 'the missed row that this one takes back';
+create index alert_review_of on alert_review (municipality_id, alert_id);
+
 do $$
 declare
     t text;
 begin
     foreach t in array array['headquarters_log', 'evacuation_order', 'response_stage', 'checklist_item',
-                             'checklist_tick'] loop
+                             'checklist_tick', 'alert_review'] loop
         execute format('alter table %I enable row level security', t);
         execute format('create policy worker on %I to mimamori_worker using (true) with check (true)', t);
         execute format('create policy tenant on %I to mimamori_api

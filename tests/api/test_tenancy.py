@@ -27,6 +27,7 @@ OWN_TABLES = (
     "folder_watch",
     "quality_memory", "quality_event", "quality_verdict", "quality_review", "confirmed_month",
     "headquarters_log", "evacuation_order", "response_stage", "checklist_item", "checklist_tick",
+    "alert_review",
     "tenant_observation",
 )  # fmt: skip
 # Behind its policy like the others, and ingest's alone.
@@ -130,6 +131,8 @@ def test_a_town_sees_its_own_rows_only(towns: Registered, role: Connection) -> N
         "delete from response_stage",
         "update checklist_item set text = 'x'",
         "delete from checklist_tick",
+        "update alert_review set verdict = 'right'",
+        "delete from alert_review",
         "update mqtt_source set kind = 'mapped'",
         "update mqtt_source set topic_filter = '#'",
         "update source_map set since = now()",

@@ -96,7 +96,7 @@ def test_the_record_is_clean_in_both_languages_and_widths_and_on_paper(chromium:
                 for width in (1280, 390, 320):
                     page.set_viewport_size({"width": width, "height": 900})
                     staff.open(f"{path}lang={language}")
-                    expect(page.locator("#lamp")).to_have_attribute("data-state", "on")
+                    expect(page.locator("#lamp")).to_have_attribute("data-state", "on", timeout=UNTIL)
                     fits(page, width)
                     if width > 320:
                         screenshot(page, f"headquarters-{name}-{language}-{width}")
@@ -143,11 +143,43 @@ def test_orders_and_the_checklist_are_clean_in_both_languages_and_widths(chromiu
                 for width in (1280, 390, 320):
                     page.set_viewport_size({"width": width, "height": 900})
                     staff.open(f"/disaster/{name}?lang={language}")
-                    expect(page.locator("#lamp")).to_have_attribute("data-state", "on")
+                    expect(page.locator("#lamp")).to_have_attribute("data-state", "on", timeout=UNTIL)
                     fits(page, width)
                     if width > 320:
                         screenshot(page, f"headquarters-{name}-{language}-{width}")
         page.set_viewport_size({"width": 1280, "height": 900})
         staff.open("/disaster?lang=ja")
         expect(page.locator(".desk-log")).to_contain_text("奥沢地区、浜町の一部")
+        assert staff.complaints == []
+
+
+def test_the_course_of_an_event_is_clean_in_both_languages_and_widths_and_on_paper(
+    chromium: Browser, town_page: Town
+) -> None:
+    town_page.observe("river-mimamoribashi/water_level", (-40, 1.2), (-30, 2.9), (-20, 3.4), (-10, 3.1))
+    with visiting(chromium, town_page, Role.DISASTER) as staff:
+        page = staff.open("/disaster/log")
+        type_line(page, "現", "消防団 第3分団", "見守橋", "橋脚の半分まで水", "0910")
+        expect(page.locator(".record tbody tr")).to_have_count(1, timeout=UNTIL)
+        page = staff.open("/disaster/review")
+        expect(page.locator("[id^=raised-]").first).to_contain_text("美守橋")
+        page.locator(".mark-form select").first.select_option("false")
+        page.locator(".mark-form input[name=note]").first.fill("流木がセンサーの下を通った")
+        page.get_by_role("button", name="判断を記録する").first.click()
+        expect(page.locator("#done")).to_contain_text("判断を記録しました")
+        for language in ("ja", "en"):
+            for width in (1280, 390, 320):
+                page.set_viewport_size({"width": width, "height": 900})
+                staff.open(f"/disaster/review?lang={language}")
+                expect(page.locator("#lamp")).to_have_attribute("data-state", "on", timeout=UNTIL)
+                fits(page, width)
+                if width > 320:
+                    screenshot(page, f"headquarters-review-{language}-{width}")
+        page.set_viewport_size(A4)
+        staff.open("/disaster/review?lang=ja")
+        page.emulate_media(media="print")
+        for each in page.locator(".mark-form, form.actions, .links").all():
+            expect(each).to_be_hidden()
+        assert page.evaluate("document.documentElement.scrollWidth") <= A4["width"]
+        screenshot(page, "paper-course")
         assert staff.complaints == []

@@ -28,6 +28,7 @@ PAGES = (
     "disaster/log",
     "disaster/evacuation",
     "disaster/checklist",
+    "disaster/review",
 )
 STATIONS = ("river-mimamoribashi", "rain-okusawa")
 

@@ -155,7 +155,10 @@ def test_an_event_goes_on_over_alerts_and_stages_that_follow_without_a_gap(hall:
     alert(-9 * hour, -5 * hour)
     alert(-12 * hour, -9 * hour)
     assert since() == -12 * hour
-    staff.post("/disaster/evacuation", data={"do": "declare", "stage": "", "since": "0500", "decided_by": "町長"})
+    staff.post(
+        "/disaster/evacuation",
+        data={"do": "declare", "stage": "", "nobody": "1", "since": "0500", "decided_by": "町長"},
+    )
     assert since() is None
     alert(-3 * hour, None)
     assert since() == -3 * hour

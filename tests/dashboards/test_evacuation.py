@@ -114,7 +114,7 @@ def test_a_stage_is_in_force_until_the_next_one(staff: httpx.Client) -> None:
     typed = {"stage": "第3配備", "since": "0730", "decided_by": "総務課長", "seen": "1"}
     assert staff.post(f"{HERE}/stages/2", data=typed).status_code == 303
     assert "第3配備" in main(staff.get("/disaster"))
-    staff.post(HERE, data={"do": "declare", "stage": "", "since": "0830", "decided_by": "総務課長"})
+    staff.post(HERE, data={"do": "declare", "stage": "", "nobody": "1", "since": "0830", "decided_by": "総務課長"})
     assert "配備なし（平常）" in main(staff.get("/disaster"))
 
 
@@ -177,3 +177,10 @@ def test_what_is_in_force_can_be_asked_by_whoever_tells_the_public(registered: R
         assert current_stage(conn, town, START) is None
     with as_api(registered, other) as conn:
         assert current_evacuation(conn, town, START) == ()
+
+
+def test_an_empty_field_sends_nobody_home(staff: httpx.Client) -> None:
+    staff.post(HERE, data={"do": "declare", "stage": "第1配備", "since": "0700", "decided_by": "総務課長"})
+    answer = staff.post(HERE, data={"do": "declare", "stage": "", "decided_by": "総務課長"})
+    assert answer.status_code == 400 and "必要な欄が空です" in main(answer)
+    assert "第1配備" in main(staff.get("/disaster"))
