@@ -248,6 +248,9 @@ def events_of(conn: Connection, municipality_id: int, rows: Sequence[FeedRow]) -
         enter_municipality(conn, municipality_id)
         for kind, run in groupby(rows, key=lambda row: row.kind):
             batch = list(run)
+            if kind == "headquarters":  # what was written is for the page to fetch: people's words go to readers only
+                events.append(Event(batch[-1].feed_id, kind, "{}"))
+                continue
             items = _observations(conn, batch) if kind == "observations" else _alerts(conn, batch)
             if items:
                 data = msgspec.json.encode({kind: items}).decode()

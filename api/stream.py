@@ -76,7 +76,7 @@ class EventStream(StreamingResponse):
 async def stream(
     request: Request, visit: SignedIn, last_event_id: Annotated[str | None, Query()] = None
 ) -> EventStream:
-    """Events `observations`, `alerts`, `clock` (once, first) and `reset`; see docs/api.md."""
+    """Events `observations`, `alerts`, `headquarters`, `clock` (once, first) and `reset`; see docs/api.md."""
     hub = visit.state.hub
     seen = _seen_id(request.headers.get("last-event-id") or last_event_id)
     if hub.clients >= _MAX_STREAMS:

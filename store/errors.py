@@ -7,6 +7,7 @@ StoreError
   BackupError        a backup could not be made, or cannot be put back: which file, what is wrong, what to do
   TownConflict       a town file contradicts what the database already holds
   RegistrationError  a station, device, model or codec cannot be registered like this: which field, what, what to do
+  RecordError        the headquarters' record cannot be written like this: which field, what is wrong with it
 """
 
 from __future__ import annotations
@@ -46,3 +47,17 @@ class RegistrationError(StoreError):
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
         self.field = field
+
+
+class RecordError(StoreError):
+    """The headquarters' record cannot be written like this.
+
+    `field` names what is to be put right, `code` says what is wrong with it: `empty`, `long`, `unreadable`, `future`,
+    `order` (an end before its beginning), `changed` (somebody else has corrected it meanwhile), `unknown` (there is no
+    such thing).
+    """
+
+    def __init__(self, field: str, code: str) -> None:
+        super().__init__(f"{field}: {code}")
+        self.field = field
+        self.code = code

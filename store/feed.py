@@ -47,7 +47,7 @@ class Touched:
 
 @dataclass(frozen=True, slots=True)
 class FeedRow:
-    """One committed batch. `kind` is observations, alerts or findings."""
+    """One committed batch. `kind` is observations, alerts, findings or headquarters (of which only the pages hear)."""
 
     feed_id: int
     municipality_id: int
@@ -82,6 +82,11 @@ def append_findings(conn: Connection, municipality_id: int, finding_ids: Sequenc
     row = conn.execute("select feed_append_findings(%s, %s::bigint[])", (municipality_id, list(finding_ids))).fetchone()
     assert row is not None
     return int(row[0])
+
+
+def append_headquarters(conn: Connection, municipality_id: int) -> int:
+    """Announces that the headquarters wrote something down; must be the transaction's last statement."""
+    return _append(conn, municipality_id, "headquarters", [], [], [], [])
 
 
 def _append(conn: Connection, municipality_id: int, kind: str, *arrays: Sequence[object]) -> int:

@@ -29,7 +29,7 @@ from api.tiles import TileFile
 from devices.model import StationKind
 from ingest.intake import IntakeConfig
 from ingest.sources import add_source
-from store import connect, folders, models
+from store import checklists, connect, evacuation, folders, headquarters, models
 from store.sources import add_mqtt_source
 from tests.api.serving import PASSWORD, TownHall, populate, serving
 from tests.brokers.running import wait_for
@@ -57,7 +57,8 @@ class Call:
         """Whether the path names something that belongs to one town."""
         return bool(
             re.search(
-                r"{(code|station|spot|alert_id|model|sha256|device_id|folder|rule_id|source_id|datastream_id|notice_id)",
+                r"{(code|station|spot|alert_id|model|sha256|device_id|folder|rule_id|source_id|datastream_id|notice_id"
+                r"|entry_id|order_id|stage_id|item_id)",
                 self.path,
             )
         )
@@ -97,6 +98,10 @@ PARAMETERS = {
     "folder": "1",
     "municipality": "999999",
     "rule_id": "1",
+    "entry_id": "1",
+    "order_id": "1",
+    "stage_id": "1",
+    "item_id": "1",
 }
 # These are of a notice that somebody has approved; the others of one's draft.
 OF_APPROVED = ("/cap.xml", "/sheet.txt", "/withdraw")
@@ -153,6 +158,20 @@ BODIES: dict[str, dict[str, Any]] = {
         "data": {"verdict": "true", "start": "2026-05-31T09:00", "end": "2026-05-31T10:00", "note": "現地で確認"}
     },
     "POST /digital/quality/stations/{code}": {"data": {"month": "2026-05", "do": "confirm"}},
+    "POST /disaster/log": {"data": {"text": "避難所を開けた", "source": "field"}},
+    "POST /disaster/log/{entry_id}": {"data": {"text": "避難所を開けた", "source": "field", "time": "0830"}},
+    "POST /disaster/evacuation": {"data": {"do": "declare", "stage": "第2配備", "decided_by": "総務課長"}},
+    "POST /disaster/evacuation/orders/{order_id}": {
+        "data": {"kind": "order", "districts": "浜町", "decided_by": "町長", "seen": "1"}
+    },
+    "POST /disaster/evacuation/stages/{stage_id}": {
+        "data": {"stage": "第1配備", "decided_by": "総務課長", "seen": "1"}
+    },
+    "POST /disaster/checklist/items/{item_id}": {"data": {"done": "1"}},
+    "POST /disaster/checklist/edit": {"data": {"task-3": "避難所の鍵を開ける"}},
+    "POST /disaster/review": {
+        "data": {"do": "miss", "station": STATION, "rule": "level", "missed_at": "0830", "note": "越水"}
+    },
     "POST /intake/{source}": {"json": {}},
     "POST /demo/{event}": {"data": {"page": "start"}},
 }
@@ -229,6 +248,16 @@ def town_hall(registered: Registered, tmp_path: Path) -> Iterator[TownHall]:
         said = {"name": "高い水位", "severity": 2, "active": True, "body": high, "reason": "試験"}
         add_version(conn, town, rule_id, valid_from=START, now=START, user_id=None, **said)  # type: ignore[arg-type]
         assert rule_id == int(PARAMETERS["rule_id"])
+        line = headquarters.Line(START, headquarters.Source.PHONE, "", "", "道路冠水の通報")
+        user = conn.execute("select user_id from app_user where login = 'own-disaster'").fetchone()
+        assert user is not None
+        entry = headquarters.enter(conn, town, line, drill=False, now=START, user_id=user[0])
+        assert entry == int(PARAMETERS["entry_id"])
+        order = evacuation.Order(evacuation.EvacuationKind.ELDERLY, "浜町", START, None, "町長")
+        assert evacuation.issue(conn, town, order, drill=False, now=START, user_id=user[0]) == 1
+        stage = evacuation.Stage("第1配備", START, "総務課長")
+        assert evacuation.declare(conn, town, stage, drill=False, now=START, user_id=user[0]) == 1
+        checklists.put_list(conn, town, 3, checklists.ItemKind.TASK, ["避難所の鍵を開ける"], now=START, user_id=user[0])
         assert folders.add_folder(conn, town, "shared", START).folder_id == int(PARAMETERS["folder"])
     tiles = tmp_path / "town.pmtiles"
     write_tiles(tiles, {}, (135.0, 32.4, 135.1, 32.5), 10)

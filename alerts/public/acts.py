@@ -141,7 +141,7 @@ def approve(
     (municipality,) = conn.execute(
         "select name from municipality where municipality_id = %s", (municipality_id,)
     ).fetchone() or ("",)
-    evacuation = current_evacuation(conn)
+    evacuation = current_evacuation(conn, municipality_id, at, zone, mode=found.mode)
     _decide(
         conn,
         municipality_id,

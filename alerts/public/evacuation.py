@@ -1,7 +1,8 @@
-"""What evacuation information is in force: the last line of every notice to the public. One place, to be connected.
+"""What evacuation information is in force: the last line of every notice to the public.
 
-A person enters what is in force; nothing here guesses it from a water level. `current_evacuation` is the one function
-that all texts ask.
+A person writes down what is in force (`store.evacuation`); nothing here guesses it from a water level.
+`current_evacuation` is the one function that all texts ask. A town that has never written an order down here may order
+all the same: then nobody is told that there is none.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from store import Connection
+from store import Connection, evacuation
+from store.evacuation import EvacuationKind, EvacuationOrder
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +42,40 @@ NOT_ENTERED = Evacuation(
 )
 
 
-def current_evacuation(conn: Connection) -> Evacuation:
-    """What is in force now in the municipality of the transaction. Nobody enters it here yet, and the texts say so."""
-    del conn
-    return NOT_ENTERED
+def current_evacuation(
+    conn: Connection, municipality_id: int, now: datetime, zone: ZoneInfo, *, mode: str = "actual"
+) -> Evacuation:
+    """What is in force now, as a person has written it down; of an exercise what its drill has ordered."""
+    drill = mode != "actual"
+    written = evacuation.current_evacuation(conn, municipality_id, now, drill=drill)
+    if not written and not evacuation.ever_issued(conn, municipality_id, drill=drill):
+        return NOT_ENTERED
+    return in_force([_in_words(each) for each in written], zone)
+
+
+def _in_words(written: EvacuationOrder) -> Order:
+    ja, en, plain = _NAMES[written.kind]
+    return Order(
+        written.issued_at,
+        f"{ja}（{written.districts}）",
+        f"{en} ({written.districts})",
+        f"「{plain}」が 出（で）ました（{written.districts}）",
+    )
+
+
+_NAMES = {
+    EvacuationKind.ELDERLY: (
+        "高齢者等避難",
+        "Evacuation of the Elderly, Etc.",
+        "お年寄（としよ）りは 逃（に）げて ください",
+    ),
+    EvacuationKind.ORDER: ("避難指示", "Evacuation Order", "全員（ぜんいん） 逃（に）げて ください"),
+    EvacuationKind.EMERGENCY: (
+        "緊急安全確保",
+        "Emergency Safety Measures",
+        "すぐに 命（いのち）を 守（まも）って ください",
+    ),
+}
 
 
 def in_force(orders: Sequence[Order], zone: ZoneInfo) -> Evacuation:

@@ -18,6 +18,8 @@ from api.pages.demo import panel
 from api.pages.digital import digital
 from api.pages.disaster import disaster
 from api.pages.formats import number
+from api.pages.headquarters import EDITORS
+from api.pages.headquarters_desk import headquarters_desk
 from api.pages.machine_room import machine_room
 from api.pages.places import badge, headline, other_places
 from api.pages.rain import RainGauge
@@ -88,6 +90,7 @@ def disaster_response(
     with visit.transaction() as conn:
         model = disaster(conn, at.now, at.zone)
         others = other_places(conn, "disaster", at.now)
+        desk = headquarters_desk(conn, visit.tenant.municipality_id, at.now, at.zone)
         alerts = open_alerts(conn, visit.user.role)
         places = _places(at, (g.station for g in model.gauges)) + [_rain_place(at, g) for g in model.rain]
         places += _places(at, others)
@@ -106,6 +109,8 @@ def disaster_response(
         model=model,
         others=others,
         marks=marks,
+        desk=desk,
+        may_write=visit.user.role in EDITORS,
         done=done,
         problem=problem,
     )

@@ -168,7 +168,7 @@ def _one(
     with visit.transaction() as conn:
         found = _found(conn, notice_id)
         before = chain_before(conn, found)
-        evacuation = current_evacuation(conn)
+        evacuation = current_evacuation(conn, visit.tenant.municipality_id, at.now, at.zone, mode=found.mode)
         latest = conn.execute(
             """
             select l.phenomenon_time, l.value, l.quality::text

@@ -106,7 +106,12 @@ def _told(request: Request, code: str) -> Told:
     municipality_id, publisher = _municipality(request, code)
     now = state.database.clock().now()
     with state.database.transaction(municipality_id) as conn:
-        return Told(publisher, published(conn, now - REMEMBERED), current_evacuation(conn), now)
+        return Told(
+            publisher,
+            published(conn, now - REMEMBERED),
+            current_evacuation(conn, municipality_id, now, publisher.zone),
+            now,
+        )
 
 
 def _municipality(request: Request, code: str) -> tuple[int, Publisher]:

@@ -173,6 +173,8 @@ document.addEventListener('submit', async (event) => {
   const article = form.closest('article');
   if (form.dataset.sending) return;
   form.dataset.sending = '1';
+  const written = [...form.querySelectorAll('[name=note], [data-once]')].map((field) => [field, field.value]);
+  const place = document.activeElement;
   try {
     const response = await fetch(button.getAttribute('formaction'), {
       method: 'POST',
@@ -182,8 +184,12 @@ document.addEventListener('submit', async (event) => {
     });
     const taken = await takeOver(response);
     if (taken) {
-      const note = document.getElementById(form.querySelector('[name=note]')?.id);
-      if (note) note.value = '';
+      // Who has gone on to write while the answer was under way keeps the new words and the place.
+      for (const [field, text] of written) {
+        if (field.type === 'checkbox' || field.type === 'radio') field.checked = false;
+        else if (field.value === text) field.value = '';
+      }
+      if (document.activeElement === place) document.getElementById(form.dataset.next)?.focus();
     }
     // The button may be gone with what it did: focus goes to its alert, or to what the page now says.
     if (!document.contains(button)) {

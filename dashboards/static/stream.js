@@ -7,7 +7,7 @@
 // from another machine), each tab has a stream of its own.
 
 const REOPEN = 3_000; // until the next try of a stream that the server refused
-const KINDS = ['observations', 'alerts', 'reset', 'clock'];
+const KINDS = ['observations', 'alerts', 'headquarters', 'reset', 'clock'];
 
 /**
  * Listens to the stream of a town at an address. Calls back

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from alerts.public import words
-from alerts.public.evacuation import NOT_ENTERED, Evacuation, Order, current_evacuation, in_force
+from alerts.public.evacuation import NOT_ENTERED, Order, in_force
 from alerts.public.forbidden import check
 from alerts.public.words import VARIANTS, Basis, Facts, Stage, Text, Variant
 from devices.model import Town
@@ -135,7 +135,6 @@ def test_every_notice_ends_with_the_line_about_evacuation_information() -> None:
     assert words.closing("美守市", NOT_ENTERED, "ja") == (
         "避難の情報は市が別に発令します。現在：発令の有無は町の発表を確認してください。"
     )
-    assert isinstance(current_evacuation.__doc__, str) and Evacuation("a", "b", "c").plain == "c"
 
 
 def test_what_is_not_real_is_marked_in_the_first_line() -> None:

@@ -16,7 +16,20 @@ from tests.browser.story import OTHERS, ULTRASONIC, deliver, others, tell, ultra
 from tests.conftest import Registered
 from tests.ingest.town import chirpstack
 
-PAGES = ("start", "disaster", "water", "tourism", "digital", "digital/reception", "digital/weekly", "alerts")
+PAGES = (
+    "start",
+    "disaster",
+    "water",
+    "tourism",
+    "digital",
+    "digital/reception",
+    "digital/weekly",
+    "alerts",
+    "disaster/log",
+    "disaster/evacuation",
+    "disaster/checklist",
+    "disaster/review",
+)
 STATIONS = ("river-mimamoribashi", "rain-okusawa")
 
 

@@ -34,6 +34,8 @@ FORBIDDEN = (
     "漏水確定",
     "漏水です",
 )
+# The mayor's own word (災害対策基本法 第60条): where a person writes down what was ordered, and nowhere else.
+ORDERED = {"ja.json": '"evacuation.kind.order": "警戒レベル４ 避難指示"'}
 FORBIDDEN_EN = (r"\bwarnings?\b", r"\bforecasts?\b", r"\badvisor(y|ies)\b", r"unique visitors", r"confirmed leak")
 
 
@@ -96,7 +98,7 @@ def test_no_page_says_what_only_an_authority_may_say() -> None:
     texts += [(f"{language}.json", json.dumps(catalogue(language), ensure_ascii=False)) for language in LANGUAGES]
     for name, text in texts:
         for word in FORBIDDEN:
-            assert word not in text, f"{name} says {word}"
+            assert word not in text.replace(ORDERED.get(name, " "), ""), f"{name} says {word}"
         if name.endswith((".json", ".html")):
             for pattern in FORBIDDEN_EN:
                 assert not re.search(pattern, text, re.IGNORECASE), f"{name} says {pattern}"

@@ -1,0 +1,173 @@
+"""The course of an event, step by step: alerts, what was sent and seen, what people wrote down and ticked.
+
+`steps` reads each ledger once and puts all in the order of town time. Nothing is interpreted: a step says what its
+ledger says. What was sent is counted per channel, without addresses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from api.pages import formats
+from api.pages.words import Words
+from store.alert_reviews import KINDS
+from store.checklists import ticks
+from store.connection import Connection
+from store.evacuation import orders, stages
+from store.headquarters import lines
+from store.town_clock import read_clock
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """`kind` says from which ledger: alert, sent, record, order, stage, check. `by` empty: a rule did it."""
+
+    at: datetime
+    kind: str
+    place: str
+    what: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """The highest usable level that a gauge had in the range, and the reference level that it reached then (0: none,
+    None: the gauge had none). `value` None: there was no usable observation.
+    """
+
+    code: str
+    name: str
+    name_en: str
+    value: float | None
+    at: datetime | None
+    level: int | None
+
+
+def steps(
+    conn: Connection,
+    municipality_id: int,
+    since: datetime,
+    until: datetime,
+    zone: ZoneInfo,
+    words: Words,
+    *,
+    drill: bool,
+) -> list[Step]:
+    """Every step with since <= its time < until, oldest first."""
+    found = [
+        *_alerts(conn, since, until, zone, words, drill),
+        *_sent(conn, since, until, words, drill),
+        *_written(conn, municipality_id, since, until, words, drill),
+    ]
+    return sorted((step for step in found if since <= step.at < until), key=lambda step: step.at)
+
+
+def _alerts(
+    conn: Connection, since: datetime, until: datetime, zone: ZoneInfo, words: Words, drill: bool
+) -> Iterator[Step]:
+    for at, event, rule, level, time, value, name, name_en, unit, note, by in conn.execute(
+        """
+        select h.at, h.event, a.rule, h.level, h.phenomenon_time, h.value, s.name, s.name_en, d.unit, h.note,
+               u.display_name
+        from alert_history h join alert a using (alert_id)
+        join station s on s.station_id = a.station_id
+        left join datastream d on d.datastream_id = a.datastream_id
+        left join app_user u on u.user_id = h.user_id
+        where h.at >= %s and h.at < %s and a.mode = %s and s.kind = any(%s) and a.rule in ('level', 'silence')
+        order by h.alert_history_id
+        """,
+        (since, until, "exercise" if drill else "actual", list(KINDS)),
+    ):
+        said = [words(f"event.{event}")]
+        said.append(words(f"level.{level}") if level else words("alert.silence") if rule == "silence" else "")
+        if value is not None and rule == "level":
+            said.append(f"{formats.number(value, unit)} {words(f'unit.{unit}')}")
+        if time is not None and rule == "level" and not by:
+            said.append(words("alert.time.observed", time=formats.clock_time(time, at, zone)))
+        said.append(note or "")
+        yield Step(at, "alert", words.name(name, name_en), "・".join(filter(None, said)), by or "")
+
+
+def _sent(conn: Connection, since: datetime, until: datetime, words: Words, drill: bool) -> Iterator[Step]:
+    """Notifications by the step that they tell of and channel. The outbox keeps real time; a simulated town's clock
+    says what time it was there.
+    """
+    clock = read_clock(conn)
+    for at, channel, whole, sent, last_sent, tried, name, name_en in conn.execute(
+        """
+        select h.at, o.channel, count(*), count(o.sent_at), max(o.sent_at), max(o.attempts), s.name, s.name_en
+        from outbox o join alert_history h using (alert_history_id) join alert a using (alert_id)
+        join station s on s.station_id = a.station_id
+        where h.at >= %s and h.at < %s and a.mode = %s and s.kind = any(%s) and o.channel <> 'log'
+        group by h.alert_history_id, h.at, o.channel, s.name, s.name_en order by h.alert_history_id
+        """,
+        (since, until, "exercise" if drill else "actual", list(KINDS)),
+    ):
+        place = words.name(name, name_en)
+        if sent:
+            when = last_sent
+            if clock is not None and clock.simulated:
+                when = clock.town_start + (last_sent - clock.real_start) * clock.speed
+            yield Step(max(when, at), "sent", place, words("review.sent", n=sent, channel=channel), "")
+        if sent < whole:
+            state = "not_sent" if tried else "waiting"
+            yield Step(at, "sent", place, words(f"review.{state}", n=whole - sent, channel=channel), "")
+
+
+def _written(
+    conn: Connection, municipality_id: int, since: datetime, until: datetime, words: Words, drill: bool
+) -> Iterator[Step]:
+    for entry in lines(conn, municipality_id, since, until, drill=drill):
+        if not entry.withdrawn:
+            said = "・".join(filter(None, (words(f"log.source.{entry.source.value}"), entry.who, entry.text)))
+            yield Step(entry.at, "record", entry.place, said, entry.entered_by)
+    for order in orders(conn, municipality_id, since, until, drill=drill):
+        if order.withdrawn:
+            continue
+        kind, decided = words(f"evacuation.kind.{order.kind.value}"), words("evacuation.decided", who=order.decided_by)
+        yield Step(
+            order.issued_at, "order", order.districts, words("review.issued", kind=kind, by=decided), order.entered_by
+        )
+        if order.lifted_at is not None:
+            said = "・".join(filter(None, (words("review.lifted", kind=kind), order.note)))
+            yield Step(order.lifted_at, "order", order.districts, said, order.entered_by)
+    for stage in stages(conn, municipality_id, since, until, drill=drill):
+        if not stage.withdrawn:
+            decided = words("evacuation.decided", who=stage.decided_by)
+            yield Step(stage.since, "stage", "", f"{stage.name or words('stage.none')}・{decided}", stage.entered_by)
+    for tick in ticks(conn, municipality_id, since, until, drill=drill):
+        word = words("checklist.done") if tick.done else words("checklist.untick")
+        yield Step(tick.at, "check", "", f"{word}・{tick.text}（{words('level.short', level=tick.level)}）", tick.by)
+
+
+def peaks(conn: Connection, since: datetime, until: datetime) -> list[Peak]:
+    """The highest level of every river gauge in the range, by name; which reference level that was, by the set then in
+    force.
+    """
+    rows = conn.execute(
+        """
+        select s.code, s.name, s.name_en, top.value, top.phenomenon_time,
+               case when in_force.threshold_set_id is null or top.value is null then null
+                    else (select coalesce(max(l.level), 0) from threshold_level l
+                          where l.threshold_set_id = in_force.threshold_set_id and l.value <= top.value) end
+        from station s
+        join datastream d on d.station_id = s.station_id and d.observed_property = 'water_level' and d.drill_run is null
+        left join lateral (
+            select o.value, o.phenomenon_time from tenant_observation o
+            where o.datastream_id = d.datastream_id and o.phenomenon_time >= %s and o.phenomenon_time < %s
+              and o.quality not in ('bad', 'missing') and o.value is not null
+            order by o.value desc, o.phenomenon_time limit 1
+        ) top on true
+        left join lateral (
+            select threshold_set_id from threshold_set t
+            where t.station_id = s.station_id and t.valid_from <= top.phenomenon_time
+            order by t.valid_from desc limit 1
+        ) in_force on true
+        where s.kind = 'river_gauge' order by s.station_id
+        """,
+        (since, until),
+    )
+    return [Peak(*row) for row in rows]

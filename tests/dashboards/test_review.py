@@ -1,0 +1,162 @@
+"""事後の記録: every ledger in the order of time, the highest levels, and what people say of the alerts."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+
+import httpx
+import pytest
+
+from api.roles import Role
+from store import connect
+from tests.api.serving import TownHall, populate, serving
+from tests.conftest import START, Registered
+
+HERE = "/disaster/review"
+GAUGE = "river-okusawa/water_level"
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def hall(registered: Registered) -> Iterator[TownHall]:
+    populate(registered)
+    with serving(registered) as running:
+        yield running
+
+
+@pytest.fixture
+def staff(hall: TownHall) -> Iterator[httpx.Client]:
+    with hall.visitor(Role.DISASTER) as client:
+        yield client
+
+
+def main(page: httpx.Response) -> str:
+    found = re.search(r"<main.*</main>", page.text, re.DOTALL)
+    assert found is not None, page.text
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", found[0]))
+
+
+def rows(client: httpx.Client, query: str = "") -> list[list[str]]:
+    answer = client.get(f"{HERE}.csv{query}")
+    assert answer.status_code == 200, answer.text
+    return list(csv.reader(io.StringIO(answer.content.decode("utf-8-sig"))))[1:]
+
+
+def counts(client: httpx.Client, rule: str) -> list[int]:
+    """Alerts, right, false, unmarked, missed."""
+    table = client.get(HERE).text
+    table = table[table.index('aria-labelledby="counts"') :]
+    row = re.search(rf">{rule}</th>(.*?)</tr>", table, re.DOTALL)
+    assert row is not None
+    return [int(n) for n in re.findall(r">(\d+)</td>", row[1])]
+
+
+def test_every_ledger_is_in_the_course_in_the_order_of_time(hall: TownHall, staff: httpx.Client) -> None:
+    alert_id = hall.raise_alert(GAUGE)
+    staff.post("/disaster/log", data={"text": "橋の下まで水", "source": "field", "place": "奥沢橋", "time": "0830"})
+    order = {"do": "issue", "kind": "elderly", "districts": "奥沢地区", "decided_by": "町長", "issued_at": "0845"}
+    assert staff.post("/disaster/evacuation", data=order).status_code == 303
+    staff.post(
+        "/disaster/evacuation", data={"do": "declare", "stage": "第2配備", "since": "0850", "decided_by": "町長"}
+    )
+    staff.post("/disaster/checklist/edit", data={"task-3": "広報車を出す"})
+    staff.post("/disaster/checklist/items/1", data={"done": "1"})
+    staff.post(f"/alerts/{alert_id}/acknowledge", data={"note": "現地に向かう"})
+    with connect(hall.database.owner, name="test") as conn:
+        conn.execute(
+            """
+            insert into outbox (municipality_id, alert_history_id, channel, recipient, subject, body, next_attempt_at,
+                                sent_at, attempts)
+            select municipality_id, alert_history_id, 'mail', who, 's', 'b', now(), sent, 1
+            from alert_history, (values ('a@x', now()), ('b@x', now()), ('c@x', null)) as o (who, sent)
+            where alert_id = %s and event = 'raised'
+            """,
+            (alert_id,),
+        )
+    course = rows(staff)
+    assert [row[0] for row in course] == sorted(row[0] for row in course)
+    told = [(row[1], row[3].split("・")[0]) for row in course]
+    for step in (
+        ("本部記録", "現地"),
+        ("避難情報", "警戒レベル３ 高齢者等避難 を発令"),
+        ("配備体制", "第2配備"),
+        ("アラート", "発生"),
+        ("アラート", "確認"),
+        ("送信", "mail で 2件送信"),
+        ("送信", "mail で 1件が未送信（送信に失敗）"),
+        ("チェック", "済"),
+    ):
+        assert told.count(step) == 1, (step, told)
+    assert not any("@x" in cell for row in course for cell in row)
+    page = main(staff.get(HERE))
+    assert page.index("橋の下まで水") < page.index("第2配備") < page.index("現地に向かう")
+
+
+def test_an_alert_gives_the_range_around_it(hall: TownHall, staff: httpx.Client) -> None:
+    alert_id = hall.raise_alert(GAUGE)
+    for time in ("0530", "0630"):
+        staff.post("/disaster/log", data={"text": f"{time} の話", "source": "field", "time": time})
+    said = [row[3] for row in rows(staff, f"?alert={alert_id}")]
+    assert not any("0530" in text for text in said) and any("0630" in text for text in said)
+    assert staff.get(f"{HERE}?alert=999999").status_code == 404
+
+
+def test_the_highest_usable_level_stands_with_the_level_it_reached(hall: TownHall, staff: httpx.Client) -> None:
+    hall.observe(GAUGE, (START - 20 * MINUTE, 0.4), (START - 10 * MINUTE, 9.0), (START, 0.5))
+    with connect(hall.database.owner, name="test") as conn:
+        conn.execute("update observation set quality = 'bad' where value = 9.0")
+    page = main(staff.get(HERE))
+    assert "0.50 m 基準未満" in page and "9.00" not in page and "観測値なし" in page
+
+
+def test_marks_and_misses_are_counted_per_rule_and_the_newest_word_counts(hall: TownHall, staff: httpx.Client) -> None:
+    first, second = hall.raise_alert(GAUGE), hall.raise_alert(GAUGE)
+    hall.raise_alert(GAUGE, rule="silence")
+    assert counts(staff, "水位などの段階") == [2, 0, 0, 2, 0] and counts(staff, "通信断") == [1, 0, 0, 1, 0]
+
+    def mark(alert_id: int, verdict: str) -> None:
+        answer = staff.post(HERE, data={"do": "mark", "alert_id": alert_id, "verdict": verdict, "note": "流木"})
+        assert answer.headers["location"].endswith("done=marked#marks")
+
+    mark(first, "right")
+    mark(second, "right")
+    mark(second, "false")
+    assert counts(staff, "水位などの段階") == [2, 1, 1, 0, 0]
+    mark(first, "withdrawn")
+    assert counts(staff, "水位などの段階") == [2, 0, 1, 1, 0]
+    missed = {"do": "miss", "station": "river-okusawa", "rule": "level", "missed_at": "0800", "note": "越水した"}
+    assert staff.post(HERE, data=missed).status_code == 303
+    assert counts(staff, "水位などの段階")[-1] == 1 and "越水した" in main(staff.get(HERE))
+    with connect(hall.database.owner, name="test") as conn:
+        ((review,),) = conn.execute("select alert_review_id from alert_review where verdict = 'missed'").fetchall()
+    staff.post(HERE, data={"do": "take_back", "missed": review})
+    assert counts(staff, "水位などの段階")[-1] == 0 and "越水した" not in main(staff.get(HERE))
+
+
+def test_a_miss_that_cannot_be_meant_comes_back_with_what_was_typed(staff: httpx.Client) -> None:
+    missed = {"do": "miss", "station": "river-okusawa", "rule": "level", "missed_at": "昼ごろ", "note": "越水した"}
+    answer = staff.post(HERE, data=missed)
+    page = staff.get(answer.headers["location"])
+    assert "時刻として読み取れません" in main(page) and 'value="越水した"' in page.text
+    assert counts(staff, "水位などの段階")[-1] == 0
+
+
+def test_a_drill_is_in_no_count_and_has_a_course_of_its_own(hall: TownHall, staff: httpx.Client) -> None:
+    alert_id = hall.raise_alert(GAUGE)
+    with connect(hall.database.owner, name="test") as conn:
+        conn.execute("update alert set mode = 'exercise' where alert_id = %s", (alert_id,))
+    assert counts(staff, "水位などの段階") == [0, 0, 0, 0, 0] and rows(staff) == []
+    ((_, kind, _, what, _, drill),) = rows(staff, "?drill=1")
+    assert (kind, drill) == ("アラート", "【訓練】") and what.startswith("発生")
+    assert staff.post(HERE, data={"do": "mark", "alert_id": alert_id, "verdict": "right"}).status_code == 404
+
+
+def test_only_the_disaster_section_says_what_an_alert_was(hall: TownHall) -> None:
+    alert_id = hall.raise_alert(GAUGE)
+    with hall.visitor(Role.DIGITAL) as reader:
+        assert "判断を記録する" not in main(reader.get(HERE))
+        assert reader.post(HERE, data={"do": "mark", "alert_id": alert_id, "verdict": "right"}).status_code == 403
