@@ -200,6 +200,7 @@ def test_a_restored_town_sends_nothing_old_and_knows_no_listener(
 
     class Recorder:
         name = "log"
+        knows_repetitions = True
         sent: list[object] = []  # noqa: RUF012
 
         def send(self, notification: object) -> None:
