@@ -27,8 +27,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """One row of the outbox. `outbox_id` identifies it wherever it is repeated; `repeated`: it may have arrived before,
-    and must say so.
+    """One row of the outbox. `outbox_id` and `key` (a UUID that no other message ever has, also not after a restore)
+    identify it wherever it is repeated; `repeated`: it may have arrived before, and must say so. `brief`: the text that
+    could be public, for channels that are somebody else's; `spoken`: the same for ears. `answer_url`: where the
+    recipient says that they have seen it.
     """
 
     outbox_id: int
@@ -36,6 +38,10 @@ class Notification:
     subject: str
     body: str
     repeated: bool = False
+    brief: str = ""
+    spoken: str = ""
+    key: str = ""
+    answer_url: str | None = None
 
 
 class Undeliverable(Exception):
@@ -55,9 +61,12 @@ class Busy(Exception):
 
 
 class Channel(Protocol):
-    """A way to a person. `knows_repetitions`: the other side drops what it was given before, by its key."""
+    """A way to a person. `name` is what contacts and the outbox call it, `kind` says what an address looks like (`log`
+    has none). `knows_repetitions`: the other side drops what it was given before, by its key.
+    """
 
     name: str
+    kind: str
     knows_repetitions: bool
 
     def send(self, notification: Notification) -> None: ...
@@ -70,7 +79,7 @@ REPEATED = "（再送：先に同じ内容が届いている場合がありま�
 class LogChannel:
     """Writes one structured log line: all that a simulated town may do, and the proof that a real one tried."""
 
-    name = "log"
+    name = kind = "log"
     knows_repetitions = True
 
     def send(self, notification: Notification) -> None:
@@ -88,7 +97,7 @@ class MailChannel:
     A repeated delivery carries the same Message-ID, by which most mail programs show it once, and says so itself.
     """
 
-    name = "mail"
+    name = kind = "mail"
     knows_repetitions = False
 
     def __init__(self, config: MailConfig) -> None:
@@ -103,7 +112,8 @@ class MailChannel:
         message["Date"] = formatdate()
         message["Message-ID"] = f"<outbox-{notification.outbox_id}@{config.sender.rpartition('@')[2]}>"
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office replies, please
-        message.set_content(f"{REPEATED}\n\n{notification.body}" if notification.repeated else notification.body)
+        again = f"{REPEATED}\n\n" if notification.repeated else ""
+        message.set_content(f"{again}{notification.body}{_answering(notification.answer_url)}")
         try:
             with self._connected() as server:
                 _hand_over(server, message)
@@ -131,6 +141,12 @@ class MailChannel:
             server.close()
             raise
         return server
+
+
+def _answering(url: str | None) -> str:
+    if url is None:
+        return ""
+    return f"\n確認（サインイン不要・12時間有効）／ To acknowledge (no sign-in, 12 hours):\n{url}\n"
 
 
 def _hand_over(server: smtplib.SMTP, message: EmailMessage) -> None:

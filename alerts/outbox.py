@@ -24,7 +24,9 @@ from datetime import timedelta
 import psycopg
 import structlog
 
+from alerts.answers import ASKING, write_link
 from alerts.channels import Busy, Channel, Notification, Undeliverable, Unsure
+from alerts.fallback import fall_back, stand_in
 from devices.clock import real_now
 from store import Connection, connect
 
@@ -52,7 +54,8 @@ class _Claimed:
 class Dispatcher:
     """Sends what waits through the channels it has; rows of other channels are left alone."""
 
-    def __init__(self, channels: Sequence[Channel]) -> None:
+    def __init__(self, channels: Sequence[Channel], *, public_url: str | None = None) -> None:
+        self._public_url = public_url
         self._channels: Mapping[str, Channel] = {channel.name: channel for channel in channels}
 
     def run(self, dsn: str, stop: threading.Event) -> None:
@@ -62,6 +65,7 @@ class Dispatcher:
                 with connect(dsn, name="outbox") as conn:
                     while not stop.is_set():
                         if not self.send_next(conn):
+                            self.fall_back(conn)
                             stop.wait(_IDLE_SECONDS)
             except psycopg.OperationalError as error:
                 log.warning("database_lost", consumer="outbox", error=str(error))
@@ -83,6 +87,11 @@ class Dispatcher:
             conn.execute("select pg_advisory_unlock(hashtextextended('outbox', %s))", (claimed.notification.outbox_id,))
         return True
 
+    def fall_back(self, conn: Connection) -> int:
+        """Writes the messages of those who are to be told by their next contact; how many. Commits."""
+        with conn.transaction():
+            return fall_back(conn, self._channels, real_now(), MAX_ATTEMPTS)
+
     def _claim(self, conn: Connection) -> _Claimed | None:
         """The oldest row that is due and that nobody is sending, noted as begun. Commits."""
         taken: list[int] = []
@@ -99,7 +108,7 @@ class Dispatcher:
                 ).fetchone()
                 if row is None:
                     return None
-                outbox_id, recipient, subject, body, name, attempts, begun, unsure = row
+                outbox_id, recipient, subject, body, name, attempts, begun, unsure, brief, spoken, key = row
                 if not _locked(conn, outbox_id):
                     taken.append(outbox_id)
                     continue
@@ -108,10 +117,20 @@ class Dispatcher:
                     "update outbox set begun_at = %s, attempts = attempts + 1, unsure = %s where outbox_id = %s",
                     (real_now(), unsure, outbox_id),
                 )
+                url = self._link(conn, outbox_id)
             channel = self._channels[name]
             repeated = unsure > 0 and not channel.knows_repetitions
-            notification = Notification(outbox_id, recipient, subject, body, repeated=repeated)
+            notification = Notification(
+                outbox_id, recipient, subject, body, repeated, brief or "", spoken or "", str(key), url
+            )
             return _Claimed(notification, channel, attempts + 1, unsure)
+
+    def _link(self, conn: Connection, outbox_id: int) -> str | None:
+        """Where its recipient answers; None where nobody is asked, or the pages have no address."""
+        if self._public_url is None:
+            return None
+        row = conn.execute(_ASKING, (outbox_id, list(ASKING))).fetchone()
+        return None if row is None else f"{self._public_url}/answer/{write_link(conn, row[0], outbox_id)}"
 
 
 def _locked(conn: Connection, outbox_id: int) -> bool:
@@ -135,6 +154,7 @@ def _succeeded(conn: Connection, claimed: _Claimed) -> None:
         "update outbox set sent_at = %s, begun_at = null, last_error = null where outbox_id = %s",
         (real_now(), claimed.notification.outbox_id),
     )
+    stand_in(conn, claimed.notification.outbox_id)
 
 
 def _failed(conn: Connection, claimed: _Claimed, error: Exception) -> None:
@@ -180,9 +200,16 @@ def delay_after(attempts: int) -> timedelta:
     return min(_FIRST_DELAY * (1 << doublings), _LONGEST_DELAY)
 
 
+_ASKING = """
+select o.municipality_id from outbox o
+join person p on p.person_id = o.person_id and p.kind = 'person'
+join alert_history h using (alert_history_id)
+where o.outbox_id = %s and h.event = any(%s)
+"""
 _DUE = """
-select outbox_id, recipient, subject, body, channel, attempts, begun_at is not null, unsure from outbox
-where sent_at is null and next_attempt_at <= %(now)s and attempts < %(most)s and channel = any(%(channels)s)
-  and outbox_id <> all(%(taken)s)
+select outbox_id, recipient, subject, body, channel, attempts, begun_at is not null, unsure, brief, spoken, key
+from outbox
+where sent_at is null and not stood_in and next_attempt_at <= %(now)s and attempts < %(most)s
+  and channel = any(%(channels)s) and outbox_id <> all(%(taken)s)
 order by outbox_id limit 1 for update skip locked
 """

@@ -207,7 +207,7 @@ class AlertEventOut(Out):
     """One entry of an alert's history; `by` null: a rule did it."""
 
     at: datetime
-    event: Literal["raised", "escalated", "lowered", "acknowledged", "commented", "cleared"]
+    event: Literal["raised", "escalated", "lowered", "called", "acknowledged", "commented", "cleared"]
     level: int | None
     phenomenon_time: datetime | None
     value: float | None

@@ -54,7 +54,9 @@ class Call:
     def of_a_thing(self) -> bool:
         """Whether the path names something that belongs to one town."""
         return bool(
-            re.search(r"{(code|station|spot|alert_id|model|sha256|device_id|folder|source_id|datastream_id)", self.path)
+            re.search(
+                r"{(code|station|spot|alert_id|model|sha256|device_id|folder|group|source_id|datastream_id)", self.path
+            )
         )
 
 
@@ -90,6 +92,8 @@ PARAMETERS = {
     "model:path": "maker/gauge",
     "sha256": hashlib.sha256(CODEC).hexdigest(),
     "folder": "1",
+    "group": "1",
+    "token": "nobody",
 }
 BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/session": {"json": {"login": "own-disaster", "password": PASSWORD}},
@@ -102,6 +106,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /alerts/{alert_id}/clear": {"data": {"note": "現地で確認"}},
     "POST /sign-in": {"data": {"login": "own-disaster", "password": PASSWORD}},
     "POST /sign-out": {},
+    "POST /answer/{token}": {},
     "POST /tourism/entry/{spot}": {"data": {"day": "2026-05-31", "value": "12"}},
     "POST /tourism/entry/{spot}/withdraw": {"data": {"day": "2026-05-31"}},
     "POST /digital/quarantine": {"data": {"reason": "codec"}},
@@ -123,6 +128,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /digital/folders/{folder}/contract": {"data": {"every": "1"}},
     "POST /digital/folders/{folder}/again": {},
     "POST /digital/folders/{folder}/end": {},
+    "POST /digital/people": {"data": {"do": "add_group", "name": "当番"}},
+    "POST /digital/groups/{group}": {"data": {"do": "members"}},
+    "POST /alerts/duty": {"data": {"group": "1"}},
     "POST /digital/sources": {"data": {"way": "mqtt", "name": "more", "topic_filter": "more/#", "kind": "mapped"}},
     "POST /digital/sources/{source_id}": {"data": {"do": "try", "example": "{}", "device": "$.id"}},
     "POST /digital/sources/{source_id}/end": {},
@@ -194,6 +202,7 @@ def town_hall(registered: Registered, tmp_path: Path) -> Iterator[TownHall]:
             """,
             (START,),
         )
+        conn.execute("insert into call_group (municipality_id, name) values (%s, '防災当番')", (town,))
         assert folders.add_folder(conn, town, "shared", START).folder_id == int(PARAMETERS["folder"])
     tiles = tmp_path / "town.pmtiles"
     write_tiles(tiles, {}, (135.0, 32.4, 135.1, 32.5), 10)
@@ -243,6 +252,8 @@ def test_public_is_health_signing_in_and_the_pages_files() -> None:
         "GET /sign-in",
         "POST /sign-in",
         "GET /static/{release}/{name:path}",
+        "GET /answer/{token}",
+        "POST /answer/{token}",
     }
 
 

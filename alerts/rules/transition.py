@@ -8,12 +8,15 @@ from enum import StrEnum
 
 
 class Event(StrEnum):
-    """What happens to an alert: the first four by a rule, `cleared` also by a person, the rest by persons."""
+    """What happens to an alert: the first four by a rule, `cleared` also by a person, `called` because nobody answered,
+    the rest by persons.
+    """
 
     RAISED = "raised"
     ESCALATED = "escalated"
     LOWERED = "lowered"
     CLEARED = "cleared"
+    CALLED = "called"
     ACKNOWLEDGED = "acknowledged"
     COMMENTED = "commented"
 

@@ -17,6 +17,7 @@ from api.access import Router
 from api.errors import Problem
 from api.pages import (
     actions,
+    answer,
     bulk,
     daily_entry,
     demo,
@@ -27,6 +28,7 @@ from api.pages import (
     entry,
     folders,
     model_page,
+    people,
     quality,
     quarantine,
     reception,
@@ -53,6 +55,8 @@ for part in (
     reception.router,
     sources.router,
     folders.router,
+    people.router,
+    answer.router,
     stations.router,
     weekly.router,
     daily_entry.router,
