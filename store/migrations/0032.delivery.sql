@@ -146,7 +146,7 @@ comment on column alert.acknowledged_person is 'who answered by a link; acknowle
 alter table alert_history add column person_id integer references person;
 alter table alert_history drop constraint alert_history_event_check;
 alter table alert_history add constraint alert_history_event_check check (event in
-    ('raised', 'escalated', 'lowered', 'called', 'acknowledged', 'commented', 'cleared'));
+    ('raised', 'escalated', 'lowered', 'told', 'called', 'acknowledged', 'commented', 'cleared'));
 comment on column alert_history.event is 'called: nobody had answered, and the next ones were told';
 
 alter table answer_link enable row level security;
