@@ -46,9 +46,17 @@ class _Alert:
 
 
 def acknowledge(
-    conn: Connection, municipality_id: int, alert_id: int, user_id: int, at: datetime, note: str | None = None
+    conn: Connection,
+    municipality_id: int,
+    alert_id: int,
+    user_id: int | None,
+    at: datetime,
+    note: str | None = None,
+    *,
+    person_id: int | None = None,
 ) -> None:
-    """Notes that somebody has seen it and takes it on. The first acknowledgement stands.
+    """Notes that somebody has seen it and takes it on: an account, or a person who was told and answers by the link
+    (`person_id`; they need no account). The first acknowledgement stands.
 
     An alert that cleared before anyone saw it can still be acknowledged. Raises `AlreadyAcknowledged` (by whom,
     when), `AlertNotFound`.
@@ -58,9 +66,10 @@ def acknowledge(
     if alert.acknowledged_at is not None:
         raise AlreadyAcknowledged(alert_id, alert.acknowledged_by or "", alert.acknowledged_at)
     conn.execute(
-        "update alert set acknowledged_at = %s, acknowledged_by = %s where alert_id = %s", (at, user_id, alert_id)
+        "update alert set acknowledged_at = %s, acknowledged_by = %s, acknowledged_person = %s where alert_id = %s",
+        (at, user_id, person_id, alert_id),
     )
-    _write(conn, alert, Event.ACKNOWLEDGED, user_id, at, text)
+    _write(conn, alert, Event.ACKNOWLEDGED, user_id, at, text, person_id)
 
 
 def comment(conn: Connection, municipality_id: int, alert_id: int, user_id: int, at: datetime, note: str) -> None:
@@ -111,9 +120,10 @@ def _locked(conn: Connection, municipality_id: int, alert_id: int) -> _Alert:
     row = conn.execute(
         """
         select a.alert_id, a.municipality_id, a.station_id, a.rule, a.datastream_id, a.cause, a.level,
-               a.acknowledged_at, seen.display_name, a.cleared_at, done.display_name
+               a.acknowledged_at, coalesce(seen.display_name, answered.name), a.cleared_at, done.display_name
         from alert a
         left join app_user seen on seen.user_id = a.acknowledged_by
+        left join person answered on answered.person_id = a.acknowledged_person
         left join app_user done on done.user_id = a.cleared_by
         where a.alert_id = %s and a.municipality_id = %s
         """,
@@ -172,11 +182,19 @@ def _checked(alert_id: int, note: str | None) -> str | None:
     return text or None
 
 
-def _write(conn: Connection, alert: _Alert, event: Event, user_id: int, at: datetime, note: str | None) -> None:
+def _write(
+    conn: Connection,
+    alert: _Alert,
+    event: Event,
+    user_id: int | None,
+    at: datetime,
+    note: str | None,
+    person_id: int | None = None,
+) -> None:
     conn.execute(
         """
-        insert into alert_history (municipality_id, alert_id, at, event, level, user_id, note)
-        values (%s, %s, %s, %s, %s, %s, %s)
+        insert into alert_history (municipality_id, alert_id, at, event, level, user_id, note, person_id)
+        values (%s, %s, %s, %s, %s, %s, %s, %s)
         """,
         (
             alert.municipality_id,
@@ -186,6 +204,7 @@ def _write(conn: Connection, alert: _Alert, event: Event, user_id: int, at: date
             None if event is Event.CLEARED else alert.level,
             user_id,
             note,
+            person_id,
         ),
     )
     append_alerts(conn, alert.municipality_id, [alert.alert_id])

@@ -1,7 +1,11 @@
 """Channels: how one notification reaches one recipient. `send` returns when it is handed over, or raises.
 
-A channel tells apart two kinds of failure: `Undeliverable` (this recipient will never get it: do not try again) and
-anything else it raises (try again later).
+A channel tells failures apart::
+
+  Undeliverable   this recipient will never get it: do not try again
+  Unsure          the line broke after it was handed over: it may have arrived
+  Busy            not now; `pause` where the other side said for how long
+  anything else   it did not arrive: try again later
 """
 
 from __future__ import annotations
@@ -9,6 +13,7 @@ from __future__ import annotations
 import smtplib
 import ssl
 from dataclasses import dataclass
+from datetime import timedelta
 from email.message import EmailMessage
 from email.utils import formatdate
 from typing import Protocol
@@ -22,30 +27,60 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """One row of the outbox. `outbox_id` identifies it wherever it is repeated."""
+    """One row of the outbox. `outbox_id` and `key` (a UUID that no other message ever has, also not after a restore)
+    identify it wherever it is repeated; `repeated`: it may have arrived before, and must say so. `brief`: the text that
+    could be public, for channels that are somebody else's; `spoken`: the same for ears. `answer_url`: where the
+    recipient says that they have seen it.
+    """
 
     outbox_id: int
     recipient: str
     subject: str
     body: str
+    repeated: bool = False
+    brief: str = ""
+    spoken: str = ""
+    key: str = ""
+    answer_url: str | None = None
 
 
 class Undeliverable(Exception):
     """The recipient will never get it: the address is refused for good."""
 
 
+class Unsure(Exception):
+    """It was handed over and nobody answered: it may have arrived."""
+
+
+class Busy(Exception):
+    """The other side wants to be left alone for a while (`pause` None: it did not say for how long)."""
+
+    def __init__(self, text: str, pause: timedelta | None = None) -> None:
+        super().__init__(text)
+        self.pause = pause
+
+
 class Channel(Protocol):
-    """A way to a person."""
+    """A way to a person. `name` is what contacts and the outbox call it, `kind` says what an address looks like (`log`
+    has none). `knows_repetitions`: the other side drops what it was given before, by its key.
+    """
 
     name: str
+    kind: str
+    knows_repetitions: bool
 
     def send(self, notification: Notification) -> None: ...
+
+
+# What a message that may have arrived before says of itself.
+REPEATED = "（再送：先に同じ内容が届いている場合があります。Sent again: you may have received this before.）"
 
 
 class LogChannel:
     """Writes one structured log line: all that a simulated town may do, and the proof that a real one tried."""
 
-    name = "log"
+    name = kind = "log"
+    knows_repetitions = True
 
     def send(self, notification: Notification) -> None:
         log.info(
@@ -59,10 +94,11 @@ class LogChannel:
 class MailChannel:
     """Plain-text mail by the town's own server, one message a recipient.
 
-    A repeated delivery carries the same Message-ID, by which most mail programs show it once.
+    A repeated delivery carries the same Message-ID, by which most mail programs show it once, and says so itself.
     """
 
-    name = "mail"
+    name = kind = "mail"
+    knows_repetitions = False
 
     def __init__(self, config: MailConfig) -> None:
         self._config = config
@@ -72,14 +108,15 @@ class MailChannel:
         message = EmailMessage()
         message["From"] = config.sender
         message["To"] = notification.recipient
-        message["Subject"] = notification.subject
+        message["Subject"] = f"【再送】{notification.subject}" if notification.repeated else notification.subject
         message["Date"] = formatdate()
         message["Message-ID"] = f"<outbox-{notification.outbox_id}@{config.sender.rpartition('@')[2]}>"
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office replies, please
-        message.set_content(notification.body)
+        again = f"{REPEATED}\n\n" if notification.repeated else ""
+        message.set_content(f"{again}{notification.body}{_answering(notification.answer_url)}")
         try:
             with self._connected() as server:
-                server.send_message(message)
+                _hand_over(server, message)
         except smtplib.SMTPRecipientsRefused as error:
             code, reply = next(iter(error.recipients.values()))
             if 500 <= code < 600:
@@ -104,3 +141,17 @@ class MailChannel:
             server.close()
             raise
         return server
+
+
+def _answering(url: str | None) -> str:
+    if url is None:
+        return ""
+    return f"\n確認（サインイン不要・12時間有効）／ To acknowledge (no sign-in, 12 hours):\n{url}\n"
+
+
+def _hand_over(server: smtplib.SMTP, message: EmailMessage) -> None:
+    """Raises `Unsure` where the line broke after the server had the recipient: it may have taken the message."""
+    try:
+        server.send_message(message)
+    except (smtplib.SMTPServerDisconnected, TimeoutError, ConnectionError) as error:
+        raise Unsure(f"{type(error).__name__}: {error}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -29,11 +30,57 @@ class MailConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class LineConfig:
+    """The town's official account at LINE."""
+
+    token: str = field(repr=False)
+    base_url: str = "https://api.line.me"
+    timeout_seconds: float = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookConfig:
+    """Another system of the town, and the secret shared with it."""
+
+    url: str
+    secret: str = field(repr=False)
+    timeout_seconds: float = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateConfig:
+    """A request as the operator has written it down; placeholders as in `alerts.channels_http`."""
+
+    url: str
+    method: str = "POST"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: str = ""
+    secret: str | None = field(default=None, repr=False)
+    knows_repetitions: bool = False
+    timeout_seconds: float = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class FileConfig:
+    """A folder for texts to be read out."""
+
+    folder: Path
+    encoding: str = "utf-8"
+
+
+ChannelConfig = LineConfig | WebhookConfig | TemplateConfig | FileConfig
+
+
+@dataclass(frozen=True, slots=True)
 class AlertsConfig:
-    """`dsn` is the worker role's. `mail` None: notifications are logged only, which is all a simulated town may do.
-    `data_folder`: of the database's files, where this machine has it; then their disk is watched.
+    """`dsn` is the worker role's. `mail` None and no `channels` (by their names): notifications are logged only, which
+    is all a simulated town may do. `data_folder`: of the database's files, where this machine has it; then their disk
+    is watched. `public_url`: where the pages are for whoever gets a message, without a slash at its end; None: messages
+    have no link to answer by.
     """
 
     dsn: str = field(repr=False)
     mail: MailConfig | None = None
+    channels: Mapping[str, ChannelConfig] = field(default_factory=dict)
+    public_url: str | None = None
     data_folder: Path | None = None

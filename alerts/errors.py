@@ -2,6 +2,7 @@
 
 AlertsError
   RealChannelsOnSimulatedClock  a simulated town must not write to real people
+  ChannelFileError              the operator's file of channels is not what it should be: where, and what
   ActionError                   a person's action was refused; the text says why and what to do
     AlertNotFound
     AlreadyAcknowledged         the first acknowledgement stands: by whom, when
@@ -32,6 +33,10 @@ class AlertsError(Exception):
 
 class RealChannelsOnSimulatedClock(AlertsError):
     """A simulated town must not write to real people."""
+
+
+class ChannelFileError(AlertsError):
+    """The operator's file of channels is not what it should be; the message names file, channel and fault."""
 
 
 class ActionError(AlertsError):

@@ -237,7 +237,7 @@ def _failed_mails(conn: Connection, municipality_id: int, now: datetime) -> int:
     row = conn.execute(
         """
         select count(*) from outbox
-        where municipality_id = %s and sent_at is null and attempts >= %s and last_error is not null
+        where municipality_id = %s and sent_at is null and not stood_in and attempts >= %s and last_error is not null
           and (attempts < %s or next_attempt_at > %s)
         """,
         (municipality_id, FAILED_ATTEMPTS, MAX_ATTEMPTS, now - _GIVEN_UP),

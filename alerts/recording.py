@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from alerts import wording
+from alerts import public_words, roster, wording
+from alerts.calling import About, Call, Roster, ladder, merged
 from alerts.observed import Place
 from alerts.rules.transition import Event, Transition
 from devices.clock import real_now
@@ -83,12 +84,16 @@ class OutageCause:
     finding_id: None = None
 
 
+Recipient = tuple[str, str, int | None, int | None]
+"""Channel, address, person and contact; these two None where a section's address is told."""
+
 AnyCause = Cause | WrittenCause | OperationCause | OutageCause
 
 
 @dataclass
 class Recorder:
-    """Writes transitions at town time `now`; `mail` says whether mail is a channel of this town.
+    """Writes transitions at town time `now`; `mail` says whether mail is a channel of this town. Who is told follows
+    from the roster (`alerts.calling`); where it names nobody, the addresses of the section are.
 
     `touched` collects the alerts it wrote, by municipality, for the feed.
     """
@@ -98,6 +103,8 @@ class Recorder:
     mail: bool
     touched: dict[int, list[int]] = field(default_factory=dict)
     _addresses: dict[tuple[int, str], list[str]] = field(default_factory=dict)
+    _rosters: dict[int, Roster] = field(default_factory=dict)
+    _channels: frozenset[str] | None = None
 
     def record(
         self,
@@ -116,7 +123,7 @@ class Recorder:
                 self._move(alert_id, transition)
             history_id = self._history(cause, alert_id, transition)
             if notice is not None:
-                self._notify(cause, history_id, notice)
+                self._notify(cause, alert_id, history_id, transition, notice)
             self.touch(cause.municipality_id, (alert_id,))
         return alert_id
 
@@ -189,33 +196,116 @@ class Recorder:
         assert row is not None
         return int(row[0])
 
-    def _notify(self, cause: AnyCause, history_id: int, notice: wording.Notice) -> None:
-        recipients = [("log", cause.role)]
-        if self.mail and not (isinstance(cause, WrittenCause) and cause.severity is None):
-            recipients += [("mail", address) for address in self._mail_addresses(cause)]
-        for channel, recipient in recipients:
+    def _notify(
+        self, cause: AnyCause, alert_id: int, history_id: int, transition: Transition, notice: wording.Notice
+    ) -> None:
+        self.write(cause.municipality_id, history_id, [("log", cause.role, None, None)], notice)
+        if isinstance(cause, WrittenCause) and cause.severity is None:
+            return
+        to = recipients(self._calls(cause, alert_id, transition))
+        if not to and self.mail:
+            to += [("mail", address, None, None) for address in self._mail_addresses(cause)]
+        self.write(cause.municipality_id, history_id, to, notice)
+
+    def write(
+        self,
+        municipality_id: int,
+        history_id: int,
+        to: Iterable[Recipient],
+        notice: wording.Notice,
+    ) -> None:
+        """One message each to (channel, address, person, contact) about this step of an alert."""
+        now = real_now()
+        for channel, recipient, person_id, contact_id in to:
             self.conn.execute(
                 """
-                insert into outbox
-                    (municipality_id, alert_history_id, channel, recipient, subject, body, next_attempt_at)
-                values (%s, %s, %s, %s, %s, %s, %s) on conflict (alert_history_id, channel, recipient) do nothing
+                insert into outbox (municipality_id, alert_history_id, channel, recipient, subject, body, brief,
+                                    spoken, next_attempt_at, written_at, person_id, contact_id)
+                values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+                on conflict (alert_history_id, channel, recipient) do nothing
                 """,
                 (
-                    cause.municipality_id,
+                    municipality_id,
                     history_id,
                     channel,
                     recipient,
                     wording.subject(notice),
                     wording.body(notice),
-                    real_now(),
+                    public_words.brief(notice),
+                    public_words.spoken(notice),
+                    now,
+                    now,
+                    person_id,
+                    contact_id,
                 ),
             )
+
+    def say_again(self, history_id: int, said: int, to: Iterable[Recipient], mark: str, why: str) -> None:
+        """The words of an earlier step `said`, marked and with the reason before them, to others, about a later one."""
+        now = real_now()
+        for channel, recipient, person_id, contact_id in to:
+            self.conn.execute(
+                _SAY_AGAIN,
+                {
+                    "history": history_id,
+                    "said": said,
+                    "channel": channel,
+                    "recipient": recipient,
+                    "mark": mark,
+                    "why": why,
+                    "now": now,
+                    "person": person_id,
+                    "contact": contact_id,
+                },
+            )
+
+    def _calls(self, cause: AnyCause, alert_id: int, transition: Transition) -> tuple[Call, ...]:
+        """Who is told at once: who it is the turn of, and of what goes down or is over all who were told before."""
+        everybody, channels = self.roster_of(cause.municipality_id), self.channels()
+        # "Act at once" (3) is worth as much as the fourth level.
+        row = self.conn.execute(
+            "select coalesce(peak_level, severity + 1) from alert where alert_id = %s", (alert_id,)
+        ).fetchone()
+        peak = None if row is None else row[0]
+        steps = ladder(everybody, About(cause.role, cause.station_id, peak), self.now, channels)
+        if transition.event in (Event.RAISED, Event.ESCALATED, Event.TOLD):
+            return steps[0] if steps else ()
+        told = [
+            each
+            for (each,) in self.conn.execute(
+                """
+                select distinct o.person_id from outbox o join alert_history h using (alert_history_id)
+                where h.alert_id = %s and o.person_id is not null order by o.person_id
+                """,
+                (alert_id,),
+            )
+        ]
+        return merged(steps[0] if steps else (), everybody, told, channels)
+
+    def roster_of(self, municipality_id: int) -> Roster:
+        """Everybody of a municipality and whose turn it is about now; read once."""
+        if municipality_id not in self._rosters:
+            self._rosters[municipality_id] = roster.load_roster(self.conn, municipality_id, self.now.date())
+        return self._rosters[municipality_id]
+
+    def channels(self) -> frozenset[str]:
+        """The ways out; read once."""
+        if self._channels is None:
+            self._channels = roster.channels(self.conn) | ({"mail"} if self.mail else set())
+        return self._channels
 
     def _mail_addresses(self, cause: AnyCause) -> list[str]:
         key = (cause.municipality_id, cause.role)
         if key not in self._addresses:
             self._addresses[key] = addresses_of(self.conn, *key)
         return self._addresses[key]
+
+
+def recipients(calls: Iterable[Call]) -> list[Recipient]:
+    """The messages that these calls are made by."""
+    return [
+        (way.channel, way.address, call.person.person_id, way.contact_id) for call in calls for way in call.contacts
+    ]
 
 
 def addresses_of(conn: Connection, municipality_id: int, role: str) -> list[str]:
@@ -260,3 +350,13 @@ def mark_judged(conn: Connection, judged: Sequence[tuple[int, int, datetime]]) -
         """,
         transposed(judged, 3),
     )
+
+
+_SAY_AGAIN = """
+insert into outbox (municipality_id, alert_history_id, channel, recipient, subject, body, brief, spoken,
+                    next_attempt_at, written_at, person_id, contact_id)
+select municipality_id, %(history)s, %(channel)s, %(recipient)s, %(mark)s || subject, %(why)s || body,
+       %(mark)s || brief, spoken, %(now)s, %(now)s, %(person)s::integer, %(contact)s::integer
+from outbox where alert_history_id = %(said)s order by outbox_id limit 1
+on conflict (alert_history_id, channel, recipient) do nothing
+"""

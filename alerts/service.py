@@ -6,12 +6,15 @@ import threading
 from collections.abc import Callable
 
 from alerts.channels import Channel, LogChannel, MailChannel
+from alerts.channels_config import channel_of
 from alerts.config import AlertsConfig
 from alerts.digest import Weekly
 from alerts.errors import RealChannelsOnSimulatedClock
+from alerts.escalation import Escalation
 from alerts.evaluator import NAME, Evaluator
 from alerts.operation import Watch
 from alerts.outbox import Dispatcher
+from alerts.roster import announce
 from store import connect
 from store.feed import Consumer
 from store.town_clock import load_clock
@@ -23,21 +26,25 @@ _LAST_MAIL_SECONDS = 5.0
 def run(config: AlertsConfig, stop: threading.Event) -> None:
     """Evaluates and notifies until `stop` is set.
 
-    Raises `RealChannelsOnSimulatedClock` before anything is sent when a town on a simulated clock has a mail server.
+    Raises `RealChannelsOnSimulatedClock` before anything is sent when a town on a simulated clock has a mail
+    server or another channel.
     The outbox, the watch and the letter each have a thread and a connection of their own: a slow mail server must not
     hold up the evaluator, and an evaluator that is held up must be seen. Should one fail, it sets `stop` and its error
     is raised here: a town that does not notify must not look alive.
     """
     with connect(config.dsn, name=NAME) as conn:
         clock = load_clock(conn)
-    if clock.simulated and config.mail is not None:
+    if clock.simulated and (config.mail is not None or config.channels):
         raise RealChannelsOnSimulatedClock(
             "this town runs on a simulated clock and must not write to real people: "
-            "remove the mail server from its settings, or use a database of its own for the simulation"
+            "remove the mail server and the channels from its settings, or use a database of its own for the simulation"
         )
     channels: list[Channel] = [LogChannel()]
     if config.mail is not None:
         channels.append(MailChannel(config.mail))
+    channels += [channel_of(name, each) for name, each in config.channels.items()]
+    with connect(config.dsn, name=NAME) as conn:
+        announce(conn, channels)
 
     failures: list[Exception] = []
 
@@ -50,8 +57,11 @@ def run(config: AlertsConfig, stop: threading.Event) -> None:
 
     watch = Watch(clock, mail=config.mail is not None, folder=config.data_folder)
     weekly = Weekly(clock, mail=config.mail is not None)
+    dispatcher = Dispatcher(channels, public_url=config.public_url)
+    escalation = Escalation(clock, mail=config.mail is not None)
     threads = [
-        threading.Thread(target=beside, args=(Dispatcher(channels).run,), name="outbox", daemon=True),
+        threading.Thread(target=beside, args=(escalation.run,), name="escalation", daemon=True),
+        threading.Thread(target=beside, args=(dispatcher.run,), name="outbox", daemon=True),
         threading.Thread(target=beside, args=(watch.run,), name="operation", daemon=True),
         threading.Thread(target=beside, args=(weekly.run,), name="weekly", daemon=True),
     ]

@@ -40,6 +40,7 @@ EVENT_LABELS: dict[Event, dict[Language, str]] = {
     Event.LOWERED: {"ja": "段階低下", "en": "Lowered"},
     Event.TOLD: {"ja": "通知", "en": "Told"},
     Event.CLEARED: {"ja": "解除", "en": "Cleared"},
+    Event.CALLED: {"ja": "呼び出し", "en": "Others called"},
     Event.ACKNOWLEDGED: {"ja": "確認", "en": "Acknowledged"},
     Event.COMMENTED: {"ja": "メモ", "en": "Comment"},
 }

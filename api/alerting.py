@@ -33,12 +33,14 @@ _ALERT = """
            case when a.cleared_at is not null then 'cleared'
                 when a.acknowledged_at is not null then 'acknowledged' else 'raised' end as state,
            s.code || '/' || d.observed_property as datastream, a.level, a.peak_level, a.raised_at,
-           a.phenomenon_time, a.value, d.unit, a.acknowledged_at, seen.display_name as acknowledged_by,
+           a.phenomenon_time, a.value, d.unit, a.acknowledged_at,
+           coalesce(seen.display_name, answered.name) as acknowledged_by,
            a.cleared_at, done.display_name as cleared_by
     from alert a
     left join station s using (station_id)
     left join datastream d using (datastream_id)
     left join app_user seen on seen.user_id = a.acknowledged_by
+    left join person answered on answered.person_id = a.acknowledged_person
     left join app_user done on done.user_id = a.cleared_by
 """
 
@@ -179,8 +181,8 @@ def _detail(visit: Visit, conn: Connection, alert_id: int) -> AlertDetailOut:
             raise _no_alert(alert_id)
         history = cursor.execute(
             """
-            select h.at, h.event, h.level, h.phenomenon_time, h.value, u.display_name as by, h.note
-            from alert_history h left join app_user u using (user_id)
+            select h.at, h.event, h.level, h.phenomenon_time, h.value, coalesce(u.display_name, p.name) as by, h.note
+            from alert_history h left join app_user u using (user_id) left join person p using (person_id)
             where h.alert_id = %s order by h.alert_history_id
             """,
             (alert_id,),

@@ -201,6 +201,20 @@ class TooManyAttempts(ApiError):
         )
 
 
+class TooManyLinks(ApiError):
+    """Links of messages are being guessed."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    code = "too_many_links"
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(
+            Text("使えないリンクが続いたため、受付を一時止めています。", "Too many links of no use: paused."),
+            Text(f"{seconds} 秒後にもう一度お試しください。", f"Try again in {seconds} s."),
+            headers={"Retry-After": str(seconds)},
+        )
+
+
 class TooManyMessages(ApiError):
     """A source of the intake brings more than it may."""
 

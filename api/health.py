@@ -239,7 +239,9 @@ class _Towns(Collector):
                     """
                 ):
                     open_alerts.add_metric((code, rule, str(acknowledged).lower()), n)
-                waiting.add_metric((code,), _number(conn, "select count(*) from outbox where sent_at is null"))
+                waiting.add_metric(
+                    (code,), _number(conn, "select count(*) from outbox where sent_at is null and not stood_in")
+                )
                 oldest.add_metric((code,), _number(conn, _OLDEST_DUE, (real_now(),)))
                 seen = conn.execute("select max(heartbeat_at) from ingest_worker").fetchone()
                 if seen is not None and seen[0] is not None:
@@ -270,9 +272,10 @@ _OBSERVATIONS = """
         where datastream_id = d.datastream_id and phenomenon_time > %s
     ) counted
 """
+_WAITING = "select count(*) from outbox where sent_at is null and not stood_in"
 _OLDEST_DUE = """
     select coalesce(extract(epoch from greatest(%s - min(next_attempt_at), interval '0')), 0)::double precision
-    from outbox where sent_at is null
+    from outbox where sent_at is null and not stood_in
 """
 
 

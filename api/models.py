@@ -214,7 +214,7 @@ class AlertEventOut(Out):
     """One entry of an alert's history; `by` null: a rule did it."""
 
     at: datetime
-    event: Literal["raised", "escalated", "lowered", "told", "acknowledged", "commented", "cleared"]
+    event: Literal["raised", "escalated", "lowered", "told", "called", "acknowledged", "commented", "cleared"]
     level: int | None
     phenomenon_time: datetime | None
     value: float | None

@@ -33,6 +33,7 @@ class ApiState:
     # a whole town hall may sit behind one address
     throttle_address: Throttle = field(default_factory=lambda: Throttle(free=30))
     throttle_intake: Throttle = field(default_factory=lambda: Throttle(free=30))
+    throttle_answer: Throttle = field(default_factory=lambda: Throttle(free=30))
 
     @property
     def session_length(self) -> timedelta:

@@ -6,6 +6,7 @@ stand inside the functions: a process loads what it runs, and no more memory tha
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -120,13 +121,20 @@ def catch_up_analytics(settings: Settings) -> None:
 def run_alerts(settings: Settings, stop: threading.Event) -> None:
     """Observations to alerts and notifications."""
     from alerts import run
+    from alerts.channels_config import read_channels
     from alerts.config import AlertsConfig
     from alerts.errors import AlertsError
 
     settle()
     with _in_a_sentence(AlertsError):
-        folder = None if settings.data_folder is None else Path(settings.data_folder)
-        run(AlertsConfig(settings.need("worker_dsn"), mail=_mail(settings), data_folder=folder), stop)
+        config = AlertsConfig(
+            settings.need("worker_dsn"),
+            mail=_mail(settings),
+            channels={} if settings.channels is None else read_channels(Path(settings.channels)),
+            public_url=_public_url(settings),
+            data_folder=None if settings.data_folder is None else Path(settings.data_folder),
+        )
+        run(config, stop)
 
 
 def run_api(settings: Settings, stop: threading.Event) -> None:
@@ -360,6 +368,13 @@ def _intake(settings: Settings) -> IntakeConfig | None:
         return IntakeConfig(
             settings.worker_dsn, max_bytes=settings.intake_max_bytes, oldest=timedelta(days=settings.oldest_days)
         )
+
+
+def _public_url(settings: Settings) -> str | None:
+    url = settings.public_url
+    if url is not None and not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", url):
+        raise SettingError(f"MIMAMORI_PUBLIC_URL must be an address such as https://mimamori.example.jp, not {url!r}")
+    return None if url is None else url.rstrip("/")
 
 
 def _mail(settings: Settings) -> MailConfig | None:

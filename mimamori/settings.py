@@ -73,6 +73,8 @@ class Settings:
     mail_from: str | None = None
     mail_user: str | None = None
     mail_password: str | None = _secret()
+    channels: str | None = None
+    public_url: str | None = None
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Self:
@@ -101,7 +103,7 @@ class Settings:
     @property
     def real_channels(self) -> list[str]:
         """The variables that are set and would reach real people: a simulated town refuses to start with them."""
-        names = [f.name for f in fields(self) if f.name.startswith("mail_")]
+        names = [f.name for f in fields(self) if f.name.startswith("mail_") or f.name == "channels"]
         return [variable(name) for name in names if name != "mail_port" and getattr(self, name) != _default(name)]
 
 

@@ -57,7 +57,7 @@ class Call:
         """Whether the path names something that belongs to one town."""
         return bool(
             re.search(
-                r"{(code|station|spot|alert_id|model|sha256|device_id|folder|rule_id|source_id|datastream_id|notice_id"
+                r"{(code|station|spot|alert_id|model|sha256|device_id|folder|group|rule_id|source_id|datastream_id|notice_id"
                 r"|entry_id|order_id|stage_id|item_id)",
                 self.path,
             )
@@ -102,6 +102,8 @@ PARAMETERS = {
     "order_id": "1",
     "stage_id": "1",
     "item_id": "1",
+    "group": "1",
+    "token": "nobody",
 }
 # These are of a notice that somebody has approved; the others of one's draft.
 OF_APPROVED = ("/cap.xml", "/sheet.txt", "/withdraw")
@@ -130,6 +132,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /alerts/rules/{rule_id}": {"data": {"do": "rehearse", **RULE}},
     "POST /sign-in": {"data": {"login": "own-disaster", "password": PASSWORD}},
     "POST /sign-out": {},
+    "POST /answer/{token}": {},
     "POST /tourism/entry/{spot}": {"data": {"day": "2026-05-31", "value": "12"}},
     "POST /tourism/entry/{spot}/withdraw": {"data": {"day": "2026-05-31"}},
     "POST /digital/quarantine": {"data": {"reason": "codec"}},
@@ -151,6 +154,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /digital/folders/{folder}/contract": {"data": {"every": "1"}},
     "POST /digital/folders/{folder}/again": {},
     "POST /digital/folders/{folder}/end": {},
+    "POST /digital/people": {"data": {"do": "add_group", "name": "当番"}},
+    "POST /digital/groups/{group}": {"data": {"do": "members"}},
+    "POST /alerts/duty": {"data": {"group": "1"}},
     "POST /digital/sources": {"data": {"way": "mqtt", "name": "more", "topic_filter": "more/#", "kind": "mapped"}},
     "POST /digital/sources/{source_id}": {"data": {"do": "try", "example": "{}", "device": "$.id"}},
     "POST /digital/sources/{source_id}/end": {},
@@ -258,6 +264,7 @@ def town_hall(registered: Registered, tmp_path: Path) -> Iterator[TownHall]:
         stage = evacuation.Stage("第1配備", START, "総務課長")
         assert evacuation.declare(conn, town, stage, drill=False, now=START, user_id=user[0]) == 1
         checklists.put_list(conn, town, 3, checklists.ItemKind.TASK, ["避難所の鍵を開ける"], now=START, user_id=user[0])
+        conn.execute("insert into call_group (municipality_id, name) values (%s, '防災当番')", (town,))
         assert folders.add_folder(conn, town, "shared", START).folder_id == int(PARAMETERS["folder"])
     tiles = tmp_path / "town.pmtiles"
     write_tiles(tiles, {}, (135.0, 32.4, 135.1, 32.5), 10)
@@ -313,6 +320,8 @@ def test_public_is_health_signing_in_the_pages_files_and_what_was_published() ->
         "GET /public/{municipality}/notices.atom",
         "GET /public/{municipality}/cap.atom",
         "GET /public/{municipality}/cap/{notice_id}.xml",
+        "GET /answer/{token}",
+        "POST /answer/{token}",
     }
 
 

@@ -10,7 +10,8 @@ from enum import StrEnum
 class Event(StrEnum):
     """What happens to an alert: the first five by a rule, `cleared` also by a person, the rest by persons.
 
-    `told`: it stood already, and nobody had been written to, because what was known then was late.
+    `told`: it stood already, and nobody had been written to, because what was known then was late. `called`: nobody had
+    answered.
     """
 
     RAISED = "raised"
@@ -18,6 +19,7 @@ class Event(StrEnum):
     LOWERED = "lowered"
     TOLD = "told"
     CLEARED = "cleared"
+    CALLED = "called"
     ACKNOWLEDGED = "acknowledged"
     COMMENTED = "commented"
 

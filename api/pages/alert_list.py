@@ -205,8 +205,8 @@ def add_events(conn: Connection, alerts: Sequence[Alert]) -> None:
     by_id = {alert.alert_id: alert for alert in alerts}
     for alert_id, *event in conn.execute(
         """
-        select h.alert_id, h.at, h.event, h.level, h.phenomenon_time, h.value, u.display_name, h.note
-        from alert_history h left join app_user u using (user_id)
+        select h.alert_id, h.at, h.event, h.level, h.phenomenon_time, h.value, coalesce(u.display_name, p.name), h.note
+        from alert_history h left join app_user u using (user_id) left join person p using (person_id)
         where h.alert_id = any(%s) order by h.alert_history_id
         """,
         (list(by_id),),
@@ -231,7 +231,8 @@ _CAUSE = 19  # which of the columns
 _ALERTS = """
 select a.alert_id, s.code, s.name, s.name_en, s.kind, a.rule, a.mode, d.unit, a.level, a.peak_level,
        a.raised_at, a.phenomenon_time, a.value,
-       a.acknowledged_at, acknowledger.display_name, a.cleared_at, clearer.display_name, f.usual,
+       a.acknowledged_at, coalesce(acknowledger.display_name, answered.name), a.cleared_at, clearer.display_name,
+       f.usual,
        (select h.phenomenon_time from alert_history h where h.alert_id = a.alert_id and h.event = 'raised' limit 1),
        a.cause, a.severity,
        (select v.name from alert_rule_version v
@@ -248,6 +249,7 @@ left join station s using (station_id)
 left join datastream d on d.datastream_id = a.datastream_id
 left join finding f using (finding_id)
 left join app_user acknowledger on acknowledger.user_id = a.acknowledged_by
+left join person answered on answered.person_id = a.acknowledged_person
 left join app_user clearer on clearer.user_id = a.cleared_by
 """
 _OF_STATION = """

@@ -75,7 +75,7 @@ def machine_room(conn: Connection, clock: Clock, patience: timedelta, folder: Pa
         disk=disk(folder),
         workers=workers(conn, clock.now() - patience * clock.speed),
         lags=lags(conn),
-        waiting=_number(conn, "select count(*) from outbox where sent_at is null"),
+        waiting=_number(conn, "select count(*) from outbox where sent_at is null and not stood_in"),
         backups=_backups(conn),
     )
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import email
 import email.policy
+import signal
 import smtplib
 import socket
+import subprocess
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from email.message import EmailMessage
@@ -32,6 +35,7 @@ class Mailbox:
     port: int = 0
     refused: dict[str, str] = field(default_factory=dict)
     messages: list[tuple[str, EmailMessage]] = field(default_factory=list)
+    taken: Callable[[], None] = field(default=lambda: None)  # with each message, before its sender hears of it
 
     async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, _: object) -> str:
         if address in self.refused:
@@ -45,6 +49,7 @@ class Mailbox:
         message = email.message_from_bytes(content, policy=email.policy.default)
         assert isinstance(message, EmailMessage)
         self.messages += [(address, message) for address in envelope.rcpt_tos]
+        self.taken()
         return "250 OK"
 
     @property
@@ -200,6 +205,62 @@ def test_the_log_is_a_channel(waiting: Gauge) -> None:
     (line,) = lines
     assert (line["event"], line["recipient"]) == ("notification", "disaster")
     assert "美守橋水位観測所" in line["subject"]
+
+
+SENDER = """
+import sys
+from alerts.channels import MailChannel
+from alerts.config import Encryption, MailConfig
+from alerts.outbox import Dispatcher
+from store import connect
+
+print("up", flush=True)
+sys.stdin.readline()
+with connect(sys.argv[1], name="outbox") as conn:
+    channel = MailChannel(MailConfig("127.0.0.1", int(sys.argv[2]), "mimamori@example.jp", Encryption.NONE))
+    while Dispatcher([channel]).send_next(conn):
+        pass
+"""
+
+
+def killed_while_sending(gauge: Gauge, mailbox: Mailbox) -> None:
+    """A dispatcher of its own process, which dies when the mail server has its first message and has not said so."""
+    command = [sys.executable, "-c", SENDER, gauge.town.worker, str(mailbox.port)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as sender:
+        assert sender.stdout is not None and sender.stdin is not None
+        assert sender.stdout.readline() == "up\n"
+        mailbox.taken = sender.kill
+        sender.stdin.write("\n")
+        sender.stdin.flush()
+        assert sender.wait(60) == -signal.SIGKILL
+    mailbox.taken = lambda: None
+    with connect(gauge.town.owner, name="test") as conn:  # the server has noticed that the session is gone
+        while conn.execute("select from pg_locks where locktype = 'advisory'").fetchone():
+            pass
+
+
+def test_a_sender_that_is_killed_between_sending_and_noting_it_leads_to_one_repetition_that_says_so(
+    waiting: Gauge, mailbox: Mailbox
+) -> None:
+    killed_while_sending(waiting, mailbox)
+    assert waiting.rows("select begun_at is not null, sent_at from outbox where recipient = 'a@example.jp'") == [
+        (True, None)
+    ]
+    assert send_all(waiting, MailChannel(mailbox.config)) == 2
+    first, again, other = (message for _, message in mailbox.messages)
+    assert first["Message-ID"] == again["Message-ID"] != other["Message-ID"]
+    assert "再送" not in first["Subject"] and "再送" not in other["Subject"]
+    assert again["Subject"] == f"【再送】{first['Subject']}" and "Sent again" in again.get_content()
+    assert send_all(waiting, MailChannel(mailbox.config)) == 0
+
+
+def test_after_a_second_death_in_the_same_moment_nothing_is_sent_a_third_time(waiting: Gauge, mailbox: Mailbox) -> None:
+    for _ in range(2):
+        killed_while_sending(waiting, mailbox)
+    send_all(waiting, MailChannel(mailbox.config))
+    assert [address for address, _ in mailbox.messages] == ["a@example.jp", "a@example.jp", "b@example.jp"]
+    attempts, error = waiting.rows("select attempts, last_error from outbox where recipient = 'a@example.jp'")[0]
+    assert attempts == MAX_ATTEMPTS and "not sent a third time" in error
 
 
 def test_a_password_is_not_shown() -> None:

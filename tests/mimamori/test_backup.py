@@ -199,7 +199,8 @@ def test_a_restored_town_sends_nothing_old_and_knows_no_listener(
     assert done.returncode == 0 and "1 notifications" in done.stderr, done.stderr
 
     class Recorder:
-        name = "log"
+        name = kind = "log"
+        knows_repetitions = True
         sent: list[object] = []  # noqa: RUF012
 
         def send(self, notification: object) -> None:

@@ -18,6 +18,7 @@ WITHOUT_TENANT = {
     "town_clock": "one a database",
     "feed_cursor": "one a consumer, over all tenants",
     "backup_run": "a backup is of the whole database",
+    "delivery_channel": "the ways out of the whole installation",
 }
 
 

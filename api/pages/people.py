@@ -1,0 +1,386 @@
+"""連絡先: who is told of alerts and how; the groups; and the duty roster.
+
+People, their addresses and what a group is told of are the digital section's to say. Whose turn it is, every desk says
+for itself, on a page that shows names and no addresses. Nothing is deleted that something was sent to: who leaves is
+told no more, and the record of what they were told stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import date, time, timedelta
+from typing import Annotated
+from urllib.parse import urlencode
+
+import psycopg
+from fastapi import Query
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from alerts.addresses import MOST_LETTERS, fits
+from api.access import DESKS, Role, Router, SignedIn, Visit, access
+from api.errors import NotFound, Text
+from api.pages import typed
+from api.pages.alert_list import open_alerts
+from api.pages.people_now import channels_now, group_now, groups_now, people_now, turns_now
+from api.pages.site import Moment, moment, page
+from store.connection import Connection
+
+router = Router()
+
+KEEPERS = frozenset({Role.DIGITAL})
+PEOPLE, GROUPS, DUTY = "/digital/people", "/digital/groups", "/alerts/duty"
+MOST_NAME = 100
+_DAYS = 14
+_DESKS = ("disaster", "water", "tourism", "digital")
+_LONGEST_ANSWER = 240  # minutes
+
+
+class _No(Exception):
+    """What was typed will not do; the key of the catalogue that says why."""
+
+
+@router.get(PEOPLE)
+@access(KEEPERS, page=True)
+def people_page(request: Request, visit: SignedIn) -> Response:
+    at = moment(request, visit)
+    with visit.transaction() as conn:
+        people = people_now(conn)
+        groups = groups_now(conn, people)
+        channels = channels_now(conn)
+        alerts = open_alerts(conn, visit.user.role)
+    return page(
+        request, visit, at, "digital_people", alerts,
+        people=people, groups=groups, channels=channels, said=_said(request, at),
+    )  # fmt: skip
+
+
+@router.post(PEOPLE)
+@access(KEEPERS)
+def change_people(request: Request, visit: SignedIn, given: typed.Form) -> Response:
+    """One of the page's forms; `do` says which."""
+    at = moment(request, visit)
+    return _done(visit, given, _PEOPLE_ACTS, at, PEOPLE)
+
+
+@router.get(GROUPS + "/{group}")
+@access(KEEPERS, page=True)
+def group_page(request: Request, visit: SignedIn, group: int) -> Response:
+    at = moment(request, visit)
+    with visit.transaction() as conn:
+        people = people_now(conn)
+        found = group_now(conn, group, people)
+        stations = conn.execute("select station_id, name, name_en from station order by kind, name").fetchall()
+        alerts = open_alerts(conn, visit.user.role)
+    return page(
+        request, visit, at, "digital_group", alerts,
+        group=found, people=people, stations=stations, desks=_DESKS, said=_said(request, at),
+    )  # fmt: skip
+
+
+@router.post(GROUPS + "/{group}")
+@access(KEEPERS)
+def change_group(request: Request, visit: SignedIn, group: int, given: typed.Form) -> Response:
+    at = moment(request, visit)
+    with visit.transaction() as conn:
+        group_now(conn, group, ())
+    back = PEOPLE if given.get("do") == "end" else f"{GROUPS}/{group}"
+    return _done(visit, {**given, "group": str(group)}, _GROUP_ACTS, at, back)
+
+
+@router.get(DUTY)
+@access(DESKS, page=True)
+def duty_page(
+    request: Request,
+    visit: SignedIn,
+    group: Annotated[int | None, Query(ge=1)] = None,
+    first: Annotated[str, Query(alias="from")] = "",
+) -> Response:
+    at = moment(request, visit)
+    today = at.now.astimezone(at.zone).date()
+    begin = _day(first) or today
+    with visit.transaction() as conn:
+        people = people_now(conn)
+        groups = groups_now(conn, people)
+        chosen = next((each for each in groups if group is None or each.group_id == group), None)
+        turns = [] if chosen is None else turns_now(conn, chosen.group_id, begin, _DAYS)
+        alerts = open_alerts(conn, visit.user.role)
+    return page(
+        request, visit, at, "alerts_duty", alerts,
+        groups=groups, chosen=chosen, turns=turns, today=today, first=begin,
+        before=begin - timedelta(days=_DAYS), after=begin + timedelta(days=_DAYS), said=_said(request, at),
+    )  # fmt: skip
+
+
+@router.post(DUTY)
+@access(DESKS)
+def keep_duty(visit: SignedIn, given: typed.Form) -> Response:
+    """The turns of the days shown: fields `person.DAY.PART` and `substitute.DAY.PART`; an empty person: nobody."""
+    group = _number(given.get("group", ""))
+    query = {"group": str(group), "from": given.get("from", "")[:10]}
+    with visit.transaction() as conn:
+        found = [each for each in groups_now(conn, people_now(conn)) if each.group_id == group]
+        members = {person.person_id for each in found for person in each.members}
+        problem = None if found else "nothing"
+        for field, value in given.items():
+            what, _, shift = field.partition(".")
+            if what == "person" and found:
+                problem = _keep_turn(conn, visit, group, members, shift, value, given.get(f"substitute.{shift}", ""))
+                if problem is not None:
+                    break
+        if problem is not None:
+            conn.rollback()
+    return _back(DUTY, "turns", **query, said=problem or "turns_kept")
+
+
+def _keep_turn(
+    conn: Connection, visit: Visit, group: int, members: set[int], shift: str, person: str, substitute: str
+) -> str | None:
+    """What is wrong with it, as a key; None where it was kept."""
+    day, _, part = shift.partition(".")
+    on = _day(day)
+    if on is None or part not in ("day", "night"):
+        return "no_day"
+    if not person:
+        conn.execute("delete from duty where group_id = %s and day = %s and part = %s", (group, on, part))
+        return "substitute_alone" if substitute else None
+    first, second = _number(person), _number(substitute) if substitute else None
+    if first not in members or (second is not None and second not in members):
+        return "not_in_group"
+    if first == second:
+        return "same_person"
+    conn.execute(
+        """
+        insert into duty (group_id, day, part, municipality_id, person_id, substitute_id)
+        values (%s, %s, %s, %s, %s, %s)
+        on conflict (group_id, day, part) do update
+            set person_id = excluded.person_id, substitute_id = excluded.substitute_id
+        """,
+        (group, on, part, visit.tenant.municipality_id, first, second),
+    )
+    return None
+
+
+# --- what the forms do: each takes the transaction, the visit, the moment and the fields, and says where to go back
+
+_Act = Callable[[Connection, Visit, Moment, Mapping[str, str]], str]
+
+
+def _add_person(conn: Connection, visit: Visit, at: Moment, given: Mapping[str, str]) -> str:
+    name = _name(given)
+    kind = "equipment" if given.get("kind") == "equipment" else "person"
+    row = conn.execute(
+        "insert into person (municipality_id, name, kind) values (%s, %s, %s) returning person_id",
+        (visit.tenant.municipality_id, name, kind),
+    ).fetchone()
+    assert row is not None
+    if given.get("address"):
+        _add_contact(conn, visit, at, {**given, "person": str(row[0])})
+    return f"person-{row[0]}"
+
+
+def _add_contact(conn: Connection, visit: Visit, at: Moment, given: Mapping[str, str]) -> str:
+    person = _person(conn, given)
+    channel, address = given.get("channel", ""), given.get("address", "").strip()[: MOST_LETTERS + 1]
+    kinds = channels_now(conn)
+    if channel not in kinds:
+        raise _No("no_channel")
+    if not fits(kinds[channel], address):
+        raise _No("no_address")
+    try:
+        with conn.transaction():
+            conn.execute(
+                """
+                insert into contact (municipality_id, person_id, position, channel, address)
+                select %(town)s, %(person)s, coalesce(max(position), 0) + 1, %(channel)s, %(address)s
+                from contact where person_id = %(person)s
+                """,
+                {
+                    "town": visit.tenant.municipality_id,
+                    "person": person,
+                    "channel": channel,
+                    "address": address,
+                },
+            )
+    except psycopg.errors.UniqueViolation as error:
+        raise _No("address_known") from error
+    return f"person-{person}"
+
+
+def _contact_first(conn: Connection, visit: Visit, at: Moment, given: Mapping[str, str]) -> str:
+    """Puts a contact before the others of its person."""
+    contact = _number(given.get("contact", ""))
+    conn.execute(
+        """
+        update contact set position = (select min(position) - 1 from contact o where o.person_id = contact.person_id)
+        where contact_id = %s
+        """,
+        (contact,),
+    )
+    return f"person-{_number(given.get('person', ''))}"
+
+
+def _end_contact(conn: Connection, visit: Visit, at: Moment, given: Mapping[str, str]) -> str:
+    conn.execute(
+        "update contact set ended_at = %s where contact_id = %s and ended_at is null",
+        (at.now, _number(given.get("contact", ""))),
+    )
+    return f"person-{_number(given.get('person', ''))}"
+
+
+def _end_person(conn: Connection, visit: Visit, at: Moment, given: Mapping[str, str]) -> str:
+    """Is told no more, and has no turn any more; their substitutes step up."""
+    person = _person(conn, given)
+    conn.execute("update person set ended_at = %s where person_id = %s", (at.now, person))
+    conn.execute("update contact set ended_at = %s where person_id = %s and ended_at is null", (at.now, person))
+    conn.execute("delete from group_member where person_id = %s", (person,))
+    today = at.now.astimezone(at.zone).date()
+    conn.execute(
+        "update duty set person_id = substitute_id, substitute_id = null "
+        "where person_id = %s and substitute_id is not null and day >= %s",
+        (person, today),
+    )
+    conn.execute("update duty set substitute_id = null where substitute_id = %s and day >= %s", (person, today))
+    conn.execute("delete from duty where person_id = %s and day >= %s", (person, today))
+    return "people"
+
+
+def _add_group(conn: Connection, visit: Visit, at: Moment, given: Mapping[str, str]) -> str:
+    row = conn.execute(
+        "insert into call_group (municipality_id, name) values (%s, %s) returning group_id",
+        (visit.tenant.municipality_id, _name(given)),
+    ).fetchone()
+    assert row is not None
+    return f"group-{row[0]}"
+
+
+def _keep_group(conn: Connection, visit: Visit, at: Moment, given: Mapping[str, str]) -> str:
+    try:
+        starts, ends = (time.fromisoformat(given.get(key, "")) for key in ("day_starts", "day_ends"))
+    except ValueError as error:
+        raise _No("no_times") from error
+    minutes = _number(given.get("answer_within", ""))
+    if starts.tzinfo or ends.tzinfo or not starts < ends:
+        raise _No("no_times")
+    if not 1 <= minutes <= _LONGEST_ANSWER:
+        raise _No("no_minutes")
+    conn.execute(
+        "update call_group set name = %s, day_starts = %s, day_ends = %s, answer_within = %s where group_id = %s",
+        (_name(given), starts, ends, timedelta(minutes=minutes), _number(given["group"])),
+    )
+    return "group"
+
+
+def _keep_members(conn: Connection, visit: Visit, at: Moment, given: Mapping[str, str]) -> str:
+    group = _number(given["group"])
+    wanted = {_number(key.removeprefix("member.")) for key in given if key.startswith("member.")}
+    known = {person.person_id for person in people_now(conn)}
+    conn.execute("delete from group_member where group_id = %s", (group,))
+    for person in sorted(wanted & known):
+        conn.execute(
+            "insert into group_member (group_id, person_id, municipality_id) values (%s, %s, %s)",
+            (group, person, visit.tenant.municipality_id),
+        )
+    return "members"
+
+
+def _add_watch(conn: Connection, visit: Visit, at: Moment, given: Mapping[str, str]) -> str:
+    if given.get("desk") not in _DESKS:
+        raise _No("no_desk")
+    station = _number(given["station"]) if given.get("station") else None
+    level = _number(given["least_level"]) if given.get("least_level") else None
+    if level is not None and not 1 <= level <= 5:
+        raise _No("no_desk")
+    known = conn.execute("select from station where station_id = %s", (station,)).fetchone()
+    if station is not None and known is None:
+        raise _No("no_desk")
+    conn.execute(
+        """
+        insert into group_watch (municipality_id, group_id, desk, station_id, least_level) values (%s, %s, %s, %s, %s)
+        on conflict do nothing
+        """,
+        (visit.tenant.municipality_id, _number(given["group"]), given["desk"], station, level),
+    )
+    return "watches"
+
+
+def _end_watch(conn: Connection, visit: Visit, at: Moment, given: Mapping[str, str]) -> str:
+    conn.execute(
+        "delete from group_watch where group_id = %s and group_watch_id = %s",
+        (_number(given["group"]), _number(given.get("watch", ""))),
+    )
+    return "watches"
+
+
+def _end_group(conn: Connection, visit: Visit, at: Moment, given: Mapping[str, str]) -> str:
+    conn.execute("update call_group set ended_at = %s where group_id = %s", (at.now, _number(given["group"])))
+    return "groups"
+
+
+_PEOPLE_ACTS: Mapping[str, _Act] = {
+    "add_person": _add_person,
+    "add_contact": _add_contact,
+    "contact_first": _contact_first,
+    "end_contact": _end_contact,
+    "end_person": _end_person,
+    "add_group": _add_group,
+}
+_GROUP_ACTS: Mapping[str, _Act] = {
+    "keep": _keep_group,
+    "members": _keep_members,
+    "add_watch": _add_watch,
+    "end_watch": _end_watch,
+    "end": _end_group,
+}
+
+
+def _done(visit: Visit, given: Mapping[str, str], acts: Mapping[str, _Act], at: Moment, back: str) -> Response:
+    act = acts.get(given.get("do", ""))
+    if act is None:
+        return _back(back, "said", said="nothing")
+    with visit.transaction() as conn:
+        try:
+            place = act(conn, visit, at, given)
+        except _No as no:
+            conn.rollback()
+            return _back(back, "said", said=str(no))
+    return _back(back, place, said=f"{given['do']}_done")
+
+
+def _said(request: Request, at: Moment) -> str | None:
+    """What a form has led to: a key of the catalogue behind "people.said.", so that a link can make no other text."""
+    said = request.query_params.get("said")
+    return said if f"people.said.{said}" in at.words.texts else None
+
+
+def _name(given: Mapping[str, str]) -> str:
+    name = " ".join(given.get("name", "").split())
+    if not 0 < len(name) <= MOST_NAME or not name.isprintable():
+        raise _No("no_name")
+    return name
+
+
+def _person(conn: Connection, given: Mapping[str, str]) -> int:
+    person = _number(given.get("person", ""))
+    known = conn.execute("select from person where person_id = %s and ended_at is null", (person,)).fetchone()
+    if known is None:
+        raise NotFound(Text("その人は登録されていません。", "There is no such person."))
+    return person
+
+
+def _day(text: str) -> date | None:
+    """A day as the links write it; None for everything else, and for what no roster reaches."""
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        return None
+    return day if date(2000, 1, 1) < day < date(2200, 1, 1) else None
+
+
+def _number(text: str) -> int:
+    """A whole number that fits the database; 0, which is nobody's, for everything else."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+
+
+def _back(address: str, place: str, **query: str) -> Response:
+    return RedirectResponse(f"{address}?{urlencode(query)}#{place}", 303)

@@ -1,0 +1,147 @@
+"""The people of the town, their contacts and groups, as the pages show them. SQL in the visit's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+
+from api.errors import NotFound, Text
+from store.connection import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class ContactNow:
+    """`usable`: this installation has that channel."""
+
+    contact_id: int
+    channel: str
+    address: str
+    verified_at: datetime | None
+    usable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PersonNow:
+    """`groups`: the names of those that they are in."""
+
+    person_id: int
+    name: str
+    equipment: bool
+    contacts: list[ContactNow] = field(default_factory=list)
+    groups: list[str] = field(default_factory=list)
+
+    @property
+    def reachable(self) -> bool:
+        return any(contact.usable for contact in self.contacts)
+
+
+@dataclass(frozen=True, slots=True)
+class WatchNow:
+    """What a group is told of; `station` as (Japanese, English), None: every station of the desk."""
+
+    group_watch_id: int
+    desk: str
+    station: tuple[str, str] | None
+    least_level: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupNow:
+    """A group with its people, in the order of their names."""
+
+    group_id: int
+    name: str
+    day_starts: time
+    day_ends: time
+    answer_within: timedelta
+    members: list[PersonNow] = field(default_factory=list)
+    watches: list[WatchNow] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A shift, and who was named for it (ids)."""
+
+    day: date
+    part: str
+    person_id: int | None
+    substitute_id: int | None
+
+
+def people_now(conn: Connection) -> list[PersonNow]:
+    """Everybody who can be told."""
+    people = {
+        person_id: PersonNow(person_id, name, kind == "equipment")
+        for person_id, name, kind in conn.execute(
+            "select person_id, name, kind from person where ended_at is null order by kind desc, name, person_id"
+        )
+    }
+    for person_id, *contact in conn.execute(
+        """
+        select person_id, contact_id, channel, address, verified_at, d.name is not null
+        from contact c left join delivery_channel d on d.name = c.channel
+        where ended_at is null order by position, contact_id
+        """
+    ):
+        if person_id in people:
+            people[person_id].contacts.append(ContactNow(*contact))
+    for person_id, name in conn.execute(
+        "select person_id, g.name from group_member join call_group g using (group_id) "
+        "where g.ended_at is null order by g.name"
+    ):
+        if person_id in people:
+            people[person_id].groups.append(name)
+    return list(people.values())
+
+
+def groups_now(conn: Connection, people: Sequence[PersonNow]) -> list[GroupNow]:
+    """The groups, with those of the people who are in them."""
+    groups = {
+        row[0]: GroupNow(*row)
+        for row in conn.execute(
+            "select group_id, name, day_starts, day_ends, answer_within from call_group "
+            "where ended_at is null order by name, group_id"
+        )
+    }
+    within = set(conn.execute("select group_id, person_id from group_member").fetchall())
+    for group in groups.values():
+        group.members.extend(person for person in people if (group.group_id, person.person_id) in within)
+    for group_id, watch_id, desk, least_level, name, name_en in conn.execute(
+        """
+        select group_id, group_watch_id, desk, least_level, s.name, s.name_en
+        from group_watch left join station s using (station_id) order by group_watch_id
+        """
+    ):
+        if group_id in groups:
+            station = None if name is None else (name, name_en)
+            groups[group_id].watches.append(WatchNow(watch_id, desk, station, least_level))
+    return list(groups.values())
+
+
+def group_now(conn: Connection, group_id: int, people: Sequence[PersonNow]) -> GroupNow:
+    """One group. NotFound where there is none."""
+    for group in groups_now(conn, people):
+        if group.group_id == group_id:
+            return group
+    raise NotFound(Text("そのような班はありません。", "There is no such group."))
+
+
+def turns_now(conn: Connection, group_id: int, first: date, days: int) -> list[tuple[date, list[Turn]]]:
+    """Each day with its day and its night, whether anybody is named or not."""
+    named = {
+        (day, part): (person_id, substitute_id)
+        for day, part, person_id, substitute_id in conn.execute(
+            "select day, part, person_id, substitute_id from duty where group_id = %s and day between %s and %s",
+            (group_id, first, first + timedelta(days=days)),
+        )
+    }
+    return [
+        (day, [Turn(day, part, *named.get((day, part), (None, None))) for part in ("day", "night")])
+        for day in (first + timedelta(days=n) for n in range(days))
+    ]
+
+
+def channels_now(conn: Connection) -> dict[str, str]:
+    """The ways out of this installation: name -> kind."""
+    return dict(conn.execute("select name, kind from delivery_channel order by kind <> 'mail', name").fetchall())
