@@ -16,6 +16,7 @@ The JSON object:
     targets        {p95_seconds, p99_seconds, backlog_p95_seconds}
     backlog        {readings, seconds, live_s, notifications, p50_seconds, p95_seconds, p99_seconds, worst_seconds,
                    not_told}
+    judging, rehearsing    of rules that staff write, without the database: `mimamori.bench.rules`
     within_targets     {name: bool}
     broker, sensors
 """
@@ -38,6 +39,7 @@ from mimamori.bench.flood import STEP, Flood, Kind, device_key, level
 from mimamori.bench.ingest import Place, committed, end_sessions, standing
 from mimamori.bench.ingest_processes import Worker
 from mimamori.bench.report import Row, say
+from mimamori.bench.rules import judging, rehearsing
 from mimamori.embedded import BrokerChoice, caught_up, child_environment, refuse_real_channels, start_rooms
 from mimamori.errors import StartError
 from store import Connection, connect
@@ -121,10 +123,13 @@ def measure(options: AlertsBench, environment: Mapping[str, str]) -> dict[str, A
         steady = _steady(place, options)
         say(f"a backlog of {options.backlog} readings, and {options.live} a second beside it")
         outage = _backlog(place, options)
+        say("rules that staff write")
+        rules = {"judging": judging(), "rehearsing": rehearsing()}
         kept = {
             "p95_seconds": steady["p95_seconds"] <= TARGETS["p95_seconds"],
             "p99_seconds": steady["p99_seconds"] <= TARGETS["p99_seconds"],
             "backlog_p95_seconds": outage["p95_seconds"] <= TARGETS["backlog_p95_seconds"],
+            **{name: each["kept"] for name, each in rules.items()},
         }
         return {
             **steady,
@@ -132,6 +137,7 @@ def measure(options: AlertsBench, environment: Mapping[str, str]) -> dict[str, A
             "seconds": options.seconds,
             "targets": TARGETS,
             "backlog": outage,
+            **rules,
             "within_targets": kept,
             "broker": place.embedded.kind,
             "sensors": options.sensors,
@@ -246,5 +252,12 @@ def rows(figures: Mapping[str, Any]) -> list[Row]:
         ("... p95", outage["p95_seconds"], targets["backlog_p95_seconds"]),
         ("... the backlog took, s", outage["seconds"], ""),
         ("steps that nobody was told of", figures["not_told"] + outage["not_told"], 0),
+        *(
+            (words, figures[name]["seconds"], figures[name]["limit_s"])
+            for name, words in (
+                ("judging", "10,000 rules judged on 10,000 observations, s"),
+                ("rehearsing", "a rule rehearsed over a year of ten minutes, s"),
+            )
+        ),
     ]
     return [tuple(map(str, each)) for each in cells]

@@ -49,4 +49,6 @@ def test_it_measures_and_prints_one_object() -> None:
         "p95_seconds": found["p95_seconds"] <= 0.4,
         "p99_seconds": found["p99_seconds"] <= 1.0,
         "backlog_p95_seconds": found["backlog"]["p95_seconds"] <= 2.0,
+        "judging": found["judging"]["seconds"] <= 1.0,
+        "rehearsing": found["rehearsing"]["seconds"] <= 1.0,
     }
