@@ -13,6 +13,7 @@ ApiError                 base: status, code, and texts in Japanese and English
   TooLarge         413   body above the limit
   TooManyAttempts  429   too many wrong passwords or secrets; Retry-After says for how long to wait
   TooManyMessages  429   a source of the intake brings more than it may; Retry-After likewise
+  TooManyLinks     429   links of messages are being guessed; Retry-After likewise
   Unavailable      503   the database is out of reach
 
 The body is application/problem+json (RFC 9457): `type` about:blank, `title` the status in words, `status`,

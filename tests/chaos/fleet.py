@@ -52,7 +52,10 @@ def town_of(gauges: int, senders: int) -> Town:
             replace(
                 river,
                 code=f"gauge-{n:03}",
-                datastreams=(Datastream(ObservedProperty.WATER_LEVEL, timedelta(minutes=1), (-0.5, 6.0)),),
+                # its rivers jump from low to high, and are to be believed
+                datastreams=(
+                    Datastream(ObservedProperty.WATER_LEVEL, timedelta(minutes=1), (-0.5, 6.0), max_rate=1000.0),
+                ),
                 devices=(replace(device, key=f"02aac4a0{n:08x}", silence_after=timedelta(hours=1)),),
                 thresholds=tuple(replace(each, hold=timedelta(0)) for each in river.thresholds),
             )
