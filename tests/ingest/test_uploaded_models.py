@@ -112,10 +112,10 @@ def stored(registered: Registered, code: str = "river-new") -> list[tuple[Any, .
 def test_what_a_codec_says_is_stored_in_the_unit_of_the_series(registered: Registered) -> None:
     register(registered)
     with known(registered) as devices:
-        assert deliver(registered, devices, [uplink(123, 1), uplink(50, 2, START + MINUTE)]) == {Outcome.ACCEPTED: 2}
+        assert deliver(registered, devices, [uplink(123, 1), uplink(80, 2, START + MINUTE)]) == {Outcome.ACCEPTED: 2}
     assert stored(registered) == [
         ("water_level", START, pytest.approx(1.23), "good"),
-        ("water_level", START + MINUTE, pytest.approx(0.5), "good"),
+        ("water_level", START + MINUTE, pytest.approx(0.8), "good"),
     ]
 
 
