@@ -623,7 +623,7 @@ def test_a_full_disk_is_said_in_words_and_the_last_backup_stays(town_of_months: 
     if (
         os.geteuid() != 0
         or subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", small], capture_output=True, check=False
+            ["mount", "-t", "tmpfs", "-o", "size=1500k", "tmpfs", small], capture_output=True, check=False
         ).returncode
     ):
         pytest.skip("only root may mount a small disk here")
