@@ -11,6 +11,8 @@ import gc
 
 
 def settle() -> None:
-    """What stands now is not looked through any more. To be called once, when all is imported and set up."""
-    gc.collect()
+    """What stands now is not looked through any more. To be called once, when all is imported and set up.
+
+    Without looking through it a last time: that would hold up the start of each process for what little is in it.
+    """
     gc.freeze()
