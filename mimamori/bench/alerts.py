@@ -26,7 +26,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -37,6 +37,7 @@ import numpy as np
 from mimamori.bench.bulk import Bulk, make_session
 from mimamori.bench.flood import STEP, Flood, Kind, device_key, level
 from mimamori.bench.ingest import Place, committed, end_sessions, standing
+from mimamori.bench.ingest_outage import wait_until_heard
 from mimamori.bench.ingest_processes import Worker
 from mimamori.bench.report import Row, say
 from mimamori.bench.rules import judging, rehearsing
@@ -163,12 +164,19 @@ def _workers(place: Place) -> Iterator[list[Worker]]:
         yield [stack.enter_context(Worker(config)) for config in configs]
 
 
+def _go(place: Place, conn: Connection, workers: Sequence[Worker]) -> None:
+    """Says the word, and waits until all of them hear the broker: nobody measures how a town starts."""
+    for worker in workers:
+        worker.go()
+    for config in place.configs(len(workers)):
+        wait_until_heard(conn, config.worker_id)
+
+
 def _steady(place: Place, options: AlertsBench) -> dict[str, Any]:
     sent = Sent(_flood(place))
     with _workers(place) as workers, connect(place.server.dsn("owner"), name="bench", autocommit=True) as conn:
         place.supervisor.wait(lambda: caught_up(conn), what="analytics and alerts", timeout=_PATIENCE)
-        for worker in workers:
-            worker.go()
+        _go(place, conn, workers)
         sent.publish(place, options.rate, threading.Event(), options.rate * options.seconds)
         committed(place, sent.flood, sent.count, workers)
         place.supervisor.wait(lambda: caught_up(conn), what="alerts", timeout=_PATIENCE)
@@ -190,8 +198,7 @@ def _backlog(place: Place, options: AlertsBench) -> dict[str, Any]:
             bulk.publish(waiting.messages(options.backlog))
         live = threading.Thread(target=sent.publish, args=(place, options.live, over), daemon=True)
         began = time.monotonic()
-        for worker in workers:
-            worker.go()
+        _go(place, conn, workers)
         live.start()
         committed(place, waiting, options.backlog, workers)
         stored = conn.execute("select max(feed_id) from feed").fetchone()

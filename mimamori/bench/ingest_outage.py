@@ -28,7 +28,7 @@ def latency(place: Place, rate: int, seconds: float) -> dict[str, Any]:
     sent: dict[tuple[str, int], float] = {}
     with Worker(config) as worker, connect(place.server.dsn("owner"), name="bench", autocommit=True) as conn:
         worker.go()
-        _wait_until_heard(conn, config.worker_id)
+        wait_until_heard(conn, config.worker_id)
         newest = conn.execute("select coalesce(max(uplink_id), 0) from uplink").fetchone()
         assert newest is not None
         conn.execute("listen feed")
@@ -80,7 +80,8 @@ def _watch(conn: Connection, newest: int, count: int) -> dict[tuple[str, int], f
     return seen
 
 
-def _wait_until_heard(conn: Connection, worker_id: str) -> None:
+def wait_until_heard(conn: Connection, worker_id: str) -> None:
+    """Returns when that worker hears the broker; StartError where it does not."""
     deadline = time.monotonic() + _PATIENCE
     while (
         conn.execute(
