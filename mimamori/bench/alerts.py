@@ -198,7 +198,8 @@ def _backlog(place: Place, options: AlertsBench) -> dict[str, Any]:
             bulk.publish(waiting.messages(options.backlog))
         live = threading.Thread(target=sent.publish, args=(place, options.live, over), daemon=True)
         began = time.monotonic()
-        _go(place, conn, workers)
+        for worker in workers:
+            worker.go()
         live.start()
         committed(place, waiting, options.backlog, workers)
         stored = conn.execute("select max(feed_id) from feed").fetchone()
