@@ -217,15 +217,17 @@ def _alerts_wrong(conn: Connection, rivers: dict[str, bool]) -> list[str]:
 
 
 def _histories_wrong(conn: Connection) -> list[str]:
-    """Every alert was raised once and first, cleared at most once and last; no step was told to the log twice, and of
-    what stands open somebody was told: of steps that came together only the last, of what was known late when it was
-    said again.
+    """Every alert was raised once and first, cleared at most once and last. Of steps that came together only the last
+    is told, and what was known late when it is said again: so of what stands open the level, or a higher one, was told,
+    and of what was told its end.
     """
     rows = conn.execute(
         """
         with steps as (
             select alert_id, array_agg(event order by alert_history_id) filter (where event <> 'told') as events,
-                   count(*) filter (where event <> 'told') as n, sum(told.n) as told, max(told.n) as most
+                   count(*) filter (where event <> 'told') as n, sum(told.n) as told,
+                   max(level) filter (where told.n > 0) as told_level,
+                   bool_and(told.n > 0) filter (where event = 'cleared') as end_told
             from alert_history h
             cross join lateral (
                 select count(*) as n from outbox o
@@ -237,8 +239,8 @@ def _histories_wrong(conn: Connection) -> list[str]:
            or cardinality(array_positions(s.events, 'raised')) <> 1
            or (a.cleared_at is not null) <> (s.events[s.n] = 'cleared')
            or cardinality(array_positions(s.events, 'cleared')) > 1
-           or s.most > 1
-           or a.cleared_at is null and s.told = 0
+           or a.cleared_at is null and (s.told = 0 or s.told_level < a.level)
+           or a.cleared_at is not null and s.told > 0 and not s.end_told
         order by 1 limit 5
         """
     ).fetchall()
