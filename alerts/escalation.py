@@ -59,7 +59,7 @@ class Escalation:
     def look(self, conn: Connection, *, now: datetime | None = None) -> int:
         """Calls on wherever it is time at `now` (real time; None: the present); how many alerts. The caller commits."""
         recorder = Recorder(conn, self._clock.now(), self._mail)
-        rows = conn.execute(_UNANSWERED, (LOWEST_LEVEL,)).fetchall()
+        rows = conn.execute(_UNANSWERED, (LOWEST_LEVEL, LOWEST_LEVEL)).fetchall()
         called = sum(self._call(recorder, now or real_now(), *row) for row in rows)
         for municipality_id, alert_ids in sorted(recorder.touched.items()):
             append_alerts(conn, municipality_id, alert_ids)
@@ -107,7 +107,8 @@ cross join lateral (
            1 + (select count(*)::integer from alert_history c where c.alert_id = a.alert_id
                 and c.event = 'called' and c.alert_history_id > h.alert_history_id) as step
     from alert_history h
-    where h.alert_id = a.alert_id and h.event in ('raised', 'escalated')
+    where h.alert_id = a.alert_id and h.event in ('raised', 'escalated', 'confirmed', 'told') and h.level >= %s
+      and exists (select from outbox o where o.alert_history_id = h.alert_history_id)
     order by h.alert_history_id desc limit 1
 ) last
 cross join lateral (

@@ -4,6 +4,7 @@
                                                   rules of the staff (`alerts.written`) -> the same without judged_to
     findings committed     -> feed -> `handle` -> finding rule -> alert, history, outbox, feed, cursor
     town clock             -> `tick`           -> outage and silence rules -> alert, history, outbox, feed
+                                                  what waits -> the same
 
 Each is one transaction. The evaluator remembers nothing: what was judged stands in `alert_judged`, what is open in
 `alert`, the rest in the observations. So a restart, a second evaluator or a replay of the feed gives the same
@@ -11,7 +12,8 @@ history. Two evaluators take turns on the consumer's cursor (`handle`) and on an
 
 Late is what is older than the newest observation already judged of its datastream: it is shown and listed, not judged,
 but it counts as evidence where the hold looks back. Of the observations of a batch, however many they are, people are
-told once, of what stands at the newest (`alerts.rules.telling`).
+told once, of what stands at the newest (`alerts.rules.telling`). What one doubtful reading alone says, and what is said
+while somebody works at a device, waits before it is told (`alerts.rules.withholding`); the clock lets it go.
 """
 
 from __future__ import annotations
@@ -23,14 +25,28 @@ from datetime import datetime
 import structlog
 
 from alerts import observed, wording
+from alerts.beside import beside
 from alerts.late import Late, list_late
 from alerts.recording import Cause, Recorder, mark_judged, notice_of
 from alerts.rules.finding import Found, judge_finding
-from alerts.rules.level import LevelRule, Observed, judge_level, reached, rule_at, stands_on
+from alerts.rules.level import (
+    REVISED,
+    LevelRule,
+    Newest,
+    Observed,
+    after,
+    judge_level,
+    judged_again,
+    newest_of,
+    reached,
+    rule_at,
+)
 from alerts.rules.telling import Told, level_steps
 from alerts.rules.transition import Transition
+from alerts.rules.withholding import Release
 from alerts.silences import judge_silences
-from alerts.written import judge_written
+from alerts.withheld import DISMISSED, RELEASED, go_down, keep, release_silences, waiting
+from alerts.written import judge_written, over
 from devices.clock import Clock
 from store import Connection
 from store.feed import FeedRow, Touched, append_alerts
@@ -54,6 +70,8 @@ class Evaluator:
         """Judges what the rows touched; the body of a feed consumer's transaction."""
         recorder = Recorder(conn, self._clock.now(), self._mail)
         self._judge_levels(recorder, [each for row in rows for each in row.touched])
+        # A person may have said what is true.
+        self._release_levels(recorder, sorted({each for row in rows for each in row.alert_ids}))
         self._judge_written(recorder, [each for row in rows for each in row.touched])
         self._judge_findings(recorder, sorted({each for row in rows for each in row.finding_ids}))
         _announce(recorder)
@@ -65,6 +83,7 @@ class Evaluator:
             return
         rules = observed.level_rules(conn, {stream.place.station_id for stream in streams})
         list_late(conn, self._overtaken(conn, streams, rules, touched), recorder.now)
+        self._judge_again(recorder, streams, rules, touched)
         while streams:
             new = observed.unjudged(conn, [stream.datastream_id for stream in streams], _CHUNK)
             streams = [stream for stream in streams if stream.datastream_id in new]
@@ -94,9 +113,12 @@ class Evaluator:
             )
 
     def tick(self, conn: Connection) -> None:
-        """Judges outages and silence at the town's present time; the body of a transaction."""
+        """Judges outages, silence and what waits at the town's present time; the body of a transaction."""
         recorder = Recorder(conn, self._clock.now(), self._mail)
         judge_silences(recorder, self._clock)
+        release_silences(recorder, simulated=self._clock.simulated)
+        self._release_levels(recorder, None)
+        self._judge_written(recorder, over(recorder, waiting(conn, ["written"])))
         _announce(recorder)
 
     def _judge(
@@ -125,31 +147,102 @@ class Evaluator:
                 station_rules,
                 new[datastream_id],
                 before.get(datastream_id, ()),
-                None if alert is None else alert.level,
+                None if alert is None else alert.stand,
             )
-            cause = Cause(place, "level", stream.mode, datastream_id)
             newest = None
             if len(new[datastream_id]) < _CHUNK:
-                newest = _newest(station_rules, [*before.get(datastream_id, ())[-1:], *new[datastream_id]])
-            steps = level_steps(
-                transitions,
-                None if alert is None else Told(alert.level, alert.told_level),
-                newest,
-                recorder.now,
-                stream.tell_within,
-            )
-            recorder.record(
-                cause,
-                _id(alert),
-                [
-                    (each, self._level_notice(cause, station_rules, each, newest, recorder.now) if tell else None)
-                    for each, tell in steps
-                ],
-            )
+                newest = newest_of(station_rules, [*before.get(datastream_id, ())[-1:], *new[datastream_id]])
+            self._take(recorder, stream, station_rules, alert, transitions, newest)
         mark_judged(
             recorder.conn,
             [(each.datastream_id, each.place.municipality_id, new[each.datastream_id][-1].time) for each in streams],
         )
+
+    def _take(
+        self,
+        recorder: Recorder,
+        stream: observed.LevelStream,
+        rules: Sequence[LevelRule],
+        alert: observed.OpenAlert | None,
+        transitions: Sequence[Transition],
+        newest: Newest | None,
+    ) -> None:
+        """Takes an alert through its transitions, and tells whom there is to tell."""
+        conn, now, place, series = recorder.conn, recorder.now, stream.place, stream.datastream_id
+        stand = None if alert is None else alert.stand
+        if transitions:
+            stand = after(transitions[-1])
+        steps, reason = level_steps(
+            transitions,
+            None
+            if alert is None
+            else Told(alert.stand, alert.told_level, alert.withheld_at, alert.withheld == RELEASED),
+            newest,
+            now,
+            stream.tell_within,
+            lambda: beside(conn, place, stream.mode, series, stand, now if newest is None else newest.time, now),
+        )
+        cause = Cause(place, "level", stream.mode, series)
+        alert_id = recorder.record(
+            cause,
+            _id(alert),
+            [(each, self._level_notice(cause, rules, each, newest, now) if tell else None) for each, tell in steps],
+        )
+        if alert_id is not None and newest is not None and stand is not None:
+            new = alert is None or alert_id != alert.alert_id
+            was = None if alert is None or new else alert.withheld
+            keep(recorder, place.municipality_id, alert_id, was, reason, anew=bool(transitions))
+
+    def _judge_again(
+        self,
+        recorder: Recorder,
+        streams: Sequence[observed.LevelStream],
+        rules: dict[int, tuple[LevelRule, ...]],
+        touched: Sequence[Touched],
+    ) -> None:
+        """Open alerts of which a reading was revised, as what is stored now would have left them: what stood only on
+        what is false goes down at once, what is true is confirmed. A revision alone raises nothing.
+        """
+        conn = recorder.conn
+        ids = {each.datastream_id for each in streams}
+        revised = observed.revised(conn, [each for each in touched if each.datastream_id in ids])
+        for stream in streams if revised else ():
+            alert = observed.open_alert(conn, stream.place, "level", stream.mode)
+            if stream.datastream_id not in revised or alert is None:
+                continue
+            station_rules = rules[stream.place.station_id]
+            seen = observed.since_raised(conn, alert.alert_id, stream.datastream_id)
+            start = seen[0].time if seen else alert.phenomenon_time
+            hold = max(rule.hold for rule in station_rules)
+            before = observed.window_before(conn, [stream.datastream_id], [start], [hold]).get(stream.datastream_id, [])
+            step = judged_again(station_rules, seen, before, alert.stand, alert.phenomenon_time)
+            last = [*before, *seen][-2:]
+            if step is not None:
+                newest = newest_of(station_rules, last) if last else None
+                self._take(recorder, stream, station_rules, alert, (step,), newest)
+
+    def _release_levels(self, recorder: Recorder, alert_ids: Sequence[int] | None) -> None:
+        """Tells of what has waited long enough, of all alerts or of these."""
+        if alert_ids is not None and not alert_ids:
+            return
+        held = []
+        for each in waiting(recorder.conn, ["level"], alert_ids):
+            if each.alert.withheld == DISMISSED:
+                go_down(recorder, each)
+            else:
+                held.append(each)
+        if not held:
+            return
+        ids = [each.datastream_id for each in held]
+        streams = {each.datastream_id: each for each in observed.level_streams(recorder.conn, ids)}
+        rules = observed.level_rules(recorder.conn, {each.place.station_id for each in held})
+        newest = observed.newest_judged(recorder.conn, ids)
+        for each in held:
+            station_rules = rules.get(each.place.station_id, ())
+            seen, stream = newest.get(each.datastream_id), streams.get(each.datastream_id)
+            last = newest_of(station_rules, seen) if seen else None
+            if stream is not None and last is not None:
+                self._take(recorder, stream, station_rules, each.alert, (), last)
 
     def _overtaken(
         self,
@@ -174,7 +267,7 @@ class Evaluator:
         cause: Cause,
         rules: Sequence[LevelRule],
         transition: Transition,
-        newest: tuple[datetime, float, int | None, str] | None,
+        newest: Newest | None,
         now: datetime,
     ) -> wording.Notice:
         rule = rule_at(rules, transition.time)
@@ -182,7 +275,11 @@ class Evaluator:
         notice = replace(
             self._notice(cause, transition),
             age=now - transition.time,
-            newest=None if newest is None else newest[:2],
+            newest=None if newest is None else (newest.time, newest.value),
+            newest_unconfirmed=newest is not None and newest.claims != newest.stands,
+            unconfirmed=transition.unconfirmed,
+            at_work=transition.reason == Release.HIGHEST_AT_WORK,
+            revised=transition.reason == REVISED,
         )
         if transition.level is None:
             lowest = min(rule.levels, key=lambda each: each.value, default=None)
@@ -199,14 +296,6 @@ class Evaluator:
 
     def _notice(self, cause: Cause, transition: Transition) -> wording.Notice:
         return notice_of(cause, transition, simulated=self._clock.simulated)
-
-
-def _newest(rules: Sequence[LevelRule], seen: Sequence[Observed]) -> tuple[datetime, float, int | None, str] | None:
-    last = seen[-1]
-    rule = rule_at(rules, last.time)
-    if rule is None or last.value is None:
-        return None
-    return last.time, last.value, stands_on(rules, seen), rule.version
 
 
 def _id(alert: observed.OpenAlert | None) -> int | None:

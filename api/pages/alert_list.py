@@ -18,7 +18,8 @@ LATE_SHOWN = timedelta(days=7)
 @dataclass(frozen=True, slots=True)
 class Event:
     """One step in the life of an alert, taken at `at` because of the observation of `time`; `by` None where the rule
-    did it, and then the two differ by how late the observation came and was judged.
+    did it, and then the two differ by how late the observation came and was judged. `unconfirmed` and `reason` as in
+    `alerts.rules.transition`.
     """
 
     at: datetime
@@ -28,6 +29,8 @@ class Event:
     value: float | None
     by: str | None
     note: str | None
+    unconfirmed: bool
+    reason: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,8 @@ class Alert:
     the observation that last moved it; `usual` is what a finding's value is compared with, None where the alert came
     from none. One about the operation or an outage has no station and no unit: `code`, `kind` and `unit` are None,
     `name` says what is wrong and `to_do` what the digital section does about it. `silenced`: the stations of an outage.
-    `rule_name` and `severity` of a rule that staff wrote. `told`: whether anybody was written to about it.
+    `rule_name` and `severity` of a rule that staff wrote. `told`: whether anybody was written to about it;
+    `confirmed_level` and `withheld` as in the database.
     """
 
     alert_id: int
@@ -73,6 +77,8 @@ class Alert:
     severity: int | None
     rule_name: str | None
     told: bool
+    confirmed_level: int | None
+    withheld: str | None
     silenced: tuple[Silenced, ...] = ()
     events: list[Event] = field(default_factory=list)
 
@@ -97,6 +103,16 @@ class Alert:
             return None
         words = outage_words if self.rule == "outage" else operation_words
         return words.to_do(self.cause, "ja"), words.to_do(self.cause, "en")
+
+    @property
+    def unconfirmed(self) -> bool:
+        """Whether one doubtful reading alone says what it stands on."""
+        return self.rule == "level" and self.level != self.confirmed_level
+
+    @property
+    def asks(self) -> bool:
+        """Whether a person may say that the reading is right."""
+        return self.rule == "level" and (self.unconfirmed or self.withheld == "work")
 
     def may_act(self, role: Role) -> bool:
         return self.cleared_at is None and role in desks_of(self.rule, self.kind)
@@ -205,7 +221,8 @@ def add_events(conn: Connection, alerts: Sequence[Alert]) -> None:
     by_id = {alert.alert_id: alert for alert in alerts}
     for alert_id, *event in conn.execute(
         """
-        select h.alert_id, h.at, h.event, h.level, h.phenomenon_time, h.value, coalesce(u.display_name, p.name), h.note
+        select h.alert_id, h.at, h.event, h.level, h.phenomenon_time, h.value, coalesce(u.display_name, p.name), h.note,
+               h.unconfirmed, h.reason
         from alert_history h left join app_user u using (user_id) left join person p using (person_id)
         where h.alert_id = any(%s) order by h.alert_history_id
         """,
@@ -239,6 +256,7 @@ select a.alert_id, s.code, s.name, s.name_en, s.kind, a.rule, a.mode, d.unit, a.
         where v.alert_rule_id = a.alert_rule_id and v.valid_from <= a.phenomenon_time
         order by v.valid_from desc limit 1),
        exists (select from alert_history h join outbox o using (alert_history_id) where h.alert_id = a.alert_id),
+       a.confirmed_level, a.withheld,
        case when a.rule = 'outage' then (
            select json_agg(json_build_array(o.code, o.kind, o.name, o.name_en, o.back)) from (
                select c.code, c.kind, c.name, c.name_en, bool_and(o.returned_at is not null) as back

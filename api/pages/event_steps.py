@@ -68,10 +68,10 @@ def steps(
 def _alerts(
     conn: Connection, since: datetime, until: datetime, zone: ZoneInfo, words: Words, drill: bool
 ) -> Iterator[Step]:
-    for at, event, rule, level, time, value, name, name_en, unit, note, by in conn.execute(
+    for at, event, rule, level, time, value, name, name_en, unit, note, by, unconfirmed, reason in conn.execute(
         """
         select h.at, h.event, a.rule, h.level, h.phenomenon_time, h.value, s.name, s.name_en, d.unit, h.note,
-               u.display_name
+               u.display_name, h.unconfirmed, h.reason
         from alert_history h join alert a using (alert_id)
         join station s on s.station_id = a.station_id
         left join datastream d on d.datastream_id = a.datastream_id
@@ -83,6 +83,10 @@ def _alerts(
     ):
         said = [words(f"event.{event}")]
         said.append(words(f"level.{level}") if level else words("alert.silence") if rule == "silence" else "")
+        if unconfirmed:
+            said.append(words("event.taken_back" if event in ("cleared", "lowered") else "event.unconfirmed"))
+        if reason:
+            said.append(words(f"event.reason.{reason}"))
         if value is not None and rule == "level":
             said.append(f"{formats.number(value, unit)} {words(f'unit.{unit}')}")
         if time is not None and rule == "level" and not by:
