@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -25,7 +26,8 @@ from alerts.config import Encryption, MailConfig
 from alerts.outbox import MAX_ATTEMPTS, Dispatcher
 from devices.clock import real_now
 from store import connect
-from tests.alerts.gauge import Gauge
+from store.feed import notified
+from tests.alerts.gauge import START, STEP, Gauge
 
 
 @dataclass
@@ -107,6 +109,20 @@ def test_each_person_gets_one_mail_that_says_it_all(waiting: Gauge, mailbox: Mai
     assert message.get_content().replace("\r\n", "\n") == body
     states = waiting.rows("select channel, sent_at is not null, attempts from outbox order by outbox_id")
     assert states == [("log", False, 0), ("mail", True, 1), ("mail", True, 1)]
+
+
+def test_what_is_written_wakes_the_dispatcher_and_its_own_looking_does_not(waiting: Gauge) -> None:
+    with connect(waiting.town.worker, name="test") as conn, connect(waiting.town.worker, name="test") as listener:
+        listener.execute("listen outbox")
+        listener.commit()
+        dispatcher = Dispatcher([LogChannel()])
+        while dispatcher.send_next(conn):
+            pass
+        assert dispatcher.fall_back(conn) == 0
+        assert not notified(listener, threading.Event(), until=time.monotonic() + 0.2)
+        waiting.send_series(2.6, start=START + STEP)
+        waiting.evaluate(mail=True)
+        assert notified(listener, threading.Event(), until=time.monotonic() + 20)
 
 
 def test_a_repetition_has_the_same_message_id(mailbox: Mailbox) -> None:
@@ -213,6 +229,7 @@ from alerts.channels import MailChannel
 from alerts.config import Encryption, MailConfig
 from alerts.outbox import Dispatcher
 from store import connect
+from store.feed import notified
 
 print("up", flush=True)
 sys.stdin.readline()
