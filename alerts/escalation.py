@@ -13,19 +13,18 @@ import threading
 from datetime import datetime
 from typing import Any
 
-import psycopg
 import structlog
 
 from alerts.calling import About, answer_within, ladder, watching
+from alerts.looking import look_again
 from alerts.recording import Recorder, recipients
 from devices.clock import Clock, real_now
 from devices.model import StationKind
-from store import Connection, connect
+from store import Connection
 from store.feed import append_alerts
 
 LOOK_SECONDS = 5.0
 LOWEST_LEVEL = 4
-_RECONNECT_SECONDS = 2.0
 
 log = structlog.get_logger(__name__)
 
@@ -44,17 +43,8 @@ class Escalation:
         self._mail = mail
 
     def run(self, dsn: str, stop: threading.Event) -> None:
-        """Looks every few seconds until `stop` is set; reconnects to the database for as long as that takes."""
-        while not stop.is_set():
-            try:
-                with connect(dsn, name="escalation") as conn:
-                    while not stop.is_set():
-                        self.look(conn)
-                        conn.commit()
-                        stop.wait(LOOK_SECONDS)
-            except psycopg.OperationalError as error:
-                log.warning("database_lost", consumer="escalation", error=str(error).strip())
-                stop.wait(_RECONNECT_SECONDS)
+        """Looks every few seconds until `stop` is set."""
+        look_again(dsn, stop, name="escalation", look=self.look, seconds=LOOK_SECONDS)
 
     def look(self, conn: Connection, *, now: datetime | None = None) -> int:
         """Calls on wherever it is time at `now` (real time; None: the present); how many alerts. The caller commits."""

@@ -19,16 +19,16 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import structlog
 
 from alerts import wording
+from alerts.looking import look_again
 from alerts.outbox import MAX_ATTEMPTS
 from alerts.recording import OperationCause, Recorder
 from alerts.rules.operation import FAILED_ATTEMPTS, FolderSeen, Room, Seen, WorkerSeen, judge_operation, problems
 from alerts.rules.transition import Event, Transition
 from devices.clock import Clock, real_now
-from store import Connection, connect
+from store import Connection
 from store.backup_runs import last_runs
 from store.counts import unclosed
 from store.feed import append_alerts
@@ -39,7 +39,6 @@ LOOK_SECONDS = 5.0
 COUNTS_SECONDS = 60.0
 COUNTS_HOURS = timedelta(days=7)
 KEPT_HOURS = timedelta(hours=3)
-_RECONNECT_SECONDS = 2.0
 # A notification that was given up stays unsent for ever; for so long that is news.
 _GIVEN_UP = timedelta(days=1)
 
@@ -67,17 +66,8 @@ class Watch:
         self._open_hours: dict[int, int] = {}
 
     def run(self, dsn: str, stop: threading.Event) -> None:
-        """Looks every few seconds until `stop` is set; reconnects to the database for as long as that takes."""
-        while not stop.is_set():
-            try:
-                with connect(dsn, name="operation") as conn:
-                    while not stop.is_set():
-                        self.look(conn)
-                        conn.commit()
-                        stop.wait(LOOK_SECONDS)
-            except psycopg.OperationalError as error:
-                log.warning("database_lost", consumer="operation", error=str(error).strip())
-                stop.wait(_RECONNECT_SECONDS)
+        """Looks every few seconds until `stop` is set."""
+        look_again(dsn, stop, name="operation", look=self.look, seconds=LOOK_SECONDS)
 
     def look(self, conn: Connection, *, counts: bool | None = None) -> None:
         """One look, in one transaction; the caller commits. `counts`: whether to hold the counts together now too
