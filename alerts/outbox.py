@@ -10,6 +10,8 @@ At least once, and it is said when it may be twice: a row that was begun and not
 key (`knows_repetitions`) needs no mark and may try on. The unique key (history, channel, recipient) keeps everything
 else from doubling, and the mail's Message-ID shows the repetition for what it is.
 
+What is real goes before what is a test of the transmission, whenever either was written.
+
 A failure is kept with its text and tried again after 5 s, 10 s, 20 s ... at most 15 min, in real time, for about a
 day; then the row stays, unsent and visible. A refused address is not tried again.
 """
@@ -98,7 +100,7 @@ class Dispatcher:
             return fall_back(conn, self._channels, real_now(), MAX_ATTEMPTS)
 
     def _claim(self, conn: Connection) -> _Claimed | None:
-        """The oldest row that is due and that nobody is sending, noted as begun. Commits."""
+        """The oldest row that is due and that nobody is sending, tests last, noted as begun. Commits."""
         taken: list[int] = []
         while True:
             with conn.transaction():
@@ -113,7 +115,7 @@ class Dispatcher:
                 ).fetchone()
                 if row is None:
                     return None
-                outbox_id, recipient, subject, body, name, attempts, begun, unsure, brief, spoken, key = row
+                outbox_id, recipient, subject, body, name, attempts, begun, unsure, brief, spoken, key, *step = row
                 if not _locked(conn, outbox_id):
                     taken.append(outbox_id)
                     continue
@@ -126,7 +128,7 @@ class Dispatcher:
             channel = self._channels[name]
             repeated = unsure > 0 and not channel.knows_repetitions
             notification = Notification(
-                outbox_id, recipient, subject, body, repeated, brief or "", spoken or "", str(key), url
+                outbox_id, recipient, subject, body, repeated, brief or "", spoken or "", str(key), url, *step
             )
             return _Claimed(notification, channel, attempts + 1, unsure)
 
@@ -208,13 +210,19 @@ def delay_after(attempts: int) -> timedelta:
 _ASKING = """
 select o.municipality_id from outbox o
 join person p on p.person_id = o.person_id and p.kind = 'person'
-join alert_history h using (alert_history_id)
-where o.outbox_id = %s and h.event = any(%s)
+left join alert_history h using (alert_history_id)
+where o.outbox_id = %s and (h.event = any(%s) or o.call_test_id is not null)
 """
 _DUE = """
-select outbox_id, recipient, subject, body, channel, attempts, begun_at is not null, unsure, brief, spoken, key
+select outbox_id, recipient, subject, body, channel, attempts, begun_at is not null, unsure, brief, spoken, key,
+       coalesce(step.event, case when call_test_id is null then 'letter' else 'test' end), step.level,
+       coalesce(step.mode, case when call_test_id is null then 'actual' else 'test' end)
 from outbox
+left join lateral (
+    select h.event, h.level, a.mode from alert_history h join alert a using (alert_id)
+    where h.alert_history_id = outbox.alert_history_id
+) step on true
 where sent_at is null and not stood_in and next_attempt_at <= %(now)s and attempts < %(most)s
   and channel = any(%(channels)s) and outbox_id <> all(%(taken)s)
-order by outbox_id limit 1 for update skip locked
+order by call_test_id is not null, outbox_id limit 1 for update of outbox skip locked
 """
