@@ -104,15 +104,14 @@ class Dispatcher:
         taken: list[int] = []
         while True:
             with conn.transaction():
-                row = conn.execute(
-                    _DUE,
-                    {
-                        "now": real_now(),
-                        "most": MAX_ATTEMPTS,
-                        "channels": list(self._channels),
-                        "taken": taken,
-                    },
-                ).fetchone()
+                due = {
+                    "now": real_now(),
+                    "most": MAX_ATTEMPTS,
+                    "channels": list(self._channels),
+                    "taken": taken,
+                }
+                found = (conn.execute(_DUE, {**due, "test": test}).fetchone() for test in (False, True))
+                row = next((each for each in found if each is not None), None)
                 if row is None:
                     return None
                 outbox_id, recipient, subject, body, name, attempts, begun, unsure, brief, spoken, key, *step = row
@@ -214,15 +213,16 @@ left join alert_history h using (alert_history_id)
 where o.outbox_id = %s and (h.event = any(%s) or o.call_test_id is not null)
 """
 _DUE = """
-select outbox_id, recipient, subject, body, channel, attempts, begun_at is not null, unsure, brief, spoken, key,
-       coalesce(step.event, case when call_test_id is null then 'letter' else 'test' end), step.level,
-       coalesce(step.mode, case when call_test_id is null then 'actual' else 'test' end)
-from outbox
-left join lateral (
-    select h.event, h.level, a.mode from alert_history h join alert a using (alert_id)
-    where h.alert_history_id = outbox.alert_history_id
-) step on true
-where sent_at is null and not stood_in and next_attempt_at <= %(now)s and attempts < %(most)s
-  and channel = any(%(channels)s) and outbox_id <> all(%(taken)s)
-order by call_test_id is not null, outbox_id limit 1 for update of outbox skip locked
+with due as (
+    select outbox_id, alert_history_id, call_test_id, recipient, subject, body, channel, attempts, begun_at, unsure,
+           brief, spoken, key
+    from outbox
+    where sent_at is null and not stood_in and next_attempt_at <= %(now)s and attempts < %(most)s
+      and channel = any(%(channels)s) and outbox_id <> all(%(taken)s) and (call_test_id is not null) = %(test)s
+    order by outbox_id limit 1 for update skip locked
+)
+select due.outbox_id, recipient, subject, body, channel, attempts, begun_at is not null, unsure, brief, spoken, key,
+       coalesce(h.event, case when call_test_id is null then 'letter' else 'test' end), h.level,
+       coalesce(a.mode, case when call_test_id is null then 'actual' else 'test' end)
+from due left join alert_history h using (alert_history_id) left join alert a on a.alert_id = h.alert_id
 """
