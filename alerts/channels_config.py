@@ -25,6 +25,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -33,12 +34,21 @@ from urllib.parse import urlsplit
 import yaml
 
 from alerts.channels import Channel
+from alerts.channels_apprise import AppriseChannel
 from alerts.channels_file import FileChannel
 from alerts.channels_http import TemplateChannel
 from alerts.channels_line import LineChannel
 from alerts.channels_mqtt import MqttChannel
 from alerts.channels_webhook import WebhookChannel
-from alerts.config import ChannelConfig, FileConfig, LineConfig, MqttConfig, TemplateConfig, WebhookConfig
+from alerts.config import (
+    AppriseConfig,
+    ChannelConfig,
+    FileConfig,
+    LineConfig,
+    MqttConfig,
+    TemplateConfig,
+    WebhookConfig,
+)
 from alerts.errors import ChannelFileError
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,30}")
@@ -89,6 +99,8 @@ def channel_of(name: str, config: ChannelConfig) -> Channel:
             return FileChannel(name, config)
         case MqttConfig():
             return MqttChannel(name, config)
+        case AppriseConfig():
+            return AppriseChannel(name, config)
 
 
 class _Fields:
@@ -230,10 +242,21 @@ def _mqtt(fields: _Fields) -> MqttConfig:
     return config
 
 
+def _apprise(fields: _Fields) -> AppriseConfig:
+    url = fields.secret("url_file")
+    if find_spec("apprise") is None:
+        raise fields.wrong("apprise is not installed: it is in requirements-apprise.lock")
+    template = Template(url)
+    if not template.is_valid() or set(template.get_identifiers()) - {"address"}:
+        raise fields.wrong("the address in url_file may have ${address} and no other placeholder; a $ is written $$")
+    return AppriseConfig(url)
+
+
 _KINDS: Mapping[str, Callable[[_Fields], ChannelConfig]] = {
     "line": _line,
     "webhook": _webhook,
     "http": _http,
     "file": _file,
     "mqtt": _mqtt,
+    "apprise": _apprise,
 }

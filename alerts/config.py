@@ -89,7 +89,14 @@ class MqttConfig:
     timeout_seconds: float = 20.0
 
 
-ChannelConfig = LineConfig | WebhookConfig | TemplateConfig | FileConfig | MqttConfig
+@dataclass(frozen=True, slots=True)
+class AppriseConfig:
+    """A service by its address in apprise's form, with its secrets; ${address} in it is the contact's."""
+
+    url: str = field(repr=False)
+
+
+ChannelConfig = LineConfig | WebhookConfig | TemplateConfig | FileConfig | MqttConfig | AppriseConfig
 
 
 @dataclass(frozen=True, slots=True)
