@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,21 +12,25 @@ from uuid import uuid4
 
 import pytest
 
+import alerts
 from alerts.channels import Notification, Undeliverable, Unsure
 from alerts.channels_config import channel_of, read_channels
 from alerts.channels_http import NotTaken
 from alerts.channels_mqtt import MOST_BYTES, MqttChannel
-from alerts.config import MqttConfig
+from alerts.config import AlertsConfig, MqttConfig
 from alerts.errors import ChannelFileError
+from alerts.monthly import ask
 from alerts.outbox import Dispatcher
+from devices.clock import ClockSetting, real_now
 from ingest.broker import Broker
 from ingest.embedded import EmbeddedBroker
 from store import connect
+from store.town_clock import write_clock
 from tests.alerts.gauge import STEP, Gauge
 from tests.alerts.people import channels, group, person
 from tests.alerts.test_delivery import Way
 from tests.brokers.running import Ear, broker, embedded, wait_for
-from tests.conftest import START
+from tests.conftest import START, Registered
 
 __all__ = ["broker", "embedded"]
 
@@ -35,7 +40,7 @@ NOTE = Notification(
 )
 
 
-def channel(broker: Broker, **fields: Any) -> MqttChannel:
+def configured(broker: Broker, **fields: Any) -> MqttConfig:
     config = MqttConfig(
         broker.host,
         "town/lamp/${address}",
@@ -45,7 +50,11 @@ def channel(broker: Broker, **fields: Any) -> MqttChannel:
         password=broker.password,
         timeout_seconds=5,
     )
-    return MqttChannel("lamp", replace(config, **fields))
+    return replace(config, **fields)
+
+
+def channel(broker: Broker, **fields: Any) -> MqttChannel:
+    return MqttChannel("lamp", configured(broker, **fields))
 
 
 @pytest.fixture
@@ -164,3 +173,33 @@ def test_a_lamp_of_a_group_goes_on_with_the_water_and_off_with_the_end(gauge: Ga
         ("escalated", 2, "actual"),
         ("cleared", None, "actual"),
     ]
+
+
+@pytest.mark.parametrize("embedded", ["mosquitto"], indirect=True)
+def test_a_test_that_a_person_asks_for_goes_the_whole_way_to_the_lamp(
+    registered: Registered, broker: Broker, lamp: Ear
+) -> None:
+    with connect(registered.owner, name="test") as conn:
+        write_clock(conn, ClockSetting(False, real_now(), real_now(), 1.0))
+        user = conn.execute(
+            "insert into app_user (municipality_id, login, display_name, role, password_hash) "
+            "values (%s, 'd', 'x', 'digital', 'x') returning user_id",
+            (registered.municipality_id,),
+        ).fetchone()
+    assert user is not None
+    number = group(registered, "防災当番", [person(registered, "回転灯", ("lamp", "dam"), kind="equipment")])
+    with connect(registered.owner, name="test") as conn:
+        conn.execute("update call_group set test_equipment = true, test_day = null")
+        ask(conn, registered.municipality_id, number, user[0], real_now())
+    stop = threading.Event()
+    config = AlertsConfig(registered.worker, channels={"lamp": configured(broker)})
+    process = threading.Thread(target=alerts.run, args=(config, stop))
+    process.start()
+    try:
+        wait_for(lambda: lamp.payloads != [], "the lamp hears it")
+    finally:
+        stop.set()
+        process.join(30)
+    assert not process.is_alive()
+    heard = json.loads(lamp.payloads[0])
+    assert (heard["event"], heard["level"], heard["mode"]) == ("test", "", "test") and "【試験】" in heard["text"]

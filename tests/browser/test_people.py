@@ -50,10 +50,10 @@ def test_people_are_entered_and_take_turns(chromium: Browser, town_page: Town) -
         page.get_by_role("link", name="防災当番").click()
         page.get_by_role("link", name="当番表").click()
         page.locator("select[name^='person.']").first.select_option(label="田中 一郎")
-        page.locator("select[name^='substitute.']").first.select_option(label="鈴木 花子")
+        page.locator("select[name^='substitute.']").first.select_option(label="鈴木 花子（連絡できません）")
         page.get_by_role("button", name="保存").click()
         expect(page.locator("#said")).to_have_text("当番表を保存しました。")
-        expect(page.locator("select[name^='substitute.']").first.locator("option:checked")).to_have_text("鈴木 花子")
+        expect(page.locator("select[name^='substitute.']").first.locator("option:checked")).to_have_text("鈴木 花子（連絡できません）")
         clean(page, "duty-ja")
         for name, address in (
             ("people", "/digital/people"),
