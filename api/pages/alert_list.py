@@ -115,8 +115,8 @@ class Strip:
 
     @property
     def urgent(self) -> bool:
-        """Level 4 and 5 are spoken at once by a screen reader; everything else waits its turn."""
-        return self.worst is not None and (self.worst.level or 0) >= 4
+        """Level 4 and 5, and "act at once", are spoken at once by a screen reader; everything else waits its turn."""
+        return self.worst is not None and _rank(self.worst) >= 4
 
 
 def strip(alerts: Sequence[Alert]) -> Strip:

@@ -53,7 +53,9 @@ def test_people_are_entered_and_take_turns(chromium: Browser, town_page: Town) -
         page.locator("select[name^='substitute.']").first.select_option(label="鈴木 花子（連絡できません）")
         page.get_by_role("button", name="保存").click()
         expect(page.locator("#said")).to_have_text("当番表を保存しました。")
-        expect(page.locator("select[name^='substitute.']").first.locator("option:checked")).to_have_text("鈴木 花子（連絡できません）")
+        expect(page.locator("select[name^='substitute.']").first.locator("option:checked")).to_have_text(
+            "鈴木 花子（連絡できません）"
+        )
         clean(page, "duty-ja")
         for name, address in (
             ("people", "/digital/people"),
