@@ -1,4 +1,5 @@
-"""Calling on: where nobody answers at the two highest levels, the next ones are told, and at last everybody.
+"""Calling on: where nobody answers at the two highest levels, or to a rule of the staff of the severity "act at once",
+the next ones are told, and at last everybody.
 
 A loop beside the evaluator with its own connection. It remembers nothing: how far an alert has been called stands in
 its history (`called`), when somebody was told last in the outbox (real time: people do not live on the town clock). Two
@@ -24,14 +25,13 @@ from store import Connection
 from store.feed import append_alerts
 
 LOOK_SECONDS = 5.0
-LOWEST_LEVEL = 4
 
 log = structlog.get_logger(__name__)
 
 # What stands before the words of the message that nobody has answered.
-MARK = "【未確認】"
+MARK = "【未応答】"
 _BODY = (
-    "まだ誰も確認していないため、次の方にもお知らせしています。\nNobody has answered yet: the next ones are told.\n\n"
+    "まだ誰からも応答がないため、次の方にもお知らせしています。\nNobody has answered yet: the next ones are told.\n\n"
 )
 
 
@@ -49,7 +49,7 @@ class Escalation:
     def look(self, conn: Connection, *, now: datetime | None = None) -> int:
         """Calls on wherever it is time at `now` (real time; None: the present); how many alerts. The caller commits."""
         recorder = Recorder(conn, self._clock.now(), self._mail)
-        rows = conn.execute(_UNANSWERED, (LOWEST_LEVEL,)).fetchall()
+        rows = conn.execute(_UNANSWERED).fetchall()
         called = sum(self._call(recorder, now or real_now(), *row) for row in rows)
         for municipality_id, alert_ids in sorted(recorder.touched.items()):
             append_alerts(conn, municipality_id, alert_ids)
@@ -63,13 +63,11 @@ class Escalation:
         municipality_id: int,
         station_id: int,
         kind: str,
-        level: int,
-        peak: int,
         *about: Any,
     ) -> bool:
-        said, told_at, step = about
+        level, peak, severity, said, told_at, step = about
         roster = recorder.roster_of(municipality_id)
-        what = About(StationKind(kind).desk, station_id, peak)
+        what = About(StationKind(kind).desk, station_id, peak, severity)
         steps = ladder(roster, what, recorder.now, recorder.channels())
         if step >= len(steps) or now - told_at < answer_within(watching(roster, what)):
             return False
@@ -89,7 +87,8 @@ class Escalation:
 
 # The step that is due next: 1 after the one that was told at once, one more for every time that was called on since.
 _UNANSWERED = """
-select a.alert_id, a.municipality_id, a.station_id, s.kind, a.level, a.peak_level, last.said, told.at, last.step
+select a.alert_id, a.municipality_id, a.station_id, s.kind, a.level, a.peak_level, a.severity, last.said, told.at,
+       last.step
 from alert a
 join station s using (station_id)
 cross join lateral (
@@ -97,7 +96,7 @@ cross join lateral (
            1 + (select count(*)::integer from alert_history c where c.alert_id = a.alert_id
                 and c.event = 'called' and c.alert_history_id > h.alert_history_id) as step
     from alert_history h
-    where h.alert_id = a.alert_id and h.event in ('raised', 'escalated')
+    where h.alert_id = a.alert_id and h.event in ('raised', 'escalated', 'told')
     order by h.alert_history_id desc limit 1
 ) last
 cross join lateral (
@@ -106,6 +105,7 @@ cross join lateral (
         where h.alert_id = a.alert_id and o.person_id is not null and h.alert_history_id >= last.said
         group by h.alert_history_id) each_time
 ) told
-where a.rule = 'level' and a.cleared_at is null and a.acknowledged_at is null and a.level >= %s and told.at is not null
+where (a.rule = 'level' and a.level >= 4 or a.rule = 'written' and a.severity = 3)
+  and a.cleared_at is null and a.acknowledged_at is null and told.at is not null
 order by a.alert_id for update of a skip locked
 """

@@ -1,5 +1,5 @@
 """The alerts process: the evaluator on the feed; beside it the passing of time, outbox, calling on, the watch over the
-operation and the weekly letter.
+operation, letters and tests.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from alerts.errors import RealChannelsOnSimulatedClock
 from alerts.escalation import Escalation
 from alerts.evaluator import NAME, Evaluator
 from alerts.looking import look_again
+from alerts.monthly import Monthly
 from alerts.operation import Watch
 from alerts.outbox import Dispatcher
 from alerts.roster import announce
@@ -62,6 +63,7 @@ def run(config: AlertsConfig, stop: threading.Event) -> None:
 
     watch = Watch(clock, mail=config.mail is not None, folder=config.data_folder)
     weekly = Weekly(clock, mail=config.mail is not None)
+    monthly = Monthly(clock, mail=config.mail is not None)
     dispatcher = Dispatcher(channels, public_url=config.public_url)
     escalation = Escalation(clock, mail=config.mail is not None)
     evaluator = Evaluator(clock, mail=config.mail is not None)
@@ -77,6 +79,7 @@ def run(config: AlertsConfig, stop: threading.Event) -> None:
         threading.Thread(target=beside, args=(dispatcher.run,), name="outbox", daemon=True),
         threading.Thread(target=beside, args=(watch.run,), name="operation", daemon=True),
         threading.Thread(target=beside, args=(weekly.run,), name="weekly", daemon=True),
+        threading.Thread(target=beside, args=(monthly.run,), name="monthly", daemon=True),
     ]
     for thread in threads:
         thread.start()

@@ -156,6 +156,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /digital/folders/{folder}/end": {},
     "POST /digital/people": {"data": {"do": "add_group", "name": "当番"}},
     "POST /digital/groups/{group}": {"data": {"do": "members"}},
+    "POST /digital/groups/{group}/test": {"data": {"do": "keep", "hour": "10"}},
     "POST /alerts/duty": {"data": {"group": "1"}},
     "POST /digital/sources": {"data": {"way": "mqtt", "name": "more", "topic_filter": "more/#", "kind": "mapped"}},
     "POST /digital/sources/{source_id}": {"data": {"do": "try", "example": "{}", "device": "$.id"}},

@@ -31,7 +31,7 @@ OWN_TABLES = (
     "headquarters_log", "evacuation_order", "response_stage", "checklist_item", "checklist_tick",
     "alert_review",
     "person", "contact", "call_group", "group_member", "group_watch", "duty",
-    "answer_link",
+    "answer_link", "call_test",
     "tenant_observation",
 )  # fmt: skip
 # Behind its policy like the others, and ingest's alone.
