@@ -27,7 +27,8 @@ import structlog
 
 from alerts.answers import ASKING, write_link
 from alerts.channels import Busy, Channel, Notification, Undeliverable, Unsure
-from alerts.fallback import fall_back, stand_in
+from alerts.corrections import spare, waits
+from alerts.fallback import fall_back, lock_ways, stand_in
 from devices.clock import real_now
 from store import Connection, connect
 from store.feed import notified
@@ -113,8 +114,8 @@ class Dispatcher:
                 ).fetchone()
                 if row is None:
                     return None
-                outbox_id, recipient, subject, body, name, attempts, begun, unsure, brief, spoken, key = row
-                if not _locked(conn, outbox_id):
+                outbox_id, recipient, subject, body, name, attempts, begun, unsure, brief, spoken, key, corrects = row
+                if (corrects and waits(conn, outbox_id)) or not _locked(conn, outbox_id):
                     taken.append(outbox_id)
                     continue
                 unsure += begun
@@ -155,6 +156,7 @@ def _sent(claimed: _Claimed) -> Exception | None:
 
 
 def _succeeded(conn: Connection, claimed: _Claimed) -> None:
+    lock_ways(conn, claimed.notification.outbox_id)
     conn.execute(
         "update outbox set sent_at = %s, begun_at = null, last_error = null where outbox_id = %s",
         (real_now(), claimed.notification.outbox_id),
@@ -185,6 +187,8 @@ def _failed(conn: Connection, claimed: _Claimed, error: Exception) -> None:
         """,
         (attempts, int(isinstance(error, Unsure)), text, real_now() + pause, notification.outbox_id),
     )
+    if not isinstance(error, Unsure):
+        spare(conn, notification.outbox_id)
 
 
 def withhold(conn: Connection, reason: str) -> int:
@@ -212,7 +216,8 @@ join alert_history h using (alert_history_id)
 where o.outbox_id = %s and h.event = any(%s)
 """
 _DUE = """
-select outbox_id, recipient, subject, body, channel, attempts, begun_at is not null, unsure, brief, spoken, key
+select outbox_id, recipient, subject, body, channel, attempts, begun_at is not null, unsure, brief, spoken, key,
+       (select event = 'retracted' from alert_history h where h.alert_history_id = outbox.alert_history_id)
 from outbox
 where sent_at is null and not stood_in and next_attempt_at <= %(now)s and attempts < %(most)s
   and channel = any(%(channels)s) and outbox_id <> all(%(taken)s)
