@@ -8,10 +8,15 @@ import threading
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from alerts import retraction
 from alerts.errors import NotRetracted
-from devices.model import Quality, Reason
+from alerts.rules.level import LevelRule, Observed, judge_level
+from alerts.rules.transition import Transition
+from alerts.still_false import StillFalse, after_level
+from devices.model import Quality, Reason, ThresholdLevel
 from tests.alerts.gauge import STEP, Gauge
 from tests.alerts.test_actions import as_api, do
 from tests.alerts.test_retraction import WHY, retract
@@ -147,6 +152,49 @@ def test_an_evaluator_that_waits_for_the_retraction_sees_it(gauge: Gauge, office
         gauge.wait_until_blocked()
     thread.join()
     assert gauge.told() == [("raised", 3), ("retracted", None)] and held(gauge)
+
+
+RULE = LevelRule(
+    "threshold_set:1",
+    START - timedelta(days=1),
+    tuple(ThresholdLevel(n, f"L{n}", f"L{n}", float(n)) for n in range(1, 6)),
+    clear_margin=0.1,
+    hold=2 * STEP,
+)
+FALSE = StillFalse(7, 1, 3, "actual", None, 3, START, START)
+
+
+def judged(readings: list[Observed], pieces: list[int]) -> list[Transition]:
+    """What counts of readings behind a retracted alert of level 3, that come in pieces of these lengths."""
+    found: list[Transition] = []
+    still: StillFalse | None = FALSE
+    level: int | None = None
+    at = 0
+    for piece in [*pieces, len(readings)]:
+        new, before = readings[at : at + piece], readings[max(0, at - 3) : at]
+        at += piece
+        steps = judge_level([RULE], new, before, level if still is None else still.level)
+        if still is not None:
+            steps, over = after_level(steps, still)
+            still = still if over is None else None
+        found += steps
+        level = found[-1].level if found else None
+    return found
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([0.5, 0.95, 1.2, 2.5, 3.3, 4.2, 5.5]), st.sampled_from(Quality)), max_size=24),
+    st.lists(st.integers(1, 6), max_size=12),
+)
+def test_in_whatever_pieces_they_come_the_same_readings_count(
+    values: list[tuple[float, Quality]], pieces: list[int]
+) -> None:
+    readings = [
+        Observed(START + n * STEP, None if quality is Quality.MISSING else value, quality)
+        for n, (value, quality) in enumerate(values, start=1)
+        if quality not in (Quality.BAD, Quality.MISSING)  # as they are read
+    ]
+    assert judged(readings, pieces) == judged(readings, [len(readings)])
 
 
 @pytest.mark.parametrize("together", [False, True], ids=["one by one", "in one batch"])
