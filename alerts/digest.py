@@ -234,6 +234,7 @@ select a.cause,
 from alert a
 where a.municipality_id = %(town)s and a.rule = 'outage' and a.raised_at < %(until)s
   and (a.cleared_at is null or a.cleared_at >= %(start)s)
+  and not exists (select from alert_retraction r where r.alert_id = a.alert_id)
 order by a.alert_id
 """
 _SILENCES = """
@@ -243,6 +244,7 @@ select s.name, s.name_en,
 from alert a join station s using (station_id)
 where a.municipality_id = %(town)s and a.rule = 'silence' and a.mode = 'actual' and a.part_of is null
   and a.raised_at < %(until)s and (a.cleared_at is null or a.cleared_at >= %(start)s)
+  and not exists (select from alert_retraction r where r.alert_id = a.alert_id)
 order by a.alert_id
 """
 _WORKS = """

@@ -29,7 +29,8 @@ import structlog
 
 from alerts.answers import ASKING, write_link
 from alerts.channels import Busy, Channel, Notification, Undeliverable, Unsure
-from alerts.fallback import fall_back, stand_in
+from alerts.corrections import spare, waits
+from alerts.fallback import fall_back, lock_ways, stand_in
 from devices.clock import real_now
 from store import Connection, connect
 from store.feed import notified
@@ -115,7 +116,8 @@ class Dispatcher:
                 if row is None:
                     return None
                 outbox_id, recipient, subject, body, name, attempts, begun, unsure, brief, spoken, key, *step = row
-                if not _locked(conn, outbox_id):
+                corrects = step[0] == "retracted"
+                if (corrects and waits(conn, outbox_id)) or not _locked(conn, outbox_id):
                     taken.append(outbox_id)
                     continue
                 unsure += begun
@@ -156,6 +158,7 @@ def _sent(claimed: _Claimed) -> Exception | None:
 
 
 def _succeeded(conn: Connection, claimed: _Claimed) -> None:
+    lock_ways(conn, claimed.notification.outbox_id)
     conn.execute(
         "update outbox set sent_at = %s, begun_at = null, last_error = null where outbox_id = %s",
         (real_now(), claimed.notification.outbox_id),
@@ -186,6 +189,8 @@ def _failed(conn: Connection, claimed: _Claimed, error: Exception) -> None:
         """,
         (attempts, int(isinstance(error, Unsure)), text, real_now() + pause, notification.outbox_id),
     )
+    if not isinstance(error, Unsure):
+        spare(conn, notification.outbox_id)
 
 
 def withhold(conn: Connection, reason: str) -> int:

@@ -11,7 +11,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.access import READERS, Router, SignedIn, access
-from api.pages.alert_list import LATE_SHOWN, add_events, closed_alerts, late_excursions, open_alerts
+from api.pages.alert_list import (
+    LATE_SHOWN,
+    add_events,
+    assignable,
+    closed_alerts,
+    late_excursions,
+    open_alerts,
+)
 from api.pages.daily_counts import calendar, month_range
 from api.pages.daily_entry import COUNTING
 from api.pages.demo import panel
@@ -37,7 +44,7 @@ router = Router()
 Mark = tuple[str, str, str, datetime | None]
 
 # What an action says when it has led back to the page: keys of the catalogue, so a link can make no other text.
-_DONE = frozenset({"acknowledge", "comment", "clear"})
+_DONE = frozenset({"acknowledge", "comment", "assign", "clear"})
 
 
 @router.get("/start")
@@ -177,11 +184,14 @@ def alerts_response(
     with visit.transaction() as conn:
         alerts = open_alerts(conn, visit.user.role)
         closed = closed_alerts(conn, visit.user.role)
-        add_events(conn, [*alerts, *closed])
+        retracted = closed_alerts(conn, visit.user.role, retracted=True)
+        add_events(conn, [*alerts, *closed, *retracted])
+        people = assignable(conn)
         late = late_excursions(conn, at.now - LATE_SHOWN)
     return page(
-        request, visit, at, "alerts", alerts, status=status, closed=closed, late=late, done=done, problem=problem
-    )
+        request, visit, at, "alerts", alerts, status=status,
+        closed=closed, retracted=retracted, people=people, late=late, done=done, problem=problem,
+    )  # fmt: skip
 
 
 def _done(request: Request) -> str | None:

@@ -68,25 +68,33 @@ def steps(
 def _alerts(
     conn: Connection, since: datetime, until: datetime, zone: ZoneInfo, words: Words, drill: bool
 ) -> Iterator[Step]:
-    for at, event, rule, level, time, value, name, name_en, unit, note, by in conn.execute(
+    for at, event, rule, level, time, value, name, name_en, unit, note, by, goes, called in conn.execute(
         """
         select h.at, h.event, a.rule, h.level, h.phenomenon_time, h.value, s.name, s.name_en, d.unit, h.note,
-               u.display_name
+               coalesce(u.display_name, answered.name), goes.name,
+               (select v.name from alert_rule_version v
+                where v.alert_rule_id = a.alert_rule_id and v.valid_from <= a.phenomenon_time
+                order by v.valid_from desc limit 1)
         from alert_history h join alert a using (alert_id)
         join station s on s.station_id = a.station_id
         left join datastream d on d.datastream_id = a.datastream_id
         left join app_user u on u.user_id = h.user_id
-        where h.at >= %s and h.at < %s and a.mode = %s and s.kind = any(%s) and a.rule in ('level', 'silence')
+        left join person answered on answered.person_id = h.person_id
+        left join person goes on goes.person_id = h.assigned_person
+        where h.at >= %s and h.at < %s and a.mode = %s and s.kind = any(%s)
+          and a.rule in ('level', 'silence', 'written')
         order by h.alert_history_id
         """,
         (since, until, "exercise" if drill else "actual", list(KINDS)),
     ):
         said = [words(f"event.{event}")]
-        said.append(words(f"level.{level}") if level else words("alert.silence") if rule == "silence" else "")
+        said.append(words(f"level.{level}") if level else words("alert.silence") if rule == "silence" else called or "")
         if value is not None and rule == "level":
             said.append(f"{formats.number(value, unit)} {words(f'unit.{unit}')}")
         if time is not None and rule == "level" and not by:
             said.append(words("alert.time.observed", time=formats.clock_time(time, at, zone)))
+        if event == "assigned":
+            said.append(goes or words("alert.nobody_goes"))
         said.append(note or "")
         yield Step(at, "alert", words.name(name, name_en), "・".join(filter(None, said)), by or "")
 
@@ -98,7 +106,8 @@ def _sent(conn: Connection, since: datetime, until: datetime, words: Words, dril
     clock = read_clock(conn)
     for at, channel, whole, sent, last_sent, tried, name, name_en in conn.execute(
         """
-        select h.at, o.channel, count(*), count(o.sent_at), max(o.sent_at), max(o.attempts), s.name, s.name_en
+        select h.at, o.channel, count(*) filter (where o.sent_at is not null or not o.stood_in), count(o.sent_at),
+               max(o.sent_at), max(o.attempts), s.name, s.name_en
         from outbox o join alert_history h using (alert_history_id) join alert a using (alert_id)
         join station s on s.station_id = a.station_id
         where h.at >= %s and h.at < %s and a.mode = %s and s.kind = any(%s) and o.channel <> 'log'

@@ -25,6 +25,7 @@ OWN_TABLES = (
     "intake_source", "mqtt_source", "source_map",
     "folder", "folder_map", "folder_file", "folder_problem", "folder_series", "folder_sample", "folder_draft",
     "folder_watch",
+    "alert_retraction",
     "quality_memory", "quality_event", "quality_verdict", "quality_review", "confirmed_month",
     "alert_rule", "alert_rule_version", "late_excursion",
     "threshold_source", "public_notice", "public_notice_text", "public_notice_event",
