@@ -29,23 +29,29 @@ from api.pages import (
     device_models,
     entry,
     evacuation,
+    field,
+    field_links,
+    field_reports,
     folders,
     headquarters_log,
     model_page,
     notices,
     people,
     public,
+    public_field,
     quality,
     quarantine,
     reception,
     register,
     review,
     rules,
+    shelters,
     sources,
     static,
     stations,
     weekly,
 )
+from api.pages.field_form import MOST_BODY
 from api.pages.site import plain_page
 
 router = Router(include_in_schema=False)
@@ -54,6 +60,7 @@ for part in (
     desks.router,
     notices.router,
     public.router,
+    public_field.router,
     quality.router,
     quarantine.router,
     register.router,
@@ -74,6 +81,10 @@ for part in (
     evacuation.router,
     checklist.router,
     review.router,
+    field.router,
+    field_reports.router,
+    field_links.router,
+    shelters.router,
     daily_entry.router,
     rules.router,
     actions.router,
@@ -81,6 +92,9 @@ for part in (
 ):
     router.include_router(part)
 
+
+# Where photos are posted: by the beginning of the path, how many bytes a request may have (`api.boundary`).
+LARGER_BODIES = {"/field/": MOST_BODY, field.STAFF: MOST_BODY}
 
 # Only in a demo: `create_app` includes it there and nowhere else.
 demo_router = demo.router
@@ -91,4 +105,4 @@ def problem_page(request: Request, problem: Problem) -> Response:
     return plain_page(request, "problem", status=problem.status, language=problem.language, problem=problem)
 
 
-__all__ = ["demo_router", "problem_page", "router"]
+__all__ = ["LARGER_BODIES", "demo_router", "problem_page", "router"]

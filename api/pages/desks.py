@@ -17,6 +17,7 @@ from api.pages.daily_entry import COUNTING
 from api.pages.demo import panel
 from api.pages.digital import digital
 from api.pages.disaster import disaster
+from api.pages.field_desk import field_desk
 from api.pages.formats import number
 from api.pages.headquarters import EDITORS
 from api.pages.headquarters_desk import headquarters_desk
@@ -30,6 +31,7 @@ from api.pages.tourism import by_hour, tourism
 from api.pages.town_map import Place, draw
 from api.pages.water import Block, water
 from api.roles import Role
+from store.field_reports import attached_counts
 
 router = Router()
 
@@ -91,6 +93,7 @@ def disaster_response(
         model = disaster(conn, at.now, at.zone)
         others = other_places(conn, "disaster", at.now)
         desk = headquarters_desk(conn, visit.tenant.municipality_id, at.now, at.zone)
+        field = field_desk(conn, visit.tenant.municipality_id)
         alerts = open_alerts(conn, visit.user.role)
         places = _places(at, (g.station for g in model.gauges)) + [_rain_place(at, g) for g in model.rain]
         places += _places(at, others)
@@ -110,6 +113,7 @@ def disaster_response(
         others=others,
         marks=marks,
         desk=desk,
+        field=field,
         may_write=visit.user.role in EDITORS,
         done=done,
         problem=problem,
@@ -179,8 +183,19 @@ def alerts_response(
         closed = closed_alerts(conn, visit.user.role)
         add_events(conn, [*alerts, *closed])
         late = late_excursions(conn, at.now - LATE_SHOWN)
+        reports = attached_counts(conn, visit.tenant.municipality_id)
     return page(
-        request, visit, at, "alerts", alerts, status=status, closed=closed, late=late, done=done, problem=problem
+        request,
+        visit,
+        at,
+        "alerts",
+        alerts,
+        status=status,
+        closed=closed,
+        late=late,
+        reports=reports,
+        done=done,
+        problem=problem,
     )
 
 
