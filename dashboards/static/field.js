@@ -1,14 +1,14 @@
 // The report form on a bad network: what was typed and photographed is not lost when sending fails.
 //
-// The draft (texts, photos, the key by which the server knows a repetition, the moment of the first try) lies in this
-// browser's IndexedDB from the first letter until the server has it. Sending again is the same button. Photos are made
+// The draft lies in this browser from the first letter until the server has it: the texts, the key by which the server
+// knows a repetition and the moment of the first try in localStorage, which is written at once whatever happens to the
+// page; the photos in IndexedDB. Sending again is the same button. Photos are made
 // smaller here, so that little has to pass the network; a picture that this browser cannot read goes as it is. Without
 // this script the form is an ordinary upload.
 
 const LONGEST = 1600; // pixels; the server takes no more
 const ENOUGH = 600_000; // bytes: what is smaller goes as it is
 const PATIENCE = 90_000; // ms until a try counts as failed
-const REST = 400; // ms after the last letter until the draft is written down
 const FORGET = 7 * 86_400_000; // ms: the server takes no older sight
 const LOOKS = 96; // pixels of a small picture in the list
 
@@ -23,6 +23,7 @@ const say = (key, values = {}) => Object.entries(values).reduce((text, [name, va
 // --- the draft --------------------------------------------------------------------------------------------
 
 const draft = { key: form.elements.key.value, began: null, photos: [] }; // began: ms of the first try to send
+const NAME = form.dataset.draft; // what the draft is kept under
 let keeping = true; // whether this browser keeps anything
 
 function store(mode, act) {
@@ -45,34 +46,54 @@ function store(mode, act) {
   });
 }
 
-async function keep() {
+function keep() {
   const texts = Object.fromEntries(TEXTS.map((name) => [name, form.elements[name].value]));
-  if (!draft.photos.length && !Object.values(texts).some(Boolean)) return forget();
+  const { key, began } = draft;
   try {
-    await store('readwrite', (drafts) => drafts.put({ ...draft, texts, at: Date.now() }, form.dataset.draft));
-    keeping = true;
+    if (draft.photos.length || Object.values(texts).some(Boolean)) {
+      localStorage.setItem(NAME, JSON.stringify({ key, began, texts, at: Date.now() }));
+    } else {
+      localStorage.removeItem(NAME);
+    }
   } catch {
-    keeping = false; // a private window, or no room: then it lives as long as the page
+    keeping = false; // no room, or not allowed: then it lives as long as the page
   }
 }
 
-async function forget() {
-  await store('readwrite', (drafts) => drafts.delete(form.dataset.draft)).catch(() => undefined);
+async function keepPhotos() {
+  keep();
+  await store('readwrite', (drafts) => drafts.put(draft.photos, NAME)).catch(() => {
+    keeping = false; // a private window, say
+  });
 }
 
-let writing = 0;
-function keepSoon() {
-  clearTimeout(writing);
-  writing = setTimeout(keep, REST);
+async function forget() {
+  try {
+    localStorage.removeItem(NAME);
+  } catch {
+    // nothing was kept
+  }
+  await store('readwrite', (drafts) => drafts.delete(NAME)).catch(() => undefined);
 }
 
 async function restore() {
-  const kept = await store('readonly', (drafts) => drafts.get(form.dataset.draft)).catch(() => undefined);
-  if (!kept || Date.now() - kept.at > FORGET || byId('problem').textContent.trim()) return;
-  for (const name of TEXTS) if (!form.elements[name].value) form.elements[name].value = kept.texts[name] ?? '';
+  let kept;
+  try {
+    kept = JSON.parse(localStorage.getItem(NAME));
+  } catch {
+    return;
+  }
+  if (!kept) return;
+  if (Date.now() - kept.at > FORGET) {
+    await forget();
+    return;
+  }
+  // What the server has refused and sent back is newer than what was kept.
+  if (byId('problem').textContent.trim()) return;
+  for (const name of TEXTS) form.elements[name].value ||= kept.texts[name] ?? '';
   draft.key = kept.key;
   draft.began = kept.began;
-  draft.photos = kept.photos;
+  draft.photos = (await store('readonly', (drafts) => drafts.get(NAME)).catch(() => undefined)) ?? [];
   showPhotos();
   showPlace();
   showKept('restored');
@@ -106,6 +127,7 @@ function uuid() {
 // --- photos -----------------------------------------------------------------------------------------------
 
 const chooser = form.elements.photos;
+chooser.classList.add('field-chooser'); // what is chosen stands in the list: the browser's own word would be 'none'
 
 /** A picture at most so long as a canvas; nothing where the browser cannot read it. */
 async function drawn(file, longest) {
@@ -140,7 +162,7 @@ chooser.addEventListener('change', async () => {
     draft.photos.push(await smaller(file));
     showPhotos();
   }
-  await keep();
+  await keepPhotos();
 });
 
 function showPhotos() {
@@ -165,7 +187,7 @@ function showPhotos() {
       button.addEventListener('click', () => {
         draft.photos.splice(n, 1);
         showPhotos();
-        keep();
+        keepPhotos();
         chooser.focus();
       });
       item.append(text, button);
@@ -214,11 +236,10 @@ form.addEventListener('submit', async (event) => {
   event.preventDefault();
   if (sending) return;
   sending = true;
-  clearTimeout(writing);
   draft.began ??= Date.now();
   for (const id of ['done', 'problem']) byId(id).textContent = '';
   byId('sending').textContent = words.sending;
-  await keep();
+  keep();
   try {
     const body = new FormData(form);
     body.delete('photos');
@@ -275,6 +296,5 @@ byId('discard').addEventListener('click', async () => {
   form.elements.text.focus();
 });
 
-form.addEventListener('input', keepSoon);
-addEventListener('pagehide', keep);
+form.addEventListener('input', keep);
 restore();
