@@ -340,6 +340,7 @@ def test_public_is_health_signing_in_the_pages_files_and_what_was_published() ->
         "GET /public/{municipality}/notices",
         "GET /public/{municipality}/widget",
         "GET /public/{municipality}/notices.atom",
+        "GET /public/{municipality}/notices.rss",
         "GET /public/{municipality}/cap.atom",
         "GET /public/{municipality}/cap/{notice_id}.xml",
         "GET /answer/{token}",

@@ -53,14 +53,14 @@ class Told:
 @access(PUBLIC)
 def notices_page(request: Request, municipality: str) -> Response:
     """What stands, and what stood in the last week."""
-    return _page(request, _told(request, municipality), "public_notices")
+    return _page(request, told_of(request, municipality), "public_notices")
 
 
 @router.get("/public/{municipality}/widget")
 @access(PUBLIC)
 def widget(request: Request, municipality: str) -> Response:
     """What stands, small enough for a frame in the town's own pages."""
-    response = _page(request, _told(request, municipality), "public_widget")
+    response = _page(request, told_of(request, municipality), "public_widget")
     response.headers["Content-Security-Policy"] = _IN_FRAMES
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     return response
@@ -70,15 +70,15 @@ def widget(request: Request, municipality: str) -> Response:
 @access(PUBLIC)
 def notices_feed(request: Request, municipality: str) -> Response:
     """The notices of the last week for feed readers, in one variant."""
-    told = _told(request, municipality)
-    return Response(feed(told.publisher, told.notices, _variant(request), told.now), media_type=_ATOM, headers=OPEN)
+    told = told_of(request, municipality)
+    return Response(feed(told.publisher, told.notices, variant_of(request), told.now), media_type=_ATOM, headers=OPEN)
 
 
 @router.get("/public/{municipality}/cap.atom")
 @access(PUBLIC)
 def messages_feed(request: Request, municipality: str) -> Response:
     """The same as CAP messages."""
-    told = _told(request, municipality)
+    told = told_of(request, municipality)
     with _state(request).database.transaction(publisher_of(request, municipality)[0]) as conn:
         messages = [(each, _message(conn, told.publisher, each)) for each in told.notices]
     return Response(cap_feed(told.publisher, messages, told.now), media_type=_ATOM, headers=OPEN)
@@ -101,7 +101,8 @@ def _message(conn: Connection, publisher: Publisher, found: Notice) -> bytes:
     return cap.message(publisher, found, chain_before(conn, found) if found.supersedes else ())
 
 
-def _told(request: Request, code: str) -> Told:
+def told_of(request: Request, code: str) -> Told:
+    """What the municipality of an address has told. Raises NotFound."""
     state = _state(request)
     municipality_id, publisher = publisher_of(request, code)
     now = state.database.clock().now()
@@ -131,7 +132,7 @@ def publisher_of(request: Request, code: str) -> tuple[int, Publisher]:
 
 
 def _page(request: Request, told: Told, name: str) -> Response:
-    variant = _variant(request)
+    variant = variant_of(request)
     language = language_of_variant(variant)
     texts = site().words[language]
     read = [as_read(told.publisher, each, variant, told.evacuation, told.now) for each in told.notices]
@@ -161,7 +162,8 @@ def _page(request: Request, told: Told, name: str) -> Response:
     )
 
 
-def _variant(request: Request) -> Variant:
+def variant_of(request: Request) -> Variant:
+    """The variant that was asked for, else Japanese."""
     wish = request.query_params.get("lang")
     return next((variant for variant in VARIANTS if variant == wish), "ja")
 

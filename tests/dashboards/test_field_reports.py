@@ -259,3 +259,16 @@ def test_many_old_photos_go_a_step_at_a_time(hall: TownHall, staff: httpx.Client
             house.tick(conn)
         left += rows(hall, "select count(*) from field_photo where image is not null")
     assert [n for (n,) in left] == [STEP + 6, 6, 1, 1]
+
+
+def test_the_course_of_an_event_has_the_reports_once_and_at_the_time_of_seeing(staff: httpx.Client) -> None:
+    report(staff, "護岸が崩れた", picture(), place="浜町", station="river-okusawa", reading="3.10", time="0815")
+    act(staff, report(staff, "記録に入った話"), "log")
+    act(staff, report(staff, "まちがい"), "withdrawn")
+    report(staff, "想定", drill="1")
+    lines = staff.get("/disaster/review.csv").content.decode("utf-8-sig").splitlines()
+    (told,) = [line for line in lines if "護岸が崩れた" in line]
+    assert "08:15" in told and "現地報告" in told and "3.10 m" in told and "写真1枚" in told and "報告 1" in told
+    assert len([line for line in lines if "記録に入った話" in line]) == 1
+    assert not [line for line in lines if "まちがい" in line or "想定" in line]
+    assert "想定" in staff.get("/disaster/review.csv?drill=1").content.decode()
