@@ -12,14 +12,14 @@ words with a `code`:
     pixels   more than MOST_PIXELS of its format: its header says so, and nothing is decoded
     large    more than MOST_BYTES
 
-Pillow decodes, one photo at a time in a process: a JPEG at a fraction of its size, the others whole.
+Pillow decodes: a JPEG at a fraction of its size, the others whole. Whoever calls this from many threads bounds how many
+photos are decoded at once (`api.pages.field_form`).
 """
 
 from __future__ import annotations
 
 import io
 import struct
-import threading
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -39,7 +39,6 @@ _SENTENCES = {
 }
 # What Pillow raises at pictures that are not what they say.
 _FAULTS = (OSError, ValueError, SyntaxError, EOFError, struct.error, IndexError, KeyError, TypeError, OverflowError)
-_one_at_a_time = threading.Lock()
 
 # Above it Pillow warns, above twice as much it refuses; both before it decodes, and both are `pixels` here.
 Image.MAX_IMAGE_PIXELS = max(MOST_PIXELS.values())
@@ -71,7 +70,7 @@ def reduced(data: bytes) -> Photo:
     if kind is None:
         raise PhotoError("kind")
     try:
-        with _one_at_a_time, Image.open(io.BytesIO(data), formats=[kind]) as opened:
+        with Image.open(io.BytesIO(data), formats=[kind]) as opened:
             if opened.width * opened.height > MOST_PIXELS[kind]:
                 raise PhotoError("pixels")
             return _drawn(opened)

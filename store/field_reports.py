@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 MOST = {"place": 200, "text": 1000, "note": 500}  # characters
 MOST_PHOTOS = 4  # of a report
-MOST_AN_HOUR = 30  # reports by one link
+MOST_AN_HOUR, MOST_A_DAY = 30, 100  # reports by one link
 LONGEST_AGO = timedelta(days=7)
 HIGHEST, LOWEST = 99.0, -20.0  # m on a staff gauge
 STATES = ("seen", "acted", "withdrawn")
@@ -131,8 +131,10 @@ def enter(
     if known is not None:
         return known, False
     seen = checked(seen, len(photos), now)
-    if author.field_link_id is not None and _lately(conn, author.field_link_id, now) >= MOST_AN_HOUR:
-        raise RecordError("text", "often")
+    if author.field_link_id is not None:
+        for span, most in ((timedelta(hours=1), MOST_AN_HOUR), (timedelta(days=1), MOST_A_DAY)):
+            if _lately(conn, author.field_link_id, now - span) >= most:
+                raise RecordError("text", "often")
     row = conn.execute(
         """
         insert into field_report (municipality_id, client_key, drill, seen_at, received_at, user_id, field_link_id,
@@ -205,10 +207,10 @@ def _known(conn: Connection, municipality_id: int, author: Author, key: UUID) ->
     return None if row is None else int(row[0])
 
 
-def _lately(conn: Connection, field_link_id: int, now: datetime) -> int:
+def _lately(conn: Connection, field_link_id: int, since: datetime) -> int:
     row = conn.execute(
         "select count(*) from field_report where field_link_id = %s and received_at > %s",
-        (field_link_id, now - timedelta(hours=1)),
+        (field_link_id, since),
     ).fetchone()
     assert row is not None
     return int(row[0])

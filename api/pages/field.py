@@ -8,7 +8,7 @@ Where JSON is accepted the answer is JSON: {"report", "again", "unread"}, or a p
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -25,11 +25,22 @@ from api.access import DESKS, PUBLIC, Router, SignedIn, Visit, access
 from api.errors import NotFound, Text, TooManyLinks
 from api.language import page_language_of
 from api.pages import formats
-from api.pages.field_form import FIELDS, SHELTER_FIELDS, Sent, Taken, read_form, read_photos, say_shelter, take_report
+from api.pages.field_form import (
+    FIELDS,
+    SHELTER_FIELDS,
+    Sent,
+    Taken,
+    Unread,
+    read_form,
+    read_photos,
+    say_shelter,
+    take_report,
+)
 from api.pages.site import plain_page, site
 from api.pages.words import Words
 from api.state import ApiState
 from devices.clock import Clock
+from devices.photos import Photo
 from store import field_links, shelters
 from store.connection import Connection
 from store.errors import RecordError
@@ -71,8 +82,8 @@ def staff_form(request: Request, visit: SignedIn) -> Response:
 @router.post(STAFF)
 @access(DESKS)
 async def staff_report(request: Request, visit: SignedIn) -> Response:
-    sent = await read_form(request)
-    return await run_in_threadpool(lambda: _taken(request, _of_staff(request, visit), sent))
+    sender = await run_in_threadpool(_of_staff, request, visit)
+    return await _report(request, sender)
 
 
 @router.get(STAFF_SHELTERS)
@@ -97,9 +108,7 @@ def link_form(request: Request, token: str) -> Response:
 @router.post(BY_LINK)
 @access(PUBLIC)
 async def link_report(request: Request, token: str) -> Response:
-    sender = await run_in_threadpool(_of_link, request, token)
-    sent = await read_form(request)
-    return await run_in_threadpool(_taken, request, sender, sent)
+    return await _report(request, await run_in_threadpool(_of_link, request, token))
 
 
 @router.get(BY_LINK + "/shelters")
@@ -186,20 +195,33 @@ def _of_link(request: Request, token: str, *, shelters_too: bool = False) -> _Se
 # --- reports
 
 
-def _taken(request: Request, sender: _Sender, sent: Sent) -> Response:
-    words = _words(request)
-    town = sender.municipality_id
+async def _report(request: Request, sender: _Sender) -> Response:
+    sent = await read_form(request)
     try:
-        photos, unread = read_photos(sent.files)
+        photos, unread = await read_photos(sent.files)
+    except RecordError as error:
+        return await run_in_threadpool(_refused, request, sender, sent, error)
+    return await run_in_threadpool(_taken, request, sender, sent, photos, unread)
+
+
+def _refused(request: Request, sender: _Sender, sent: Sent, error: RecordError) -> Response:
+    if _wants_json(request):
+        status = HTTPStatus.TOO_MANY_REQUESTS if error.code == "often" else HTTPStatus.BAD_REQUEST
+        said = _words(request)(f"record.problem.{error.code}")
+        return JSONResponse({"detail": said, "field": error.field, "code": error.code}, status)
+    return _form_page(request, sender, typed=sent.typed, problem=error, status=400)
+
+
+def _taken(
+    request: Request, sender: _Sender, sent: Sent, photos: Sequence[Photo], unread: tuple[Unread, ...]
+) -> Response:
+    words, town = _words(request), sender.municipality_id
+    try:
         with _state(request).database.transaction(town) as conn:
             taken = take_report(conn, town, sender.author, sent, photos, unread, now=sender.now, zone=sender.zone)
             _note_use(conn, sender)
     except RecordError as error:
-        if _wants_json(request):
-            status = HTTPStatus.TOO_MANY_REQUESTS if error.code == "often" else HTTPStatus.BAD_REQUEST
-            said = words(f"record.problem.{error.code}")
-            return JSONResponse({"detail": said, "field": error.field, "code": error.code}, status)
-        return _form_page(request, sender, typed=sent.typed, problem=error, status=400)
+        return _refused(request, sender, sent, error)
     if _wants_json(request):
         left_out = [{"name": each.name, "why": words(f"record.problem.photo_{each.code}")} for each in taken.unread]
         return JSONResponse({"report": taken.report_id, "again": taken.again, "unread": left_out})

@@ -6,14 +6,18 @@ no reason to lose the report: it is left out, and the answer says so.
 
 from __future__ import annotations
 
+import asyncio
 import math
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
 from api.pages.town_time import read_time
@@ -31,10 +35,10 @@ SHELTER_FIELDS = ("shelter", "state", "crowding", "people", "note", "time")
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A form: its texts, and its files as (name, bytes; None where one is too large to look at)."""
+    """A form: its texts, and the files chosen as photos, which lie on the disk as long as the request lasts."""
 
     typed: Mapping[str, str]
-    files: tuple[tuple[str, bytes | None], ...] = ()
+    files: tuple[UploadFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,31 +62,38 @@ async def read_form(request: Request) -> Sent:
     """The form of a request, whose sender is known by now."""
     form = await request.form(max_files=2 * MOST_PHOTOS, max_fields=50)
     typed = {name: value for name, value in form.multi_items() if isinstance(value, str)}
-    files: list[tuple[str, bytes | None]] = []
-    for name, value in form.multi_items():
-        if isinstance(value, str) or name != "photos" or not (value.size or value.filename):
-            continue
-        small = (value.size or 0) <= MOST_BYTES
-        files.append(((value.filename or "")[:100], await value.read() if small else None))
-    await form.close()
-    return Sent(typed, tuple(files))
+    chosen = [each for each in form.getlist("photos") if isinstance(each, UploadFile)]
+    return Sent(typed, tuple(each for each in chosen if each.size or each.filename))
 
 
-def read_photos(files: Sequence[tuple[str, bytes | None]]) -> tuple[tuple[Photo, ...], tuple[Unread, ...]]:
+async def read_photos(files: Sequence[UploadFile]) -> tuple[tuple[Photo, ...], tuple[Unread, ...]]:
     """The photos among the files, reduced, and what is none. It takes its time: before any transaction. Raises
     `RecordError` where there are too many.
+
+    One report after the other: who waits holds neither a thread, which the pages need, nor a photo in memory.
     """
     if len(files) > MOST_PHOTOS:
         raise RecordError("photos", "photos")
     photos, unread = [], []
-    for name, data in files:
-        try:
-            if data is None:
-                raise PhotoError("large")
-            photos.append(reduced(data))
-        except PhotoError as error:
-            unread.append(Unread(name, error.code))
+    async with _one_at_a_time():
+        for file in files:
+            try:
+                if (file.size or 0) > MOST_BYTES:
+                    raise PhotoError("large")
+                photos.append(await run_in_threadpool(reduced, await file.read()))
+            except PhotoError as error:
+                unread.append(Unread((file.filename or "")[:100], error.code))
     return tuple(photos), tuple(unread)
+
+
+@lru_cache(maxsize=8)
+def _limiter(loop: asyncio.AbstractEventLoop) -> asyncio.Semaphore:
+    return asyncio.Semaphore(1)
+
+
+def _one_at_a_time() -> asyncio.Semaphore:
+    """Of this process; a semaphore belongs to the loop that waits for it."""
+    return _limiter(asyncio.get_running_loop())
 
 
 def take_report(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
@@ -10,12 +12,15 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from starlette.datastructures import UploadFile
 
+from api.pages import field_form
 from api.pages.field_form import MOST_BODY
 from api.roles import Role
+from devices.photos import Photo, reduced
 from store import connect
 from tests.api.serving import TownHall, populate, serving
-from tests.conftest import START, Registered
+from tests.conftest import START, Registered, run_async
 from tests.photos import SECRET, bomb, opened, picture
 
 FIELD, LINKS = "/disaster/field", "/disaster/links"
@@ -259,3 +264,26 @@ def test_a_link_for_reports_alone_says_nothing_of_shelters(hall: TownHall, anyon
     assert "避難所" not in re.sub(r"<header.*</header>", "", anyone.get(path).text, flags=re.DOTALL)
     with_shelters = link(hall, "二", shelters="1")
     assert anyone.get(f"{with_shelters}/shelters").status_code == 200
+
+
+def test_photos_of_many_reports_are_read_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits holds no thread: the pages need them."""
+    running, most = 0, 0
+
+    def counted(data: bytes) -> Photo:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        try:
+            return reduced(data)
+        finally:
+            running -= 1
+
+    async def bring() -> list[int]:
+        files = [UploadFile(io.BytesIO(picture(200 + n, 100)), size=1, filename="a.jpg") for n in range(12)]
+        found = await asyncio.gather(*(field_form.read_photos([file]) for file in files))
+        return [photo.width for photos, _ in found for photo in photos]
+
+    monkeypatch.setattr(field_form, "reduced", counted)
+    assert run_async(bring()) == [200 + n for n in range(12)]
+    assert most == 1
