@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -27,9 +28,10 @@ from api.config import ApiConfig
 from api.roles import desks_of
 from api.tiles import TileFile
 from devices.model import StationKind
+from devices.photos import Photo
 from ingest.intake import IntakeConfig
 from ingest.sources import add_source
-from store import checklists, connect, evacuation, folders, headquarters, models
+from store import checklists, connect, evacuation, field_photos, field_reports, folders, headquarters, models, shelters
 from store.sources import add_mqtt_source
 from tests.api.serving import PASSWORD, TownHall, populate, serving
 from tests.brokers.running import wait_for
@@ -58,7 +60,7 @@ class Call:
         return bool(
             re.search(
                 r"{(code|station|spot|alert_id|model|sha256|device_id|folder|group|rule_id|source_id|datastream_id|notice_id"
-                r"|entry_id|order_id|stage_id|item_id)",
+                r"|entry_id|order_id|stage_id|item_id|report_id|photo_id|shelter_id)",
                 self.path,
             )
         )
@@ -104,6 +106,9 @@ PARAMETERS = {
     "item_id": "1",
     "group": "1",
     "token": "nobody",
+    "report_id": "1",
+    "photo_id": "1",
+    "shelter_id": "1",
 }
 # These are of a notice that somebody has approved; the others of one's draft.
 OF_APPROVED = ("/cap.xml", "/sheet.txt", "/withdraw")
@@ -184,6 +189,15 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /disaster/review": {
         "data": {"do": "miss", "station": STATION, "rule": "level", "missed_at": "0830", "note": "越水"}
     },
+    "POST /disaster/field": {"data": {"text": "橋の下まで水が来ている"}},
+    "POST /disaster/field/shelters": {"data": {"shelter": "1", "state": "open"}},
+    "POST /field/{token}": {"data": {"text": "橋の下まで水が来ている"}},
+    "POST /field/{token}/shelters": {"data": {"shelter": "1", "state": "open"}},
+    "POST /disaster/reports/{report_id}": {"data": {"do": "seen"}},
+    "POST /disaster/links": {"data": {"name": "浜町 防災リーダー", "days": "30"}},
+    "POST /disaster/shelters": {"data": {"name": "別の避難所"}},
+    "POST /disaster/shelters/file": {"files": {"file": ("list.csv", "名称\n山の上集会所\n".encode())}},
+    "POST /disaster/shelters/{shelter_id}": {"data": {"name": "浜町公民館", "do": "keep"}},
     "POST /intake/{source}": {"json": {}},
     "POST /demo/{event}": {"data": {"page": "start"}},
 }
@@ -270,6 +284,14 @@ def town_hall(registered: Registered, tmp_path: Path) -> Iterator[TownHall]:
         stage = evacuation.Stage("第1配備", START, "総務課長")
         assert evacuation.declare(conn, town, stage, drill=False, now=START, user_id=user[0]) == 1
         checklists.put_list(conn, town, 3, checklists.ItemKind.TASK, ["避難所の鍵を開ける"], now=START, user_id=user[0])
+        seen = field_reports.Seen(START, "橋の下まで水が来ている")
+        author = field_reports.Author(user_id=user[0])
+        photo = Photo(b"jpeg", b"jpeg", 1, 1)
+        report = field_reports.enter(conn, town, author, seen, [photo], key=uuid4(), drill=False, now=START)
+        assert report == (int(PARAMETERS["report_id"]), True)
+        field_photos.release(conn, town, 1, caption="橋", now=START, user_id=user[0])
+        hall = shelters.Entry("浜町公民館")
+        assert shelters.put(conn, town, hall, now=START, user_id=user[0]) == int(PARAMETERS["shelter_id"])
         conn.execute("insert into call_group (municipality_id, name) values (%s, '防災当番')", (town,))
         assert folders.add_folder(conn, town, "shared", START).folder_id == int(PARAMETERS["folder"])
     tiles = tmp_path / "town.pmtiles"
@@ -324,10 +346,21 @@ def test_public_is_health_signing_in_the_pages_files_and_what_was_published() ->
         "GET /public/{municipality}/notices",
         "GET /public/{municipality}/widget",
         "GET /public/{municipality}/notices.atom",
+        "GET /public/{municipality}/notices.rss",
         "GET /public/{municipality}/cap.atom",
         "GET /public/{municipality}/cap/{notice_id}.xml",
         "GET /answer/{token}",
         "POST /answer/{token}",
+        # whoever was given a link (tests/api/test_field.py)
+        "GET /field/{token}",
+        "POST /field/{token}",
+        "GET /field/{token}/shelters",
+        "POST /field/{token}/shelters",
+        # what is public of shelters, and the photos that a person released (tests/dashboards/test_shelters.py)
+        "GET /public/{municipality}/shelters",
+        "GET /public/{municipality}/shelters.json",
+        "GET /public/{municipality}/photos",
+        "GET /public/{municipality}/photos/{photo_id}.jpg",
     }
 
 
