@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from api.tiles import TileFile
 from devices.model import StationKind
 from ingest.intake import IntakeConfig
 from ingest.sources import add_source
-from store import checklists, connect, evacuation, folders, headquarters, models
+from store import checklists, connect, drills, evacuation, folders, headquarters, models
 from store.sources import add_mqtt_source
 from tests.api.serving import PASSWORD, TownHall, populate, serving
 from tests.brokers.running import wait_for
@@ -58,7 +59,7 @@ class Call:
         return bool(
             re.search(
                 r"{(code|station|spot|alert_id|model|sha256|device_id|folder|group|rule_id|source_id|datastream_id|notice_id"
-                r"|entry_id|order_id|stage_id|item_id)",
+                r"|entry_id|order_id|stage_id|item_id|drill_id)",
                 self.path,
             )
         )
@@ -102,6 +103,7 @@ PARAMETERS = {
     "order_id": "1",
     "stage_id": "1",
     "item_id": "1",
+    "drill_id": "1",
     "group": "1",
     "token": "nobody",
 }
@@ -175,6 +177,18 @@ BODIES: dict[str, dict[str, Any]] = {
     },
     "POST /disaster/checklist/items/{item_id}": {"data": {"done": "1"}},
     "POST /disaster/checklist/edit": {"data": {"task-3": "避難所の鍵を開ける"}},
+    "POST /disaster/drills": {
+        "data": {
+            "name": "図上訓練",
+            "kind": "scenario",
+            "scenario": "typhoon",
+            "level": "4",
+            "speed": "1",
+            "stop_level": "2",
+            f"station-{STATION}": "1",
+        }
+    },
+    "POST /disaster/drills/{drill_id}": {"data": {"do": "stop"}},
     "POST /disaster/review": {
         "data": {"do": "miss", "station": STATION, "rule": "level", "missed_at": "0830", "note": "越水"}
     },
@@ -265,6 +279,13 @@ def town_hall(registered: Registered, tmp_path: Path) -> Iterator[TownHall]:
         assert evacuation.declare(conn, town, stage, drill=False, now=START, user_id=user[0]) == 1
         checklists.put_list(conn, town, 3, checklists.ItemKind.TASK, ["避難所の鍵を開ける"], now=START, user_id=user[0])
         conn.execute("insert into call_group (municipality_id, name) values (%s, '防災当番')", (town,))
+        conn.execute("select set_config('mimamori.municipality_id', %s, true)", (str(town),))
+        flood = [(timedelta(0), 1.0), (timedelta(hours=1), 2.0)]
+        station_id = registered.directory.datastreams[registered.datastream(STATION, "water_level")].station_id
+        drill = drills.NewDrill("図上訓練", {"kind": "made", "peak": 2.0, "hours": 1.0}, 1.0, 2, {station_id: flood})
+        assert drills.plan(conn, town, drill, now=START, user_id=user[0]) == int(PARAMETERS["drill_id"])
+        drills.start(conn, town, 1, START, now=START, user_id=user[0])
+        conn.execute("update drill set started_at = starts_at")
         assert folders.add_folder(conn, town, "shared", START).folder_id == int(PARAMETERS["folder"])
     tiles = tmp_path / "town.pmtiles"
     write_tiles(tiles, {}, (135.0, 32.4, 135.1, 32.5), 10)

@@ -17,6 +17,7 @@ from api.pages.daily_entry import COUNTING
 from api.pages.demo import panel
 from api.pages.digital import digital
 from api.pages.disaster import disaster
+from api.pages.drill_now import drill_now
 from api.pages.formats import number
 from api.pages.headquarters import EDITORS
 from api.pages.headquarters_desk import headquarters_desk
@@ -90,6 +91,7 @@ def disaster_response(
     with visit.transaction() as conn:
         model = disaster(conn, at.now, at.zone)
         others = other_places(conn, "disaster", at.now)
+        drill = drill_now(conn, visit.tenant.municipality_id, at.now)
         desk = headquarters_desk(conn, visit.tenant.municipality_id, at.now, at.zone)
         alerts = open_alerts(conn, visit.user.role)
         places = _places(at, (g.station for g in model.gauges)) + [_rain_place(at, g) for g in model.rain]
@@ -110,6 +112,7 @@ def disaster_response(
         others=others,
         marks=marks,
         desk=desk,
+        shadows={} if drill is None else drill.shadows,
         may_write=visit.user.role in EDITORS,
         done=done,
         problem=problem,

@@ -71,11 +71,12 @@ def _alerts(
     for at, event, rule, level, time, value, name, name_en, unit, note, by in conn.execute(
         """
         select h.at, h.event, a.rule, h.level, h.phenomenon_time, h.value, s.name, s.name_en, d.unit, h.note,
-               u.display_name
+               coalesce(u.display_name, p.name)
         from alert_history h join alert a using (alert_id)
         join station s on s.station_id = a.station_id
         left join datastream d on d.datastream_id = a.datastream_id
         left join app_user u on u.user_id = h.user_id
+        left join person p on p.person_id = h.person_id
         where h.at >= %s and h.at < %s and a.mode = %s and s.kind = any(%s) and a.rule in ('level', 'silence')
         order by h.alert_history_id
         """,
