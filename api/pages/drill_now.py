@@ -53,8 +53,8 @@ def shadows(conn: Connection, drill_id: int, now: datetime) -> Sequence[Shadow]:
     """The stations of a drill that has begun, with what they said last."""
     levels = thresholds_at(conn, now)
     return [
-        Shadow(*head, None if quality is None else Quality(quality), levels.get(head[1], ()))
-        for *head, quality in conn.execute(
+        Shadow(*(*row[:7], None if row[7] is None else Quality(row[7]), levels.get(row[1], ())))
+        for row in conn.execute(
             """
             select x.datastream_id, x.station_id, s.code, s.name, s.name_en, l.value, l.phenomenon_time,
                    l.quality::text

@@ -47,7 +47,7 @@ def gauges_here(conn: Connection, now: datetime) -> list[GaugeHere]:
     """Every station with a water level and levels in force."""
     levels = thresholds_at(conn, now)
     return [
-        GaugeHere(*row, levels[row[0]])
+        GaugeHere(*(*row, levels[row[0]]))
         for row in conn.execute(
             """
             select s.station_id, s.code, s.name, s.name_en, d.datastream_id, d.step, d.range_low, d.range_high,

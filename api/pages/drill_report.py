@@ -112,10 +112,12 @@ def _told(conn: Connection, mine: Mapping[str, object]) -> list[Told]:
             return real
         return clock.town_start + (real - clock.real_start) * clock.speed
 
-    return [
-        Told(*head, masked(address), at, "withheld" if held else state(sent, tried, stood_in), town(sent), answered)
-        for *head, address, at, answered, sent, tried, stood_in, held in conn.execute(_TOLD, {**mine, "held": GIVEN_UP})
-    ]
+    found = []
+    for row in conn.execute(_TOLD, {**mine, "held": GIVEN_UP}):
+        address, at, answered, sent, tried, stood_in, held = row[7:]
+        what = "withheld" if held else state(sent, tried, stood_in)
+        found.append(Told(*(*row[:7], masked(address), at, what, town(sent), answered)))
+    return found
 
 
 def courses(

@@ -148,7 +148,8 @@ def test_the_workers_thread_feeds_and_one_of_two_at_a_time(drill: Drill) -> None
     for each in workers:
         each.start()
     try:
-        held = "select count(*) from pg_stat_activity where application_name = 'mimamori drills' and datname = current_database()"
+        here = "datname = current_database() and application_name = 'mimamori drills'"
+        held = f"select count(*) from pg_stat_activity where {here}"
         wait_for(lambda: drill.rows(held) == [(2,)], "both are connected")
         user = drill.user()
         with connect(drill.town.owner, name="test") as conn:
