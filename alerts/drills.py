@@ -73,6 +73,8 @@ def drill_roster(conn: Connection, municipality_id: int, everybody: Roster, mode
 
 def live(conn: Connection, touched: Sequence[Touched]) -> Sequence[Touched]:
     """Without the series of drills that are over: nothing is raised any more of what is late."""
+    if not touched:
+        return touched
     over = {
         row[0]
         for row in conn.execute(

@@ -10,7 +10,8 @@ Contract
   on; what became due meanwhile comes at once and late, as after an outage.
 - It ends `store.drills.LAST_ANSWERS` after its last reading, when somebody stops it, or at once when an actual alert of
   the disaster desk reaches `stop_level`: nobody is to look for what is real among what is not.
-- A thread of the ingest worker with its own connection; where there are many workers, one of them feeds (a lock).
+- A thread of the ingest worker with its own connection. A fault is logged and tried again: it ends neither the thread
+  nor the worker. Where there are many workers, one of them feeds (a lock).
 """
 
 from __future__ import annotations
@@ -73,6 +74,9 @@ class Drilling:
                         self._stopping.wait(0.0 if more else LOOK_SECONDS)
             except psycopg.OperationalError as error:
                 log.warning("database lost", consumer="drills", error=str(error).strip())
+                self._stopping.wait(_RECONNECT_SECONDS)
+            except Exception:  # a drill that cannot be fed must not take real messages with it
+                log.exception("the drill cannot be fed")
                 self._stopping.wait(_RECONNECT_SECONDS)
 
     def _alone(self, conn: Connection) -> bool:

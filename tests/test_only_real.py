@@ -2,7 +2,8 @@
 it wants what is real only, or stands here with the reason why it need not.
 
 A new query that fails here: restrict it (`drill_run is null`, `mode = 'actual'`, `drill = %s`), or say under which
-reason it belongs. What pages, exports and reports make of it is compared in tests/dashboards/test_drills.py.
+reason it belongs. A table that is a placeholder in a query is not seen here. What pages, exports and reports make of it
+is compared in tests/dashboards/test_drills.py.
 """
 
 from __future__ import annotations

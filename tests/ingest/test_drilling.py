@@ -6,6 +6,7 @@ import threading
 from datetime import timedelta
 
 import pytest
+import structlog
 
 from devices.clock import FixedClock
 from ingest.drilling import LATEST, Drilling
@@ -137,6 +138,28 @@ def raise_actual(drill: Drill, level: int) -> None:
             """,
             (level, START, START, drill.town.datastream("river-okusawa", "water_level")),
         )
+
+
+def test_a_fault_is_tried_again(drill: Drill) -> None:
+    """Here a missing right, which an operator puts right."""
+    with connect(drill.town.owner, name="test") as conn:
+        conn.execute("revoke insert on datastream from mimamori_worker")
+    number = drill.plan(step=timedelta(milliseconds=1))
+    with connect(drill.town.worker, name="test") as conn:
+        clock = load_clock(conn)
+    user = drill.user()
+    with connect(drill.town.owner, name="test") as conn:
+        conn.execute("update drill set starts_at = %s, start_by = %s where drill_id = %s", (clock.now(), user, number))
+    feeding = Drilling(drill.town.worker, drill.town.municipality_id, clock)
+    with structlog.testing.capture_logs() as logs:
+        feeding.start()
+        try:
+            wait_for(lambda: any(each["event"] == "the drill cannot be fed" for each in logs), "the fault is told")
+            with connect(drill.town.owner, name="test") as conn:
+                conn.execute("grant insert on datastream to mimamori_worker")
+            wait_for(lambda: len(drill.values()) == len(FLOOD), "it is fed")
+        finally:
+            feeding.stop()
 
 
 def test_the_workers_thread_feeds_and_one_of_two_at_a_time(drill: Drill) -> None:
