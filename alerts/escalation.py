@@ -65,8 +65,8 @@ class Escalation:
         kind: str,
         *about: Any,
     ) -> bool:
-        level, peak, severity, said, told_at, step = about
-        roster = recorder.roster_of(municipality_id)
+        level, peak, severity, said, told_at, step, mode = about
+        roster = recorder.roster_of(municipality_id, mode)
         what = About(StationKind(kind).desk, station_id, peak, severity)
         steps = ladder(roster, what, recorder.now, recorder.channels())
         if step >= len(steps) or now - told_at < answer_within(watching(roster, what)):
@@ -88,7 +88,7 @@ class Escalation:
 # The step that is due next: 1 after the one that was told at once, one more for every time that was called on since.
 _UNANSWERED = """
 select a.alert_id, a.municipality_id, a.station_id, s.kind, a.level, a.peak_level, a.severity, last.said, told.at,
-       last.step
+       last.step, a.mode
 from alert a
 join station s using (station_id)
 cross join lateral (

@@ -235,7 +235,7 @@ class _Towns(Collector):
                 for rule, acknowledged, n in conn.execute(
                     """
                     select rule, acknowledged_at is not null, count(*) from alert
-                    where cleared_at is null group by 1, 2
+                    where cleared_at is null and mode = 'actual' group by 1, 2
                     """
                 ):
                     open_alerts.add_metric((code, rule, str(acknowledged).lower()), n)
@@ -269,6 +269,7 @@ _OBSERVATIONS = """
         select count(*) as n from tenant_observation
         where datastream_id = d.datastream_id and phenomenon_time > %s
     ) counted
+    where d.drill_run is null
 """
 _WAITING = "select count(*) from outbox where sent_at is null and not stood_in and call_test_id is null"
 _OLDEST_DUE = """

@@ -24,6 +24,7 @@ from api.pages.daily_entry import COUNTING
 from api.pages.demo import panel
 from api.pages.digital import digital
 from api.pages.disaster import disaster
+from api.pages.drill_now import drill_now
 from api.pages.field_desk import field_desk
 from api.pages.formats import number
 from api.pages.headquarters import EDITORS
@@ -99,6 +100,7 @@ def disaster_response(
     with visit.transaction() as conn:
         model = disaster(conn, at.now, at.zone)
         others = other_places(conn, "disaster", at.now)
+        drill = drill_now(conn, visit.tenant.municipality_id, at.now)
         desk = headquarters_desk(conn, visit.tenant.municipality_id, at.now, at.zone)
         field = field_desk(conn, visit.tenant.municipality_id)
         alerts = open_alerts(conn, visit.user.role)
@@ -121,6 +123,7 @@ def disaster_response(
         marks=marks,
         desk=desk,
         field=field,
+        shadows={} if drill is None else drill.shadows,
         may_write=visit.user.role in EDITORS,
         done=done,
         problem=problem,
