@@ -1,5 +1,5 @@
 -- Who can be reached: from which severity on a group is told of the rules of the staff, and whether the chain holds.
--- depends: 0034.headquarters
+-- depends: 0036.retraction
 
 alter table group_watch add column least_severity smallint check (least_severity between 1 and 3);
 comment on column group_watch.least_severity is 'of rules that staff wrote: 3 act at once, 2 act, 1 look at it; null: all that are told. least_level does not count for them';

@@ -1,5 +1,5 @@
 -- Word from the field: reports with photos by staff and by leaders of the districts, and the shelters.
--- depends: 0034.headquarters
+-- depends: 0038.drill
 
 create table field_link (
     field_link_id   integer generated always as identity primary key,
