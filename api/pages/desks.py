@@ -47,7 +47,7 @@ router = Router()
 Mark = tuple[str, str, str, datetime | None]
 
 # What an action says when it has led back to the page: keys of the catalogue, so a link can make no other text.
-_DONE = frozenset({"acknowledge", "comment", "assign", "clear"})
+_DONE = frozenset({"acknowledge", "comment", "assign", "clear", "confirm", "dismiss"})
 
 
 @router.get("/start")

@@ -1,9 +1,10 @@
 -- A false alarm taken back, to those whom it reached; and who goes there.
--- depends: 0034.headquarters
+-- depends: 0035.withheld
 
 alter table alert_history drop constraint alert_history_event_check;
 alter table alert_history add constraint alert_history_event_check check (event in
-    ('raised', 'escalated', 'lowered', 'told', 'called', 'acknowledged', 'assigned', 'commented', 'cleared', 'retracted'));
+    ('raised', 'escalated', 'lowered', 'confirmed', 'withheld', 'told', 'called', 'acknowledged', 'assigned', 'commented',
+     'cleared', 'retracted'));
 alter table alert_history add column assigned_person integer references person;
 comment on column alert_history.assigned_person is 'assigned: who goes there from then on (null: nobody any more); the newest such entry of an alert counts, user_id is who said so';
 alter table alert_history add constraint alert_history_assigned check (assigned_person is null or event = 'assigned');
