@@ -1,6 +1,6 @@
 """What is known beside a reading: work at its device, gauges and rain nearby, silence. SQL for the worker.
 
-    beside(conn, place, mode, datastream_id, stand, time, now) -> what `alerts.rules.withholding` asks for
+    beside(recorder, place, mode, datastream_id, stand, time) -> what `alerts.rules.withholding` asks for
 
 Neighbours are the gauges of the same river where the register has such, else those of the town, the nearest eight. One
 rises that is by `RISE` above its lowest reading of the last hour. Rain is that of the gauges that the register has on
@@ -12,11 +12,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from alerts.observed import Place
+from alerts.recording import Recorder
 from alerts.rules.level import Stand
 from alerts.rules.withholding import Beside, Release, waiting
 from devices.model import ObservedProperty, StationKind
 from store import Connection
-from store.duty import modes_now
 
 RISE = 0.20  # m
 LATELY = timedelta(hours=1)
@@ -24,17 +24,12 @@ _LOOK_BACK = timedelta(days=60)
 
 
 def beside(
-    conn: Connection,
-    place: Place,
-    mode: str,
-    datastream_id: int | None,
-    stand: Stand | None,
-    time: datetime,
-    now: datetime,
+    recorder: Recorder, place: Place, mode: str, datastream_id: int | None, stand: Stand | None, time: datetime
 ) -> Beside:
     """Beside the newest reading, of `time`, of a series; `datastream_id` None: a station that is silent, whatever its
     devices measure. A drill is nobody's work, and has no neighbours.
     """
+    conn, now = recorder.conn, recorder.now
     works = [] if mode != "actual" else _works(conn, place.station_id, datastream_id, now)
     at_work = any(end > now for _, end in works)
     over = [end for start, end in works if end <= now and start <= time < end]
@@ -44,7 +39,7 @@ def beside(
         witness = _witness(conn, place, time, now)
     if datastream_id is None or not (unsure or over):
         return Beside(at_work=at_work, witness=witness)
-    return Beside(_wait(conn, datastream_id, now), at_work, max(over, default=None), witness)
+    return Beside(_wait(recorder, datastream_id), at_work, max(over, default=None), witness)
 
 
 def _works(
@@ -71,19 +66,14 @@ def _works(
     ).fetchall()
 
 
-def _wait(conn: Connection, datastream_id: int, now: datetime) -> timedelta:
-    row = conn.execute(
+def _wait(recorder: Recorder, datastream_id: int) -> timedelta:
+    row = recorder.conn.execute(
         "select d.step, s.confirm_within from datastream d join station s using (station_id) "
         "where d.datastream_id = %s",
         (datastream_id,),
     ).fetchone()
     assert row is not None, f"datastream {datastream_id} exists"
-    paces = [
-        each.mode.interval
-        for each in modes_now(conn, now, tenant=False).values()
-        if each.datastream_id == datastream_id
-    ]
-    return waiting(min(paces, default=row[0]), row[1])
+    return waiting(recorder.paces().get(datastream_id) or row[0], row[1])
 
 
 def _witness(conn: Connection, place: Place, time: datetime, now: datetime) -> Release | None:

@@ -199,7 +199,7 @@ class Evaluator:
         newest: Newest | None,
     ) -> None:
         """Takes an alert through its transitions, and tells whom there is to tell."""
-        conn, now, place, series = recorder.conn, recorder.now, stream.place, stream.datastream_id
+        now, place, series = recorder.now, stream.place, stream.datastream_id
         stand = None if alert is None else alert.stand
         if transitions:
             stand = after(transitions[-1])
@@ -211,7 +211,7 @@ class Evaluator:
             newest,
             now,
             stream.tell_within,
-            lambda: beside(conn, place, stream.mode, series, stand, now if newest is None else newest.time, now),
+            lambda: beside(recorder, place, stream.mode, series, stand, now if newest is None else newest.time),
         )
         cause = Cause(place, "level", stream.mode, series)
         alert_id = recorder.record(

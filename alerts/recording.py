@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from alerts import public_words, roster, wording
 from alerts.calling import About, Call, Roster, ladder, merged
@@ -19,6 +19,7 @@ from devices.clock import real_now
 from devices.model import StationKind
 from store import Connection
 from store.arrays import transposed
+from store.duty import modes_now
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,7 @@ class Recorder:
     _addresses: dict[tuple[int, str], list[str]] = field(default_factory=dict)
     _rosters: dict[tuple[int, str], Roster] = field(default_factory=dict)
     _channels: frozenset[str] | None = None
+    _paces: dict[int, timedelta] | None = None
 
     def record(
         self,
@@ -304,6 +306,15 @@ class Recorder:
         if self._channels is None:
             self._channels = roster.channels(self.conn) | ({"mail"} if self.mail else set())
         return self._channels
+
+    def paces(self) -> dict[int, timedelta]:
+        """How often devices with a duty cycle measure now, by the series that decides their mode; read once."""
+        if self._paces is None:
+            modes = modes_now(self.conn, self.now, tenant=False)
+            self._paces = {
+                each.datastream_id: each.mode.interval for each in modes.values() if each.datastream_id is not None
+            }
+        return self._paces
 
     def _mail_addresses(self, cause: AnyCause) -> list[str]:
         key = (cause.municipality_id, cause.role)

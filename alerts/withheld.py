@@ -103,7 +103,7 @@ def go_down(recorder: Recorder, each: Waiting) -> None:
 
 def at_work(recorder: Recorder, place: Place) -> Withheld | None:
     """Whether a silence of this station waits: somebody works at one of its devices."""
-    around = beside(recorder.conn, place, "actual", None, None, recorder.now, recorder.now)
+    around = beside(recorder, place, "actual", None, None, recorder.now)
     return Withheld.WORK if around.at_work else None
 
 

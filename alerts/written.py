@@ -124,7 +124,7 @@ def _waits(
     recorder: Recorder, place: Place, mode: str, datastream_id: int, time: datetime, since: datetime | None
 ) -> tuple[Withheld | None, datetime | None]:
     """Why people are not told yet of what is so at the observation of `time`, and the end of the work it is from."""
-    around = beside(recorder.conn, place, mode, datastream_id, None, time, recorder.now)
+    around = beside(recorder, place, mode, datastream_id, None, time)
     return still_waits(None, None, since or recorder.now, recorder.now, around)[0], around.worked_until
 
 
