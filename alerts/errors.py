@@ -3,6 +3,7 @@
 AlertsError
   RealChannelsOnSimulatedClock  a simulated town must not write to real people
   ChannelFileError              the operator's file of channels is not what it should be: where, and what
+  AskedAlready                  a test of this group was asked for just now
   ActionError                   a person's action was refused; the text says why and what to do
     AlertNotFound
     AlreadyAcknowledged         the first acknowledgement stands: by whom, when
@@ -40,6 +41,14 @@ class RealChannelsOnSimulatedClock(AlertsError):
 
 class ChannelFileError(AlertsError):
     """The operator's file of channels is not what it should be; the message names file, channel and fault."""
+
+
+class AskedAlready(AlertsError):
+    """A test message to this group was asked for just now: a second press is none."""
+
+    def __init__(self, group_id: int) -> None:
+        super().__init__(f"a test of group {group_id} was asked for less than a minute ago")
+        self.group_id = group_id
 
 
 class ActionError(AlertsError):

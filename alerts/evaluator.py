@@ -23,6 +23,7 @@ from datetime import datetime
 import structlog
 
 from alerts import observed, still_false, wording
+from alerts.drills import close_ended, live
 from alerts.late import Late, list_late
 from alerts.recording import Cause, Recorder, mark_judged, notice_of
 from alerts.rules.finding import Found, judge_finding
@@ -53,8 +54,9 @@ class Evaluator:
     def handle(self, conn: Connection, rows: Sequence[FeedRow]) -> None:
         """Judges what the rows touched; the body of a feed consumer's transaction."""
         recorder = Recorder(conn, self._clock.now(), self._mail)
-        self._judge_levels(recorder, [each for row in rows for each in row.touched])
-        self._judge_written(recorder, [each for row in rows for each in row.touched])
+        touched = live(conn, [each for row in rows for each in row.touched])
+        self._judge_levels(recorder, touched)
+        self._judge_written(recorder, touched)
         self._judge_findings(recorder, sorted({each for row in rows for each in row.finding_ids}))
         _announce(recorder)
 
@@ -94,8 +96,11 @@ class Evaluator:
             )
 
     def tick(self, conn: Connection) -> None:
-        """Judges outages and silence at the town's present time; the body of a transaction."""
+        """Judges outages and silence at the town's present time, and ends the alerts of drills that are over; the body
+        of a transaction.
+        """
         recorder = Recorder(conn, self._clock.now(), self._mail)
+        close_ended(recorder, simulated=self._clock.simulated)
         judge_silences(recorder, self._clock)
         _announce(recorder)
 

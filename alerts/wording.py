@@ -78,9 +78,9 @@ class Notice:
     `level` is the reference level the alert has after the step, None where it has none; `next_level` the one above
     it; `clearing_level` (m) what the water fell below when it cleared; `silence_after` the device's patience;
     `usual` what a finding's `value` is compared with, both in `unit`; `cause` what is wrong with the operation, or
-    what an outage's `stations` (names in Japanese and English) have in common; `age` of the observation when it was
-    judged, and the `newest` one known then, where that is another; `written` what a rule of the staff says;
-    `correction` why it was false, where that is what is told.
+    what an outage's `stations` (names in Japanese and English) have in common; `details` of a cause in the two
+    languages; `age` of the observation when it was judged, and the `newest` one known then, where that is another;
+    `written` what a rule of the staff says; `correction` why it was false, where that is what is told.
     """
 
     rule: Rule
@@ -100,6 +100,7 @@ class Notice:
     mode: Literal["actual", "exercise", "test"] = "actual"
     simulated: bool = False
     cause: str = ""
+    details: tuple[tuple[str, str], ...] = ()
     stations: tuple[tuple[str, str], ...] = ()
     age: timedelta = timedelta(0)
     newest: tuple[datetime, float] | None = None
@@ -300,7 +301,9 @@ def _facts(notice: Notice, language: Language) -> list[str]:
     if notice.rule == "outage":
         return outage_words.facts(notice.cause, notice.event is Event.CLEARED, notice.stations, language)
     if notice.rule == "operation":
-        return [] if notice.event is Event.CLEARED else [operation_words.to_do(notice.cause, language)]
+        if notice.event is Event.CLEARED:
+            return []
+        return [*(each[language == "en"] for each in notice.details), operation_words.to_do(notice.cause, language)]
     cleared = notice.event is Event.CLEARED
     return finding_words.facts(notice.rule, cleared, notice.value, notice.usual, notice.unit, language)
 

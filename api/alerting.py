@@ -63,8 +63,9 @@ def alerts(
     ] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     before: Annotated[int | None, Query(ge=1, description="set by `next`")] = None,
+    drill: Annotated[bool, Query(description="true: those of drills instead of the real ones")] = False,
 ) -> AlertPage:
-    """Alerts, newest first."""
+    """Alerts, newest first. Those of drills and tests are not among the real ones."""
     with visit.transaction() as conn, conn.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(
             _ALERT
@@ -72,12 +73,14 @@ def alerts(
             where (%(open)s::boolean is null or (a.cleared_at is null) = %(open)s)
               and (%(since)s::timestamptz is null or a.raised_at >= %(since)s)
               and (%(before)s::bigint is null or a.alert_id < %(before)s)
+              and a.mode = %(mode)s
             order by a.alert_id desc limit %(limit)s
             """,
             {
                 "open": open,
                 "since": instant("since", since) if since is not None else None,
                 "before": before,
+                "mode": "exercise" if drill else "actual",
                 "limit": limit + 1,
             },
         ).fetchall()
@@ -89,6 +92,8 @@ def alerts(
             query["open"] = str(open).lower()
         if since is not None:
             query["since"] = since
+        if drill:
+            query["drill"] = "true"
         following = f"/api/v1/alerts?{urlencode(query)}"
     return AlertPage(alerts=page, next=following)
 

@@ -125,39 +125,52 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """The line on top of every page. `worst` is the worst open alert, an unacknowledged one before the others."""
+    """The line on top of every page, of what is real. `worst` is the worst open alert, an unacknowledged one before the
+    others. `alarms`: what nobody has acknowledged, for a page that sounds (sound.js); those of drills too.
+    """
 
     open: int
     unacknowledged: int
     worst: Alert | None
+    alarms: tuple[dict[str, int | bool], ...] = ()
 
     @property
     def urgent(self) -> bool:
-        """Level 4 and 5 are spoken at once by a screen reader; everything else waits its turn."""
-        return self.worst is not None and (self.worst.level or 0) >= 4
+        """Level 4 and 5, and "act at once", are spoken at once by a screen reader; everything else waits its turn."""
+        return self.worst is not None and _rank(self.worst) >= 4
 
 
 def strip(alerts: Sequence[Alert]) -> Strip:
-    """The summary of the open alerts (in the order of `open_alerts`)."""
+    """The summary of the open alerts (in the order of `open_alerts`), without those of a drill or a test."""
+    unanswered = [alert for alert in alerts if alert.acknowledged_at is None]
+    alerts = [alert for alert in alerts if alert.mode == "actual"]
     return Strip(
-        len(alerts), sum(alert.acknowledged_at is None for alert in alerts), max(alerts, key=_weight, default=None)
+        len(alerts),
+        sum(alert.acknowledged_at is None for alert in alerts),
+        max(alerts, key=_weight, default=None),
+        tuple({"id": each.alert_id, "rank": _rank(each), "drill": each.mode != "actual"} for each in unanswered),
     )
 
 
+def _rank(alert: Alert) -> int:
+    """The level; "act at once" stands with the fourth, as calling on has it; 0 for what has neither."""
+    return alert.level or (alert.severity or 0) + (alert.severity is not None)
+
+
 def _weight(alert: Alert) -> tuple[int, bool]:
-    return (alert.level or (alert.severity or 0) + (alert.severity is not None), alert.acknowledged_at is None)
+    return (_rank(alert), alert.acknowledged_at is None)
 
 
 def open_alerts(conn: Connection, role: Role) -> list[Alert]:
-    """The open alerts: unacknowledged first, then by level, then the oldest first. Those about the operation are for
-    the digital section alone: nobody else can do anything about them. A silence that an outage explains is told with
-    the outage.
+    """The open alerts: what is real first, then unacknowledged, then by level, then the oldest first. Those about the
+    operation are for the digital section alone: nobody else can do anything about them. A silence that an outage
+    explains is told with the outage.
     """
     rows = conn.execute(
         _ALERTS
         + """
         where a.cleared_at is null and a.part_of is null and (a.rule <> 'operation' or %s)
-        order by a.acknowledged_at is null desc, coalesce(a.level, a.severity + 1) desc nulls last,
+        order by a.mode <> 'actual', a.acknowledged_at is null desc, coalesce(a.level, a.severity + 1) desc nulls last,
             a.raised_at
         """,
         (role is Role.DIGITAL,),

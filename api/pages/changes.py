@@ -87,7 +87,7 @@ def told_by_alerts(conn: Connection, since: datetime, now: datetime) -> list[Cha
         join station s using (station_id)
         left join app_user u on u.user_id = h.user_id
         where h.at > %(since)s and h.at <= %(now)s and h.event in ('raised', 'cleared', 'retracted')
-          and a.rule in ('level', 'silence') and a.part_of is null and s.kind = any(%(kinds)s)
+          and a.rule in ('level', 'silence') and a.mode = 'actual' and a.part_of is null and s.kind = any(%(kinds)s)
         union all
         select h.at, h.event, 'silence', s.code, s.name, s.name_en, null, null, u.display_name, h.phenomenon_time
         from alert_history h

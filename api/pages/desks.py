@@ -24,6 +24,8 @@ from api.pages.daily_entry import COUNTING
 from api.pages.demo import panel
 from api.pages.digital import digital
 from api.pages.disaster import disaster
+from api.pages.drill_now import drill_now
+from api.pages.field_desk import field_desk
 from api.pages.formats import number
 from api.pages.headquarters import EDITORS
 from api.pages.headquarters_desk import headquarters_desk
@@ -37,6 +39,7 @@ from api.pages.tourism import by_hour, tourism
 from api.pages.town_map import Place, draw
 from api.pages.water import Block, water
 from api.roles import Role
+from store.field_reports import attached_counts
 
 router = Router()
 
@@ -97,7 +100,9 @@ def disaster_response(
     with visit.transaction() as conn:
         model = disaster(conn, at.now, at.zone)
         others = other_places(conn, "disaster", at.now)
+        drill = drill_now(conn, visit.tenant.municipality_id, at.now)
         desk = headquarters_desk(conn, visit.tenant.municipality_id, at.now, at.zone)
+        field = field_desk(conn, visit.tenant.municipality_id)
         alerts = open_alerts(conn, visit.user.role)
         places = _places(at, (g.station for g in model.gauges)) + [_rain_place(at, g) for g in model.rain]
         places += _places(at, others)
@@ -117,6 +122,8 @@ def disaster_response(
         others=others,
         marks=marks,
         desk=desk,
+        field=field,
+        shadows={} if drill is None else drill.shadows,
         may_write=visit.user.role in EDITORS,
         done=done,
         problem=problem,
@@ -188,9 +195,10 @@ def alerts_response(
         add_events(conn, [*alerts, *closed, *retracted])
         people = assignable(conn)
         late = late_excursions(conn, at.now - LATE_SHOWN)
+        reports = attached_counts(conn, visit.tenant.municipality_id)
     return page(
-        request, visit, at, "alerts", alerts, status=status,
-        closed=closed, retracted=retracted, people=people, late=late, done=done, problem=problem,
+        request, visit, at, "alerts", alerts, status=status, closed=closed, retracted=retracted, people=people,
+        late=late, reports=reports, done=done, problem=problem,
     )  # fmt: skip
 
 

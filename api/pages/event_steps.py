@@ -17,13 +17,14 @@ from store.alert_reviews import KINDS
 from store.checklists import ticks
 from store.connection import Connection
 from store.evacuation import orders, stages
+from store.field_reports import LONGEST_AGO, reports
 from store.headquarters import lines
 from store.town_clock import read_clock
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`kind` says from which ledger: alert, sent, record, order, stage, check. `by` empty: a rule did it."""
+    """`kind` says from which ledger: alert, sent, record, order, stage, check, report. `by` empty: a rule did it."""
 
     at: datetime
     kind: str
@@ -61,6 +62,7 @@ def steps(
         *_alerts(conn, since, until, zone, words, drill),
         *_sent(conn, since, until, words, drill),
         *_written(conn, municipality_id, since, until, words, drill),
+        *_reported(conn, municipality_id, since, until, words, drill),
     ]
     return sorted((step for step in found if since <= step.at < until), key=lambda step: step.at)
 
@@ -150,6 +152,26 @@ def _written(
     for tick in ticks(conn, municipality_id, since, until, drill=drill):
         word = words("checklist.done") if tick.done else words("checklist.untick")
         yield Step(tick.at, "check", "", f"{word}・{tick.text}（{words('level.short', level=tick.level)}）", tick.by)
+
+
+def _reported(
+    conn: Connection, municipality_id: int, since: datetime, until: datetime, words: Words, drill: bool
+) -> Iterator[Step]:
+    """Reports from the field at the time of seeing. What was entered into 本部記録 stands there already."""
+    # A report may come days after what it saw.
+    for each in reports(conn, municipality_id, drill=drill, since=since, until=until + LONGEST_AGO, limit=1000):
+        if each.state == "withdrawn" or each.entry_id is not None:
+            continue
+        station = words.name(each.station or "", each.station_en or "")
+        said = [each.text]
+        if each.gauge_reading is not None:
+            value = formats.number(each.gauge_reading, "m")
+            said.append(words("report.reading", station=station, value=value))
+        if each.photos or each.lost:
+            said.append(words("report.line_photos", n=len(each.photos) + each.lost))
+        said.append(words("report.title", n=each.report_id))
+        place = "・".join(filter(None, (each.place, station)))
+        yield Step(each.seen_at, "report", place, "・".join(filter(None, said)), each.author)
 
 
 def peaks(conn: Connection, since: datetime, until: datetime) -> list[Peak]:
