@@ -38,5 +38,7 @@ grant select, update (counts_again_at) on alert_retraction to mimamori_worker;
 
 alter table outbox add column withdrawn boolean not null default false;
 comment on column outbox.withdrawn is 'its alert was retracted before this one was known to have gone out: it is not tried any more. In doubt where begun_at or unsure says that it may have arrived';
+-- The oldest message that still waits is asked for all the time, among all that were ever sent.
+create index outbox_due on outbox (outbox_id) where sent_at is null and not stood_in;
 comment on column outbox.stood_in is 'not tried any more: another way was faster, or it is withdrawn';
 grant update (withdrawn, stood_in) on outbox to mimamori_api;
