@@ -165,8 +165,8 @@ def test_what_would_reach_nobody_in_the_coming_day_stands_on_the_page_until_some
         with hall.visitor(Role.DIGITAL) as client:
             return client.get(f"{page}?lang={language}", headers={"Accept": "text/html"}).text
 
-    assert "防災：水位の段階（レベル3相当以上、" in shown() and "水道：" not in shown()
-    assert "Disaster desk: of water levels (from level 3 on;" in shown("en")
+    assert "防災：水位の段階（レベル3・4・5相当、" in shown() and "水道：" not in shown()
+    assert "Disaster desk: of water levels (level 3, 4, 5;" in shown("en")
     tanaka = person(town, "田中", ("line", "U" + "0" * 32))
     group(town, "防災当番", [tanaka])
     assert "防災：水位の段階" in shown(), "there is no LINE here"
@@ -193,7 +193,7 @@ def test_the_alert_itself_says_whose_rules_and_from_when_to_when(hall: TownHall)
         with hall.visitor(role) as client:
             pages[role] = client.get("/alerts?lang=ja", headers={"Accept": "text/html"}).text
     assert "防災：アラートを知らせる相手がいません" in pages[Role.DIGITAL]
-    assert "防災：水位の段階（レベル3相当以上、" in pages[Role.DIGITAL] and "これから24時間" in pages[Role.DIGITAL]
+    assert "防災：水位の段階（レベル3・4・5相当、" in pages[Role.DIGITAL] and "これから24時間" in pages[Role.DIGITAL]
     assert "知らせる相手がいません" not in pages[Role.DISASTER]
 
 
