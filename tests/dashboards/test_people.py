@@ -197,6 +197,16 @@ def test_the_alert_itself_says_whose_rules_and_from_when_to_when(hall: TownHall)
     assert "知らせる相手がいません" not in pages[Role.DISASTER]
 
 
+def test_what_a_group_is_told_of_is_what_was_said_last(hall: TownHall) -> None:
+    number = group(hall.database, "防災当番", [])
+    settings = f"/digital/groups/{number}"
+    assert post(hall, settings, do="add_watch", desk="disaster", least_severity="3") == "add_watch_done"
+    assert read(hall).groups[0].watches == (Watch("disaster", None, None, 3),)
+    assert post(hall, settings, do="add_watch", desk="disaster", least_level="4") == "add_watch_done"
+    assert read(hall).groups[0].watches == (Watch("disaster", None, 4, None),)
+    assert post(hall, settings, do="add_watch", desk="disaster", least_severity="4") == "no_desk"
+
+
 def test_another_group_is_not_changed_by_a_form_for_this_one(hall: TownHall) -> None:
     town = hall.database
     first, other = group(town, "一班", []), group(town, "二班", [])
