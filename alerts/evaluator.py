@@ -124,7 +124,7 @@ class Evaluator:
         _announce(recorder)
 
     def listen(self, conn: Connection) -> None:
-        """Of `tick` outages and silence. With thousands of devices that takes a while: it takes no turn with `handle`."""
+        """Of `tick` outages and silence. With thousands of devices that takes long: no turn with `handle`."""
         recorder = Recorder(conn, self._clock.now(), self._mail)
         self._listen(recorder)
         _announce(recorder)

@@ -1,5 +1,5 @@
-"""The alerts process: the evaluator on the feed; beside it the look for who is silent, outbox, calling on, the watch over
-the operation, letters and tests.
+"""The alerts process: the evaluator on the feed; beside it the look for who is silent, outbox, calling on, the watch
+over the operation, letters and tests.
 """
 
 from __future__ import annotations
