@@ -22,7 +22,7 @@ from datetime import datetime
 
 import structlog
 
-from alerts import observed, wording
+from alerts import observed, still_false, wording
 from alerts.drills import close_ended, live
 from alerts.late import Late, list_late
 from alerts.recording import Cause, Recorder, mark_judged, notice_of
@@ -117,6 +117,7 @@ class Evaluator:
         holds = [max(rule.hold for rule in rules[stream.place.station_id]) for stream in streams]
         before = observed.window_before(recorder.conn, ids, [new[each][0].time for each in ids], holds)
         alerts = observed.open_levels(recorder.conn, [stream.place.station_id for stream in streams])
+        retracted = {(each.station_id, each.mode): each for each in still_false.standing(recorder.conn, "level")}
         judged: set[tuple[int, str]] = set()
         for stream in streams:
             place, datastream_id = stream.place, stream.datastream_id
@@ -126,12 +127,17 @@ class Evaluator:
             again = key in judged
             judged.add(key)
             alert = observed.open_alert(recorder.conn, place, "level", stream.mode) if again else alerts.get(key)
+            still = retracted.get(key) if alert is None else None
             transitions = judge_level(
                 station_rules,
                 new[datastream_id],
                 before.get(datastream_id, ()),
-                None if alert is None else alert.level,
+                alert.level if alert is not None else None if still is None else still.level,
             )
+            if still is not None:
+                transitions, over = still_false.after_level(transitions, still)
+                if over is not None:
+                    still_false.count_again(recorder, retracted.pop(key), over)
             cause = Cause(place, "level", stream.mode, datastream_id)
             newest = None
             if len(new[datastream_id]) < _CHUNK:

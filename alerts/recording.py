@@ -203,8 +203,9 @@ class Recorder:
         self.write(cause.municipality_id, history_id, [("log", cause.role, None, None)], notice)
         if isinstance(cause, WrittenCause) and cause.severity is None:
             return
-        to = recipients(self._calls(cause, alert_id, transition))
-        if not to and self.mail and cause.mode == "actual":
+        calls = self._calls(cause, alert_id, transition)
+        to = recipients(calls)
+        if self.mail and cause.mode == "actual" and all(call.person.equipment for call in calls):
             to += [("mail", address, None, None) for address in self._mail_addresses(cause)]
         self.write(cause.municipality_id, history_id, to, notice)
 
@@ -257,12 +258,9 @@ class Recorder:
     def _calls(self, cause: AnyCause, alert_id: int, transition: Transition) -> tuple[Call, ...]:
         """Who is told at once: who it is the turn of, and of what goes down or is over all who were told before."""
         everybody, channels = self.roster_of(cause.municipality_id, cause.mode), self.channels()
-        # "Act at once" (3) is worth as much as the fourth level.
-        row = self.conn.execute(
-            "select coalesce(peak_level, severity + 1) from alert where alert_id = %s", (alert_id,)
-        ).fetchone()
-        peak = None if row is None else row[0]
-        steps = ladder(everybody, About(cause.role, cause.station_id, peak), self.now, channels)
+        row = self.conn.execute("select peak_level, severity from alert where alert_id = %s", (alert_id,)).fetchone()
+        assert row is not None, f"alert {alert_id} is there"
+        steps = ladder(everybody, About(cause.role, cause.station_id, *row), self.now, channels)
         if transition.event in (Event.RAISED, Event.ESCALATED, Event.TOLD):
             return steps[0] if steps else ()
         told = [

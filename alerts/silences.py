@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import groupby
 
-from alerts import wording
+from alerts import still_false, wording
 from alerts.heard import (
     Explained,
     ListenedStation,
@@ -28,7 +28,7 @@ from alerts.heard import (
 from alerts.observed import Place
 from alerts.recording import Cause, OutageCause, Recorder, notice_of
 from alerts.rules.outage import RULE_VERSION, Judged, judge_outages
-from alerts.rules.silence import Hearing, Listening, hearing, judge_silence, listening_of
+from alerts.rules.silence import Hearing, Listened, Listening, hearing, judge_silence, listening_of
 from alerts.rules.transition import Event, Transition
 from devices.clock import Clock
 from store.arrays import transposed
@@ -46,15 +46,20 @@ def judge_silences(recorder: Recorder, clock: Clock) -> None:
     stations = listened_stations(conn, now)
     outages = _Outages(recorder, listening, clock.simulated).judge(stations)
     alerts = open_silences(conn)
+    retracted = {each.station_id: each for each in still_false.standing(conn, "silence")}
     for station in stations:
         alert = alerts.get(station.place.station_id)
         heard = listening.get(station.place.municipality_id)
+        devices = [outages.of(each) for each in station.attached]
         transitions = judge_silence(
-            [outages.of(each) for each in station.attached],
+            devices,
             None if heard is None else heard.since,
             now if heard is None else heard.until,
             None if alert is None else alert.phenomenon_time,
         )
+        still = retracted.get(station.place.station_id) if alert is None else None
+        if still is not None:
+            transitions = _unless_false(recorder, devices, still, heard, transitions)
         if transitions:
             cause = Cause(station.place, "silence", "actual", station.datastream_id)
             recorder.record(
@@ -62,6 +67,27 @@ def judge_silences(recorder: Recorder, clock: Clock) -> None:
                 None if alert is None else alert.alert_id,
                 [(each, _notice(cause, each, clock.simulated)) for each in transitions],
             )
+
+
+def _unless_false(
+    recorder: Recorder,
+    devices: Sequence[Listened],
+    still: still_false.StillFalse,
+    listening: Listening | None,
+    transitions: list[Transition],
+) -> list[Transition]:
+    """The steps without that of a silence which a person has retracted: the same one as long as those who are silent
+    have said nothing since.
+    """
+    heard = [each for each in devices if each.last_heard is not None and each.last_heard > still.time]
+    new = listening is not None and any(
+        hearing(each, listening.since, listening.until) is Hearing.SILENT for each in heard
+    )
+    if new or len(heard) == len(devices):
+        last = max((each.last_heard for each in heard if each.last_heard is not None), default=still.time)
+        still_false.count_again(recorder, still, last)
+        return transitions
+    return []
 
 
 def _notice(cause: Cause, transition: Transition, simulated: bool) -> wording.Notice:

@@ -239,9 +239,7 @@ class _Towns(Collector):
                     """
                 ):
                     open_alerts.add_metric((code, rule, str(acknowledged).lower()), n)
-                waiting.add_metric(
-                    (code,), _number(conn, "select count(*) from outbox where sent_at is null and not stood_in")
-                )
+                waiting.add_metric((code,), _number(conn, _WAITING))
                 oldest.add_metric((code,), _number(conn, _OLDEST_DUE, (real_now(),)))
                 seen = conn.execute("select max(heartbeat_at) from ingest_worker").fetchone()
                 if seen is not None and seen[0] is not None:
@@ -273,10 +271,10 @@ _OBSERVATIONS = """
     ) counted
     where d.drill_run is null
 """
-_WAITING = "select count(*) from outbox where sent_at is null and not stood_in"
+_WAITING = "select count(*) from outbox where sent_at is null and not stood_in and call_test_id is null"
 _OLDEST_DUE = """
     select coalesce(extract(epoch from greatest(%s - min(next_attempt_at), interval '0')), 0)::double precision
-    from outbox where sent_at is null and not stood_in
+    from outbox where sent_at is null and not stood_in and call_test_id is null
 """
 
 

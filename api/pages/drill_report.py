@@ -114,8 +114,8 @@ def _told(conn: Connection, mine: Mapping[str, object]) -> list[Told]:
 
     found = []
     for row in conn.execute(_TOLD, {**mine, "held": GIVEN_UP}):
-        address, at, answered, sent, tried, stood_in, held = row[7:]
-        what = "withheld" if held else state(sent, tried, stood_in)
+        address, at, answered, sent, tried, stood_in, withdrawn, unsure, held = row[7:]
+        what = "withheld" if held else state(sent, tried, stood_in, withdrawn, unsure)
         found.append(Told(*(*row[:7], masked(address), at, what, town(sent), answered)))
     return found
 
@@ -192,7 +192,8 @@ order by a.alert_id
 _TOLD = """
 select s.name, s.name_en, h.event, h.level, p.name, o.channel, d.kind, o.recipient, h.at,
        (select min(l.answered_at) from answer_link l where l.outbox_id = o.outbox_id),
-       o.sent_at, o.attempts, o.stood_in, o.sent_at is null and o.last_error is not distinct from %(held)s
+       o.sent_at, o.attempts, o.stood_in, o.withdrawn, o.unsure > 0 or (o.withdrawn and o.begun_at is not null),
+       o.sent_at is null and o.last_error is not distinct from %(held)s
 from outbox o join alert_history h using (alert_history_id) join alert a using (alert_id)
 join station s on s.station_id = a.station_id
 left join person p on p.person_id = o.person_id

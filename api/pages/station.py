@@ -29,6 +29,7 @@ from devices.duty import missed
 from devices.model import ObservedProperty, Quality, StationKind
 from store.connection import Connection
 from store.duty import datastream_duties, held_before
+from store.field_reports import GaugeReading, readings
 
 RANGES = {
     "6h": timedelta(hours=6),
@@ -101,7 +102,8 @@ class Provenance:
 @dataclass(frozen=True, slots=True)
 class StationPage:
     """`gauge` at a river gauge, else None; `chart` its curve. `points` newest first where every observation is shown,
-    else `longer` says what is. `in_stretches`: the station's own table is of hours or days. `levels` in force,
+    else `longer` says what is. `in_stretches`: the station's own table is of hours or days. `reported`: what people
+    read on the staff gauge in this range, apart from all that. `levels` in force,
     `other_levels` the earlier and coming sets, newest first.
     """
 
@@ -120,6 +122,7 @@ class StationPage:
     other_levels: tuple[LevelSet, ...]
     alerts: tuple[Alert, ...]
     provenance: Provenance | None
+    reported: tuple[GaugeReading, ...]
 
 
 def station_page(conn: Connection, code: str, range_: str, now: datetime, zone: ZoneInfo) -> StationPage | None:
@@ -167,6 +170,7 @@ def station_page(conn: Connection, code: str, range_: str, now: datetime, zone: 
         other_levels=tuple(s for s in sets if s is not current),
         alerts=tuple(station_alerts(conn, code, ALERTS_SHOWN)),
         provenance=None if reading is None else _provenance(conn, reading.datastream_id),
+        reported=tuple(readings(conn, station.station_id, now - length, now)),
     )
 
 

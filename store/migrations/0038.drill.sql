@@ -1,5 +1,5 @@
 -- Drills: a flood that is not there runs on the real screens and channels, for those who take part and nobody else.
--- depends: 0034.headquarters
+-- depends: 0037.reach
 
 create table drill (
     drill_id        integer generated always as identity primary key,
