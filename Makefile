@@ -7,7 +7,7 @@
 #   make chaos          ROUNDS=200: kills everything under load, and counts; ends with one JSON object
 #   make pictures       the READMEs' pictures anew, in docs/pictures
 #   make check          ruff, mypy --strict (for Windows too), import-linter
-#   make lock           the three lock files anew
+#   make lock           the four lock files anew
 
 PORT ?= 8000
 DATA ?= data/demo
@@ -133,5 +133,6 @@ build/uv/bin/uv:
 lock: $(VENV)/made build/uv/bin/uv
 	@$(COMPILE) --group pyproject.toml:build -o requirements-build.lock
 	@$(COMPILE) --extra embedded pyproject.toml -o requirements.lock
-	@$(COMPILE) --extra embedded --group dev pyproject.toml -o requirements-dev.lock
-	@echo "lock: requirements.lock, requirements-dev.lock and requirements-build.lock are up to date"
+	@$(COMPILE) --extra embedded --extra apprise pyproject.toml -o requirements-apprise.lock
+	@$(COMPILE) --extra embedded --extra apprise --group dev pyproject.toml -o requirements-dev.lock
+	@echo "lock: requirements.lock and its -apprise, -dev and -build are up to date"

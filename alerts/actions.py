@@ -1,4 +1,5 @@
-"""What a person does to an alert: acknowledge, comment, clear, and confirm or dismiss a reading. For the API.
+"""What a person does to an alert: acknowledge, comment, assign, clear, confirm or dismiss a reading (retract:
+`alerts.retraction`). For the API.
 
 Each runs in the caller's transaction, on a connection of the API's role with `mimamori.municipality_id` set, writes
 history and a feed row (its last statement), and leaves the commit to the caller. `at` is town time. Raises an
@@ -15,6 +16,7 @@ from alerts.errors import (
     AlertNotFound,
     AlreadyAcknowledged,
     AlreadyCleared,
+    NoSuchPerson,
     NoteRequired,
     NothingUnconfirmed,
     StillAbove,
@@ -73,7 +75,7 @@ def acknowledge(
     when), `AlertNotFound`.
     """
     alert = _locked(conn, municipality_id, alert_id)
-    text = _checked(alert_id, note)
+    text = checked(alert_id, note)
     if alert.acknowledged_at is not None:
         raise AlreadyAcknowledged(alert_id, alert.acknowledged_by or "", alert.acknowledged_at)
     conn.execute(
@@ -86,10 +88,35 @@ def acknowledge(
 def comment(conn: Connection, municipality_id: int, alert_id: int, user_id: int, at: datetime, note: str) -> None:
     """Adds a note, also to an alert that is over. Raises `NoteRequired`, `AlertNotFound`."""
     alert = _locked(conn, municipality_id, alert_id)
-    text = _checked(alert_id, note)
+    text = checked(alert_id, note)
     if text is None:
         raise NoteRequired(alert_id)
     _write(conn, alert, Event.COMMENTED, user_id, at, text)
+
+
+def assign(
+    conn: Connection,
+    municipality_id: int,
+    alert_id: int,
+    user_id: int,
+    at: datetime,
+    person_id: int | None,
+    note: str | None = None,
+) -> None:
+    """Says which of the town's people goes there from now on (None: nobody any more). Who did before stays in the
+    history. Also of an alert that is over: somebody may have to look at the gauge. Raises `NoSuchPerson`,
+    `AlertNotFound`.
+    """
+    alert = _locked(conn, municipality_id, alert_id)
+    text = checked(alert_id, note)
+    if person_id is not None:
+        known = conn.execute(
+            "select from person where person_id = %s and municipality_id = %s and kind = 'person' and ended_at is null",
+            (person_id, municipality_id),
+        ).fetchone()
+        if known is None:
+            raise NoSuchPerson(alert_id, person_id)
+    _write(conn, alert, Event.ASSIGNED, user_id, at, text, assigned=person_id)
 
 
 def clear(
@@ -109,7 +136,7 @@ def clear(
     alert = _locked(conn, municipality_id, alert_id)
     if alert.cleared_at is not None:
         raise AlreadyCleared(alert_id, alert.cleared_by, alert.cleared_at)
-    text = _checked(alert_id, note)
+    text = checked(alert_id, note)
     if alert.rule == "silence":
         _refuse_while_silent(conn, alert, at)
     elif alert.rule in FINDING_RULES or alert.rule == "written":
@@ -176,7 +203,7 @@ def _unconfirmed(conn: Connection, municipality_id: int, alert_id: int, note: st
         raise AlreadyCleared(alert_id, alert.cleared_by, alert.cleared_at)
     if alert.rule != "level" or (not alert.unconfirmed and alert.withheld != "work"):
         raise NothingUnconfirmed(alert_id)
-    return alert, _checked(alert_id, note)
+    return alert, checked(alert_id, note)
 
 
 def _review(conn: Connection, alert: _Alert, said: Said, user_id: int, at: datetime, note: str | None) -> None:
@@ -263,7 +290,8 @@ def _refuse_while_above(conn: Connection, alert: _Alert, at: datetime, note: str
         raise NoteRequired(alert.alert_id)
 
 
-def _checked(alert_id: int, note: str | None) -> str | None:
+def checked(alert_id: int, note: str | None) -> str | None:
+    """The note without spaces at its ends, None where nothing is left. Raises `NoteRequired` where it is too long."""
     text = (note or "").strip()
     if len(text) > MAX_NOTE:
         raise NoteRequired(alert_id, overlong=True)
@@ -279,12 +307,14 @@ def _write(
     note: str | None,
     person_id: int | None = None,
     *,
+    assigned: int | None = None,
     unconfirmed: bool = False,
 ) -> None:
     conn.execute(
         """
-        insert into alert_history (municipality_id, alert_id, at, event, level, user_id, note, person_id, unconfirmed)
-        values (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+        insert into alert_history (municipality_id, alert_id, at, event, level, user_id, note, person_id,
+                                   assigned_person, unconfirmed)
+        values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
         """,
         (
             alert.municipality_id,
@@ -295,6 +325,7 @@ def _write(
             user_id,
             note,
             person_id,
+            assigned,
             unconfirmed,
         ),
     )

@@ -29,7 +29,7 @@ ASKING = ("raised", "escalated", "confirmed", "told", "called")
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What a link asks about: a message to a person about an alert. `by` and `at` are of the acknowledgement, whoever
-    made it; `mine`: this person did, or has answered too. `alert_id` None: a test message.
+    made it; `mine`: this person did, or has answered too. `alert_id` None: a test message. `retracted_at`: false.
     """
 
     municipality_id: int
@@ -44,6 +44,7 @@ class Asked:
     at: datetime | None
     cleared_at: datetime | None
     mine: bool
+    retracted_at: datetime | None
 
 
 def token_hash(token: str) -> bytes:
@@ -87,7 +88,8 @@ def answer(conn: Connection, asked: Asked, token: str, at: datetime) -> None:
 _ASKED = """
 select o.municipality_id, o.outbox_id, p.person_id, p.name, o.contact_id, a.alert_id, o.subject, o.body,
        coalesce(u.display_name, seen.name), a.acknowledged_at, a.cleared_at,
-       exists (select from answer_link m where m.outbox_id = o.outbox_id and m.answered_at is not null)
+       exists (select from answer_link m where m.outbox_id = o.outbox_id and m.answered_at is not null),
+       (select r.at from alert_retraction r where r.alert_id = a.alert_id)
 from answer_link l
 join outbox o using (outbox_id)
 join person p on p.person_id = o.person_id and p.ended_at is null

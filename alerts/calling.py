@@ -2,10 +2,12 @@
 
     ladder(roster, about, at, channels) -> steps; step 0 is told at once, each further one when nobody has answered
 
-A group is told of what it watches (a desk's alerts, of one station only where it says so, from a level on where it
-says so). Of a group the person on duty is told at once, with the group's equipment; then the substitute; last
-everybody of all groups that watch this, by every way there is. Where nobody is named for a shift, or the one who is
-cannot be reached, the whole group is told at once: a gap in the roster must never mean that nobody is told.
+A group is told of what it watches: a desk's alerts, of one station only where it says so, from a level on where it
+says so. A rule that staff wrote has no level but a severity, and the group says from which one on it is told; what has
+neither (a finding, silence) is told to a group that names no level. Of a group the person on duty is told at once, with
+the group's equipment; then the substitute; last everybody of all groups that watch this, by every way there is. Where
+nobody is named for a shift, or the one who is cannot be reached, the whole group is told at once: a gap in the roster
+must never mean that nobody is told. Equipment has no turn: a lamp answers nobody.
 
 A person is told by the first of their contacts that this installation has a channel for; the others stand behind it
 (`alerts.fallback`), except in the last step, which uses all at once. An empty ladder means that nobody is configured.
@@ -45,11 +47,12 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """What a group is told of; None: of every station, of everything."""
+    """What a group is told of; None: of every station, of every level (and what has none), of every severity."""
 
     desk: str
     station_id: int | None = None
     least_level: int | None = None
+    least_severity: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +90,14 @@ class Roster:
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What is to be told: the desk whose alert it is, its station (None: it has none), its highest level so far."""
+    """What is to be told: the desk whose alert it is, its station (None: it has none), its highest level so far, and of
+    a rule that staff wrote the severity (3 act at once, 2 act, 1 look at it).
+    """
 
     desk: str
     station_id: int | None = None
     level: int | None = None
+    severity: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +134,7 @@ def ladder(roster: Roster, about: About, at: datetime, channels: Collection[str]
     for group in groups:
         duty = group.duties.get(shift_of(group, at, roster.zone))
         named = [] if duty is None else [duty.person_id, duty.substitute_id]
-        turns = [each for each in named if each is not None and _ways(roster, each, channels)]
+        turns = [each for each in named if each is not None and _answers(roster, each, channels)]
         if turns:
             first += [turns[0], *_equipment(roster, group)]
             second += turns[1:]
@@ -155,11 +161,16 @@ def answer_within(groups: Sequence[Group]) -> timedelta:
 
 
 def _told(watch: Watch, about: About) -> bool:
-    return (
-        watch.desk == about.desk
-        and (watch.station_id is None or watch.station_id == about.station_id)
-        and (watch.least_level is None or (about.level is not None and about.level >= watch.least_level))
-    )
+    if watch.desk != about.desk or watch.station_id not in (None, about.station_id):
+        return False
+    if about.severity is not None:
+        return watch.least_severity is None or about.severity >= watch.least_severity
+    return watch.least_level is None or (about.level is not None and about.level >= watch.least_level)
+
+
+def _answers(roster: Roster, person_id: int, channels: Collection[str]) -> bool:
+    """Whether this is a person, and can be reached."""
+    return bool(_ways(roster, person_id, channels)) and not roster.persons[person_id].equipment
 
 
 def _ways(roster: Roster, person_id: int, channels: Collection[str]) -> tuple[Contact, ...]:

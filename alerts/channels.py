@@ -30,7 +30,9 @@ class Notification:
     """One row of the outbox. `outbox_id` and `key` (a UUID that no other message ever has, also not after a restore)
     identify it wherever it is repeated; `repeated`: it may have arrived before, and must say so. `brief`: the text that
     could be public, for channels that are somebody else's; `spoken`: the same for ears. `answer_url`: where the
-    recipient says that they have seen it.
+    recipient says that they have seen it. `event`, `level` and `mode` of the step it tells of, for lamps and relays:
+    raised, escalated, lowered, told, called, cleared, or test and letter, which are no steps; 1 to 5 where it has a
+    level; actual, exercise or test.
     """
 
     outbox_id: int
@@ -42,6 +44,9 @@ class Notification:
     spoken: str = ""
     key: str = ""
     answer_url: str | None = None
+    event: str = ""
+    level: int | None = None
+    mode: str = "actual"
 
 
 class Undeliverable(Exception):
@@ -110,7 +115,9 @@ class MailChannel:
         message["To"] = notification.recipient
         message["Subject"] = f"【再送】{notification.subject}" if notification.repeated else notification.subject
         message["Date"] = formatdate()
-        message["Message-ID"] = f"<outbox-{notification.outbox_id}@{config.sender.rpartition('@')[2]}>"
+        # The row's own UUID: the same for every try of a message, and of no other one. The number of a row is not that:
+        # after a restore it counts from an earlier one again, and mail programs would hide the new message as known.
+        message["Message-ID"] = f"<{notification.key}@{config.sender.rpartition('@')[2]}>"
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office replies, please
         again = f"{REPEATED}\n\n" if notification.repeated else ""
         message.set_content(f"{again}{notification.body}{_answering(notification.answer_url)}")

@@ -10,6 +10,11 @@
       body: '{"to": "${address}", "text": "${brief}"}'
       secret_file: /run/secrets/sms
       knows_repetitions: true
+    lamp:
+      kind: mqtt
+      host: 192.168.10.5
+      topic: town/lamp/${address}
+      body: '{"event": "${event}", "level": "${level}", "mode": "${mode}"}'
 
 `read_channels` raises `ChannelFileError`, which names the file, the channel and what is wrong. A name is one word; mail
 and log are taken. An unknown field is an error: a misspelt one is a silent one.
@@ -20,6 +25,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -28,17 +34,31 @@ from urllib.parse import urlsplit
 import yaml
 
 from alerts.channels import Channel
+from alerts.channels_apprise import AppriseChannel
 from alerts.channels_file import FileChannel
 from alerts.channels_http import TemplateChannel
 from alerts.channels_line import LineChannel
+from alerts.channels_mqtt import MqttChannel
 from alerts.channels_webhook import WebhookChannel
-from alerts.config import ChannelConfig, FileConfig, LineConfig, TemplateConfig, WebhookConfig
+from alerts.config import (
+    AppriseConfig,
+    ChannelConfig,
+    FileConfig,
+    LineConfig,
+    MqttConfig,
+    TemplateConfig,
+    WebhookConfig,
+)
 from alerts.errors import ChannelFileError
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,30}")
 _TAKEN = frozenset({"mail", "log"})
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH"})
-PLACEHOLDERS = frozenset({"address", "subject", "body", "brief", "spoken", "answer_url", "key", "secret"})
+PLACEHOLDERS = frozenset(
+    {"address", "subject", "body", "brief", "spoken", "answer_url", "key", "secret", "event", "level", "mode"}
+)
+_MQTT_VERSIONS = ("3.1.1", "5")
+_MOST_TEMPLATE = 2000  # letters of an MQTT payload's template
 
 
 def read_channels(path: Path) -> dict[str, ChannelConfig]:
@@ -77,6 +97,10 @@ def channel_of(name: str, config: ChannelConfig) -> Channel:
             return TemplateChannel(name, config)
         case FileConfig():
             return FileChannel(name, config)
+        case MqttConfig():
+            return MqttChannel(name, config)
+        case AppriseConfig():
+            return AppriseChannel(name, config)
 
 
 class _Fields:
@@ -94,11 +118,25 @@ class _Fields:
             raise self.wrong(f"{name} is missing" if value is None else f"{name} must be a text")
         return value
 
-    def yes(self, name: str) -> bool:
-        value = self._given.pop(name, False)
+    def yes(self, name: str, default: bool = False) -> bool:
+        value = self._given.pop(name, default)
         if not isinstance(value, bool):
             raise self.wrong(f"{name} must be true or false")
         return value
+
+    def port(self, default: int) -> int:
+        value = self._given.pop("port", default)
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 65536:
+            raise self.wrong("port must be a number from 1 to 65535")
+        return value
+
+    def template(self, text: str) -> None:
+        """Raises where a text has a placeholder that there is not."""
+        template = Template(text)
+        if not template.is_valid():
+            raise self.wrong("a $ that is no placeholder is written $$")
+        if unknown := set(template.get_identifiers()) - PLACEHOLDERS:
+            raise self.wrong(f"there is no placeholder {', '.join(sorted(unknown))}")
 
     def seconds(self) -> float:
         value = self._given.pop("timeout_seconds", 20)
@@ -159,11 +197,7 @@ def _http(fields: _Fields) -> TemplateConfig:
     if config.method not in _METHODS:
         raise fields.wrong(f"method must be one of {', '.join(sorted(_METHODS))}")
     for text in (config.url, config.body, *config.headers.values()):
-        template = Template(text)
-        if not template.is_valid():
-            raise fields.wrong("a $ that is no placeholder is written $$")
-        if unknown := set(template.get_identifiers()) - PLACEHOLDERS:
-            raise fields.wrong(f"there is no placeholder {', '.join(sorted(unknown))}")
+        fields.template(text)
     return config
 
 
@@ -178,9 +212,51 @@ def _file(fields: _Fields) -> FileConfig:
     return FileConfig(folder, encoding)
 
 
+def _mqtt(fields: _Fields) -> MqttConfig:
+    tls = fields.yes("tls")
+    config = MqttConfig(
+        fields.text("host"),
+        fields.text("topic"),
+        fields.text("body"),
+        fields.port(8883 if tls else 1883),
+        fields.text("username") if fields.has("username") else None,
+        fields.secret("password_file") if fields.has("password_file") else None,
+        tls,
+        fields.text("ca_file") if fields.has("ca_file") else None,
+        fields.yes("json", True),
+        fields.yes("retain"),
+        fields.text("version", "3.1.1"),
+        fields.yes("knows_repetitions"),
+        fields.seconds(),
+    )
+    if config.version not in _MQTT_VERSIONS:
+        raise fields.wrong(f"version must be one of {', '.join(_MQTT_VERSIONS)}, in quotes")
+    for text in (config.topic, config.body):
+        fields.template(text)
+    if not config.topic or set(Template(config.topic).get_identifiers()) - {"address"} or {*"+#"} & {*config.topic}:
+        raise fields.wrong("topic must be the topic to publish to: no + or #, and no placeholder but ${address}")
+    if len(config.body) > _MOST_TEMPLATE:
+        raise fields.wrong(f"body must have at most {_MOST_TEMPLATE} letters")
+    if config.ca_file is not None and not Path(config.ca_file).is_file():
+        raise fields.wrong(f"ca_file {config.ca_file} is not there")
+    return config
+
+
+def _apprise(fields: _Fields) -> AppriseConfig:
+    url = fields.secret("url_file")
+    if find_spec("apprise") is None:
+        raise fields.wrong("apprise is not installed: it is in requirements-apprise.lock")
+    template = Template(url)
+    if not template.is_valid() or set(template.get_identifiers()) - {"address"}:
+        raise fields.wrong("the address in url_file may have ${address} and no other placeholder; a $ is written $$")
+    return AppriseConfig(url)
+
+
 _KINDS: Mapping[str, Callable[[_Fields], ChannelConfig]] = {
     "line": _line,
     "webhook": _webhook,
     "http": _http,
     "file": _file,
+    "mqtt": _mqtt,
+    "apprise": _apprise,
 }

@@ -87,7 +87,7 @@ def judge(answer: Answer, where: str) -> None:
 
 class TemplateChannel:
     """Fills a request that the operator has written down. Placeholders: ${address} ${subject} ${body} ${brief}
-    ${spoken} ${answer_url} ${key} ${secret}.
+    ${spoken} ${answer_url} ${key} ${secret} ${event} ${level} ${mode}.
 
     Where the service knows a repetition by ${key}, the file says so; else what may have arrived says that it is
     sent again.
@@ -106,17 +106,7 @@ class TemplateChannel:
     def request(self, notification: Notification) -> Request:
         """The request for one notification."""
         config = self._config
-        again = f"{REPEATED}\n" if notification.repeated else ""
-        values = {
-            "address": notification.recipient,
-            "subject": again + notification.subject,
-            "body": again + notification.body,
-            "brief": again + notification.brief,
-            "spoken": again + (notification.spoken or notification.brief),
-            "answer_url": notification.answer_url or "",
-            "key": notification.key,
-            "secret": config.secret or "",
-        }
+        values = filled(notification, config.secret)
         headers = {name: Template(text).substitute(values) for name, text in config.headers.items()}
         if any("\n" in text or "\r" in text for text in headers.values()):
             raise Undeliverable(f"{self.name}: a header of the request would have more than one line")
@@ -125,6 +115,24 @@ class TemplateChannel:
         in_body = {name: _quoted(text, content) for name, text in values.items()}
         url, body = Template(config.url).substitute(in_url), Template(config.body).substitute(in_body)
         return Request(config.method, url, headers, body.encode())
+
+
+def filled(notification: Notification, secret: str | None) -> dict[str, str]:
+    """The texts that placeholders stand for, by their names."""
+    again = f"{REPEATED}\n" if notification.repeated else ""
+    return {
+        "address": notification.recipient,
+        "subject": again + notification.subject,
+        "body": again + notification.body,
+        "brief": again + notification.brief,
+        "spoken": again + (notification.spoken or notification.brief),
+        "answer_url": notification.answer_url or "",
+        "key": notification.key,
+        "secret": secret or "",
+        "event": notification.event,
+        "level": "" if notification.level is None else str(notification.level),
+        "mode": notification.mode,
+    }
 
 
 def _quoted(text: str, content_type: str) -> str:

@@ -68,7 +68,35 @@ class FileConfig:
     encoding: str = "utf-8"
 
 
-ChannelConfig = LineConfig | WebhookConfig | TemplateConfig | FileConfig
+@dataclass(frozen=True, slots=True)
+class MqttConfig:
+    """A topic of a broker, and what is published there; placeholders as in `alerts.channels_http`, quoted for JSON
+    where the payload is `json`. `version` 5 or 3.1.1 of the protocol.
+    """
+
+    host: str
+    topic: str
+    body: str
+    port: int = 1883
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    tls: bool = False
+    ca_file: str | None = None
+    json: bool = True
+    retain: bool = False
+    version: str = "3.1.1"
+    knows_repetitions: bool = False
+    timeout_seconds: float = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class AppriseConfig:
+    """A service by its address in apprise's form, with its secrets; ${address} in it is the contact's."""
+
+    url: str = field(repr=False)
+
+
+ChannelConfig = LineConfig | WebhookConfig | TemplateConfig | FileConfig | MqttConfig | AppriseConfig
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,15 +20,13 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import psycopg
-import structlog
-
 from alerts import digest_words
 from alerts.device_health import Health, device_health
+from alerts.looking import look_again
 from alerts.recording import addresses_of
 from devices.clock import Clock, real_now
 from quality.device_health import Sending
-from store import Connection, connect
+from store import Connection
 
 WRITTEN_AT = timedelta(hours=7)  # o'clock on Monday: before the section comes in
 EMPTY_WITHIN = 90.0  # days: a battery is ordered, and somebody has to drive there
@@ -36,11 +34,9 @@ ENDS_WITHIN = timedelta(days=183)
 LOST_SHARE, FEWEST_LOST = 0.05, 10
 MOST_LINES = 50  # of each kind are kept
 _WEEK = timedelta(days=7)
-_LOOK_SECONDS, _RECONNECT_SECONDS = 60.0, 2.0
+_LOOK_SECONDS = 60.0
 
 Facts = Mapping[str, Any]
-
-log = structlog.get_logger(__name__)
 
 
 def monday_of(day: date) -> date:
@@ -151,18 +147,9 @@ class Weekly:
         self._mail = mail
 
     def run(self, dsn: str, stop: threading.Event) -> None:
-        """Looks until `stop` is set; reconnects to the database for as long as that takes."""
+        """Looks until `stop` is set."""
         pause = min(_LOOK_SECONDS, max(1.0, 3600.0 / self._clock.speed))
-        while not stop.is_set():
-            try:
-                with connect(dsn, name="weekly") as conn:
-                    while not stop.is_set():
-                        self.look(conn)
-                        conn.commit()
-                        stop.wait(pause)
-            except psycopg.OperationalError as error:
-                log.warning("database_lost", consumer="weekly", error=str(error).strip())
-                stop.wait(_RECONNECT_SECONDS)
+        look_again(dsn, stop, name="weekly", look=self.look, seconds=pause)
 
     def look(self, conn: Connection) -> int:
         """Writes the letter of last week for every municipality where it is due and was not written; how many. The
@@ -247,6 +234,7 @@ select a.cause,
 from alert a
 where a.municipality_id = %(town)s and a.rule = 'outage' and a.raised_at < %(until)s
   and (a.cleared_at is null or a.cleared_at >= %(start)s)
+  and not exists (select from alert_retraction r where r.alert_id = a.alert_id)
 order by a.alert_id
 """
 _SILENCES = """
@@ -256,6 +244,7 @@ select s.name, s.name_en,
 from alert a join station s using (station_id)
 where a.municipality_id = %(town)s and a.rule = 'silence' and a.mode = 'actual' and a.part_of is null
   and a.raised_at < %(until)s and (a.cleared_at is null or a.cleared_at >= %(start)s)
+  and not exists (select from alert_retraction r where r.alert_id = a.alert_id)
 order by a.alert_id
 """
 _WORKS = """

@@ -3,10 +3,14 @@
 AlertsError
   RealChannelsOnSimulatedClock  a simulated town must not write to real people
   ChannelFileError              the operator's file of channels is not what it should be: where, and what
+  AskedAlready                  a test of this group was asked for just now
   ActionError                   a person's action was refused; the text says why and what to do
     AlertNotFound
     AlreadyAcknowledged         the first acknowledgement stands: by whom, when
     AlreadyCleared              by whom (None: the rule), when
+    AlreadyRetracted            by whom, when
+    NotRetracted                what was not retracted cannot count again
+    NoSuchPerson                who is to go there is nobody of the town's people
     NoteRequired                the action needs a reason in words
     NothingUnconfirmed          no reading of it waits for a person's word
     ClearingRefused
@@ -40,6 +44,14 @@ class ChannelFileError(AlertsError):
     """The operator's file of channels is not what it should be; the message names file, channel and fault."""
 
 
+class AskedAlready(AlertsError):
+    """A test message to this group was asked for just now: a second press is none."""
+
+    def __init__(self, group_id: int) -> None:
+        super().__init__(f"a test of group {group_id} was asked for less than a minute ago")
+        self.group_id = group_id
+
+
 class ActionError(AlertsError):
     """A person's action was refused."""
 
@@ -66,6 +78,30 @@ class AlreadyCleared(ActionError):
     def __init__(self, alert_id: int, by: str | None, at: datetime) -> None:
         super().__init__(f"alert {alert_id} was cleared by {by or 'its rule'} at {at:%Y-%m-%d %H:%M} UTC")
         self.alert_id, self.by, self.at = alert_id, by, at
+
+
+class AlreadyRetracted(ActionError):
+    """It was taken back as false: once is enough, and everybody was told."""
+
+    def __init__(self, alert_id: int, by: str, at: datetime) -> None:
+        super().__init__(f"alert {alert_id} was retracted by {by} at {at:%Y-%m-%d %H:%M} UTC")
+        self.alert_id, self.by, self.at = alert_id, by, at
+
+
+class NotRetracted(ActionError):
+    """Nobody took it back."""
+
+    def __init__(self, alert_id: int) -> None:
+        super().__init__(f"alert {alert_id} has not been retracted")
+        self.alert_id = alert_id
+
+
+class NoSuchPerson(ActionError):
+    """Who is to go there is not, or no more, among the people of the town."""
+
+    def __init__(self, alert_id: int, person_id: int) -> None:
+        super().__init__(f"alert {alert_id}: there is no person {person_id} who could be sent there")
+        self.alert_id, self.person_id = alert_id, person_id
 
 
 class NoteRequired(ActionError):

@@ -1,4 +1,5 @@
-"""Calling on: where nobody answers at the two highest levels, the next ones are told, and at last everybody.
+"""Calling on: where nobody answers at the two highest levels, or to a rule of the staff of the severity "act at once",
+the next ones are told, and at last everybody.
 
 A loop beside the evaluator with its own connection. It remembers nothing: how far an alert has been called stands in
 its history (`called`), when somebody was told last in the outbox (real time: people do not live on the town clock). Two
@@ -13,26 +14,24 @@ import threading
 from datetime import datetime
 from typing import Any
 
-import psycopg
 import structlog
 
 from alerts.calling import About, answer_within, ladder, watching
+from alerts.looking import look_again
 from alerts.recording import Recorder, recipients
 from devices.clock import Clock, real_now
 from devices.model import StationKind
-from store import Connection, connect
+from store import Connection
 from store.feed import append_alerts
 
 LOOK_SECONDS = 5.0
-LOWEST_LEVEL = 4
-_RECONNECT_SECONDS = 2.0
 
 log = structlog.get_logger(__name__)
 
 # What stands before the words of the message that nobody has answered.
-MARK = "【未確認】"
+MARK = "【未応答】"
 _BODY = (
-    "まだ誰も確認していないため、次の方にもお知らせしています。\nNobody has answered yet: the next ones are told.\n\n"
+    "まだ誰からも応答がないため、次の方にもお知らせしています。\nNobody has answered yet: the next ones are told.\n\n"
 )
 
 
@@ -44,22 +43,13 @@ class Escalation:
         self._mail = mail
 
     def run(self, dsn: str, stop: threading.Event) -> None:
-        """Looks every few seconds until `stop` is set; reconnects to the database for as long as that takes."""
-        while not stop.is_set():
-            try:
-                with connect(dsn, name="escalation") as conn:
-                    while not stop.is_set():
-                        self.look(conn)
-                        conn.commit()
-                        stop.wait(LOOK_SECONDS)
-            except psycopg.OperationalError as error:
-                log.warning("database_lost", consumer="escalation", error=str(error).strip())
-                stop.wait(_RECONNECT_SECONDS)
+        """Looks every few seconds until `stop` is set."""
+        look_again(dsn, stop, name="escalation", look=self.look, seconds=LOOK_SECONDS)
 
     def look(self, conn: Connection, *, now: datetime | None = None) -> int:
         """Calls on wherever it is time at `now` (real time; None: the present); how many alerts. The caller commits."""
         recorder = Recorder(conn, self._clock.now(), self._mail)
-        rows = conn.execute(_UNANSWERED, (LOWEST_LEVEL, LOWEST_LEVEL)).fetchall()
+        rows = conn.execute(_UNANSWERED).fetchall()
         called = sum(self._call(recorder, now or real_now(), *row) for row in rows)
         for municipality_id, alert_ids in sorted(recorder.touched.items()):
             append_alerts(conn, municipality_id, alert_ids)
@@ -73,13 +63,11 @@ class Escalation:
         municipality_id: int,
         station_id: int,
         kind: str,
-        level: int,
-        peak: int,
         *about: Any,
     ) -> bool:
-        said, told_at, step = about
-        roster = recorder.roster_of(municipality_id)
-        what = About(StationKind(kind).desk, station_id, peak)
+        level, peak, severity, said, told_at, step, mode = about
+        roster = recorder.roster_of(municipality_id, mode)
+        what = About(StationKind(kind).desk, station_id, peak, severity)
         steps = ladder(roster, what, recorder.now, recorder.channels())
         if step >= len(steps) or now - told_at < answer_within(watching(roster, what)):
             return False
@@ -99,7 +87,8 @@ class Escalation:
 
 # The step that is due next: 1 after the one that was told at once, one more for every time that was called on since.
 _UNANSWERED = """
-select a.alert_id, a.municipality_id, a.station_id, s.kind, a.level, a.peak_level, last.said, told.at, last.step
+select a.alert_id, a.municipality_id, a.station_id, s.kind, a.level, a.peak_level, a.severity, last.said, told.at,
+       last.step, a.mode
 from alert a
 join station s using (station_id)
 cross join lateral (
@@ -107,7 +96,8 @@ cross join lateral (
            1 + (select count(*)::integer from alert_history c where c.alert_id = a.alert_id
                 and c.event = 'called' and c.alert_history_id > h.alert_history_id) as step
     from alert_history h
-    where h.alert_id = a.alert_id and h.event in ('raised', 'escalated', 'confirmed', 'told') and h.level >= %s
+    where h.alert_id = a.alert_id and h.event in ('raised', 'escalated', 'confirmed', 'told')
+      and (a.rule <> 'level' or h.level >= 4)
       and exists (select from outbox o where o.alert_history_id = h.alert_history_id)
     order by h.alert_history_id desc limit 1
 ) last
@@ -117,6 +107,7 @@ cross join lateral (
         where h.alert_id = a.alert_id and o.person_id is not null and h.alert_history_id >= last.said
         group by h.alert_history_id) each_time
 ) told
-where a.rule = 'level' and a.cleared_at is null and a.acknowledged_at is null and a.level >= %s and told.at is not null
+where (a.rule = 'level' and a.level >= 4 or a.rule = 'written' and a.severity = 3)
+  and a.cleared_at is null and a.acknowledged_at is null and told.at is not null
 order by a.alert_id for update of a skip locked
 """

@@ -3,12 +3,13 @@
     observations committed -> feed -> `handle` -> level rule  -> alert, history, outbox, judged_to, feed, cursor
                                                   rules of the staff (`alerts.written`) -> the same without judged_to
     findings committed     -> feed -> `handle` -> finding rule -> alert, history, outbox, feed, cursor
-    town clock             -> `tick`           -> outage and silence rules -> alert, history, outbox, feed
+    town clock             -> `listen`         -> outage and silence rules -> alert, history, outbox, feed
+                           -> `release`        -> what waits, drills that are over -> the same
                                                   what waits -> the same
 
 Each is one transaction. The evaluator remembers nothing: what was judged stands in `alert_judged`, what is open in
 `alert`, the rest in the observations. So a restart, a second evaluator or a replay of the feed gives the same
-history. Two evaluators take turns on the consumer's cursor (`handle`) and on an advisory lock (`tick`).
+history. Two evaluators take turns on the consumer's cursor (`handle`, `release`) and on an advisory lock (`listen`).
 
 Late is what is older than the newest observation already judged of its datastream: it is shown and listed, not judged,
 but it counts as evidence where the hold looks back. Of the observations of a batch, however many they are, people are
@@ -24,8 +25,9 @@ from datetime import datetime
 
 import structlog
 
-from alerts import observed, wording
+from alerts import observed, still_false, wording
 from alerts.beside import beside
+from alerts.drills import close_ended, live
 from alerts.late import Late, list_late
 from alerts.recording import Cause, Recorder, mark_judged, notice_of
 from alerts.rules.finding import Found, judge_finding
@@ -34,6 +36,7 @@ from alerts.rules.level import (
     LevelRule,
     Newest,
     Observed,
+    Stand,
     after,
     judge_level,
     judged_again,
@@ -69,10 +72,11 @@ class Evaluator:
     def handle(self, conn: Connection, rows: Sequence[FeedRow]) -> None:
         """Judges what the rows touched; the body of a feed consumer's transaction."""
         recorder = Recorder(conn, self._clock.now(), self._mail)
-        self._judge_levels(recorder, [each for row in rows for each in row.touched])
+        touched = live(conn, [each for row in rows for each in row.touched])
+        self._judge_levels(recorder, touched)
         # A person may have said what is true.
         self._release_levels(recorder, sorted({each for row in rows for each in row.alert_ids}))
-        self._judge_written(recorder, [each for row in rows for each in row.touched])
+        self._judge_written(recorder, touched)
         self._judge_findings(recorder, sorted({each for row in rows for each in row.finding_ids}))
         _announce(recorder)
 
@@ -113,13 +117,34 @@ class Evaluator:
             )
 
     def tick(self, conn: Connection) -> None:
-        """Judges outages, silence and what waits at the town's present time; the body of a transaction."""
+        """What the passing of time alone decides, at the town's present time; the body of a transaction."""
         recorder = Recorder(conn, self._clock.now(), self._mail)
+        self._listen(recorder)
+        self._release(recorder)
+        _announce(recorder)
+
+    def listen(self, conn: Connection) -> None:
+        """Of `tick` outages and silence. With thousands of devices that takes long: no turn with `handle`."""
+        recorder = Recorder(conn, self._clock.now(), self._mail)
+        self._listen(recorder)
+        _announce(recorder)
+
+    def release(self, conn: Connection) -> None:
+        """Of `tick` the rest: tells of what has waited long enough, and ends the alerts of drills that are over."""
+        recorder = Recorder(conn, self._clock.now(), self._mail)
+        self._release(recorder)
+        _announce(recorder)
+
+    def _listen(self, recorder: Recorder) -> None:
         judge_silences(recorder, self._clock)
         release_silences(recorder, simulated=self._clock.simulated)
+
+    def _release(self, recorder: Recorder) -> None:
+        # In turn with `handle` of every process: both move the alerts of the same series.
+        recorder.conn.execute("select from feed_cursor where consumer = %s for update", (NAME,))
+        close_ended(recorder, simulated=self._clock.simulated)
         self._release_levels(recorder, None)
-        self._judge_written(recorder, over(recorder, waiting(conn, ["written"])))
-        _announce(recorder)
+        self._judge_written(recorder, over(recorder, waiting(recorder.conn, ["written"])))
 
     def _judge(
         self,
@@ -134,6 +159,7 @@ class Evaluator:
         holds = [max(rule.hold for rule in rules[stream.place.station_id]) for stream in streams]
         before = observed.window_before(recorder.conn, ids, [new[each][0].time for each in ids], holds)
         alerts = observed.open_levels(recorder.conn, [stream.place.station_id for stream in streams])
+        retracted = {(each.station_id, each.mode): each for each in still_false.standing(recorder.conn, "level")}
         judged: set[tuple[int, str]] = set()
         for stream in streams:
             place, datastream_id = stream.place, stream.datastream_id
@@ -143,12 +169,17 @@ class Evaluator:
             again = key in judged
             judged.add(key)
             alert = observed.open_alert(recorder.conn, place, "level", stream.mode) if again else alerts.get(key)
+            still = retracted.get(key) if alert is None else None
             transitions = judge_level(
                 station_rules,
                 new[datastream_id],
                 before.get(datastream_id, ()),
-                None if alert is None else alert.stand,
+                _stand(alert, still),
             )
+            if still is not None:
+                transitions, over_at = still_false.after_level(transitions, still)
+                if over_at is not None:
+                    still_false.count_again(recorder, retracted.pop(key), over_at)
             newest = None
             if len(new[datastream_id]) < _CHUNK:
                 newest = newest_of(station_rules, [*before.get(datastream_id, ())[-1:], *new[datastream_id]])
@@ -296,6 +327,13 @@ class Evaluator:
 
     def _notice(self, cause: Cause, transition: Transition) -> wording.Notice:
         return notice_of(cause, transition, simulated=self._clock.simulated)
+
+
+def _stand(alert: observed.OpenAlert | None, still: still_false.StillFalse | None) -> Stand | None:
+    """Where the rule goes on: what was retracted and still stands there counts as open at its highest level."""
+    if alert is not None:
+        return alert.stand
+    return None if still is None or still.level is None else Stand(still.level, still.level)
 
 
 def _id(alert: observed.OpenAlert | None) -> int | None:

@@ -1,7 +1,8 @@
 """The next way: a person whose message is refused, or has not gone out in time, is told by the contact behind it.
 
 `fall_back` writes the next message; `stand_in` ends the tries of the others once one of them went out. The message
-that a person prefers is tried on meanwhile, and whichever is first counts.
+that a person prefers is tried on meanwhile, and whichever is first counts. The row that it stands in for is locked
+meanwhile: a retraction (`alerts.retraction`) comes before it or after it.
 """
 
 from __future__ import annotations
@@ -28,6 +29,25 @@ def fall_back(conn: Connection, channels: Collection[str], now: datetime, most_a
             "channels": list(channels),
         },
     ).rowcount
+
+
+def lock_ways(conn: Connection, outbox_id: int) -> None:
+    """Locks this message and what else the same person is told of the same step, in the order of their numbers, as
+    whoever locks several does: so that nobody waits for one who waits for them.
+    """
+    conn.execute(
+        """
+        with ways as (
+            select m.outbox_id from outbox m where m.outbox_id = %(message)s
+            union
+            select o.outbox_id from outbox m
+            join outbox o on o.person_id = m.person_id and o.alert_history_id = m.alert_history_id
+            where m.outbox_id = %(message)s
+        )
+        select from outbox o join ways using (outbox_id) order by o.outbox_id for update of o
+        """,
+        {"message": outbox_id},
+    )
 
 
 def stand_in(conn: Connection, outbox_id: int) -> None:
@@ -62,5 +82,8 @@ cross join lateral (
 where o.sent_at is null and not o.stood_in and o.alert_history_id is not null and o.written_at > %(since)s
   and (o.written_at < %(before)s or o.attempts >= %(most)s)
   and not exists (select from outbox later where later.instead_of = o.outbox_id)
+  -- A correction goes where the false alarm went, and nowhere else.
+  and not exists (select from alert_retraction r where r.alert_history_id = o.alert_history_id)
+for update of o skip locked
 on conflict (alert_history_id, channel, recipient) do nothing
 """

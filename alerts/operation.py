@@ -19,16 +19,27 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import structlog
 
 from alerts import wording
+from alerts.looking import look_again
 from alerts.outbox import MAX_ATTEMPTS
+from alerts.reach import Reach, reach
+from alerts.reach_words import gap_line
 from alerts.recording import OperationCause, Recorder
-from alerts.rules.operation import FAILED_ATTEMPTS, FolderSeen, Room, Seen, WorkerSeen, judge_operation, problems
+from alerts.rules.operation import (
+    FAILED_ATTEMPTS,
+    FolderSeen,
+    Room,
+    Seen,
+    WorkerSeen,
+    concerned,
+    judge_operation,
+    problems,
+)
 from alerts.rules.transition import Event, Transition
 from devices.clock import Clock, real_now
-from store import Connection, connect
+from store import Connection
 from store.backup_runs import last_runs
 from store.counts import unclosed
 from store.feed import append_alerts
@@ -39,7 +50,8 @@ LOOK_SECONDS = 5.0
 COUNTS_SECONDS = 60.0
 COUNTS_HOURS = timedelta(days=7)
 KEPT_HOURS = timedelta(hours=3)
-_RECONNECT_SECONDS = 2.0
+# Who would be told of every rule is looked at so often (real time).
+REACH_SECONDS = 60.0
 # A notification that was given up stays unsent for ever; for so long that is news.
 _GIVEN_UP = timedelta(days=1)
 
@@ -65,23 +77,16 @@ class Watch:
         self._folder = folder
         self._counts_due = 0.0
         self._open_hours: dict[int, int] = {}
+        self._reach_due = 0.0
+        self._reach: dict[int, Reach] = {}
 
     def run(self, dsn: str, stop: threading.Event) -> None:
-        """Looks every few seconds until `stop` is set; reconnects to the database for as long as that takes."""
-        while not stop.is_set():
-            try:
-                with connect(dsn, name="operation") as conn:
-                    while not stop.is_set():
-                        self.look(conn)
-                        conn.commit()
-                        stop.wait(LOOK_SECONDS)
-            except psycopg.OperationalError as error:
-                log.warning("database_lost", consumer="operation", error=str(error).strip())
-                stop.wait(_RECONNECT_SECONDS)
+        """Looks every few seconds until `stop` is set."""
+        look_again(dsn, stop, name="operation", look=self.look, seconds=LOOK_SECONDS)
 
-    def look(self, conn: Connection, *, counts: bool | None = None) -> None:
-        """One look, in one transaction; the caller commits. `counts`: whether to hold the counts together now too
-        (None: when it is time).
+    def look(self, conn: Connection, *, counts: bool | None = None, people: bool | None = None) -> None:
+        """One look, in one transaction; the caller commits. `counts`: whether to hold the counts together now too,
+        `people`: whether to look whom every rule reaches (None: when it is time).
         """
         conn.execute("select pg_advisory_xact_lock(hashtext('alerts operation'))")
         recorder = Recorder(conn, self._clock.now(), self._mail)
@@ -89,6 +94,9 @@ class Watch:
         if counts or (counts is None and time.monotonic() >= self._counts_due):
             self._open_hours = self._count(conn)
             self._counts_due = time.monotonic() + COUNTS_SECONDS
+        if people or (people is None and time.monotonic() >= self._reach_due):
+            self._reach = self._reached(conn)
+            self._reach_due = time.monotonic() + REACH_SECONDS
         shared = self._shared(conn, now)
         for town in _towns(conn):
             self._judge(recorder, town, self._seen(conn, town, shared, now), now)
@@ -134,6 +142,18 @@ class Watch:
             time=step.time,
             simulated=self._clock.simulated,
             cause=cause,
+            details=self._details(town.municipality_id, cause),
+        )
+
+    def _details(self, municipality_id: int, cause: str) -> tuple[tuple[str, str], ...]:
+        found = self._reach.get(municipality_id)
+        if found is None or cause not in found.causes:
+            return ()
+        desk = concerned(cause)
+        return tuple(
+            (gap_line(gap, found.zone, "ja"), gap_line(gap, found.zone, "en"))
+            for gap in found.gaps
+            if desk in ("all", gap.desk)
         )
 
     # --- what is looked at -------------------------------------------------------------------------------
@@ -147,6 +167,15 @@ class Watch:
             for hour in open_hours[:10]:
                 log.error("counts do not close", municipality=municipality_id, hour=hour)
         return found
+
+    def _reached(self, conn: Connection) -> dict[int, Reach]:
+        """By municipality. A simulated town tells nobody, and need not."""
+        if self._clock.simulated:
+            return {}
+        return {
+            municipality_id: reach(conn, municipality_id, self._clock.now(), mail=self._mail)
+            for (municipality_id,) in conn.execute("select municipality_id from municipality").fetchall()
+        }
 
     def _shared(self, conn: Connection, now: datetime) -> dict[str, Any]:
         """What is the same for every municipality."""
@@ -179,6 +208,7 @@ class Watch:
             open_hours=self._open_hours.get(town.municipality_id, 0),
             workers=self._workers(conn, town.municipality_id),
             failed_mails=_failed_mails(conn, town.municipality_id, now),
+            untold=found.causes if (found := self._reach.get(town.municipality_id)) else (),
             folders=self._folders(conn, town.municipality_id),
             folders_silent_for=self._folders_silent_for(conn, town.municipality_id),
             alarmed=frozenset(town.open_alerts),
@@ -238,6 +268,7 @@ def _failed_mails(conn: Connection, municipality_id: int, now: datetime) -> int:
         """
         select count(*) from outbox
         where municipality_id = %s and sent_at is null and not stood_in and attempts >= %s and last_error is not null
+          and call_test_id is null
           and (attempts < %s or next_attempt_at > %s)
         """,
         (municipality_id, FAILED_ATTEMPTS, MAX_ATTEMPTS, now - _GIVEN_UP),

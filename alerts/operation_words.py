@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from alerts.rules.operation import Kind, concerned, kind_of
+from alerts.reach_words import DESKS
+from alerts.rules.operation import NOBODY, Kind, concerned, kind_of
 
+_REACH = (
+    "「連絡先」の画面の「これからの24時間」に、どれを、いつからいつまで知らせられないかがあります。班の人・連絡手段・班に"
+    "知らせること・当番を直すか、担当のアカウントにメールアドレスを登録してください。その間は画面で確認してください。"
+)
+_REACH_EN = (
+    "The page People to be told says under The coming 24 hours of what nobody is told, and from when to when. Mend the "
+    "people of the groups, their contacts, what the groups are told of or the turns, or give the accounts of the desk "
+    "a mail address. Watch the pages meanwhile."
+)
 # (ja, en) each; {about} is what the cause concerns.
 _RAISED: dict[Kind, tuple[str, str]] = {
     "counts_open": ("受信件数の内訳が合いません", "the counts of messages do not add up"),
@@ -17,6 +27,14 @@ _RAISED: dict[Kind, tuple[str, str]] = {
     "worker_full": ("取り込み {about} の処理が追いつきません", "ingest worker {about} cannot keep up"),
     "disk_full": ("データベースのディスクの空きがわずかです", "the disk of the database is nearly full"),
     "outbox_failing": ("通知を送信できていません", "notifications cannot be sent"),
+    "nobody_told": (
+        "{about}：アラートを知らせる相手がいません（これから24時間のうちに）",
+        "{about}: nobody would be told of alerts (within the coming 24 hours)",
+    ),
+    "rules_untold": (
+        "{about}：知らせる相手のいない条件があります（これから24時間のうちに）",
+        "{about}: of some rules nobody would be told (within the coming 24 hours)",
+    ),
     "backup_old": ("バックアップが3日以上作られていません", "no backup was made for more than 3 days"),
     "folders_lost": ("監視フォルダの処理が動いていません", "the watched folders are not read"),
     "folder_away": ("監視フォルダ「{about}」を開けません", 'the watched folder "{about}" cannot be opened'),
@@ -37,6 +55,11 @@ _CLEARED: dict[Kind, tuple[str, str]] = {
     "worker_full": ("取り込み {about} の処理が追いつきました", "ingest worker {about} keeps up again"),
     "disk_full": ("データベースのディスクに空きができました", "the disk of the database has room again"),
     "outbox_failing": ("送信できない通知はなくなりました", "no notification is left that cannot be sent"),
+    "nobody_told": ("{about}：アラートを知らせる相手がいます", "{about}: there is somebody to tell of alerts"),
+    "rules_untold": (
+        "{about}：どの条件にも知らせる相手がいます",
+        "{about}: of every rule there is somebody to tell",
+    ),
     "backup_old": ("バックアップが作られました", "a backup was made"),
     "folders_lost": ("監視フォルダの処理が動いています", "the watched folders are read again"),
     "folder_away": (
@@ -86,6 +109,8 @@ _TO_DO: dict[Kind, tuple[str, str]] = {
         "Those in charge are not told of alerts. Look at the settings of the mail server and at the addresses; "
         "watch the pages meanwhile.",
     ),
+    "nobody_told": (_REACH, _REACH_EN),
+    "rules_untold": (_REACH, _REACH_EN),
     "backup_old": (
         "mimamori backup が毎晩動いているか、保存先に空きがあるかを確認してください。",
         "See whether mimamori backup still runs every night, and whether there is room where it writes to.",
@@ -128,4 +153,8 @@ def to_do(cause: str, language: str) -> str:
 
 def _said(words: dict[Kind, tuple[str, str]], cause: str, language: str) -> str:
     kind = next(kind for kind in words if kind == kind_of(cause))
-    return words[kind][0 if language == "ja" else 1].format(about=concerned(cause))
+    column = 0 if language == "ja" else 1
+    about = concerned(cause)
+    if kind in NOBODY:
+        about = DESKS.get(about, (about, about))[column]
+    return words[kind][column].format(about=about)

@@ -10,6 +10,8 @@ At least once, and it is said when it may be twice: a row that was begun and not
 key (`knows_repetitions`) needs no mark and may try on. The unique key (history, channel, recipient) keeps everything
 else from doubling, and the mail's Message-ID shows the repetition for what it is.
 
+What is real goes before what is a test of the transmission, whenever either was written.
+
 A failure is kept with its text and tried again after 5 s, 10 s, 20 s ... at most 15 min, in real time, for about a
 day; then the row stays, unsent and visible. A refused address is not tried again.
 """
@@ -27,7 +29,8 @@ import structlog
 
 from alerts.answers import ASKING, write_link
 from alerts.channels import Busy, Channel, Notification, Undeliverable, Unsure
-from alerts.fallback import fall_back, stand_in
+from alerts.corrections import spare, waits
+from alerts.fallback import fall_back, lock_ways, stand_in
 from devices.clock import real_now
 from store import Connection, connect
 from store.feed import notified
@@ -98,23 +101,23 @@ class Dispatcher:
             return fall_back(conn, self._channels, real_now(), MAX_ATTEMPTS)
 
     def _claim(self, conn: Connection) -> _Claimed | None:
-        """The oldest row that is due and that nobody is sending, noted as begun. Commits."""
+        """The oldest row that is due and that nobody is sending, tests last, noted as begun. Commits."""
         taken: list[int] = []
         while True:
             with conn.transaction():
-                row = conn.execute(
-                    _DUE,
-                    {
-                        "now": real_now(),
-                        "most": MAX_ATTEMPTS,
-                        "channels": list(self._channels),
-                        "taken": taken,
-                    },
-                ).fetchone()
+                due = {
+                    "now": real_now(),
+                    "most": MAX_ATTEMPTS,
+                    "channels": list(self._channels),
+                    "taken": taken,
+                }
+                found = (conn.execute(_DUE, {**due, "test": test}).fetchone() for test in (False, True))
+                row = next((each for each in found if each is not None), None)
                 if row is None:
                     return None
-                outbox_id, recipient, subject, body, name, attempts, begun, unsure, brief, spoken, key = row
-                if not _locked(conn, outbox_id):
+                outbox_id, recipient, subject, body, name, attempts, begun, unsure, brief, spoken, key, *step = row
+                corrects = step[0] == "retracted"
+                if (corrects and waits(conn, outbox_id)) or not _locked(conn, outbox_id):
                     taken.append(outbox_id)
                     continue
                 unsure += begun
@@ -126,7 +129,7 @@ class Dispatcher:
             channel = self._channels[name]
             repeated = unsure > 0 and not channel.knows_repetitions
             notification = Notification(
-                outbox_id, recipient, subject, body, repeated, brief or "", spoken or "", str(key), url
+                outbox_id, recipient, subject, body, repeated, brief or "", spoken or "", str(key), url, *step
             )
             return _Claimed(notification, channel, attempts + 1, unsure)
 
@@ -155,6 +158,7 @@ def _sent(claimed: _Claimed) -> Exception | None:
 
 
 def _succeeded(conn: Connection, claimed: _Claimed) -> None:
+    lock_ways(conn, claimed.notification.outbox_id)
     conn.execute(
         "update outbox set sent_at = %s, begun_at = null, last_error = null where outbox_id = %s",
         (real_now(), claimed.notification.outbox_id),
@@ -185,6 +189,8 @@ def _failed(conn: Connection, claimed: _Claimed, error: Exception) -> None:
         """,
         (attempts, int(isinstance(error, Unsure)), text, real_now() + pause, notification.outbox_id),
     )
+    if not isinstance(error, Unsure):
+        spare(conn, notification.outbox_id)
 
 
 def withhold(conn: Connection, reason: str) -> int:
@@ -208,13 +214,20 @@ def delay_after(attempts: int) -> timedelta:
 _ASKING = """
 select o.municipality_id from outbox o
 join person p on p.person_id = o.person_id and p.kind = 'person'
-join alert_history h using (alert_history_id)
-where o.outbox_id = %s and h.event = any(%s)
+left join alert_history h using (alert_history_id)
+where o.outbox_id = %s and (h.event = any(%s) or o.call_test_id is not null)
 """
 _DUE = """
-select outbox_id, recipient, subject, body, channel, attempts, begun_at is not null, unsure, brief, spoken, key
-from outbox
-where sent_at is null and not stood_in and next_attempt_at <= %(now)s and attempts < %(most)s
-  and channel = any(%(channels)s) and outbox_id <> all(%(taken)s)
-order by outbox_id limit 1 for update skip locked
+with due as (
+    select outbox_id, alert_history_id, call_test_id, recipient, subject, body, channel, attempts, begun_at, unsure,
+           brief, spoken, key
+    from outbox
+    where sent_at is null and not stood_in and next_attempt_at <= %(now)s and attempts < %(most)s
+      and channel = any(%(channels)s) and outbox_id <> all(%(taken)s) and (call_test_id is not null) = %(test)s
+    order by outbox_id limit 1 for update skip locked
+)
+select due.outbox_id, recipient, subject, body, channel, attempts, begun_at is not null, unsure, brief, spoken, key,
+       coalesce(h.event, case when call_test_id is null then 'letter' else 'test' end), h.level,
+       coalesce(a.mode, case when call_test_id is null then 'actual' else 'test' end)
+from due left join alert_history h using (alert_history_id) left join alert a on a.alert_id = h.alert_id
 """

@@ -12,7 +12,7 @@ from __future__ import annotations
 from zoneinfo import ZoneInfo
 
 from alerts.rules.transition import Event
-from alerts.wording import Notice, first_words, marks, subject
+from alerts.wording import CORRECTION, NOT_LOW, Notice, first_words, marks, subject
 
 # What everybody may see on the town's own pages.
 PUBLIC_RULES = frozenset({"level"})
@@ -20,13 +20,16 @@ PUBLIC_RULES = frozenset({"level"})
 
 def brief(notice: Notice) -> str:
     """One or two sentences that could be public."""
+    false = notice.event is Event.RETRACTED
     if notice.rule in PUBLIC_RULES:
+        if false:  # without the reason, which is in somebody's own words
+            return f"{subject(notice)}\n{NOT_LOW['ja']}"
         return f"{subject(notice)}\n{notice.municipality}設置センサーの観測値（参考・速報値）"
     over = notice.event is Event.CLEARED
     what = "先のお知らせは解除されました" if over else "担当の方へのお知らせがあります"
-    return (
-        f"{marks(notice.mode, notice.simulated)}【{notice.municipality}・見守り】{what}。庁内の画面で確かめてください。"
-    )
+    what = "先のお知らせは誤りでした" if false else what
+    mark = (CORRECTION["ja"] if false else "") + marks(notice.mode, notice.simulated)
+    return f"{mark}【{notice.municipality}・見守り】{what}。庁内の画面で確かめてください。"
 
 
 def with_link(text: str, url: str | None) -> str:
@@ -48,15 +51,21 @@ def _opening(notice: Notice) -> str:
 
 
 def _said(notice: Notice) -> str:
+    false = notice.event is Event.RETRACTED
     if notice.rule not in PUBLIC_RULES:
+        if false:
+            return "訂正のお知らせです。先の、担当の方へのお知らせは、誤りでした。庁内の画面で確かめてください。"
         return "担当の方へのお知らせがあります。庁内の画面で確かめてください。"
     local = notice.time.astimezone(ZoneInfo(notice.timezone))
     hour = f"午前{local.hour}時" if local.hour < 12 else f"午後{local.hour - 12}時"
-    when = f"{local.month}月{local.day}日、{hour}{local.minute}分の観測です。"
+    when = f"{local.month}月{local.day}日、{hour}{local.minute}分の観測"
+    if false:
+        what = f"{notice.station}の水位について、{when}としてお知らせしたことは、誤りでした。"
+        return f"訂正のお知らせです。{what}{NOT_LOW['ja']}"
     value = "" if notice.value is None else f"水位は、{_metres(notice.value)}でした。"
     opening = first_words(notice, "ja").strip()
     caution = f"{opening}です。" if opening else ""
-    return f"{caution}{notice.station}の水位のお知らせです。{when}{value}{_stage(notice)}"
+    return f"{caution}{notice.station}の水位のお知らせです。{when}です。{value}{_stage(notice)}"
 
 
 def _stage(notice: Notice) -> str:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from alerts import public_words, roster, wording
 from alerts.calling import About, Call, Roster, ladder, merged
+from alerts.drills import drill_roster
 from alerts.observed import Place
 from alerts.rules.transition import Event, Transition
 from devices.clock import real_now
@@ -104,7 +105,7 @@ class Recorder:
     mail: bool
     touched: dict[int, list[int]] = field(default_factory=dict)
     _addresses: dict[tuple[int, str], list[str]] = field(default_factory=dict)
-    _rosters: dict[int, Roster] = field(default_factory=dict)
+    _rosters: dict[tuple[int, str], Roster] = field(default_factory=dict)
     _channels: frozenset[str] | None = None
     _paces: dict[int, timedelta] | None = None
 
@@ -212,8 +213,9 @@ class Recorder:
         self.write(cause.municipality_id, history_id, [("log", cause.role, None, None)], notice)
         if isinstance(cause, WrittenCause) and cause.severity is None:
             return
-        to = recipients(self._calls(cause, alert_id, transition))
-        if not to and self.mail:
+        calls = self._calls(cause, alert_id, transition)
+        to = recipients(calls)
+        if self.mail and cause.mode == "actual" and all(call.person.equipment for call in calls):
             to += [("mail", address, None, None) for address in self._mail_addresses(cause)]
         self.write(cause.municipality_id, history_id, to, notice)
 
@@ -225,6 +227,13 @@ class Recorder:
         notice: wording.Notice,
     ) -> None:
         """One message each to (channel, address, person, contact) about this step of an alert."""
+        texts = wording.subject(notice), wording.body(notice), public_words.brief(notice), public_words.spoken(notice)
+        self.write_texts(municipality_id, history_id, to, texts)
+
+    def write_texts(
+        self, municipality_id: int, history_id: int, to: Iterable[Recipient], texts: tuple[str, str, str, str]
+    ) -> None:
+        """The same in given words: subject, body, what could be public, and that for ears."""
         now = real_now()
         for channel, recipient, person_id, contact_id in to:
             self.conn.execute(
@@ -234,20 +243,7 @@ class Recorder:
                 values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
                 on conflict (alert_history_id, channel, recipient) do nothing
                 """,
-                (
-                    municipality_id,
-                    history_id,
-                    channel,
-                    recipient,
-                    wording.subject(notice),
-                    wording.body(notice),
-                    public_words.brief(notice),
-                    public_words.spoken(notice),
-                    now,
-                    now,
-                    person_id,
-                    contact_id,
-                ),
+                (municipality_id, history_id, channel, recipient, *texts, now, now, person_id, contact_id),
             )
 
     def say_again(self, history_id: int, said: int, to: Iterable[Recipient], mark: str, why: str) -> None:
@@ -271,16 +267,14 @@ class Recorder:
 
     def _calls(self, cause: AnyCause, alert_id: int, transition: Transition) -> tuple[Call, ...]:
         """Who is told at once: who it is the turn of, and of what goes down or is over all who were told before."""
-        everybody, channels = self.roster_of(cause.municipality_id), self.channels()
-        # "Act at once" (3) is worth as much as the fourth level.
-        row = self.conn.execute(
-            "select coalesce(peak_level, severity + 1) from alert where alert_id = %s", (alert_id,)
-        ).fetchone()
-        peak = None if row is None else row[0]
+        everybody, channels = self.roster_of(cause.municipality_id, cause.mode), self.channels()
+        row = self.conn.execute("select peak_level, severity from alert where alert_id = %s", (alert_id,)).fetchone()
+        assert row is not None, f"alert {alert_id} is there"
+        peak, severity = row
         rising = transition.event in (Event.RAISED, Event.ESCALATED, Event.CONFIRMED, Event.TOLD)
         if rising and transition.level is not None:
             peak = transition.level  # what nobody is told of yet calls nobody
-        steps = ladder(everybody, About(cause.role, cause.station_id, peak), self.now, channels)
+        steps = ladder(everybody, About(cause.role, cause.station_id, peak, severity), self.now, channels)
         if rising:
             return steps[0] if steps else ()
         told = [
@@ -295,11 +289,17 @@ class Recorder:
         ]
         return merged(steps[0] if steps else (), everybody, told, channels)
 
-    def roster_of(self, municipality_id: int) -> Roster:
-        """Everybody of a municipality and whose turn it is about now; read once."""
-        if municipality_id not in self._rosters:
-            self._rosters[municipality_id] = roster.load_roster(self.conn, municipality_id, self.now.date())
-        return self._rosters[municipality_id]
+    def roster_of(self, municipality_id: int, mode: str = "actual") -> Roster:
+        """Everybody of a municipality and whose turn it is about now; of a drill those who take part; of a test
+        nobody. Read once.
+        """
+        key = municipality_id, mode
+        if key not in self._rosters:
+            if mode == "actual":
+                self._rosters[key] = roster.load_roster(self.conn, municipality_id, self.now.date())
+            else:
+                self._rosters[key] = drill_roster(self.conn, municipality_id, self.roster_of(municipality_id), mode)
+        return self._rosters[key]
 
     def channels(self) -> frozenset[str]:
         """The ways out; read once."""
@@ -392,11 +392,15 @@ update alert set level = coalesce(%(level)s, level),
     phenomenon_time = %(time)s, value = %(value)s, cleared_at = %(cleared)s
 where alert_id = %(alert_id)s
 """
-_SAY_AGAIN = """
+# In a drill 【訓練】 stays what a text begins with.
+_SAY_AGAIN = r"""
 insert into outbox (municipality_id, alert_history_id, channel, recipient, subject, body, brief, spoken,
                     next_attempt_at, written_at, person_id, contact_id)
-select municipality_id, %(history)s, %(channel)s, %(recipient)s, %(mark)s || subject, %(why)s || body,
-       %(mark)s || brief, spoken, %(now)s, %(now)s, %(person)s::integer, %(contact)s::integer
+select municipality_id, %(history)s, %(channel)s, %(recipient)s,
+       regexp_replace(subject, '^(((【模擬】)?【訓練】)?)', '\1' || %(mark)s),
+       regexp_replace(body, '^(((【模擬】)?【訓練】)?)', '\1' || %(why)s),
+       regexp_replace(brief, '^(((【模擬】)?【訓練】)?)', '\1' || %(mark)s), spoken, %(now)s, %(now)s,
+       %(person)s::integer, %(contact)s::integer
 from outbox where alert_history_id = %(said)s order by outbox_id limit 1
 on conflict (alert_history_id, channel, recipient) do nothing
 """

@@ -60,8 +60,8 @@ def load_roster(conn: Connection, municipality_id: int, day: date, days: timedel
         members.setdefault(group_id, []).append(person_id)
     watches: dict[int, list[Watch]] = {}
     for group_id, *watch in conn.execute(
-        "select group_id, desk, station_id, least_level from group_watch where municipality_id = %(town)s "
-        "order by group_watch_id",
+        "select group_id, desk, station_id, least_level, least_severity from group_watch "
+        "where municipality_id = %(town)s order by group_watch_id",
         town,
     ):
         watches.setdefault(group_id, []).append(Watch(*watch))

@@ -1,4 +1,6 @@
-"""The alerts process: the evaluator on the feed; beside it outbox, watch over the operation and weekly letter."""
+"""The alerts process: the evaluator on the feed; beside it the look for who is silent, outbox, calling on, the watch
+over the operation, letters and tests.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +14,8 @@ from alerts.digest import Weekly
 from alerts.errors import RealChannelsOnSimulatedClock
 from alerts.escalation import Escalation
 from alerts.evaluator import NAME, Evaluator
+from alerts.looking import look_again
+from alerts.monthly import Monthly
 from alerts.operation import Watch
 from alerts.outbox import Dispatcher
 from alerts.roster import announce
@@ -21,6 +25,8 @@ from store.town_clock import load_clock
 
 # A mail that is under way when the process ends may finish; else its row stays and goes out after the next start.
 _LAST_MAIL_SECONDS = 5.0
+# A level that was reached waits no longer than this for the evaluator, whatever looking less often would save.
+LONGEST_REST = 0.2
 
 
 def run(config: AlertsConfig, stop: threading.Event) -> None:
@@ -28,9 +34,9 @@ def run(config: AlertsConfig, stop: threading.Event) -> None:
 
     Raises `RealChannelsOnSimulatedClock` before anything is sent when a town on a simulated clock has a mail
     server or another channel.
-    The outbox, the watch and the letter each have a thread and a connection of their own: a slow mail server must not
-    hold up the evaluator, and an evaluator that is held up must be seen. Should one fail, it sets `stop` and its error
-    is raised here: a town that does not notify must not look alive.
+    Each has a thread and a connection of its own: neither a slow mail server nor the look at thousands of devices that
+    may be silent must hold up a river's level, and an evaluator that is held up must be seen. Should one fail, it sets
+    `stop` and its error is raised here: a town that does not notify must not look alive.
     """
     with connect(config.dsn, name=NAME) as conn:
         clock = load_clock(conn)
@@ -57,21 +63,31 @@ def run(config: AlertsConfig, stop: threading.Event) -> None:
 
     watch = Watch(clock, mail=config.mail is not None, folder=config.data_folder)
     weekly = Weekly(clock, mail=config.mail is not None)
+    monthly = Monthly(clock, mail=config.mail is not None)
     dispatcher = Dispatcher(channels, public_url=config.public_url)
     escalation = Escalation(clock, mail=config.mail is not None)
+    evaluator = Evaluator(clock, mail=config.mail is not None)
+
+    # Silence is a matter of minutes of town time: often enough on a fast clock, not too often on the real one.
+    seconds = min(10.0, max(0.5, 60.0 / clock.speed))
+
+    def listening(dsn: str, stop: threading.Event) -> None:
+        look_again(dsn, stop, name="listening", look=evaluator.listen, seconds=seconds)
+
     threads = [
+        threading.Thread(target=beside, args=(listening,), name="listening", daemon=True),
         threading.Thread(target=beside, args=(escalation.run,), name="escalation", daemon=True),
         threading.Thread(target=beside, args=(dispatcher.run,), name="outbox", daemon=True),
         threading.Thread(target=beside, args=(watch.run,), name="operation", daemon=True),
         threading.Thread(target=beside, args=(weekly.run,), name="weekly", daemon=True),
+        threading.Thread(target=beside, args=(monthly.run,), name="monthly", daemon=True),
     ]
     for thread in threads:
         thread.start()
     try:
-        evaluator = Evaluator(clock, mail=config.mail is not None)
-        # Silence is a matter of minutes of town time: often enough on a fast clock, not too often on the real one.
-        seconds = min(10.0, max(0.5, 60.0 / clock.speed))
-        Consumer(config.dsn, NAME).run(evaluator.handle, stop=stop, tick=evaluator.tick, tick_seconds=seconds)
+        Consumer(config.dsn, NAME, longest_rest=LONGEST_REST).run(
+            evaluator.handle, stop=stop, tick=evaluator.release, tick_seconds=seconds
+        )
     finally:
         stop.set()
         for thread in threads:

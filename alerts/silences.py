@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 
-from alerts import wording
+from alerts import still_false, wording
 from alerts.heard import (
     Explained,
     ListenedStation,
@@ -27,7 +27,7 @@ from alerts.heard import (
 from alerts.observed import Place
 from alerts.recording import Cause, OutageCause, Recorder
 from alerts.rules.outage import RULE_VERSION, Judged, judge_outages
-from alerts.rules.silence import Hearing, Listening, hearing, judge_silence, listening_of
+from alerts.rules.silence import Hearing, Listened, Listening, hearing, judge_silence, listening_of
 from alerts.rules.transition import Event, Transition
 from alerts.withheld import at_work, keep, silence_notice
 from devices.clock import Clock
@@ -46,15 +46,20 @@ def judge_silences(recorder: Recorder, clock: Clock) -> None:
     stations = listened_stations(conn, now)
     outages = _Outages(recorder, listening, clock.simulated).judge(stations)
     alerts = open_silences(conn)
+    retracted = {each.station_id: each for each in still_false.standing(conn, "silence")}
     for station in stations:
         alert = alerts.get(station.place.station_id)
         heard = listening.get(station.place.municipality_id)
+        devices = [outages.of(each) for each in station.attached]
         transitions = judge_silence(
-            [outages.of(each) for each in station.attached],
+            devices,
             None if heard is None else heard.since,
             now if heard is None else heard.until,
             None if alert is None else alert.phenomenon_time,
         )
+        still = retracted.get(station.place.station_id) if alert is None else None
+        if still is not None:
+            transitions = _unless_false(recorder, devices, still, heard, transitions)
         if transitions:
             cause = Cause(station.place, "silence", "actual", station.datastream_id)
             raised = any(each.event is Event.RAISED for each in transitions)
@@ -70,6 +75,27 @@ def judge_silences(recorder: Recorder, clock: Clock) -> None:
             )
             if raised and alert_id is not None:
                 keep(recorder, station.place.municipality_id, alert_id, None, reason, anew=False)
+
+
+def _unless_false(
+    recorder: Recorder,
+    devices: Sequence[Listened],
+    still: still_false.StillFalse,
+    listening: Listening | None,
+    transitions: list[Transition],
+) -> list[Transition]:
+    """The steps without that of a silence which a person has retracted: the same one as long as those who are silent
+    have said nothing since.
+    """
+    heard = [each for each in devices if each.last_heard is not None and each.last_heard > still.time]
+    new = listening is not None and any(
+        hearing(each, listening.since, listening.until) is Hearing.SILENT for each in heard
+    )
+    if new or len(heard) == len(devices):
+        last = max((each.last_heard for each in heard if each.last_heard is not None), default=still.time)
+        still_false.count_again(recorder, still, last)
+        return transitions
+    return []
 
 
 class _Outages:

@@ -1,7 +1,7 @@
 """What waits before it reaches people, kept and let go (`alerts.rules.withholding`). SQL for the worker.
 
     keep(recorder, cause, alert_id, was, now_)      notes why people are not told; a new reason is a step of the history
-    waiting(conn, ids)                              the open alerts that wait, locked: what `Evaluator.tick` looks at
+    waiting(conn, ids)                              the open alerts that wait, locked: what `Evaluator.release` looks at
 
 Nothing is remembered but the reason and since when: whether an alert still waits follows from the stored observations,
 the planned works and the town clock, whoever looks and however often.

@@ -5,12 +5,13 @@ town's own gauge says is an お知らせ of an observed value against the town's
 always 相当. Nothing here says what the river will do.
 
 Every text starts with 【模擬】 where the town's clock is simulated, 【訓練】 in a drill, 【試験】 in a test; both where
-both are. Times are local and are those of the observation. A test holds every text against the forbidden words.
+both are; a correction with 【訂正】 before these. Times are local and are those of the observation. A test holds every
+text against the forbidden words.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -21,8 +22,11 @@ from alerts.errors import (
     AlertNotFound,
     AlreadyAcknowledged,
     AlreadyCleared,
+    AlreadyRetracted,
+    NoSuchPerson,
     NoteRequired,
     NothingUnconfirmed,
+    NotRetracted,
     StillAbove,
     StillSilent,
     StillWrong,
@@ -46,9 +50,28 @@ EVENT_LABELS: dict[Event, dict[Language, str]] = {
     Event.CALLED: {"ja": "呼び出し", "en": "Others called"},
     Event.ACKNOWLEDGED: {"ja": "確認", "en": "Acknowledged"},
     Event.COMMENTED: {"ja": "メモ", "en": "Comment"},
+    Event.ASSIGNED: {"ja": "対応者", "en": "Assigned"},
+    Event.RETRACTED: {"ja": "訂正・取消", "en": "Retracted"},
 }
 
 _FULL_WIDTH = str.maketrans("0123456789", "０１２３４５６７８９")
+
+
+NOT_LOW: dict[Language, str] = {
+    "ja": "いまの状況が安全だという意味ではありません。",
+    "en": "It does not mean that all is well there now.",
+}
+# The first words of a correction, whatever else marks it.
+CORRECTION: dict[Language, str] = {"ja": "【訂正】", "en": "[CORRECTION] "}
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """Who took an alert back, when, and why in their words."""
+
+    reason: str
+    by: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +81,9 @@ class Notice:
     `level` is the reference level the alert has after the step, None where it has none; `next_level` the one above
     it; `clearing_level` (m) what the water fell below when it cleared; `silence_after` the device's patience;
     `usual` what a finding's `value` is compared with, both in `unit`; `cause` what is wrong with the operation, or
-    what an outage's `stations` (names in Japanese and English) have in common; `age` of the observation when it was
-    judged, and the `newest` one known then, where that is another; `written` what a rule of the staff says.
+    what an outage's `stations` (names in Japanese and English) have in common; `details` of a cause in the two
+    languages; `age` of the observation when it was judged, and the `newest` one known then, where that is another;
+    `written` what a rule of the staff says; `correction` why it was false, where that is what is told.
     `unconfirmed`: one doubtful reading alone says it (of what is over or lower: said it), `newest_unconfirmed`: so does
     the newest; `at_work`: somebody works at the device; `revised`: what was said of an old reading decided.
     """
@@ -81,10 +105,12 @@ class Notice:
     mode: Literal["actual", "exercise", "test"] = "actual"
     simulated: bool = False
     cause: str = ""
+    details: tuple[tuple[str, str], ...] = ()
     stations: tuple[tuple[str, str], ...] = ()
     age: timedelta = timedelta(0)
     newest: tuple[datetime, float] | None = None
     written: rule_words.Said | None = None
+    correction: Correction | None = None
     newest_unconfirmed: bool = False
     unconfirmed: bool = False
     at_work: bool = False
@@ -125,6 +151,9 @@ def level_name(level: ThresholdLevel, municipality: str, language: Language = "j
 
 def headline(notice: Notice, language: Language = "ja") -> str:
     """What happened, in one sentence without place, value and time: for a list that has columns for those."""
+    if notice.event is Event.RETRACTED:
+        what = headline(replace(notice, event=Event.RAISED), language)
+        return f"誤りでした：{what}" if language == "ja" else f"this was false: {what}"
     if notice.rule == "silence":
         return _silence_headline(notice, language)
     if notice.rule == "operation":
@@ -152,6 +181,10 @@ def headline(notice: Notice, language: Language = "ja") -> str:
 
 def subject(notice: Notice, language: Language = "ja") -> str:
     """One line: mark, how old where it is old, place, what happened, value, time of the observation."""
+    if notice.event is Event.RETRACTED:
+        real = replace(notice, event=Event.RAISED, mode="actual", simulated=False, age=timedelta(0))
+        mark = CORRECTION[language] + marks(notice.mode, notice.simulated, language)
+        return f"{mark}{'誤りでした：' if language == 'ja' else 'This was false: '}{subject(real, language)}"
     value = (
         ""
         if notice.value is None or notice.rule == "written"
@@ -213,6 +246,17 @@ def explain(error: ActionError, language: Language = "ja", *, timezone: str = "A
             if ja:
                 return f"{error.by or '自動判定'}により {when} に解除済みです。"
             return f"{error.by or 'Its rule'} cleared it at {when}."
+        case AlreadyRetracted():
+            when = short_time(error.at, timezone)
+            return f"{error.by}が {when} に訂正済みです。" if ja else f"{error.by} retracted it at {when}."
+        case NotRetracted():
+            return "このアラートは訂正されていません。" if ja else "This alert has not been retracted."
+        case NoSuchPerson():
+            return (
+                "その人は連絡先にいません。一覧から選び直してください。"
+                if ja
+                else "There is no such person in the list of people. Choose another one."
+            )
         case NoteRequired() if error.overlong:
             return (
                 "メモが長すぎます。2000字以内にしてください。"
@@ -270,6 +314,8 @@ def _about(rule: Rule, language: Language) -> str:
 
 
 def _facts(notice: Notice, language: Language) -> list[str]:
+    if notice.correction is not None:
+        return _correction_facts(notice, notice.correction, language)
     if notice.rule == "level":
         return _level_facts(notice, language)
     if notice.rule == "written":
@@ -279,9 +325,21 @@ def _facts(notice: Notice, language: Language) -> list[str]:
     if notice.rule == "outage":
         return outage_words.facts(notice.cause, notice.event is Event.CLEARED, notice.stations, language)
     if notice.rule == "operation":
-        return [] if notice.event is Event.CLEARED else [operation_words.to_do(notice.cause, language)]
+        if notice.event is Event.CLEARED:
+            return []
+        return [*(each[language == "en"] for each in notice.details), operation_words.to_do(notice.cause, language)]
     cleared = notice.event is Event.CLEARED
     return finding_words.facts(notice.rule, cleared, notice.value, notice.usual, notice.unit, language)
+
+
+def _correction_facts(notice: Notice, correction: Correction, language: Language) -> list[str]:
+    ja, when = language == "ja", short_time(correction.at, notice.timezone)
+    lines = ["この件で先にお送りしたお知らせは誤りでした。" if ja else "What you were sent about this was false."]
+    if notice.rule in ("level", "written"):
+        # What is known to be false says nothing of what is true.
+        lines.append(NOT_LOW[language])
+    lines.append(f"理由：{correction.reason}" if ja else f"Why: {correction.reason}")
+    return [*lines, f"訂正した人：{correction.by}（{when}）" if ja else f"Corrected by {correction.by} at {when}"]
 
 
 def _silence_headline(notice: Notice, language: Language) -> str:

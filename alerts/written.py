@@ -14,16 +14,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from alerts import rule_words, wording
+from alerts import rule_words, still_false, wording
 from alerts.beside import beside
 from alerts.late import Late, list_late
 from alerts.observed import Place
 from alerts.recording import Recorder, WrittenCause, notice_of
 from alerts.rule_book import Rule, Version, rules_touching
 from alerts.rule_series import Key, Site, Stream, read, sites, streams, where_of
-from alerts.rules.columns import FOREVER, SECOND, Columns, micros
+from alerts.rules.columns import FOREVER, SECOND, Columns, micros, moment
 from alerts.rules.condition import LONGEST, Body, Compare, Series, lookback, series_of, shape
-from alerts.rules.engine import Asked, Excursion, Standing, excursions, figures, judge, standings
+from alerts.rules.engine import Asked, Excursion, Judged, Standing, excursions, figures, first_over, judge, standings
 from alerts.rules.telling import Told, written_steps
 from alerts.rules.transition import Transition
 from alerts.rules.withholding import Withheld
@@ -82,6 +82,7 @@ def judge_written(recorder: Recorder, touched: Iterable[Touched], *, simulated: 
     judged = judge(columns, asked)
     quiet = {key: cleared for key, (_, cleared) in before.items() if cleared is not None}
     not_before = {n: micros(quiet[target.key]) for n, target in enumerate(targets) if target.key in quiet}
+    not_before |= _still_false(recorder, targets, alerts, judged)
     found = excursions(judged, not_before=not_before)
     for n, standing in sorted(standings(judged, not_before=not_before).items()):
         alert = alerts.get(targets[n].key)
@@ -90,6 +91,21 @@ def judge_written(recorder: Recorder, touched: Iterable[Touched], *, simulated: 
             ended = next((each.end for each in found.get(n, ()) if each.end and each.end >= alert.time), None)
         _step(recorder, targets[n], standing, ended, asked, owner, columns, alert, simulated)
     _list_late(recorder, targets, found, asked, columns)
+
+
+def _still_false(
+    recorder: Recorder, targets: Sequence[Target], alerts: Mapping[tuple[int, int, str], _Alert], judged: Judged
+) -> dict[int, int]:
+    """Until when nothing counts of the targets whose alert was false: until it was over, else for ever."""
+    rows = still_false.standing(recorder.conn, "written")
+    known = {(each.rule_id, each.station_id, each.mode): each for each in rows}
+    retracted = {
+        n: known[target.key] for n, target in enumerate(targets) if target.key in known and target.key not in alerts
+    }
+    over = first_over(judged, {n: micros(each.at) for n, each in retracted.items()})
+    for n, time in over.items():
+        still_false.count_again(recorder, retracted[n], moment(time))
+    return {n: over.get(n, FOREVER) for n in retracted}
 
 
 def over(recorder: Recorder, held: Iterable[Waiting]) -> list[Touched]:
@@ -357,8 +373,9 @@ def _before(
         for row in conn.execute(
             """
             select alert_rule_id, station_id, mode, max(phenomenon_time),
-                   max(cleared_at) filter (where cleared_by is not null)
-            from alert where alert_rule_id = any(%s) group by 1, 2, 3
+                   greatest(max(cleared_at) filter (where cleared_by is not null), max(r.counts_again_at))
+            from alert left join alert_retraction r using (alert_id)
+            where alert_rule_id = any(%s) group by 1, 2, 3
             """,
             (sorted({each.rule.rule_id for each in targets}),),
         )

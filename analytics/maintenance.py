@@ -17,6 +17,7 @@ import structlog
 from analytics import device_days, old_values
 from devices.clock import Clock
 from store import Connection, chunks
+from store.field_photos import STEP, forget_old
 from store.retention import Retention, prune
 
 log = structlog.get_logger(__name__)
@@ -78,9 +79,11 @@ class Maintenance:
 
 
 def let_go(conn: Connection, retention: Retention, now: datetime) -> bool:
-    """One small step for every municipality; whether there may be more to do."""
+    """One small step for every municipality, photos from the field too; whether there may be more to do."""
     towns = conn.execute("select municipality_id from municipality order by 1").fetchall()
-    unfinished = [town for (town,) in towns if prune(conn, town, retention, now)]
+    unfinished = [
+        town for (town,) in towns if prune(conn, town, retention, now) | (forget_old(conn, town, now) == STEP)
+    ]
     return bool(unfinished)
 
 

@@ -15,8 +15,9 @@ days are local days of the municipality, 23 or 25 hours long where the clocks ch
     total          their sum; null for instants, and where there are none: no count is not a count of zero
     worst_quality  of all observations, missing ones included
 
-A bucket without any observation has no row. Cost: one statement a batch and bucket size; ranges that touch each other
-are one stretch, whose observations are read once, in the order of the primary key.
+A bucket without any observation has no row, and neither has the series of a drill. Cost: one statement a batch and
+bucket size; ranges that touch each other are one stretch, whose observations are read once, in the order of the primary
+key.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ def _statement(table: LiteralString, key: LiteralString, kind: LiteralString, zo
             cross join lateral (
                 select case d.statistic when 'total' then interval '1 microsecond' else interval '0' end as shift
             ) s
+            where d.drill_run is null
         ), stretch as materialized (
             select t.datastream_id, municipality_id, step, statistic, zone, shift,
                    lower(whole) as low, upper(whole) as high

@@ -12,12 +12,12 @@ from urllib.parse import urlencode
 from fastapi import Query
 from psycopg.rows import dict_row
 
-from alerts import actions
-from alerts.errors import ActionError, AlertNotFound, NoteRequired
+from alerts import actions, retraction
+from alerts.errors import ActionError, AlertNotFound, NoSuchPerson, NoteRequired
 from alerts.wording import explain
 from api.access import DESKS, READERS, Router, SignedIn, Visit, access
 from api.errors import ApiError, BadRequest, Conflict, NotFound, Refused, Text
-from api.models import AlertDetailOut, AlertEventOut, AlertOut, AlertPage, CommentIn, NoteIn
+from api.models import AlertDetailOut, AlertEventOut, AlertOut, AlertPage, AssignIn, CommentIn, NoteIn
 from api.roles import desks_of
 from api.times import instant
 from devices.model import StationKind
@@ -30,19 +30,27 @@ _ALERT = """
     select a.alert_id, s.code as station, s.name as station_name, s.kind as station_kind, a.rule,
            coalesce(a.cause, 'rule:' || a.alert_rule_id) as cause, a.severity,
            a.part_of, a.mode,
-           case when a.cleared_at is not null then 'cleared'
+           case when taken_back.at is not null then 'retracted'
+                when a.cleared_at is not null then 'cleared'
                 when a.acknowledged_at is not null then 'acknowledged' else 'raised' end as state,
            s.code || '/' || d.observed_property as datastream, a.level, a.peak_level,
            a.confirmed_level, a.withheld, a.raised_at,
            a.phenomenon_time, a.value, d.unit, a.acknowledged_at,
            coalesce(seen.display_name, answered.name) as acknowledged_by,
-           a.cleared_at, done.display_name as cleared_by
+           a.cleared_at, done.display_name as cleared_by,
+           taken_back.at as retracted_at, retractor.display_name as retracted_by, sent.name as assigned_to
     from alert a
     left join station s using (station_id)
     left join datastream d using (datastream_id)
     left join app_user seen on seen.user_id = a.acknowledged_by
     left join person answered on answered.person_id = a.acknowledged_person
     left join app_user done on done.user_id = a.cleared_by
+    left join alert_retraction taken_back using (alert_id)
+    left join app_user retractor on retractor.user_id = taken_back.user_id
+    left join lateral (
+        select p.name from alert_history h left join person p on p.person_id = h.assigned_person
+        where h.alert_id = a.alert_id and h.event = 'assigned' order by h.alert_history_id desc limit 1
+    ) sent on true
 """
 
 
@@ -56,8 +64,9 @@ def alerts(
     ] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     before: Annotated[int | None, Query(ge=1, description="set by `next`")] = None,
+    drill: Annotated[bool, Query(description="true: those of drills instead of the real ones")] = False,
 ) -> AlertPage:
-    """Alerts, newest first."""
+    """Alerts, newest first. Those of drills and tests are not among the real ones."""
     with visit.transaction() as conn, conn.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(
             _ALERT
@@ -65,12 +74,14 @@ def alerts(
             where (%(open)s::boolean is null or (a.cleared_at is null) = %(open)s)
               and (%(since)s::timestamptz is null or a.raised_at >= %(since)s)
               and (%(before)s::bigint is null or a.alert_id < %(before)s)
+              and a.mode = %(mode)s
             order by a.alert_id desc limit %(limit)s
             """,
             {
                 "open": open,
                 "since": instant("since", since) if since is not None else None,
                 "before": before,
+                "mode": "exercise" if drill else "actual",
                 "limit": limit + 1,
             },
         ).fetchall()
@@ -82,6 +93,8 @@ def alerts(
             query["open"] = str(open).lower()
         if since is not None:
             query["since"] = since
+        if drill:
+            query["drill"] = "true"
         following = f"/api/v1/alerts?{urlencode(query)}"
     return AlertPage(alerts=page, next=following)
 
@@ -114,6 +127,33 @@ def comment(visit: SignedIn, alert_id: int, given: CommentIn) -> AlertDetailOut:
         visit,
         alert_id,
         lambda conn, town, user: actions.comment(conn, town, alert_id, user, visit.clock.now(), given.note),
+    )
+
+
+@router.post("/alerts/{alert_id}/assign")
+@access(DESKS, narrowed=_DESK_ONLY)
+def assign(visit: SignedIn, alert_id: int, given: AssignIn) -> AlertDetailOut:
+    """Says who goes there. Who did before stays in its history."""
+    return act(
+        visit,
+        alert_id,
+        lambda conn, town, user: actions.assign(
+            conn, town, alert_id, user, visit.clock.now(), given.person_id, given.note
+        ),
+    )
+
+
+@router.post("/alerts/{alert_id}/retract")
+@access(DESKS, narrowed=_DESK_ONLY)
+def retract(visit: SignedIn, alert_id: int, given: CommentIn) -> AlertDetailOut:
+    """Takes it back as false, also when it is over: whom it reached gets a correction. 409 the second time."""
+    clock = visit.clock
+    return act(
+        visit,
+        alert_id,
+        lambda conn, town, user: retraction.retract(
+            conn, town, alert_id, user, clock.now(), given.note, simulated=clock.simulated
+        ),
     )
 
 
@@ -155,7 +195,7 @@ def dismiss(visit: SignedIn, alert_id: int, given: NoteIn | None = None) -> Aler
     )
 
 
-def act(visit: Visit, alert_id: int, do: Callable[[Connection, int, int], None]) -> AlertDetailOut:
+def act(visit: Visit, alert_id: int, do: Callable[[Connection, int, int], object]) -> AlertDetailOut:
     """Runs one action on an alert for whoever may, and returns what the alert then is; pages use it too.
 
     Raises `NotFound`, `Refused` (another desk's alert), `Conflict` or `BadRequest` with the reason in words.
@@ -186,7 +226,7 @@ def _refusal(visit: Visit, error: ActionError, alert_id: int) -> ApiError:
     words = Text(explain(error, "ja", timezone=zone), explain(error, "en", timezone=zone))
     if isinstance(error, AlertNotFound):
         return _no_alert(alert_id)
-    return BadRequest(words) if isinstance(error, NoteRequired) else Conflict(words)
+    return BadRequest(words) if isinstance(error, NoteRequired | NoSuchPerson) else Conflict(words)
 
 
 def _no_alert(alert_id: int) -> NotFound:
@@ -209,8 +249,9 @@ def _detail(visit: Visit, conn: Connection, alert_id: int) -> AlertDetailOut:
         history = cursor.execute(
             """
             select h.at, h.event, h.level, h.phenomenon_time, h.value, coalesce(u.display_name, p.name) as by, h.note,
-                   h.unconfirmed, h.reason
+                   h.unconfirmed, h.reason, goes.name as assigned_to
             from alert_history h left join app_user u using (user_id) left join person p using (person_id)
+            left join person goes on goes.person_id = h.assigned_person
             where h.alert_id = %s order by h.alert_history_id
             """,
             (alert_id,),

@@ -98,7 +98,13 @@ def create_app(config: ApiConfig) -> FastAPI:
         compresslevel=6,
         exclude_content_types=(*DEFAULT_EXCLUDED_CONTENT_TYPES, tiles.MEDIA_TYPE),
     )
-    app.add_middleware(Boundary, instruments=instruments, max_body_bytes=config.max_body_bytes, page=page)
+    app.add_middleware(
+        Boundary,
+        instruments=instruments,
+        max_body_bytes=config.max_body_bytes,
+        page=page,
+        larger=pages.LARGER_BODIES,
+    )
     if open_routes := list(undeclared(app)):
         raise UndeclaredRoute("these routes do not say who may use them: " + ", ".join(open_routes))
     return app

@@ -6,6 +6,8 @@ Plain ASGI, so that a stream is neither buffered nor held by it.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
@@ -35,12 +37,20 @@ class Boundary:
     """Wraps the application; `page` renders an unexpected error for a person's browser."""
 
     def __init__(
-        self, app: ASGIApp, *, instruments: Instruments, max_body_bytes: int, page: PageRenderer | None
+        self,
+        app: ASGIApp,
+        *,
+        instruments: Instruments,
+        max_body_bytes: int,
+        page: PageRenderer | None,
+        larger: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
+        """`larger`: by the beginning of a path, how many bytes may be posted there: photos, say."""
         self._app = app
         self._instruments = instruments
         self._max_body_bytes = max_body_bytes
         self._page = page
+        self._larger = larger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -64,8 +74,9 @@ class Boundary:
 
         request = Request(scope, receive)
         try:
-            self._refuse_declared_size(scope)
-            await self._app(scope, self._limited(receive), send_on)
+            most = self._most(scope["path"])
+            _refuse_declared_size(scope, most)
+            await self._app(scope, _limited(receive, most), send_on)
         except ClientDisconnect:
             pass
         except Exception as error:
@@ -76,31 +87,36 @@ class Boundary:
             route = getattr(scope.get("route"), "path", "(none)")
             self._instruments.answered(scope["method"], route, status, time.monotonic() - began, streamed=streamed)
 
-    def _refuse_declared_size(self, scope: Scope) -> None:
-        declared = Headers(scope=scope).get("content-length", "0")
-        if not declared.isdigit() or int(declared) > self._max_body_bytes:
-            raise self._too_large()
+    def _most(self, path: str) -> int:
+        return max([self._max_body_bytes, *(most for begin, most in self._larger.items() if path.startswith(begin))])
 
-    def _limited(self, receive: Receive) -> Receive:
-        """Counts what really comes: a chunked body declares no length."""
-        received = 0
 
-        async def receive_on() -> Message:
-            nonlocal received
-            message = await receive()
-            if message["type"] == "http.request":
-                received += len(message.get("body", b""))
-                if received > self._max_body_bytes:
-                    raise self._too_large()
-            return message
+def _refuse_declared_size(scope: Scope, most: int) -> None:
+    declared = Headers(scope=scope).get("content-length", "0")
+    if not declared.isdigit() or int(declared) > most:
+        raise _too_large(most)
 
-        return receive_on
 
-    def _too_large(self) -> TooLarge:
-        limit = f"{self._max_body_bytes:,}"
-        return TooLarge(
-            Text(
-                f"送られたデータが上限（{limit} バイト）を超えています。",
-                f"The body is above the limit of {limit} bytes.",
-            )
+def _limited(receive: Receive, most: int) -> Receive:
+    """Counts what really comes: a chunked body declares no length."""
+    received = 0
+
+    async def receive_on() -> Message:
+        nonlocal received
+        message = await receive()
+        if message["type"] == "http.request":
+            received += len(message.get("body", b""))
+            if received > most:
+                raise _too_large(most)
+        return message
+
+    return receive_on
+
+
+def _too_large(most: int) -> TooLarge:
+    return TooLarge(
+        Text(
+            f"送られたデータが上限（{most:,} バイト）を超えています。",
+            f"The body is above the limit of {most:,} bytes.",
         )
+    )

@@ -235,13 +235,11 @@ class _Towns(Collector):
                 for rule, acknowledged, n in conn.execute(
                     """
                     select rule, acknowledged_at is not null, count(*) from alert
-                    where cleared_at is null group by 1, 2
+                    where cleared_at is null and mode = 'actual' group by 1, 2
                     """
                 ):
                     open_alerts.add_metric((code, rule, str(acknowledged).lower()), n)
-                waiting.add_metric(
-                    (code,), _number(conn, "select count(*) from outbox where sent_at is null and not stood_in")
-                )
+                waiting.add_metric((code,), _number(conn, _WAITING))
                 oldest.add_metric((code,), _number(conn, _OLDEST_DUE, (real_now(),)))
                 seen = conn.execute("select max(heartbeat_at) from ingest_worker").fetchone()
                 if seen is not None and seen[0] is not None:
@@ -271,11 +269,12 @@ _OBSERVATIONS = """
         select count(*) as n from tenant_observation
         where datastream_id = d.datastream_id and phenomenon_time > %s
     ) counted
+    where d.drill_run is null
 """
-_WAITING = "select count(*) from outbox where sent_at is null and not stood_in"
+_WAITING = "select count(*) from outbox where sent_at is null and not stood_in and call_test_id is null"
 _OLDEST_DUE = """
     select coalesce(extract(epoch from greatest(%s - min(next_attempt_at), interval '0')), 0)::double precision
-    from outbox where sent_at is null and not stood_in
+    from outbox where sent_at is null and not stood_in and call_test_id is null
 """
 
 

@@ -195,7 +195,7 @@ class AlertOut(Out):
     severity: int | None = Field(description="of a rule written by staff: 3 act at once, 2 act, 1 look at it")
     part_of: int | None
     mode: Literal["actual", "exercise", "test"]
-    state: Literal["raised", "acknowledged", "cleared"]
+    state: Literal["raised", "acknowledged", "cleared", "retracted"]
     datastream: str | None
     level: int | None
     peak_level: int | None
@@ -214,6 +214,9 @@ class AlertOut(Out):
     acknowledged_by: str | None
     cleared_at: datetime | None
     cleared_by: str | None
+    retracted_at: datetime | None = Field(description="when a person took it back as false; it is over then as well")
+    retracted_by: str | None
+    assigned_to: str | None = Field(description="who goes there")
     may_act: bool = Field(description="whether the signed-in person's desk is in charge of it")
 
 
@@ -230,14 +233,17 @@ class AlertEventOut(Out):
         "told",
         "called",
         "acknowledged",
+        "assigned",
         "commented",
         "cleared",
+        "retracted",
     ]
     level: int | None
     phenomenon_time: datetime | None
     value: float | None
     by: str | None
     note: str | None
+    assigned_to: str | None = Field(description="of assigned: who goes there from then on; null: nobody any more")
     unconfirmed: bool = Field(description="one doubtful reading alone says it; of what is over or lower: said it")
     reason: (
         Literal[
@@ -319,6 +325,13 @@ class CommentIn(In):
     """A comment needs words."""
 
     note: str = Field(min_length=1, max_length=MAX_NOTE)
+
+
+class AssignIn(In):
+    """Who goes there: a person of the town's people (their number; null: nobody any more)."""
+
+    person_id: int | None = Field(ge=1)
+    note: str = Field(default="", max_length=MAX_NOTE)
 
 
 class SignInIn(In):

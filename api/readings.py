@@ -58,7 +58,8 @@ def changed_alerts(conn: Connection, alert_ids: Sequence[int]) -> list[dict[str,
         return cursor.execute(
             """
             select a.alert_id, s.code as station, s.kind, a.rule, a.mode, a.level,
-                   case when a.cleared_at is not null then 'cleared'
+                   case when exists (select from alert_retraction r where r.alert_id = a.alert_id) then 'retracted'
+                        when a.cleared_at is not null then 'cleared'
                         when a.acknowledged_at is not null then 'acknowledged' else 'raised' end as state
             from alert a left join station s using (station_id)
             where a.alert_id = any(%s) order by a.alert_id

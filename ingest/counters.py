@@ -9,7 +9,7 @@ A message that comes again does not come here. Two workers with messages of one 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from msgspec.structs import replace
@@ -21,24 +21,31 @@ from store.batch import CountRow, ObservationRow, UplinkRow
 from store.connection import Connection
 from store.registry import Directory
 
-_Key = tuple[int, datetime]
+_Key = tuple[int, datetime]  # datastream and slot
 
 
 def with_increments(conn: Connection, directory: Directory, rows: Sequence[UplinkRow]) -> list[UplinkRow]:
     """The same rows; those with counters also have the observations that changed with them. Runs in the caller's
-    transaction and keeps the readings there.
+    transaction and keeps the readings there: three statements, however many counters there are.
     """
     steps = {c.datastream_id: directory.datastreams[c.datastream_id].step for row in rows for c in row.counts}
     if not steps:
         return list(rows)
-    for datastream_id in sorted(steps):
-        conn.execute("select pg_advisory_xact_lock(hashtext('counter_reading'), %s)", (datastream_id,))
+    conn.execute(
+        "select pg_advisory_xact_lock(hashtext('counter_reading'), id) from unnest(%s::integer[]) as id",
+        (sorted(steps),),
+    )
+    bearers = _keep(conn, directory.municipality_id, rows, steps)
+    unread = {
+        (c.datastream_id, slot_of(c.time, steps[c.datastream_id])): n
+        for n, row in reversed(list(enumerate(rows)))
+        for c in reversed(row.counts)
+        if c.count is None
+    }
     found: dict[int, list[ObservationRow]] = {}  # by position in rows
-    for datastream_id, step in sorted(steps.items()):
-        asked = [(n, c) for n, row in enumerate(rows) for c in row.counts if c.datastream_id == datastream_id]
-        bearers = _keep(conn, directory.municipality_id, rows, asked, step)
-        unread = {slot_of(c.time, step): n for n, c in reversed(asked) if c.count is None}
-        for n, observation in _worked_out(conn, datastream_id, step, bearers, unread):
+    brought, blank = _by_datastream(bearers), _by_datastream(unread)
+    for of, readings in _readings(conn, [*bearers, *unread]).items():
+        for n, observation in _worked_out(of, steps[of], readings, brought.get(of, {}), blank.get(of, {})):
             found.setdefault(n, []).append(observation)
     return [
         replace(row, observations=(*row.observations, *found[n])) if n in found else row for n, row in enumerate(rows)
@@ -46,37 +53,23 @@ def with_increments(conn: Connection, directory: Directory, rows: Sequence[Uplin
 
 
 def _keep(
-    conn: Connection,
-    municipality_id: int,
-    rows: Sequence[UplinkRow],
-    asked: Sequence[tuple[int, CountRow]],
-    step: timedelta,
-) -> dict[datetime, int]:
+    conn: Connection, municipality_id: int, rows: Sequence[UplinkRow], steps: Mapping[int, timedelta]
+) -> dict[_Key, int]:
     """Stores the readings and says which slots changed, each with the row that brought the change."""
-    newest: dict[datetime, tuple[int, CountRow]] = {}
-    for n, c in asked:
-        slot = slot_of(c.time, step)
-        if c.count is None:
-            continue
-        held = newest.get(slot)
-        if held is None or _order(rows[held[0]], held[1]) < _order(rows[n], c):
-            newest[slot] = (n, c)
+    newest: dict[_Key, tuple[int, CountRow]] = {}
+    for n, row in enumerate(rows):
+        for c in row.counts:
+            if c.count is None:
+                continue
+            key = (c.datastream_id, slot_of(c.time, steps[c.datastream_id]))
+            held = newest.get(key)
+            if held is None or _order(rows[held[0]], held[1]) < _order(row, c):
+                newest[key] = (n, c)
     if not newest:
         return {}
     values = [
-        (
-            c.datastream_id,
-            slot,
-            c.time,
-            rows[n].device_id,
-            c.count,
-            c.restarts,
-            c.latest,
-            c.modulus,
-            c.scale,
-            c.doubtful,
-        )
-        for slot, (n, c) in sorted(newest.items())
+        (*key, c.time, rows[n].device_id, c.count, c.restarts, c.latest, c.modulus, c.scale, c.doubtful)
+        for key, (n, c) in sorted(newest.items())
     ]
     changed = conn.execute(
         """
@@ -92,11 +85,18 @@ def _keep(
             where (held.read_at, held.count, coalesce(held.restarts, -1), coalesce(held.latest, -1), held.device_id)
                 < (excluded.read_at, excluded.count, coalesce(excluded.restarts, -1), coalesce(excluded.latest, -1),
                    excluded.device_id)
-        returning slot
+        returning datastream_id, slot
         """,
         (municipality_id, *transposed(values, 10)),
     ).fetchall()
-    return {slot: newest[slot][0] for (slot,) in changed}
+    return {key: newest[key][0] for key in changed}
+
+
+def _by_datastream(rows: Mapping[_Key, int]) -> dict[int, dict[datetime, int]]:
+    found: dict[int, dict[datetime, int]] = {}
+    for (datastream_id, slot), n in rows.items():
+        found.setdefault(datastream_id, {})[slot] = n
+    return found
 
 
 def _order(row: UplinkRow, c: CountRow) -> tuple[object, ...]:
@@ -108,13 +108,13 @@ def _order(row: UplinkRow, c: CountRow) -> tuple[object, ...]:
 
 
 def _worked_out(
-    conn: Connection, datastream_id: int, step: timedelta, bearers: dict[datetime, int], unread: dict[datetime, int]
+    datastream_id: int,
+    step: timedelta,
+    readings: Sequence[Count],
+    bearers: Mapping[datetime, int],
+    unread: Mapping[datetime, int],
 ) -> list[tuple[int, ObservationRow]]:
     """(position of the row that carries it, observation) for every interval that changed."""
-    touched = [*bearers, *unread]
-    if not touched:
-        return []
-    readings = _readings(conn, datastream_id, min(touched), max(touched))
     found: dict[datetime, tuple[int, ObservationRow]] = {}
     for position, after in enumerate(readings):
         before = readings[position - 1] if position else None
@@ -141,24 +141,33 @@ def _covered(readings: Sequence[Count], slot: datetime) -> bool:
     return readings[after].slot == slot and readings[after].latest is not None
 
 
-def _readings(conn: Connection, datastream_id: int, first: datetime, last: datetime) -> list[Count]:
-    """The readings of a stretch with one before and one after it, oldest first."""
-    cursor = conn.execute(
+def _readings(conn: Connection, touched: Iterable[_Key]) -> dict[int, list[Count]]:
+    """Of each datastream the readings of what was touched, with one before and one after it, oldest first."""
+    stretches: dict[int, tuple[datetime, datetime]] = {}
+    for datastream_id, slot in touched:
+        first, last = stretches.get(datastream_id, (slot, slot))
+        stretches[datastream_id] = (min(first, slot), max(last, slot))
+    found: dict[int, list[Count]] = {datastream_id: [] for datastream_id in sorted(stretches)}
+    asked = [
+        (datastream_id, first, last, first - LONGEST_GAP, last + LONGEST_GAP)
+        for datastream_id, (first, last) in stretches.items()
+    ]
+    for datastream_id, *reading in conn.execute(
         """
-        select slot, device_id, count, restarts, latest, modulus, scale, doubtful from counter_reading
-        where datastream_id = %(id)s
-          and slot >= coalesce((select max(slot) from counter_reading
-                                where datastream_id = %(id)s and slot < %(first)s and slot >= %(oldest)s), %(first)s)
-          and slot <= coalesce((select min(slot) from counter_reading
-                                where datastream_id = %(id)s and slot > %(last)s and slot <= %(newest)s), %(last)s)
-        order by slot
+        select asked.id, r.*
+        from unnest(%s::integer[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[])
+             as asked (id, first, last, oldest, newest)
+        cross join lateral (
+            select slot, device_id, count, restarts, latest, modulus, scale, doubtful from counter_reading
+            where datastream_id = asked.id
+              and slot >= coalesce((select max(slot) from counter_reading
+                                    where datastream_id = asked.id and slot < first and slot >= oldest), first)
+              and slot <= coalesce((select min(slot) from counter_reading
+                                    where datastream_id = asked.id and slot > last and slot <= newest), last)
+        ) r
+        order by asked.id, slot
         """,
-        {
-            "id": datastream_id,
-            "first": first,
-            "last": last,
-            "oldest": first - LONGEST_GAP,
-            "newest": last + LONGEST_GAP,
-        },
-    )
-    return [Count(*row) for row in cursor]
+        transposed(asked, 5),
+    ):
+        found[datastream_id].append(Count(*reading))
+    return found

@@ -13,6 +13,7 @@ Contract
 - Verdicts that a late message puts in doubt are worked out again within a second or so (`again.py`); where there are
   many, in small steps that take a quarter of the time.
 - What was stored before a calibration was entered is put right a minute or two later (`calibrating.py`).
+- Beside all this it feeds the town's drills (`drilling.py`).
 - Any other database error (a missing table, a missing right) ends the worker: that is for an operator, and nothing
   is lost by it.
 """
@@ -33,6 +34,7 @@ from ingest.again import judge_step
 from ingest.batcher import batch_limit
 from ingest.calibrating import Calibrating
 from ingest.config import IngestConfig
+from ingest.drilling import Drilling
 from ingest.errors import ConfigError
 from ingest.heart import Doing, Heart
 from ingest.own_topics import OwnTopics
@@ -141,6 +143,7 @@ class _Worker:
         self._busy_since: float | None = None
         self._possible = replace(CLOCK, behind=config.oldest.total_seconds())
         self._calibrating = Calibrating(config.dsn, database.clock)
+        self._drilling = Drilling(config.dsn, database.known.municipality_id, database.clock)
         self._replaying = Replaying(database.known, database.clock, self._possible)
         self._next_replay = time.monotonic()
         self._many = batch_limit(config.batch_size, config.broker) // 2
@@ -151,6 +154,7 @@ class _Worker:
     def run(self) -> None:
         self._sessions.start()
         self._heart.start()
+        self._drilling.start()
         more = False
         try:
             while not self._stop.is_set():
@@ -163,6 +167,7 @@ class _Worker:
                 self._rounds()
                 more = self._replay(pressed=len(batch) > self._many)
         finally:
+            self._drilling.stop()
             self._sessions.stop()
             self._heart.stop()
             self._report()

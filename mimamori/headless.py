@@ -108,7 +108,7 @@ def _judge(conn: Connection, demo: Demo) -> dict[str, Any]:
             """
             select s.kind, count(*)
             from observation o join datastream d using (datastream_id) join station s using (station_id)
-            where o.uplink_id > %s and o.value is not null group by s.kind
+            where o.uplink_id > %s and o.value is not null and d.drill_run is null group by s.kind
             """,
             (demo.before.uplink_id,),
         ).fetchall()
@@ -126,13 +126,14 @@ def _judge(conn: Connection, demo: Demo) -> dict[str, Any]:
         """
         select count(*), count(acknowledged_at), count(cleared_at),
                count(*) filter (where raised_at <= acknowledged_at and acknowledged_at <= cleared_at)
-        from alert where alert_id > %s
+        from alert where alert_id > %s and mode = 'actual'
         """,
         demo.before.alert_id,
     )
     by_rule: dict[str, int] = dict(
         conn.execute(
-            "select rule, count(*) from alert where alert_id > %s group by rule", (demo.before.alert_id,)
+            "select rule, count(*) from alert where alert_id > %s and mode = 'actual' group by rule",
+            (demo.before.alert_id,),
         ).fetchall()
     )
     return {

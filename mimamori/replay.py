@@ -145,7 +145,8 @@ def _run(
         published = _follow(conn, sender, recording, supervisor, quiet=options.as_json)
         quarantined = before.quarantined_since(conn)
         stored, revised = before.stored_since(conn)
-        alerts = [row[0] for row in conn.execute("select peak_level from alert where rule = 'level'")]
+        levels = conn.execute("select peak_level from alert where rule = 'level' and mode = 'actual'")
+        alerts = [row[0] for row in levels]
     errors = seen.rejected[:_MOST_ERRORS]
     return {
         "rows": recording.rows,

@@ -5,9 +5,12 @@
     take_back(conn, town, review_id, now=, user_id=)               a miss that was none
     marks(conn, town, alert_ids) -> {alert_id: Mark}
     misses(conn, town, since, until) -> [Missed], oldest first
+    written_rules(conn, town) -> {"written:12": name}             rules that staff wrote for these places
     tally(conn, town, since, until) -> [Tally], a rule each
 
-Real alerts at the places of the disaster desk only: a drill is in no statistic. Raises `RecordError`.
+An alert that was retracted was false, whatever else was said of it. A rule is `level`, `silence`, or one that staff
+wrote, by its number. Real alerts at the places of the disaster desk only: a drill is in no statistic. Raises
+`RecordError`.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from store.errors import RecordError
 from store.headquarters import AHEAD, clean
 
 RULES = ("level", "silence")
+MARKED = (*RULES, "written")  # as `alert.rule` has them
 KINDS = ("river_gauge", "rain_gauge", "inundation_point", "shelter")
 MOST_NOTE = 500  # characters
 
@@ -54,12 +58,15 @@ class Missed:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How the alerts of one rule have been judged; `unmarked` ones are neither right nor false."""
+    """How the alerts of one rule have been judged; `unmarked` ones are neither right nor false. `retracted`: of the
+    false ones those that were taken back, and corrected to whom they had reached.
+    """
 
     rule: str
     alerts: int
     right: int
     false: int
+    retracted: int
     unmarked: int
     missed: int
 
@@ -67,9 +74,11 @@ class Tally:
 def mark(
     conn: Connection, municipality_id: int, alert_id: int, verdict: str, *, note: str, now: datetime, user_id: int
 ) -> None:
-    """Says of an alert that it was right or false, or takes that back (`withdrawn`)."""
+    """Says of an alert that it was right or false, or takes that back (`withdrawn`). What was retracted was false."""
     if verdict not in ("right", "false", "withdrawn"):
         raise RecordError("verdict", "empty")
+    if conn.execute("select from alert_retraction where alert_id = %s", (alert_id,)).fetchone() is not None:
+        raise RecordError("alert", "retracted")
     row = conn.execute(
         """
         insert into alert_review (municipality_id, alert_id, verdict, note, entered_at, entered_by)
@@ -85,7 +94,7 @@ def mark(
             user_id,
             municipality_id,
             alert_id,
-            list(RULES),
+            list(MARKED),
             list(KINDS),
         ),
     ).fetchone()
@@ -110,7 +119,7 @@ def miss(
         raise RecordError("note", "empty")
     if at > now + AHEAD:
         raise RecordError("missed_at", "future")
-    if rule not in RULES:
+    if rule not in RULES and rule not in written_rules(conn, municipality_id):
         raise RecordError("rule", "empty")
     row = conn.execute(
         """
@@ -167,27 +176,44 @@ def misses(conn: Connection, municipality_id: int, since: datetime, until: datet
     return [Missed(*row) for row in rows]
 
 
+def written_rules(conn: Connection, municipality_id: int) -> dict[str, str]:
+    """The rules that staff wrote for places of the disaster desk, by what a miss calls them; their present names."""
+    rows = conn.execute(
+        """
+        select r.alert_rule_id, (select v.name from alert_rule_version v where v.alert_rule_id = r.alert_rule_id
+                                 order by v.valid_from desc limit 1)
+        from alert_rule r left join station s on s.station_id = r.station_id
+        where r.municipality_id = %s and coalesce(s.kind, r.station_kind) = any(%s) order by r.alert_rule_id
+        """,
+        (municipality_id, list(KINDS)),
+    )
+    return {f"written:{rule_id}": name or "" for rule_id, name in rows}
+
+
 def tally(conn: Connection, municipality_id: int, since: datetime, until: datetime) -> list[Tally]:
     """How the alerts that were raised in a range have been judged, a rule each, also where it raised none."""
     counted = {
-        rule: (alerts, right, false)
-        for rule, alerts, right, false in conn.execute(
+        rule: rest
+        for rule, *rest in conn.execute(
             """
-            select a.rule, count(*), count(*) filter (where said.verdict = 'right'),
-                   count(*) filter (where said.verdict = 'false')
+            select a.rule || coalesce(':' || a.alert_rule_id, ''), count(*),
+                   count(*) filter (where back.alert_id is null and said.verdict = 'right'),
+                   count(*) filter (where back.alert_id is not null or said.verdict = 'false'),
+                   count(back.alert_id)
             from alert a join station s using (station_id)
+            left join alert_retraction back using (alert_id)
             left join lateral (select verdict from alert_review r where r.alert_id = a.alert_id
                                order by alert_review_id desc limit 1) said on true
             where a.municipality_id = %s and a.mode = 'actual' and s.kind = any(%s) and a.part_of is null
               and a.raised_at >= %s and a.raised_at < %s
-            group by a.rule
+            group by 1
             """,
             (municipality_id, list(KINDS), since, until),
         )
     }
     missed = [each.rule for each in misses(conn, municipality_id, since, until)]
     told = []
-    for rule in RULES:
-        alerts, right, false = counted.get(rule, (0, 0, 0))
-        told.append(Tally(rule, alerts, right, false, alerts - right - false, missed.count(rule)))
+    for rule in (*RULES, *written_rules(conn, municipality_id)):
+        alerts, right, false, retracted = counted.get(rule, (0, 0, 0, 0))
+        told.append(Tally(rule, alerts, right, false, retracted, alerts - right - false, missed.count(rule)))
     return told

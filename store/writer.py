@@ -21,6 +21,7 @@ that were there already.
 
 `write_history` is the same for values that no device sent: imported files, forms. They have no uplink, so that a
 device's value of equal source rank stands above them; of two of theirs the later statement stands, as a correction.
+`write_drill` is the same for the readings of a drill, which the rules are to judge.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ __all__ = [
     "UplinkRow",
     "write_again",
     "write_batch",
+    "write_drill",
     "write_history",
 ]
 
@@ -234,10 +236,37 @@ def write_history(
         newest[row.datastream_id] = max(row.phenomenon_time, newest.get(row.datastream_id, row.phenomenon_time))
     if newest and max(newest.values()) > stated:
         raise ValueError(f"history cannot be later than the town's present, {stated.isoformat()}")
+    return _write_unsent(conn, municipality_id, rows, stated, judge, known=newest)
+
+
+def write_drill(
+    conn: Connection,
+    municipality_id: int,
+    rows: Sequence[ObservationRow],
+    *,
+    stated: datetime,
+    judge: Callable[[Sequence[ObservationRow]], Sequence[ObservationRow]],
+) -> HistoryResult:
+    """The same for the readings of a drill (`store.drills`), of its own datastreams: they are of the present, and every
+    rule judges them.
+    """
+    return _write_unsent(conn, municipality_id, rows, stated, judge, known={})
+
+
+def _write_unsent(
+    conn: Connection,
+    municipality_id: int,
+    rows: Sequence[ObservationRow],
+    stated: datetime,
+    judge: Callable[[Sequence[ObservationRow]], Sequence[ObservationRow]] | None,
+    *,
+    known: Mapping[int, datetime],
+) -> HistoryResult:
+    """`known`: of each datastream up to when it counts as judged by the level rule."""
     seen = feed.newest_id(conn)
     judged = rows if judge is None else judge(rows)
     done = write_candidates(conn, municipality_id, (Candidate(row, NEVER, b"", None, stated) for row in judged))
-    count_as_judged(conn, municipality_id, newest)
+    count_as_judged(conn, municipality_id, known)
     feed_id = _announce(conn, municipality_id, done, seen)
     unchanged = len(done.unchanged) + len(done.adopted)
     return HistoryResult(len(done.stored), unchanged, len(done.winners), len(done.losers), feed_id)

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-build.lock")
+LOCKS = ("requirements.lock", "requirements-apprise.lock", "requirements-dev.lock", "requirements-build.lock")
 # Written apart so that this file does not find itself.
 HOSTS = re.compile(
     "|".join(["files" + r"\.python" + "hosted", "pypi" + r"\.org", "registry" + r"\.npmjs", "regis" + "try=http"])
@@ -76,6 +76,7 @@ def test_the_locks_hold_what_pyproject_asks_for() -> None:
     runtime = names(project["dependencies"]) | names(project["optional-dependencies"]["embedded"])
     assert runtime <= locked("requirements.lock")
     assert runtime | names(groups["dev"]) <= locked("requirements-dev.lock")
+    assert runtime | {"apprise"} <= locked("requirements-apprise.lock") & locked("requirements-dev.lock")
     assert names(groups["build"]) <= locked("requirements-build.lock")
     assert not any("node" in name or "playwright" in name for name in locked("requirements.lock"))
 

@@ -168,6 +168,17 @@ def excursions(judged: Judged, *, not_before: Mapping[int, int] | None = None) -
     return found
 
 
+def first_over(judged: Judged, after: Mapping[int, int]) -> dict[int, int]:
+    """cause -> the first moment (µs) after the given one at which what clears it had been so; those that have one."""
+    found: dict[int, int] = {}
+    for cause, limit in after.items():
+        start, end = np.searchsorted(judged.cause, (cause, cause + 1))
+        moments = judged.time[start:end][judged.over[start:end] & (judged.time[start:end] > limit)]
+        if moments.size:
+            found[cause] = int(moments[0])
+    return found
+
+
 def _counting(judged: Judged, not_before: Mapping[int, int] | None) -> Flags:
     if not not_before:
         return judged.so

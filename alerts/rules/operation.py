@@ -26,11 +26,16 @@ Kind = Literal[
     "worker_full",
     "disk_full",
     "outbox_failing",
+    "nobody_told",
+    "rules_untold",
     "backup_old",
     "folders_lost",
     "folder_away",
     "folder_late",
 ]
+
+# Those of which `alerts.reach` knows whose rules and from when to when.
+NOBODY: tuple[Kind, ...] = ("nobody_told", "rules_untold")
 
 # A heartbeat comes every second.
 HEARTBEAT = timedelta(seconds=10)
@@ -54,6 +59,9 @@ PATIENCE: Mapping[Kind, timedelta] = {
     "worker_full": timedelta(minutes=5),
     "disk_full": timedelta(minutes=1),
     "outbox_failing": timedelta(0),
+    # whoever changes people and turns on the pages does it in several steps
+    "nobody_told": timedelta(minutes=10),
+    "rules_untold": timedelta(minutes=10),
     "backup_old": timedelta(0),
     "folders_lost": timedelta(minutes=1),
     "folder_away": timedelta(minutes=3),
@@ -98,7 +106,8 @@ class Seen:
 
     `open_hours`: hours whose counts do not close. `behind`: consumer of the feed -> for how long the oldest batch
     that it has not read has been there. `disk` None: not on this machine. `failed_mails`: notifications that were
-    refused again and again and are not sent. `backup`: how old the newest one is, None where none was ever made.
+    refused again and again and are not sent. `untold`: the causes of which nobody would be told within the coming day
+    (`alerts.rules.reach`). `backup`: how old the newest one is, None where none was ever made.
     `folders`: those that are watched; `folders_silent_for`: how old the last sign of life of the process is that reads
     them. `alarmed`: the causes that are alerts already.
     """
@@ -108,6 +117,7 @@ class Seen:
     workers: tuple[WorkerSeen, ...] = ()
     disk: Room | None = None
     failed_mails: int = 0
+    untold: tuple[str, ...] = ()
     backup: timedelta | None = None
     folders: tuple[FolderSeen, ...] = ()
     folders_silent_for: timedelta = timedelta(0)
@@ -168,6 +178,11 @@ def outbox_failing(seen: Seen) -> Iterator[str]:
         yield "outbox_failing"
 
 
+def nobody_reached(seen: Seen) -> Iterator[str]:
+    """A rule is switched on, and nobody would hear of it."""
+    yield from seen.untold
+
+
 def backup_old(seen: Seen) -> Iterator[str]:
     """Backups are made here, and the last one is days old."""
     if seen.backup is not None and seen.backup > BACKUP:
@@ -204,6 +219,7 @@ CONDITIONS: tuple[Callable[[Seen], Iterator[str]], ...] = (
     workers_hindered,
     disk_full,
     outbox_failing,
+    nobody_reached,
     backup_old,
     folders_lost,
     folders_away,

@@ -26,6 +26,8 @@ class Event(StrEnum):
     CALLED = "called"
     ACKNOWLEDGED = "acknowledged"
     COMMENTED = "commented"
+    ASSIGNED = "assigned"
+    RETRACTED = "retracted"
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ def recompute(conn: Connection, touched: Iterable[Touched]) -> None:
             from datastream d
             join station s on s.station_id = d.station_id and s.kind = 'block_inlet'
             join municipality m on m.municipality_id = d.municipality_id
-            where d.datastream_id = any(%s) and d.observed_property = 'flow'
+            where d.datastream_id = any(%s) and d.observed_property = 'flow' and d.drill_run is null
             """,
             (sorted({each.datastream_id for each in ranges}),),
         )

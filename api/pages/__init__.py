@@ -19,6 +19,7 @@ from api.pages import (
     actions,
     answer,
     bulk,
+    call_tests,
     checklist,
     daily_entry,
     delivery,
@@ -27,25 +28,34 @@ from api.pages import (
     device,
     device_list,
     device_models,
+    drills,
     entry,
     evacuation,
+    field,
+    field_links,
+    field_reports,
     folders,
     headquarters_log,
     model_page,
     notices,
     people,
     public,
+    public_field,
+    public_rss,
     quality,
     quarantine,
     reception,
     register,
+    retracting,
     review,
     rules,
+    shelters,
     sources,
     static,
     stations,
     weekly,
 )
+from api.pages.field_form import MOST_BODY
 from api.pages.site import plain_page
 
 router = Router(include_in_schema=False)
@@ -54,6 +64,8 @@ for part in (
     desks.router,
     notices.router,
     public.router,
+    public_field.router,
+    public_rss.router,
     quality.router,
     quarantine.router,
     register.router,
@@ -66,7 +78,9 @@ for part in (
     sources.router,
     folders.router,
     people.router,
+    call_tests.router,
     delivery.router,
+    retracting.router,
     answer.router,
     stations.router,
     weekly.router,
@@ -74,6 +88,11 @@ for part in (
     evacuation.router,
     checklist.router,
     review.router,
+    field.router,
+    field_reports.router,
+    field_links.router,
+    shelters.router,
+    drills.router,
     daily_entry.router,
     rules.router,
     actions.router,
@@ -81,6 +100,9 @@ for part in (
 ):
     router.include_router(part)
 
+
+# Where photos are posted: by the beginning of the path, how many bytes a request may have (`api.boundary`).
+LARGER_BODIES = {"/field/": MOST_BODY, field.STAFF: MOST_BODY}
 
 # Only in a demo: `create_app` includes it there and nowhere else.
 demo_router = demo.router
@@ -91,4 +113,4 @@ def problem_page(request: Request, problem: Problem) -> Response:
     return plain_page(request, "problem", status=problem.status, language=problem.language, problem=problem)
 
 
-__all__ = ["demo_router", "problem_page", "router"]
+__all__ = ["LARGER_BODIES", "demo_router", "problem_page", "router"]

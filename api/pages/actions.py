@@ -1,4 +1,4 @@
-"""What a form of an alert does: acknowledge, comment, clear, confirm, dismiss. POST, then back to the page (303).
+"""What a form of an alert does (acknowledge, comment, assign, clear, confirm, dismiss): POST, then back to the page.
 
 Who may act is decided in `api.alerting.act`, for the JSON API and for these forms alike. A refusal by the alert itself
 (already done, a note is needed, the water is still above) is no error page: the page comes back and says why. The page
@@ -51,6 +51,22 @@ def comment(request: Request, visit: SignedIn, alert_id: int, note: Note = "") -
         alert_id,
         "comment",
         lambda conn, town, user: actions.comment(conn, town, alert_id, user, visit.clock.now(), note),
+    )
+
+
+@router.post("/alerts/{alert_id}/assign")
+@access(DESKS, narrowed=_NARROWED)
+def assign(
+    request: Request, visit: SignedIn, alert_id: int, note: Note = "", person: Annotated[str, Form()] = ""
+) -> Response:
+    """`person`: a number of the list, empty: nobody any more."""
+    who = int(person) if person.isascii() and person.isdigit() and len(person) < 10 else None
+    return _back(
+        request,
+        visit,
+        alert_id,
+        "assign",
+        lambda conn, town, user: actions.assign(conn, town, alert_id, user, visit.clock.now(), who, note),
     )
 
 

@@ -19,7 +19,7 @@ LATE_SHOWN = timedelta(days=7)
 class Event:
     """One step in the life of an alert, taken at `at` because of the observation of `time`; `by` None where the rule
     did it, and then the two differ by how late the observation came and was judged. `unconfirmed` and `reason` as in
-    `alerts.rules.transition`.
+    `alerts.rules.transition`. `goes`: who was assigned.
     """
 
     at: datetime
@@ -31,6 +31,20 @@ class Event:
     note: str | None
     unconfirmed: bool
     reason: str | None
+    goes: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retracted:
+    """That an alert was false, as somebody said at `at`; `reached`: to how many addresses a correction goes. `held`:
+    what was false still stands there, and raises nothing.
+    """
+
+    at: datetime
+    by: str
+    reason: str
+    reached: int
+    held: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +64,8 @@ class Alert:
     the observation that last moved it; `usual` is what a finding's value is compared with, None where the alert came
     from none. One about the operation or an outage has no station and no unit: `code`, `kind` and `unit` are None,
     `name` says what is wrong and `to_do` what the digital section does about it. `silenced`: the stations of an outage.
-    `rule_name` and `severity` of a rule that staff wrote. `told`: whether anybody was written to about it;
-    `confirmed_level` and `withheld` as in the database.
+    `rule_name` and `severity` of a rule that staff wrote. `told`: whether anybody was written to about it. `assigned`:
+    who goes there. `confirmed_level` and `withheld` as in the database.
     """
 
     alert_id: int
@@ -77,6 +91,8 @@ class Alert:
     severity: int | None
     rule_name: str | None
     told: bool
+    assigned: str | None
+    retracted: Retracted | None
     confirmed_level: int | None
     withheld: str | None
     silenced: tuple[Silenced, ...] = ()
@@ -115,44 +131,61 @@ class Alert:
         return self.rule == "level" and (self.unconfirmed or self.withheld == "work")
 
     def may_act(self, role: Role) -> bool:
-        return self.cleared_at is None and role in desks_of(self.rule, self.kind)
+        return self.cleared_at is None and self.on_desk_of(role)
+
+    def on_desk_of(self, role: Role) -> bool:
+        """Whether this role may act on it at all; also when it is over it may be retracted."""
+        return role in desks_of(self.rule, self.kind)
 
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """The line on top of every page. `worst` is the worst open alert, an unacknowledged one before the others."""
+    """The line on top of every page, of what is real. `worst` is the worst open alert, an unacknowledged one before the
+    others. `alarms`: what nobody has acknowledged, for a page that sounds (sound.js); those of drills too.
+    """
 
     open: int
     unacknowledged: int
     worst: Alert | None
+    alarms: tuple[dict[str, int | bool], ...] = ()
 
     @property
     def urgent(self) -> bool:
-        """Level 4 and 5 are spoken at once by a screen reader; everything else waits its turn."""
-        return self.worst is not None and (self.worst.level or 0) >= 4
+        """Level 4 and 5, and "act at once", are spoken at once by a screen reader; everything else waits its turn."""
+        return self.worst is not None and _rank(self.worst) >= 4
 
 
 def strip(alerts: Sequence[Alert]) -> Strip:
-    """The summary of the open alerts (in the order of `open_alerts`)."""
+    """The summary of the open alerts (in the order of `open_alerts`), without those of a drill or a test."""
+    unanswered = [alert for alert in alerts if alert.acknowledged_at is None]
+    alerts = [alert for alert in alerts if alert.mode == "actual"]
     return Strip(
-        len(alerts), sum(alert.acknowledged_at is None for alert in alerts), max(alerts, key=_weight, default=None)
+        len(alerts),
+        sum(alert.acknowledged_at is None for alert in alerts),
+        max(alerts, key=_weight, default=None),
+        tuple({"id": each.alert_id, "rank": _rank(each), "drill": each.mode != "actual"} for each in unanswered),
     )
 
 
+def _rank(alert: Alert) -> int:
+    """The level; "act at once" stands with the fourth, as calling on has it; 0 for what has neither."""
+    return alert.level or (alert.severity or 0) + (alert.severity is not None)
+
+
 def _weight(alert: Alert) -> tuple[int, bool]:
-    return (alert.level or (alert.severity or 0) + (alert.severity is not None), alert.acknowledged_at is None)
+    return (_rank(alert), alert.acknowledged_at is None)
 
 
 def open_alerts(conn: Connection, role: Role) -> list[Alert]:
-    """The open alerts: unacknowledged first, then by level, then the oldest first. Those about the operation are for
-    the digital section alone: nobody else can do anything about them. A silence that an outage explains is told with
-    the outage.
+    """The open alerts: what is real first, then unacknowledged, then by level, then the oldest first. Those about the
+    operation are for the digital section alone: nobody else can do anything about them. A silence that an outage
+    explains is told with the outage.
     """
     rows = conn.execute(
         _ALERTS
         + """
         where a.cleared_at is null and a.part_of is null and (a.rule <> 'operation' or %s)
-        order by a.acknowledged_at is null desc, coalesce(a.level, a.severity + 1) desc nulls last,
+        order by a.mode <> 'actual', a.acknowledged_at is null desc, coalesce(a.level, a.severity + 1) desc nulls last,
             a.raised_at
         """,
         (role is Role.DIGITAL,),
@@ -160,17 +193,32 @@ def open_alerts(conn: Connection, role: Role) -> list[Alert]:
     return [_alert(row) for row in rows]
 
 
-def closed_alerts(conn: Connection, role: Role) -> list[Alert]:
-    """The alerts closed last, newest first; for whom as `open_alerts`."""
+def closed_alerts(conn: Connection, role: Role, *, retracted: bool = False) -> list[Alert]:
+    """The alerts closed last, newest first; for whom as `open_alerts`. Those that were false are a list of their own
+    (`retracted`).
+    """
     rows = conn.execute(
         _ALERTS
         + """
         where a.cleared_at is not null and a.part_of is null and (a.rule <> 'operation' or %s)
-        order by a.cleared_at desc, a.alert_id desc limit %s
+          and (taken_back.alert_id is not null) = %s
+        order by coalesce(taken_back.at, a.cleared_at) desc, a.alert_id desc limit %s
         """,
-        (role is Role.DIGITAL, CLOSED_SHOWN),
+        (role is Role.DIGITAL, retracted, CLOSED_SHOWN),
     )
     return [_alert(row) for row in rows]
+
+
+def one_alert(conn: Connection, role: Role, alert_id: int) -> Alert | None:
+    """One alert of the municipality, with its events; None where there is none for this role to see."""
+    row = conn.execute(
+        _ALERTS + "where a.alert_id = %s and (a.rule <> 'operation' or %s)", (alert_id, role is Role.DIGITAL)
+    ).fetchone()
+    if row is None:
+        return None
+    alert = _alert(row)
+    add_events(conn, [alert])
+    return alert
 
 
 def station_alerts(conn: Connection, code: str, limit: int) -> list[Alert]:
@@ -216,14 +264,21 @@ def late_excursions(conn: Connection, since: datetime) -> list[Late]:
     ]
 
 
+def assignable(conn: Connection) -> list[tuple[int, str]]:
+    """The town's people who can be sent somewhere, by name."""
+    rows = conn.execute("select person_id, name from person where kind = 'person' and ended_at is null order by name")
+    return [(row[0], row[1]) for row in rows]
+
+
 def add_events(conn: Connection, alerts: Sequence[Alert]) -> None:
     """Fills `events` of the alerts, oldest first."""
     by_id = {alert.alert_id: alert for alert in alerts}
     for alert_id, *event in conn.execute(
         """
         select h.alert_id, h.at, h.event, h.level, h.phenomenon_time, h.value, coalesce(u.display_name, p.name), h.note,
-               h.unconfirmed, h.reason
+               h.unconfirmed, h.reason, goes.name
         from alert_history h left join app_user u using (user_id) left join person p using (person_id)
+        left join person goes on goes.person_id = h.assigned_person
         where h.alert_id = any(%s) order by h.alert_history_id
         """,
         (list(by_id),),
@@ -234,6 +289,7 @@ def add_events(conn: Connection, alerts: Sequence[Alert]) -> None:
 def _alert(row: tuple[object, ...]) -> Alert:
     values = list(row)
     silenced, cause = values.pop(), values[_CAUSE]
+    values[_RETRACTED:] = [Retracted(*values[_RETRACTED:]) if values[_RETRACTED] is not None else None]  # type: ignore[arg-type]
     if cause is not None:
         words = outage_words if values[5] == "outage" else operation_words
         values[2:4] = (words.headline(str(cause), False, language) for language in ("ja", "en"))
@@ -244,7 +300,7 @@ def _alert(row: tuple[object, ...]) -> Alert:
     return Alert(*values)  # type: ignore[arg-type]  # the columns of _ALERTS in the order of the fields
 
 
-_CAUSE = 19  # which of the columns
+_CAUSE, _RETRACTED = 19, 24  # which of the columns
 _ALERTS = """
 select a.alert_id, s.code, s.name, s.name_en, s.kind, a.rule, a.mode, d.unit, a.level, a.peak_level,
        a.raised_at, a.phenomenon_time, a.value,
@@ -256,6 +312,13 @@ select a.alert_id, s.code, s.name, s.name_en, s.kind, a.rule, a.mode, d.unit, a.
         where v.alert_rule_id = a.alert_rule_id and v.valid_from <= a.phenomenon_time
         order by v.valid_from desc limit 1),
        exists (select from alert_history h join outbox o using (alert_history_id) where h.alert_id = a.alert_id),
+       (select goes.name from alert_history h left join person goes on goes.person_id = h.assigned_person
+        where h.alert_id = a.alert_id and h.event = 'assigned' order by h.alert_history_id desc limit 1),
+       taken_back.at, retractor.display_name, taken_back.reason, taken_back.reached,
+       taken_back.counts_again_at is null and not exists (
+           select from alert later
+           where later.station_id = a.station_id and later.rule = a.rule and later.mode = a.mode
+             and later.alert_rule_id is not distinct from a.alert_rule_id and later.alert_id > a.alert_id),
        a.confirmed_level, a.withheld,
        case when a.rule = 'outage' then (
            select json_agg(json_build_array(o.code, o.kind, o.name, o.name_en, o.back)) from (
@@ -269,6 +332,8 @@ left join finding f using (finding_id)
 left join app_user acknowledger on acknowledger.user_id = a.acknowledged_by
 left join person answered on answered.person_id = a.acknowledged_person
 left join app_user clearer on clearer.user_id = a.cleared_by
+left join alert_retraction taken_back on taken_back.alert_id = a.alert_id
+left join app_user retractor on retractor.user_id = taken_back.user_id
 """
 _OF_STATION = """
 where s.code = %s and a.part_of is null or a.alert_id in (

@@ -18,7 +18,7 @@ from store.connection import Connection
 
 SPAN = timedelta(minutes=30)
 KINDS = (StationKind.RIVER_GAUGE, StationKind.RAIN_GAUGE)
-What = Literal["rose", "fell", "raised", "cleared", "lost", "returned"]
+What = Literal["rose", "fell", "raised", "cleared", "retracted", "lost", "returned"]
 
 
 class Level(Protocol):
@@ -51,7 +51,7 @@ class Change:
     @property
     def rule(self) -> str:
         """Whose step it is, for an alert's."""
-        return "silence" if self.what in ("lost", "returned") else "level"
+        return "silence" if self.what in ("lost", "returned") or self.level is None else "level"
 
 
 def steps(station: StationNow, points: Sequence[Point], levels: Sequence[Level], since: datetime) -> Iterable[Change]:
@@ -79,15 +79,15 @@ def told_by_alerts(conn: Connection, since: datetime, now: datetime) -> list[Cha
     rows = conn.execute(
         """
         select h.at, h.event, a.rule, s.code, s.name, s.name_en,
-               case when h.event = 'cleared' then a.peak_level else (
+               case when h.event in ('cleared', 'retracted') then a.peak_level else (
                    select max(g.level) from alert_history g where g.alert_id = h.alert_id and g.at = h.at) end,
                h.value, u.display_name, h.phenomenon_time
         from alert_history h
         join alert a using (alert_id)
         join station s using (station_id)
         left join app_user u on u.user_id = h.user_id
-        where h.at > %(since)s and h.at <= %(now)s and h.event in ('raised', 'cleared')
-          and a.rule in ('level', 'silence') and a.part_of is null and s.kind = any(%(kinds)s)
+        where h.at > %(since)s and h.at <= %(now)s and h.event in ('raised', 'cleared', 'retracted')
+          and a.rule in ('level', 'silence') and a.mode = 'actual' and a.part_of is null and s.kind = any(%(kinds)s)
         union all
         select h.at, h.event, 'silence', s.code, s.name, s.name_en, null, null, u.display_name, h.phenomenon_time
         from alert_history h
@@ -103,6 +103,8 @@ def told_by_alerts(conn: Connection, since: datetime, now: datetime) -> list[Cha
     words: dict[tuple[str, str], What] = {
         ("level", "raised"): "raised",
         ("level", "cleared"): "cleared",
+        ("level", "retracted"): "retracted",
+        ("silence", "retracted"): "retracted",
         ("silence", "raised"): "lost",
         ("silence", "cleared"): "returned",
     }

@@ -1,14 +1,15 @@
 """知らせた記録: of one alert, who was told when and by what, what became of it, and who answered.
 
 For the desks. Names are shown, addresses only as far as one needs to tell two of a person's apart. What a person was
-not told by, because another way was faster, is shown as such: it is no failure.
+not told by, because another way was faster, is shown as such: it is no failure. So is what was withdrawn because the
+alert was retracted; the correction is a message like the others.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -23,7 +24,7 @@ from store.connection import Connection
 
 router = Router()
 
-State = Literal["sent", "waiting", "stood_in", "given_up"]
+State = Literal["sent", "waiting", "stood_in", "given_up", "withdrawn", "in_doubt"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,30 +66,35 @@ def delivery_page(request: Request, visit: SignedIn, alert_id: int) -> Response:
 
 def messages_of(conn: Connection, alert_id: int) -> list[Message]:
     """Everything that was written about an alert, but for the log, in the order of writing."""
-    return [
-        Message(
-            event, at, channel, kind, name, masked(address), state(*how), how[0], how[1], error, instead, unsure, when
-        )
-        for event, at, channel, kind, name, address, *how, error, instead, unsure, when in conn.execute(
-            """
-            select h.event, h.at, o.channel, d.kind, p.name, o.recipient, o.sent_at, o.attempts, o.stood_in,
-                   o.last_error, o.instead_of is not null, o.unsure > 0,
-                   (select min(l.answered_at) from answer_link l where l.outbox_id = o.outbox_id)
-            from outbox o
-            join alert_history h using (alert_history_id)
-            left join person p on p.person_id = o.person_id
-            left join delivery_channel d on d.name = o.channel
-            where h.alert_id = %s and o.channel <> 'log' order by o.outbox_id
-            """,
-            (alert_id,),
-        )
-    ]
+    rows = conn.execute(
+        """
+        select h.event, h.at, o.channel, d.kind, p.name, o.recipient, o.sent_at, o.attempts, o.last_error,
+               o.instead_of is not null, o.unsure > 0 or (o.withdrawn and o.begun_at is not null),
+               (select min(l.answered_at) from answer_link l where l.outbox_id = o.outbox_id), o.stood_in, o.withdrawn
+        from outbox o
+        join alert_history h using (alert_history_id)
+        left join person p on p.person_id = o.person_id
+        left join delivery_channel d on d.name = o.channel
+        where h.alert_id = %s and o.channel <> 'log' order by o.outbox_id
+        """,
+        (alert_id,),
+    )
+    return [_message(row) for row in rows]
 
 
-def state(sent_at: datetime | None, attempts: int, stood_in: bool) -> State:
+def _message(row: tuple[Any, ...]) -> Message:
+    event, at, channel, kind, name, address, sent, tries, error, instead, unsure, when, stood_in, withdrawn = row
+    became = state(sent, tries, stood_in, withdrawn, unsure)
+    shown = masked(address)
+    return Message(event, at, channel, kind, name, shown, became, sent, tries, error, instead, unsure, when)
+
+
+def state(sent_at: datetime | None, attempts: int, stood_in: bool, withdrawn: bool, unsure: bool) -> State:
     """What became of a message."""
     if sent_at is not None:
         return "sent"
+    if withdrawn:
+        return "in_doubt" if unsure else "withdrawn"
     if stood_in:
         return "stood_in"
     return "given_up" if attempts >= MAX_ATTEMPTS else "waiting"

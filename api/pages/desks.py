@@ -10,17 +10,28 @@ from datetime import datetime
 from starlette.requests import Request
 from starlette.responses import Response
 
+from alerts.rules.operation import NOBODY, concerned, kind_of
 from api.access import READERS, Router, SignedIn, access
-from api.pages.alert_list import LATE_SHOWN, add_events, closed_alerts, late_excursions, open_alerts
+from api.pages.alert_list import (
+    LATE_SHOWN,
+    add_events,
+    assignable,
+    closed_alerts,
+    late_excursions,
+    open_alerts,
+)
 from api.pages.daily_counts import calendar, month_range
 from api.pages.daily_entry import COUNTING
 from api.pages.demo import panel
 from api.pages.digital import digital
 from api.pages.disaster import disaster
+from api.pages.drill_now import drill_now
+from api.pages.field_desk import field_desk
 from api.pages.formats import number
 from api.pages.headquarters import EDITORS
 from api.pages.headquarters_desk import headquarters_desk
 from api.pages.machine_room import machine_room
+from api.pages.people_now import untold_now
 from api.pages.places import badge, headline, other_places
 from api.pages.rain import RainGauge
 from api.pages.readings import Now, StationNow
@@ -30,6 +41,7 @@ from api.pages.tourism import by_hour, tourism
 from api.pages.town_map import Place, draw
 from api.pages.water import Block, water
 from api.roles import Role
+from store.field_reports import attached_counts
 
 router = Router()
 
@@ -37,7 +49,7 @@ router = Router()
 Mark = tuple[str, str, str, datetime | None]
 
 # What an action says when it has led back to the page: keys of the catalogue, so a link can make no other text.
-_DONE = frozenset({"acknowledge", "comment", "clear", "confirm", "dismiss"})
+_DONE = frozenset({"acknowledge", "comment", "assign", "clear", "confirm", "dismiss"})
 
 
 @router.get("/start")
@@ -90,7 +102,9 @@ def disaster_response(
     with visit.transaction() as conn:
         model = disaster(conn, at.now, at.zone)
         others = other_places(conn, "disaster", at.now)
+        drill = drill_now(conn, visit.tenant.municipality_id, at.now)
         desk = headquarters_desk(conn, visit.tenant.municipality_id, at.now, at.zone)
+        field = field_desk(conn, visit.tenant.municipality_id)
         alerts = open_alerts(conn, visit.user.role)
         places = _places(at, (g.station for g in model.gauges)) + [_rain_place(at, g) for g in model.rain]
         places += _places(at, others)
@@ -110,6 +124,8 @@ def disaster_response(
         others=others,
         marks=marks,
         desk=desk,
+        field=field,
+        shadows={} if drill is None else drill.shadows,
         may_write=visit.user.role in EDITORS,
         done=done,
         problem=problem,
@@ -177,11 +193,20 @@ def alerts_response(
     with visit.transaction() as conn:
         alerts = open_alerts(conn, visit.user.role)
         closed = closed_alerts(conn, visit.user.role)
-        add_events(conn, [*alerts, *closed])
+        retracted = closed_alerts(conn, visit.user.role, retracted=True)
+        add_events(conn, [*alerts, *closed, *retracted])
+        people = assignable(conn)
         late = late_excursions(conn, at.now - LATE_SHOWN)
+        reports = attached_counts(conn, visit.tenant.municipality_id)
+        untold = {
+            alert.alert_id: untold_now(conn, visit.tenant.municipality_id, at, concerned(alert.cause))
+            for alert in alerts
+            if alert.cause is not None and kind_of(alert.cause) in NOBODY
+        }
     return page(
-        request, visit, at, "alerts", alerts, status=status, closed=closed, late=late, done=done, problem=problem
-    )
+        request, visit, at, "alerts", alerts, status=status, closed=closed, retracted=retracted, people=people,
+        late=late, reports=reports, done=done, problem=problem, untold=untold,
+    )  # fmt: skip
 
 
 def _done(request: Request) -> str | None:

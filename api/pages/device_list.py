@@ -127,7 +127,7 @@ def labels_page(request: Request, visit: SignedIn) -> Response:
     if "device" in query:
         chosen = [row for row in rows if str(row.device_id) == query["device"]]
     chosen.sort(key=lambda row: (row.now.station is None, row.now.station or "", row.now.key))
-    base = _base(request)
+    base = base_of(request)
     return page(
         request,
         visit,
@@ -146,7 +146,7 @@ def label(row: Listed, base: str) -> Label:
     return Label(row, row.now.key[-_KEY_TAIL:].upper(), address, _qr(address))
 
 
-def _base(request: Request) -> str:
+def base_of(request: Request) -> str:
     """Where this very browser finds the pages: the labels it prints lead there, and the page says so."""
     host = request.headers.get("host", "")
     return f"{request.url.scheme}://{host if _HOST.fullmatch(host) else 'localhost'}"

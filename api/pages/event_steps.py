@@ -17,13 +17,14 @@ from store.alert_reviews import KINDS
 from store.checklists import ticks
 from store.connection import Connection
 from store.evacuation import orders, stages
+from store.field_reports import LONGEST_AGO, reports
 from store.headquarters import lines
 from store.town_clock import read_clock
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`kind` says from which ledger: alert, sent, record, order, stage, check. `by` empty: a rule did it."""
+    """`kind` says from which ledger: alert, sent, record, order, stage, check, report. `by` empty: a rule did it."""
 
     at: datetime
     kind: str
@@ -61,6 +62,7 @@ def steps(
         *_alerts(conn, since, until, zone, words, drill),
         *_sent(conn, since, until, words, drill),
         *_written(conn, municipality_id, since, until, words, drill),
+        *_reported(conn, municipality_id, since, until, words, drill),
     ]
     return sorted((step for step in found if since <= step.at < until), key=lambda step: step.at)
 
@@ -68,21 +70,29 @@ def steps(
 def _alerts(
     conn: Connection, since: datetime, until: datetime, zone: ZoneInfo, words: Words, drill: bool
 ) -> Iterator[Step]:
-    for at, event, rule, level, time, value, name, name_en, unit, note, by, unconfirmed, reason in conn.execute(
+    for row in conn.execute(
         """
         select h.at, h.event, a.rule, h.level, h.phenomenon_time, h.value, s.name, s.name_en, d.unit, h.note,
-               u.display_name, h.unconfirmed, h.reason
+               coalesce(u.display_name, answered.name), goes.name,
+               (select v.name from alert_rule_version v
+                where v.alert_rule_id = a.alert_rule_id and v.valid_from <= a.phenomenon_time
+                order by v.valid_from desc limit 1),
+               h.unconfirmed, h.reason
         from alert_history h join alert a using (alert_id)
         join station s on s.station_id = a.station_id
         left join datastream d on d.datastream_id = a.datastream_id
         left join app_user u on u.user_id = h.user_id
-        where h.at >= %s and h.at < %s and a.mode = %s and s.kind = any(%s) and a.rule in ('level', 'silence')
+        left join person answered on answered.person_id = h.person_id
+        left join person goes on goes.person_id = h.assigned_person
+        where h.at >= %s and h.at < %s and a.mode = %s and s.kind = any(%s)
+          and a.rule in ('level', 'silence', 'written')
         order by h.alert_history_id
         """,
         (since, until, "exercise" if drill else "actual", list(KINDS)),
     ):
+        at, event, rule, level, time, value, name, name_en, unit, note, by, goes, called, unconfirmed, reason = row
         said = [words(f"event.{event}")]
-        said.append(words(f"level.{level}") if level else words("alert.silence") if rule == "silence" else "")
+        said.append(words(f"level.{level}") if level else words("alert.silence") if rule == "silence" else called or "")
         if unconfirmed:
             said.append(words("event.taken_back" if event in ("cleared", "lowered") else "event.unconfirmed"))
         if reason:
@@ -91,6 +101,8 @@ def _alerts(
             said.append(f"{formats.number(value, unit)} {words(f'unit.{unit}')}")
         if time is not None and rule == "level" and not by:
             said.append(words("alert.time.observed", time=formats.clock_time(time, at, zone)))
+        if event == "assigned":
+            said.append(goes or words("alert.nobody_goes"))
         said.append(note or "")
         yield Step(at, "alert", words.name(name, name_en), "・".join(filter(None, said)), by or "")
 
@@ -102,7 +114,8 @@ def _sent(conn: Connection, since: datetime, until: datetime, words: Words, dril
     clock = read_clock(conn)
     for at, channel, whole, sent, last_sent, tried, name, name_en in conn.execute(
         """
-        select h.at, o.channel, count(*), count(o.sent_at), max(o.sent_at), max(o.attempts), s.name, s.name_en
+        select h.at, o.channel, count(*) filter (where o.sent_at is not null or not o.stood_in), count(o.sent_at),
+               max(o.sent_at), max(o.attempts), s.name, s.name_en
         from outbox o join alert_history h using (alert_history_id) join alert a using (alert_id)
         join station s on s.station_id = a.station_id
         where h.at >= %s and h.at < %s and a.mode = %s and s.kind = any(%s) and o.channel <> 'log'
@@ -145,6 +158,26 @@ def _written(
     for tick in ticks(conn, municipality_id, since, until, drill=drill):
         word = words("checklist.done") if tick.done else words("checklist.untick")
         yield Step(tick.at, "check", "", f"{word}・{tick.text}（{words('level.short', level=tick.level)}）", tick.by)
+
+
+def _reported(
+    conn: Connection, municipality_id: int, since: datetime, until: datetime, words: Words, drill: bool
+) -> Iterator[Step]:
+    """Reports from the field at the time of seeing. What was entered into 本部記録 stands there already."""
+    # A report may come days after what it saw.
+    for each in reports(conn, municipality_id, drill=drill, since=since, until=until + LONGEST_AGO, limit=1000):
+        if each.state == "withdrawn" or each.entry_id is not None:
+            continue
+        station = words.name(each.station or "", each.station_en or "")
+        said = [each.text]
+        if each.gauge_reading is not None:
+            value = formats.number(each.gauge_reading, "m")
+            said.append(words("report.reading", station=station, value=value))
+        if each.photos or each.lost:
+            said.append(words("report.line_photos", n=len(each.photos) + each.lost))
+        said.append(words("report.title", n=each.report_id))
+        place = "・".join(filter(None, (each.place, station)))
+        yield Step(each.seen_at, "report", place, "・".join(filter(None, said)), each.author)
 
 
 def peaks(conn: Connection, since: datetime, until: datetime) -> list[Peak]:

@@ -27,6 +27,7 @@ GROUPS: Mapping[str, frozenset[str]] = {
     "alerts": frozenset({"alert", "alert_history", "alert_judged", "outbox"}),
 }
 LEDGERS = "ledgers"
+_WAITING = "select count(*) from outbox where sent_at is null and not stood_in and call_test_id is null"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ def machine_room(conn: Connection, clock: Clock, patience: timedelta, folder: Pa
         disk=disk(folder),
         workers=workers(conn, clock.now() - patience * clock.speed),
         lags=lags(conn),
-        waiting=_number(conn, "select count(*) from outbox where sent_at is null and not stood_in"),
+        waiting=_number(conn, _WAITING),
         backups=_backups(conn),
     )
 

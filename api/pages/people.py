@@ -18,11 +18,12 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from alerts.addresses import MOST_LETTERS, fits
+from alerts.monthly_results import newest_tests
 from api.access import DESKS, Role, Router, SignedIn, Visit, access
 from api.errors import NotFound, Text
 from api.pages import typed
 from api.pages.alert_list import open_alerts
-from api.pages.people_now import channels_now, group_now, groups_now, people_now, turns_now
+from api.pages.people_now import channels_now, group_now, groups_now, people_now, turns_now, untold_now
 from api.pages.site import Moment, moment, page
 from store.connection import Connection
 
@@ -48,10 +49,13 @@ def people_page(request: Request, visit: SignedIn) -> Response:
         people = people_now(conn)
         groups = groups_now(conn, people)
         channels = channels_now(conn)
+        untold = untold_now(conn, visit.tenant.municipality_id, at)
+        tests = newest_tests(conn, at.now)
         alerts = open_alerts(conn, visit.user.role)
     return page(
         request, visit, at, "digital_people", alerts,
-        people=people, groups=groups, channels=channels, said=_said(request, at),
+        people=people, groups=groups, channels=channels, said=said_of(request, at),
+        untold=untold, tests=tests,
     )  # fmt: skip
 
 
@@ -74,7 +78,7 @@ def group_page(request: Request, visit: SignedIn, group: int) -> Response:
         alerts = open_alerts(conn, visit.user.role)
     return page(
         request, visit, at, "digital_group", alerts,
-        group=found, people=people, stations=stations, desks=_DESKS, said=_said(request, at),
+        group=found, people=people, stations=stations, desks=_DESKS, said=said_of(request, at),
     )  # fmt: skip
 
 
@@ -104,11 +108,13 @@ def duty_page(
         groups = groups_now(conn, people)
         chosen = next((each for each in groups if group is None or each.group_id == group), None)
         turns = [] if chosen is None else turns_now(conn, chosen.group_id, begin, _DAYS)
+        untold = untold_now(conn, visit.tenant.municipality_id, at)
         alerts = open_alerts(conn, visit.user.role)
     return page(
         request, visit, at, "alerts_duty", alerts,
         groups=groups, chosen=chosen, turns=turns, today=today, first=begin,
-        before=begin - timedelta(days=_DAYS), after=begin + timedelta(days=_DAYS), said=_said(request, at),
+        before=begin - timedelta(days=_DAYS), after=begin + timedelta(days=_DAYS), said=said_of(request, at),
+        untold=untold,
     )  # fmt: skip
 
 
@@ -289,17 +295,23 @@ def _add_watch(conn: Connection, visit: Visit, at: Moment, given: Mapping[str, s
         raise _No("no_desk")
     station = _number(given["station"]) if given.get("station") else None
     level = _number(given["least_level"]) if given.get("least_level") else None
-    if level is not None and not 1 <= level <= 5:
+    severity = _number(given["least_severity"]) if given.get("least_severity") else None
+    if (level is not None and not 1 <= level <= 5) or (severity is not None and not 1 <= severity <= 3):
         raise _No("no_desk")
     known = conn.execute("select from station where station_id = %s", (station,)).fetchone()
     if station is not None and known is None:
         raise _No("no_desk")
+    # entered again, it says from now on what was said last
+    conn.execute(
+        "delete from group_watch where group_id = %s and desk = %s and station_id is not distinct from %s",
+        (_number(given["group"]), given["desk"], station),
+    )
     conn.execute(
         """
-        insert into group_watch (municipality_id, group_id, desk, station_id, least_level) values (%s, %s, %s, %s, %s)
-        on conflict do nothing
+        insert into group_watch (municipality_id, group_id, desk, station_id, least_level, least_severity)
+        values (%s, %s, %s, %s, %s, %s)
         """,
-        (visit.tenant.municipality_id, _number(given["group"]), given["desk"], station, level),
+        (visit.tenant.municipality_id, _number(given["group"]), given["desk"], station, level, severity),
     )
     return "watches"
 
@@ -347,7 +359,7 @@ def _done(visit: Visit, given: Mapping[str, str], acts: Mapping[str, _Act], at: 
     return _back(back, place, said=f"{given['do']}_done")
 
 
-def _said(request: Request, at: Moment) -> str | None:
+def said_of(request: Request, at: Moment) -> str | None:
     """What a form has led to: a key of the catalogue behind "people.said.", so that a link can make no other text."""
     said = request.query_params.get("said")
     return said if f"people.said.{said}" in at.words.texts else None

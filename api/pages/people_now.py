@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 
+from alerts.reach import reach
+from alerts.reach_words import gap_line
 from api.errors import NotFound, Text
+from api.pages.site import Moment
 from store.connection import Connection
 
 
@@ -38,23 +41,31 @@ class PersonNow:
 
 @dataclass(frozen=True, slots=True)
 class WatchNow:
-    """What a group is told of; `station` as (Japanese, English), None: every station of the desk."""
+    """What a group is told of; `station` as (Japanese, English), None: every station of the desk. `least_severity` of
+    the rules that staff wrote, None: all.
+    """
 
     group_watch_id: int
     desk: str
     station: tuple[str, str] | None
     least_level: int | None
+    least_severity: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class GroupNow:
-    """A group with its people, in the order of their names."""
+    """A group with its people, in the order of their names. `test_day`: of every month, at `test_hour`, a test message
+    goes to everybody in it (`test_equipment`: and to its equipment); None: never.
+    """
 
     group_id: int
     name: str
     day_starts: time
     day_ends: time
     answer_within: timedelta
+    test_day: int | None
+    test_hour: int
+    test_equipment: bool
     members: list[PersonNow] = field(default_factory=list)
     watches: list[WatchNow] = field(default_factory=list)
 
@@ -100,22 +111,22 @@ def groups_now(conn: Connection, people: Sequence[PersonNow]) -> list[GroupNow]:
     groups = {
         row[0]: GroupNow(*row)
         for row in conn.execute(
-            "select group_id, name, day_starts, day_ends, answer_within from call_group "
-            "where ended_at is null order by name, group_id"
+            "select group_id, name, day_starts, day_ends, answer_within, test_day, test_hour, test_equipment "
+            "from call_group where ended_at is null order by name, group_id"
         )
     }
     within = set(conn.execute("select group_id, person_id from group_member").fetchall())
     for group in groups.values():
         group.members.extend(person for person in people if (group.group_id, person.person_id) in within)
-    for group_id, watch_id, desk, least_level, name, name_en in conn.execute(
+    for group_id, watch_id, desk, least_level, least_severity, name, name_en in conn.execute(
         """
-        select group_id, group_watch_id, desk, least_level, s.name, s.name_en
+        select group_id, group_watch_id, desk, least_level, least_severity, s.name, s.name_en
         from group_watch left join station s using (station_id) order by group_watch_id
         """
     ):
         if group_id in groups:
             station = None if name is None else (name, name_en)
-            groups[group_id].watches.append(WatchNow(watch_id, desk, station, least_level))
+            groups[group_id].watches.append(WatchNow(watch_id, desk, station, least_level, least_severity))
     return list(groups.values())
 
 
@@ -145,3 +156,11 @@ def turns_now(conn: Connection, group_id: int, first: date, days: int) -> list[t
 def channels_now(conn: Connection) -> dict[str, str]:
     """The ways out of this installation: name -> kind."""
     return dict(conn.execute("select name, kind from delivery_channel order by kind <> 'mail', name").fetchall())
+
+
+def untold_now(conn: Connection, municipality_id: int, at: Moment, desk: str = "all") -> list[str] | None:
+    """What would reach nobody in the coming day, a line each; None in a simulated town, which tells nobody anyway."""
+    if at.clock.simulated:
+        return None
+    found = reach(conn, municipality_id, at.now, mail="mail" in channels_now(conn))
+    return [gap_line(gap, found.zone, at.words.code) for gap in found.gaps if desk in ("all", gap.desk)]

@@ -30,13 +30,13 @@ from store.connection import Connection
 
 router = Router()
 
-_CACHED = "public, max-age=30"
+CACHED = "public, max-age=30"
 _ATOM = "application/atom+xml; charset=utf-8"
 # As for every page, but that it may stand in a frame anywhere: it holds no form, and knows nobody.
 _IN_FRAMES = (
     "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors *"
 )
-_OPEN = {"Cache-Control": _CACHED, "Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
+OPEN = {"Cache-Control": CACHED, "Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +53,14 @@ class Told:
 @access(PUBLIC)
 def notices_page(request: Request, municipality: str) -> Response:
     """What stands, and what stood in the last week."""
-    return _page(request, _told(request, municipality), "public_notices")
+    return _page(request, told_of(request, municipality), "public_notices")
 
 
 @router.get("/public/{municipality}/widget")
 @access(PUBLIC)
 def widget(request: Request, municipality: str) -> Response:
     """What stands, small enough for a frame in the town's own pages."""
-    response = _page(request, _told(request, municipality), "public_widget")
+    response = _page(request, told_of(request, municipality), "public_widget")
     response.headers["Content-Security-Policy"] = _IN_FRAMES
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     return response
@@ -70,40 +70,41 @@ def widget(request: Request, municipality: str) -> Response:
 @access(PUBLIC)
 def notices_feed(request: Request, municipality: str) -> Response:
     """The notices of the last week for feed readers, in one variant."""
-    told = _told(request, municipality)
-    return Response(feed(told.publisher, told.notices, _variant(request), told.now), media_type=_ATOM, headers=_OPEN)
+    told = told_of(request, municipality)
+    return Response(feed(told.publisher, told.notices, variant_of(request), told.now), media_type=_ATOM, headers=OPEN)
 
 
 @router.get("/public/{municipality}/cap.atom")
 @access(PUBLIC)
 def messages_feed(request: Request, municipality: str) -> Response:
     """The same as CAP messages."""
-    told = _told(request, municipality)
-    with _state(request).database.transaction(_municipality(request, municipality)[0]) as conn:
+    told = told_of(request, municipality)
+    with _state(request).database.transaction(publisher_of(request, municipality)[0]) as conn:
         messages = [(each, _message(conn, told.publisher, each)) for each in told.notices]
-    return Response(cap_feed(told.publisher, messages, told.now), media_type=_ATOM, headers=_OPEN)
+    return Response(cap_feed(told.publisher, messages, told.now), media_type=_ATOM, headers=OPEN)
 
 
 @router.get("/public/{municipality}/cap/{notice_id}.xml")
 @access(PUBLIC)
 def cap_message(request: Request, municipality: str, notice_id: int) -> Response:
     """One message, also when it is long over: others refer to it."""
-    municipality_id, publisher = _municipality(request, municipality)
+    municipality_id, publisher = publisher_of(request, municipality)
     with _state(request).database.transaction(municipality_id) as conn:
         found = notice(conn, notice_id)
         if found is None or found.event != "approved" or found.mode != "actual":
             raise NotFound(Text(f"お知らせ {notice_id} はありません。", f"There is no notice {notice_id}."))
         document = _message(conn, publisher, found)
-    return Response(document, media_type=f"{cap.MEDIA_TYPE}; charset=utf-8", headers=_OPEN)
+    return Response(document, media_type=f"{cap.MEDIA_TYPE}; charset=utf-8", headers=OPEN)
 
 
 def _message(conn: Connection, publisher: Publisher, found: Notice) -> bytes:
     return cap.message(publisher, found, chain_before(conn, found) if found.supersedes else ())
 
 
-def _told(request: Request, code: str) -> Told:
+def told_of(request: Request, code: str) -> Told:
+    """What the municipality of an address has told. Raises NotFound."""
     state = _state(request)
-    municipality_id, publisher = _municipality(request, code)
+    municipality_id, publisher = publisher_of(request, code)
     now = state.database.clock().now()
     with state.database.transaction(municipality_id) as conn:
         return Told(
@@ -114,7 +115,8 @@ def _told(request: Request, code: str) -> Told:
         )
 
 
-def _municipality(request: Request, code: str) -> tuple[int, Publisher]:
+def publisher_of(request: Request, code: str) -> tuple[int, Publisher]:
+    """The municipality of an address, and its names. Raises NotFound."""
     database = _state(request).database
     clock = database.clock()
     with database.transaction(None) as conn:
@@ -130,7 +132,7 @@ def _municipality(request: Request, code: str) -> tuple[int, Publisher]:
 
 
 def _page(request: Request, told: Told, name: str) -> Response:
-    variant = _variant(request)
+    variant = variant_of(request)
     language = language_of_variant(variant)
     texts = site().words[language]
     read = [as_read(told.publisher, each, variant, told.evacuation, told.now) for each in told.notices]
@@ -156,11 +158,12 @@ def _page(request: Request, told: Told, name: str) -> Response:
     return Response(
         html,
         media_type="text/html; charset=utf-8",
-        headers={"Cache-Control": _CACHED, "Content-Language": language},
+        headers={"Cache-Control": CACHED, "Content-Language": language},
     )
 
 
-def _variant(request: Request) -> Variant:
+def variant_of(request: Request) -> Variant:
+    """The variant that was asked for, else Japanese."""
     wish = request.query_params.get("lang")
     return next((variant for variant in VARIANTS if variant == wish), "ja")
 

@@ -55,7 +55,7 @@ def _feed(publisher: Publisher, variant: Variant, own: str, now: datetime, notic
     root = ET.Element(f"{_ATOM}feed", {_XML_LANG: language})
     mark = marks("actual", publisher.simulated, language)
     name = publisher.name if language == "ja" else publisher.name_en or publisher.name
-    _add(root, "id", _name(publisher, own))
+    _add(root, "id", name_of(publisher, own))
     _add(root, "title", f"{mark}{name} {words.title(publisher.name, variant)}")
     # Of an empty feed there is no newest entry: it is as new as its reader's question.
     _add(root, "updated", _time(max((each.decided_at for each in notices if each.decided_at), default=now)))
@@ -69,7 +69,7 @@ def _entry(root: ET.Element, publisher: Publisher, each: Notice, variant: Varian
     assert each.decided_at is not None, "what is published was approved at a time"
     language = language_of_variant(variant)
     entry = ET.SubElement(root, f"{_ATOM}entry")
-    _add(entry, "id", _name(publisher, str(each.notice_id)))
+    _add(entry, "id", name_of(publisher, str(each.notice_id)))
     _add(entry, "title", f"{marks(each.mode, publisher.simulated, language)}{each.texts[variant].headline}")
     _add(entry, "published", _time(each.decided_at))
     _add(entry, "updated", _time(each.decided_at))
@@ -81,7 +81,8 @@ def _message_link(entry: ET.Element, each: Notice, relation: str) -> None:
     ET.SubElement(entry, f"{_ATOM}link", attributes)
 
 
-def _name(publisher: Publisher, of: str) -> str:
+def name_of(publisher: Publisher, of: str) -> str:
+    """A name that stays the same wherever the server stands."""
     return f"urn:uuid:{uuid5(_OURS, f'{publisher.code}/{of}')}"
 
 

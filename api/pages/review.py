@@ -16,14 +16,27 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from api.access import READERS, Router, SignedIn, access
-from api.errors import NotFound, Text
+from api.errors import Conflict, NotFound, Text
 from api.pages.alert_list import open_alerts
 from api.pages.event_steps import Step, peaks, steps
 from api.pages.headquarters import EDITORS, csv_file, days_asked, local, wants_drill
 from api.pages.site import Moment, moment, page
 from api.pages.town_time import read_time
 from api.pages.typed import Form
-from store.alert_reviews import KINDS, MOST_NOTE, RULES, mark, marks, miss, misses, take_back, tally
+from store.alert_reviews import (
+    KINDS,
+    MARKED,
+    MOST_NOTE,
+    RULES,
+    Tally,
+    mark,
+    marks,
+    miss,
+    misses,
+    take_back,
+    tally,
+    written_rules,
+)
 from store.connection import Connection
 from store.errors import RecordError
 
@@ -48,7 +61,7 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """An alert of the range, as a row to be marked."""
+    """An alert of the range, as a row to be marked; `why` of one that was retracted, which is false as it is."""
 
     alert_id: int
     rule: str
@@ -57,6 +70,9 @@ class Raised:
     cleared_at: datetime | None
     name: str
     name_en: str
+    retracted_at: datetime | None
+    retracted_by: str | None
+    why: str | None
 
 
 @router.get("/disaster/review")
@@ -70,7 +86,8 @@ def review_page(request: Request, visit: SignedIn) -> Response:
         raised = [] if drill else _raised(conn, chosen)
         said = marks(conn, town, [each.alert_id for each in raised])
         missed = [] if drill else misses(conn, town, chosen.since, chosen.until)
-        counts = tally(conn, town, at.now - YEAR, at.now + timedelta(minutes=1))
+        counts = _year(conn, town, at)
+        written = written_rules(conn, town)
         highest = [] if drill else peaks(conn, chosen.since, chosen.until)
         stations = conn.execute(
             "select code, name, name_en from station where kind = any(%s) order by station_id", (list(KINDS),)
@@ -93,7 +110,8 @@ def review_page(request: Request, visit: SignedIn) -> Response:
         counts=counts,
         peaks=highest,
         stations=stations,
-        rules=RULES,
+        rules=(*RULES, *written),
+        written=written,
         most_note=MOST_NOTE,
         may_write=visit.user.role in EDITORS,
         typed={name: query.get(name, "")[:MOST_NOTE] for name in ("station", "rule", "missed_at", "note")},
@@ -133,6 +151,10 @@ def say(request: Request, visit: SignedIn, typed: Form) -> Response:
             else:
                 raise NotFound(Text("そのような操作はありません。", "There is no such action."))
     except RecordError as error:
+        if error.code == "retracted":
+            raise Conflict(
+                Text("訂正したアラートは、誤報として数えます。", "What was retracted counts as false.")
+            ) from error
         if error.code == "unknown":
             raise NotFound(Text("そのアラートや記録はありません。", "There is no such alert or record.")) from error
         back |= {"problem": error.code, "field": error.field}
@@ -169,18 +191,25 @@ def _range(conn: Connection, request: Request, at: Moment) -> Range:
 def _raised(conn: Connection, chosen: Range) -> list[Raised]:
     rows = conn.execute(
         """
-        select a.alert_id, a.rule, a.peak_level, a.raised_at, a.cleared_at, s.name, s.name_en
+        select a.alert_id, a.rule || coalesce(':' || a.alert_rule_id, ''), a.peak_level, a.raised_at, a.cleared_at,
+               s.name, s.name_en, back.at, u.display_name, back.reason
         from alert a join station s using (station_id)
+        left join alert_retraction back using (alert_id)
+        left join app_user u on u.user_id = back.user_id
         where a.raised_at >= %s and a.raised_at < %s and a.mode = 'actual' and s.kind = any(%s) and a.rule = any(%s)
           and a.part_of is null
         order by a.raised_at, a.alert_id
         """,
-        (chosen.since, chosen.until, list(KINDS), list(RULES)),
+        (chosen.since, chosen.until, list(KINDS), list(MARKED)),
     )
     return [Raised(*row) for row in rows]
 
 
-# --- the file ---------------------------------------------------------------------------------------------
+def _year(conn: Connection, municipality_id: int, at: Moment) -> list[Tally]:
+    return tally(conn, municipality_id, at.now - YEAR, at.now + timedelta(minutes=1))
+
+
+# --- the files --------------------------------------------------------------------------------------------
 
 _COLUMNS = ("time", "kind", "place", "what", "by", "drill")
 
@@ -205,3 +234,21 @@ def _rows(at: Moment, course: list[Step], drill: bool) -> Iterator[tuple[object,
         by = step.by or t("event.by_rule")
         mark_ = t("drill.mark") if drill else ""
         yield local(step.at, at.zone), t(f"review.kind.{step.kind}"), step.place, step.what, by, mark_
+
+
+_COUNTS = ("rule", "alerts", "right", "false", "retracted", "unmarked", "missed")
+
+
+@router.get("/disaster/review/counts.csv")
+@access(READERS, page=True)
+def counts_file(request: Request, visit: SignedIn) -> Response:
+    """What the rules were worth in the year before, a rule a line."""
+    at, town = moment(request, visit), visit.tenant.municipality_id
+    with visit.transaction() as conn:
+        counts, written = _year(conn, town, at), written_rules(conn, town)
+    t = at.words
+    lines: list[tuple[object, ...]] = [tuple(t(f"review.count.{name}") for name in _COUNTS)]
+    for each in counts:
+        name = written[each.rule] if each.rule in written else t(f"review.rule.{each.rule}")
+        lines.append((name, each.alerts, each.right, each.false, each.retracted, each.unmarked, each.missed))
+    return csv_file(f"alert_counts_{visit.tenant.code}", iter(lines), t.code)

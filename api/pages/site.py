@@ -31,6 +31,7 @@ from api.pages.words import Words, load_words
 from dashboards.vendor import ABSENT
 from devices.clock import Clock
 from quality.completeness import reliability
+from store.drills import running
 
 # What live.js says while the server cannot: the keys it needs, from the same catalogue.
 _LIVE_WORDS = (
@@ -110,6 +111,8 @@ def page(
     """The page `name` (template, words and navigation entry have this one name)."""
     fragment = "fragment" in request.query_params
     speed = f"{at.clock.speed:g}"
+    with visit.transaction() as conn:
+        drill_running = running(conn, visit.tenant.municipality_id)
     values = {
         "layout": "fragment.html" if fragment else "page.html",
         "page": name,
@@ -122,6 +125,7 @@ def page(
         "speed": speed,
         "strip": strip(alerts),
         "alerts": alerts,
+        "drill_running": drill_running,
         "map": map,
         "tiles": None if map is None else visit.state.tiles.now(),
         "live_words": {key: at.words.texts[key] for key in _LIVE_WORDS},

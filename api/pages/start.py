@@ -69,5 +69,5 @@ def start(conn: Connection, now: datetime, zone: ZoneInfo, role: Role, alerts: S
 
 
 def _door(desk: Role, own: Role, alerts: Sequence[Alert]) -> Door:
-    mine = [alert for alert in alerts if alert.may_act(desk)]
+    mine = [alert for alert in alerts if alert.mode == "actual" and alert.may_act(desk)]
     return Door(desk, desk is own, len(mine), sum(alert.acknowledged_at is None for alert in mine))

@@ -29,6 +29,7 @@ from devices.duty import missed
 from devices.model import ObservedProperty, Quality, StationKind
 from store.connection import Connection
 from store.duty import datastream_duties, held_before
+from store.field_reports import GaugeReading, readings
 
 RANGES = {
     "6h": timedelta(hours=6),
@@ -101,7 +102,8 @@ class Provenance:
 @dataclass(frozen=True, slots=True)
 class StationPage:
     """`gauge` at a river gauge, else None; `chart` its curve. `points` newest first where every observation is shown,
-    else `longer` says what is. `in_stretches`: the station's own table is of hours or days. `levels` in force,
+    else `longer` says what is. `in_stretches`: the station's own table is of hours or days. `reported`: what people
+    read on the staff gauge in this range, apart from all that. `levels` in force,
     `other_levels` the earlier and coming sets, newest first.
     """
 
@@ -120,6 +122,7 @@ class StationPage:
     other_levels: tuple[LevelSet, ...]
     alerts: tuple[Alert, ...]
     provenance: Provenance | None
+    reported: tuple[GaugeReading, ...]
 
 
 def station_page(conn: Connection, code: str, range_: str, now: datetime, zone: ZoneInfo) -> StationPage | None:
@@ -134,6 +137,8 @@ def station_page(conn: Connection, code: str, range_: str, now: datetime, zone: 
     chart: Chart | None = None
     points: tuple[Point, ...] = ()
     longer: Longer | None = None
+    reported = tuple(readings(conn, station.station_id, now - length, now))
+    read = [(each.seen_at, each.value) for each in reported]
     if kind is StationKind.RIVER_GAUGE:
         levels = thresholds_at(conn, now).get(station.station_id, ())
         ids = [] if reading is None else [reading.datastream_id]
@@ -143,10 +148,10 @@ def station_page(conn: Connection, code: str, range_: str, now: datetime, zone: 
             sliced = gathered(conn, reading, range_, now, zone)
             if sliced is None:
                 points = tuple(history(conn, ids, now - length, now)[reading.datastream_id])
-                chart = line_chart(points, now - length, now, reading.step, zone, lines)
+                chart = line_chart(points, now - length, now, reading.step, zone, lines, reported=read)
                 points = points[::-1]
             else:
-                chart = line_chart(_points(sliced), now - length, now, None, zone, lines, _doubted(sliced))
+                chart = line_chart(_points(sliced), now - length, now, None, zone, lines, _doubted(sliced), read)
                 due = due_of(conn, reading, now - length, now)
                 longer = _longer(sliced, reading, now - length, now, due)
     sets = _level_sets(conn, station.station_id)
@@ -167,6 +172,7 @@ def station_page(conn: Connection, code: str, range_: str, now: datetime, zone: 
         other_levels=tuple(s for s in sets if s is not current),
         alerts=tuple(station_alerts(conn, code, ALERTS_SHOWN)),
         provenance=None if reading is None else _provenance(conn, reading.datastream_id),
+        reported=reported,
     )
 
 

@@ -80,8 +80,8 @@ let timer = 0;
 let lastRefresh = -REST;
 
 function refreshSoon() {
-  if (document.hidden) {
-    again = true; // a page nobody sees may wait until somebody does
+  if (document.hidden && body.dataset.sound !== 'on') {
+    again = true; // a page nobody sees, nor hears, may wait until somebody does
     return;
   }
   if (timer) return;

@@ -86,6 +86,13 @@ def test_who_cannot_be_reached_on_duty_is_stood_in_for() -> None:
     assert told(roster(gone), NOON)[0] == ["mail-2", "lamp-9"]
 
 
+def test_a_lamp_has_no_turn() -> None:
+    named = Group(1, "g", GROUP.members, GROUP.watches, {(DAY, "day"): Duty(9)})
+    assert told(roster(named), NOON)[0] == ["line-1", "mail-2", "mail-3", "lamp-9"]
+    behind = Group(1, "g", GROUP.members, GROUP.watches, {(DAY, "day"): Duty(9, 2)})
+    assert told(roster(behind), NOON)[0] == ["mail-2", "lamp-9"]
+
+
 def test_a_channel_that_this_installation_has_not_is_no_way() -> None:
     assert told(roster(), NOON, channels=frozenset({"mail"}))[0] == ["mail-1"]
     assert told(roster(), NOON, channels=frozenset()) == []
@@ -102,6 +109,13 @@ def test_a_channel_that_this_installation_has_not_is_no_way() -> None:
         (Watch("disaster", None, 3), About("disaster", 7, 3), True),
         (Watch("disaster", None, 3), About("disaster", 7, None), False),
         (Watch("digital"), About("digital"), True),
+        # a rule of the staff has a severity and no level
+        (Watch("disaster"), About("disaster", 7, severity=1), True),
+        (Watch("disaster", None, 5), About("disaster", 7, severity=1), True),
+        (Watch("disaster", None, None, 3), About("disaster", 7, severity=2), False),
+        (Watch("disaster", None, None, 3), About("disaster", 7, severity=3), True),
+        (Watch("disaster", None, None, 3), About("disaster", 7, 1), True),
+        (Watch("disaster", 8, None, 1), About("disaster", 7, severity=3), False),
     ],
 )
 def test_a_group_is_told_of_what_it_watches(watch: Watch, about: About, expected: bool) -> None:
@@ -123,7 +137,7 @@ def test_whenever_anybody_can_be_reached_somebody_is_told_at_once(
 ) -> None:
     duties = {} if turns is None else {(DAY, "day"): Duty(*turns)}
     found = told(roster(Group(1, "g", tuple(members), (Watch("disaster"),), duties)), NOON, channels=channels)
-    named = [] if turns is None else [each for each in turns if each is not None]
+    named = [] if turns is None else [each for each in turns if each is not None and each != 9]  # a lamp has no turn
     reachable = [
         way.address
         for each in {*members, *named}

@@ -95,6 +95,18 @@ def test_a_group_that_nobody_can_be_reached_of_leaves_it_to_the_section(gauge: G
     assert gauge.rows("select recipient from outbox where channel <> 'log'") == [("desk@example.jp",)]
 
 
+def test_a_group_of_which_only_a_lamp_can_be_told_leaves_it_to_the_section_too(gauge: Gauge) -> None:
+    channels(gauge.town, "lamp")
+    gauge.user("disaster", "desk@example.jp")
+    group(gauge.town, "回転灯", [person(gauge.town, "回転灯", ("lamp", "1"), kind="equipment")])
+    gauge.send_series(2.1)
+    gauge.evaluate(mail=True)
+    assert gauge.rows("select recipient from outbox where channel <> 'log' order by outbox_id") == [
+        ("1",),
+        ("desk@example.jp",),
+    ]
+
+
 def test_another_station_and_a_lower_level_are_not_for_a_group_that_does_not_watch_them(gauge: Gauge) -> None:
     town = gauge.town
     channels(town, "mail")

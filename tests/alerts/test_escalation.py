@@ -14,6 +14,7 @@ from store import connect
 from tests.alerts.gauge import Gauge
 from tests.alerts.people import channels, group, person, turn
 from tests.alerts.test_delivery import MORNING
+from tests.alerts.test_written import HIGH, write_rule
 
 FIVE = timedelta(minutes=5, seconds=1)
 
@@ -64,8 +65,8 @@ def test_the_substitute_after_five_minutes_and_everybody_after_five_more(called:
     earlier(called, FIVE)
     assert look(called, timedelta(hours=1)) == 0, "there is nobody left to call"
     subjects = called.rows("select subject, brief from outbox where channel = 'mail' order by outbox_id")
-    assert [subject.startswith("【未確認】") for subject, _ in subjects] == [False, True, True, True, True]
-    assert all(brief.startswith("【未確認】") for _, brief in subjects[1:])
+    assert [subject.startswith("【未応答】") for subject, _ in subjects] == [False, True, True, True, True]
+    assert all(brief.startswith("【未応答】") for _, brief in subjects[1:])
 
 
 def test_an_answer_ends_it(called: Gauge) -> None:
@@ -85,6 +86,58 @@ def test_below_the_two_highest_levels_nobody_is_woken(gauge: Gauge) -> None:
     gauge.send([(gauge.clock.now() + timedelta(minutes=10), 3.7)])
     gauge.evaluate()
     assert look(gauge, FIVE) == 1
+
+
+@pytest.mark.parametrize(("severity", "called_on"), [(3, True), (2, False)])
+def test_a_rule_of_the_staff_that_says_act_at_once_is_called_on_as_the_highest_levels_are(
+    gauge: Gauge, severity: int, called_on: bool
+) -> None:
+    town = gauge.town
+    channels(town, "mail")
+    tanaka, suzuki = (person(town, each, ("mail", f"{each}@example.jp")) for each in ("tanaka", "suzuki"))
+    turn(town, group(town, "防災当番", [tanaka, suzuki]), MORNING, "day", tanaka, suzuki)
+    write_rule(gauge, HIGH, severity=severity, name="急な増水")
+    gauge.send_series(1.2, 1.6)
+    gauge.evaluate()
+    assert mails(gauge) == [("raised", "tanaka")]
+    assert look(gauge, FIVE) == called_on
+    if called_on:
+        assert mails(gauge)[1:] == [("called", "suzuki")]
+        ((subject,),) = gauge.rows("select subject from outbox where subject like '【未応答】%%'")
+        assert "「急な増水」の条件にあてはまりました（至急対応）" in subject
+        user = gauge.user("disaster")
+        with connect(town.owner, name="test") as conn:
+            actions.acknowledge(conn, town.municipality_id, 1, user, gauge.clock.now())
+        earlier(gauge, FIVE)
+        assert look(gauge, timedelta(hours=1)) == 0
+
+
+def test_a_group_that_wants_only_what_is_urgent_is_not_told_of_the_rest(gauge: Gauge) -> None:
+    town = gauge.town
+    channels(town, "mail")
+    group(town, "三役", [person(town, "町長", ("mail", "mayor@example.jp"))])
+    with connect(town.owner, name="test") as conn:
+        conn.execute("update group_watch set least_severity = 3")
+    write_rule(gauge, HIGH, severity=2, name="対応")
+    gauge.send_series(1.2, 1.6)
+    gauge.evaluate()
+    assert mails(gauge) == []
+    write_rule(gauge, HIGH, severity=3, name="至急")
+    gauge.send([(gauge.clock.now() + timedelta(minutes=30), 1.7)])
+    gauge.evaluate()
+    assert mails(gauge) == [("raised", "mayor")]
+
+
+def test_what_was_told_only_later_is_called_on_too(called: Gauge) -> None:
+    """As after an outage: it stood already, and nobody had been written to."""
+    with connect(called.town.owner, name="test") as conn:
+        conn.execute("update alert_history set event = 'told' where event = 'raised'")
+        conn.execute(
+            "insert into alert_history (alert_history_id, municipality_id, alert_id, at, event, level) "
+            "overriding system value select -1, municipality_id, alert_id, at, 'raised', level from alert_history"
+        )
+    assert look(called, FIVE) == 1
+    assert mails(called)[-1] == ("called", "suzuki")
 
 
 def test_a_higher_level_begins_anew(called: Gauge) -> None:

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -25,7 +26,8 @@ from alerts.config import Encryption, MailConfig
 from alerts.outbox import MAX_ATTEMPTS, Dispatcher
 from devices.clock import real_now
 from store import connect
-from tests.alerts.gauge import Gauge
+from store.feed import notified
+from tests.alerts.gauge import START, STEP, Gauge
 
 
 @dataclass
@@ -109,11 +111,30 @@ def test_each_person_gets_one_mail_that_says_it_all(waiting: Gauge, mailbox: Mai
     assert states == [("log", False, 0), ("mail", True, 1), ("mail", True, 1)]
 
 
-def test_a_repetition_has_the_same_message_id(mailbox: Mailbox) -> None:
+def test_what_is_written_wakes_the_dispatcher_and_its_own_looking_does_not(waiting: Gauge) -> None:
+    with connect(waiting.town.worker, name="test") as conn, connect(waiting.town.worker, name="test") as listener:
+        listener.execute("listen outbox")
+        listener.commit()
+        dispatcher = Dispatcher([LogChannel()])
+        while dispatcher.send_next(conn):
+            pass
+        assert dispatcher.fall_back(conn) == 0
+        assert not notified(listener, threading.Event(), until=time.monotonic() + 0.2)
+        waiting.send_series(2.6, start=START + STEP)
+        waiting.evaluate(mail=True)
+        assert notified(listener, threading.Event(), until=time.monotonic() + 20)
+
+
+def test_a_message_id_is_the_rows_own_key_and_not_its_number(mailbox: Mailbox) -> None:
+    """A restored database counts rows from an earlier number again: the new message must not pass for the old one."""
     channel = MailChannel(mailbox.config)
-    for _ in range(2):
-        channel.send(Notification(7, "a@example.jp", "件名", "本文\n"))
-    assert {message["Message-ID"] for _, message in mailbox.messages} == {"<outbox-7@example.jp>"}
+    for key in ("0b7c", "0b7c", "9a1e"):
+        channel.send(Notification(7, "a@example.jp", "件名", "本文\n", key=key))
+    assert [message["Message-ID"] for _, message in mailbox.messages] == [
+        "<0b7c@example.jp>",
+        "<0b7c@example.jp>",
+        "<9a1e@example.jp>",
+    ]
 
 
 def test_a_server_that_is_down_delays_and_loses_nothing(waiting: Gauge, mailbox: Mailbox) -> None:
@@ -194,7 +215,7 @@ def test_a_wrong_password_is_an_error_to_be_tried_again(waiting: Gauge, mailbox:
 def test_a_server_without_tls_gets_no_mail_when_tls_is_asked_for(mailbox: Mailbox) -> None:
     config = MailConfig("127.0.0.1", mailbox.port, "mimamori@example.jp", Encryption.STARTTLS)
     with pytest.raises(smtplib.SMTPNotSupportedError):
-        MailChannel(config).send(Notification(1, "a@example.jp", "件名", "本文"))
+        MailChannel(config).send(Notification(1, "a@example.jp", "件名", "本文", key="0b7c"))
     assert mailbox.messages == []
 
 
@@ -213,6 +234,7 @@ from alerts.channels import MailChannel
 from alerts.config import Encryption, MailConfig
 from alerts.outbox import Dispatcher
 from store import connect
+from store.feed import notified
 
 print("up", flush=True)
 sys.stdin.readline()

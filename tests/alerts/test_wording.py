@@ -17,7 +17,7 @@ from alerts import errors, wording
 from alerts.finding_words import FINDING_RULES, FindingRule
 from alerts.rules.operation import Kind
 from alerts.rules.transition import Event
-from alerts.wording import Language, Notice
+from alerts.wording import CORRECTION, Correction, Language, Notice
 from devices.model import ThresholdLevel
 
 FORBIDDEN = ("警報", "注意報", "予報", "予測", "実人数", "漏水確定", "避難勧告")
@@ -43,6 +43,9 @@ SILENCE = replace(
 )
 
 
+FALSE = Correction("Driftwood at the sensor (流木)", "Yamada", datetime(2026, 5, 31, 18, 40, tzinfo=UTC))
+
+
 def found(rule: FindingRule) -> Notice:
     unit = "m3/h" if rule in ("night_flow", "burst") else "{passage}"
     return replace(LEVEL, rule=rule, event=Event.RAISED, level=None, next_level=None, value=9.0, usual=6.5, unit=unit)
@@ -50,9 +53,12 @@ def found(rule: FindingRule) -> Notice:
 
 def notices() -> Iterator[Notice]:
     for event, mode, simulated in product(
-        (Event.RAISED, Event.ESCALATED, Event.LOWERED, Event.CLEARED), ("actual", "exercise", "test"), (False, True)
+        (Event.RAISED, Event.ESCALATED, Event.LOWERED, Event.CLEARED, Event.RETRACTED),
+        ("actual", "exercise", "test"),
+        (False, True),
     ):
-        level = replace(LEVEL, event=event, mode=mode, simulated=simulated)
+        why = FALSE if event is Event.RETRACTED else None
+        level = replace(LEVEL, event=event, mode=mode, simulated=simulated, correction=why)
         if event is Event.CLEARED:
             level = replace(level, level=None, next_level=None, clearing_level=2.2)
         yield level
@@ -60,14 +66,14 @@ def notices() -> Iterator[Notice]:
         yield replace(level, unconfirmed=True, newest=newest, newest_unconfirmed=True)
         yield replace(level, unconfirmed=event is Event.RAISED, at_work=True)
         yield replace(level, revised=True)
-        if event in (Event.RAISED, Event.CLEARED):
-            yield replace(SILENCE, event=event, mode=mode, simulated=simulated)
+        if event in (Event.RAISED, Event.CLEARED, Event.RETRACTED):
+            yield replace(SILENCE, event=event, mode=mode, simulated=simulated, correction=why)
             for kind in get_args(Kind):
                 about = replace(SILENCE, rule="operation", cause=f"{kind}:0", event=event)
-                yield replace(about, mode=mode, simulated=simulated)
+                yield replace(about, mode=mode, simulated=simulated, correction=why)
             for rule in FINDING_RULES:
                 for value in (None, 3.0, 90.0):
-                    yield replace(found(rule), event=event, value=value, mode=mode, simulated=simulated)
+                    yield replace(found(rule), event=event, value=value, mode=mode, simulated=simulated, correction=why)
 
 
 def refusals() -> list[errors.ActionError]:
@@ -77,6 +83,9 @@ def refusals() -> list[errors.ActionError]:
         errors.AlreadyAcknowledged(7, "Yamada", at),
         errors.AlreadyCleared(7, None, at),
         errors.AlreadyCleared(7, "Yamada", at),
+        errors.AlreadyRetracted(7, "Yamada", at),
+        errors.NotRetracted(7),
+        errors.NoSuchPerson(7, 3),
         errors.NoteRequired(7),
         errors.NoteRequired(7, overlong=True),
         errors.NothingUnconfirmed(7),
@@ -126,12 +135,23 @@ def test_the_body_says_how_far_the_next_stage_is() -> None:
     assert "次の段階：氾濫開始水位（警戒レベル５相当・町独自基準） 2.80 m まで 0.49 m" in wording.body(LEVEL)
 
 
+def test_a_correction_says_what_was_false_why_and_that_it_proves_nothing_good() -> None:
+    false = replace(LEVEL, event=Event.RETRACTED, mode="exercise", correction=FALSE)
+    assert wording.subject(false) == (
+        "【訂正】【訓練】誤りでした：美守橋 水位のお知らせ：氾濫危険水位（警戒レベル４相当・町独自基準）に達しました "
+        "2.31 m（6/1 03:10）"
+    )
+    assert "流木" in wording.body(false) and "安全だという意味ではありません" in wording.body(false)
+    assert "訂正した人：Yamada（6/1 03:40）" in wording.body(false)
+
+
 def test_nothing_unreal_goes_unmarked() -> None:
     for notice, language in product(notices(), ("ja", "en")):
         mark = wording.marks(notice.mode, notice.simulated, language)
+        mark = (CORRECTION[language] if notice.correction else "") + mark
         assert wording.subject(notice, language).startswith(mark)
         assert wording.body(notice, language).startswith(mark)
-        assert bool(mark) == (notice.simulated or notice.mode != "actual")
+        assert bool(mark) == (notice.simulated or notice.mode != "actual" or notice.correction is not None)
 
 
 @pytest.mark.parametrize("language", ["ja", "en"])
@@ -142,7 +162,7 @@ def test_no_text_uses_a_word_that_is_not_ours(language: Language) -> None:
         assert not [word for word in FORBIDDEN if word in text], text
         assert not [word for word in FORBIDDEN_ENGLISH if word in text.lower()], text
         if language == "en":
-            assert text.isascii(), text
+            assert text.replace("(流木)", "").isascii(), text
 
 
 def test_no_string_of_the_room_holds_a_forbidden_word() -> None:

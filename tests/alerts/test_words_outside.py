@@ -38,6 +38,17 @@ def test_a_river_is_told_in_full() -> None:
     )
 
 
+@pytest.mark.parametrize("text", [brief, spoken])
+def test_a_correction_says_so_first_and_never_in_somebodys_own_words(text: object) -> None:
+    assert callable(text)
+    for notice in ALL:
+        if notice.correction is not None:
+            said = text(notice)
+            assert notice.correction.reason not in said and notice.correction.by not in said
+            assert said.startswith("【訂正】") or "訂正のお知らせです。" in said.splitlines()[1]
+            assert "誤りでした" in said
+
+
 @pytest.mark.parametrize("notice", ALL, ids=lambda notice: f"{notice.rule}-{notice.event}-{notice.mode}")
 def test_what_is_not_real_says_so_and_no_forbidden_word_is_used(notice: Notice) -> None:
     for said in (brief(notice), spoken(notice)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from xml.etree import ElementTree as ET
 
 import httpx
@@ -20,7 +21,7 @@ from tests.conftest import START
 
 GAUGE = "river-mimamoribashi"
 PUBLIC = "/public/999999"
-ADDRESSES = ("notices", "widget", "notices.atom", "cap.atom")
+ADDRESSES = ("notices", "widget", "notices.atom", "notices.rss", "cap.atom")
 ATOM = "{http://www.w3.org/2005/Atom}"
 CAP = "{urn:oasis:names:tc:emergency:cap:1.2}"
 PAGE = {"Accept": "text/html"}
@@ -174,6 +175,38 @@ def test_the_feeds_are_atom_and_every_message_is_cap(town_hall: TownHall, outsid
         assert faults(answer.content) == [] and faults(ET.tostring(inside)) == []
         assert ET.fromstring(answer.content).findtext(f"{CAP}identifier") == f"999999-{number}"
     assert (messages[0].findtext(f"{CAP}references") or "").count("mimamori-999999,") == 2
+
+
+def test_a_reader_that_knows_rss_alone_reads_the_same(town_hall: TownHall, outside: httpx.Client) -> None:
+    """RSS 2.0: what it says a channel and an item must have, whole addresses, and dates of RFC 822."""
+    with town_hall.visitor(Role.DISASTER) as client:
+        desk = Desk(town_hall, client)
+        addresses = [desk.approve(desk.draft()) for _ in range(2)]
+    numbers = [address.rsplit("/", 1)[1] for address in reversed(addresses)]
+    for variant in ("ja", "plain", "en"):
+        answer = outside.get(f"{PUBLIC}/notices.rss?lang={variant}")
+        assert answer.headers["content-type"] == "application/rss+xml; charset=utf-8"
+        root = ET.fromstring(answer.content)
+        assert (root.tag, root.get("version"), len(root)) == ("rss", "2.0", 1)
+        channel = root[0]
+        for name in ("title", "link", "description"):
+            assert len(channel.findall(name)) == 1 and channel.findtext(name)
+        parsedate_to_datetime(channel.findtext("lastBuildDate", ""))
+        items = channel.findall("item")
+        atom = ET.fromstring(outside.get(f"{PUBLIC}/notices.atom?lang={variant}").content).findall(f"{ATOM}entry")
+        assert [item.findtext("title") for item in items] == [entry.findtext(f"{ATOM}title") for entry in atom]
+        assert [item.findtext("guid") for item in items] == [entry.findtext(f"{ATOM}id") for entry in atom]
+        for item, number in zip(items, numbers, strict=True):
+            assert item.find("guid").get("isPermaLink") == "false"  # type: ignore[union-attr]
+            link = item.findtext("link", "")
+            assert link.startswith(f"{town_hall.url}{PUBLIC}/notices") and link.endswith(f"#notice-{number}")
+            assert f'id="notice-{number}"' in outside.get(link).text
+            assert parsedate_to_datetime(item.findtext("pubDate", "")).tzinfo is not None
+        told = [item.findtext("description", "") for item in items]
+        closing = {"ja": "避難の情報は町が別に発令します。", "en": "Evacuation information is", "plain": "逃（に）げる"}
+        assert all(closing[variant] in each for each in told)
+    strange = outside.get(f"{PUBLIC}/notices.rss", headers={"Host": 'x"><y'})
+    assert strange.status_code == 400 or b"<y" not in strange.content
 
 
 def test_a_word_that_may_not_stand_there_comes_back_with_the_reason_and_what_was_typed(town_hall: TownHall) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
 
 import alerts
+from alerts.evaluator import NAME as ALERTS
 from api.accounts import DEMO_ACCOUNTS, create_user
 from api.auth import COOKIE
 from api.roles import Role
@@ -165,6 +167,14 @@ def settle(registered: Registered) -> None:
             )
 
 
+def _wait_until_it_judges(registered: Registered, thread: threading.Thread) -> None:
+    """It says its ways out when it starts, in place of those of before: a test that has others says them after it."""
+    with connect(registered.owner, name="test", autocommit=True) as conn:
+        while not conn.execute("select 1 from feed_cursor where consumer = %s", (ALERTS,)).fetchone():
+            assert thread.is_alive(), "the alert rules have ended"
+            time.sleep(0.01)
+
+
 @contextmanager
 def judging(registered: Registered) -> Iterator[None]:
     """The alert rules as their process runs them."""
@@ -173,6 +183,7 @@ def judging(registered: Registered) -> Iterator[None]:
     thread = threading.Thread(target=alerts.run, args=(config, stop), name="alerts under test")
     thread.start()
     try:
+        _wait_until_it_judges(registered, thread)
         yield
     finally:
         stop.set()

@@ -169,7 +169,7 @@ def _open_per_cause(conn: Connection) -> int:
     return _number(
         conn,
         "select coalesce(max(n), 0) from (select count(*) as n from alert where cleared_at is null "
-        "group by municipality_id, station_id, rule, mode) as c",
+        "group by municipality_id, station_id, rule, mode, cause, alert_rule_id) as c",
     )
 
 

@@ -43,6 +43,7 @@ def test_it_measures_and_prints_one_object() -> None:
     for part in (found, found["backlog"]):
         assert part["notifications"] > 0 and part["not_told"] == 0
         assert 0 < part["p50_seconds"] <= part["p95_seconds"] <= part["p99_seconds"] <= part["worst_seconds"]
+    assert found["first"] is None or found["first"]["notifications"] > 0
     assert found["backlog"]["readings"] == 2000
     assert found["targets"] == TARGETS
     assert found["within_targets"] == {

@@ -1,0 +1,300 @@
+// The report form on a bad network: what was typed and photographed is not lost when sending fails.
+//
+// The draft lies in this browser from the first letter until the server has it: the texts, the key by which the server
+// knows a repetition and the moment of the first try in localStorage, which is written at once whatever happens to the
+// page; the photos in IndexedDB. Sending again is the same button. Photos are made
+// smaller here, so that little has to pass the network; a picture that this browser cannot read goes as it is. Without
+// this script the form is an ordinary upload.
+
+const LONGEST = 1600; // pixels; the server takes no more
+const ENOUGH = 600_000; // bytes: what is smaller goes as it is
+const PATIENCE = 90_000; // ms until a try counts as failed
+const FORGET = 7 * 86_400_000; // ms: the server takes no older sight
+const LOOKS = 96; // pixels of a small picture in the list
+
+const form = document.getElementById('report');
+const words = JSON.parse(document.getElementById('field-words').textContent);
+const byId = (id) => document.getElementById(id);
+const TEXTS = ['text', 'place', 'station', 'reading', 'time', 'latitude', 'longitude', 'accuracy'];
+const MOST_PHOTOS = Number(form.dataset.photos ?? 4);
+
+const say = (key, values = {}) => Object.entries(values).reduce((text, [name, value]) => text.replace(`{${name}}`, value), words[key]);
+
+// --- the draft --------------------------------------------------------------------------------------------
+
+const draft = { key: form.elements.key.value, began: null, photos: [] }; // began: ms of the first try to send
+const NAME = form.dataset.draft; // what the draft is kept under
+let keeping = true; // whether this browser keeps anything
+
+function store(mode, act) {
+  return new Promise((resolve, reject) => {
+    const opening = indexedDB.open('mimamori-field', 1);
+    opening.onupgradeneeded = () => opening.result.createObjectStore('drafts');
+    opening.onerror = () => reject(opening.error);
+    opening.onsuccess = () => {
+      const transaction = opening.result.transaction('drafts', mode);
+      const request = act(transaction.objectStore('drafts'));
+      transaction.oncomplete = () => {
+        opening.result.close();
+        resolve(request.result);
+      };
+      transaction.onerror = transaction.onabort = () => {
+        opening.result.close();
+        reject(transaction.error);
+      };
+    };
+  });
+}
+
+function keep() {
+  const texts = Object.fromEntries(TEXTS.map((name) => [name, form.elements[name].value]));
+  const { key, began } = draft;
+  try {
+    if (draft.photos.length || Object.values(texts).some(Boolean)) {
+      localStorage.setItem(NAME, JSON.stringify({ key, began, texts, at: Date.now() }));
+    } else {
+      localStorage.removeItem(NAME);
+    }
+  } catch {
+    keeping = false; // no room, or not allowed: then it lives as long as the page
+  }
+}
+
+async function keepPhotos() {
+  keep();
+  await store('readwrite', (drafts) => drafts.put(draft.photos, NAME)).catch(() => {
+    keeping = false; // a private window, say
+  });
+}
+
+async function forget() {
+  try {
+    localStorage.removeItem(NAME);
+  } catch {
+    // nothing was kept
+  }
+  await store('readwrite', (drafts) => drafts.delete(NAME)).catch(() => undefined);
+}
+
+async function restore() {
+  let kept;
+  try {
+    kept = JSON.parse(localStorage.getItem(NAME));
+  } catch {
+    return;
+  }
+  if (!kept) return;
+  if (Date.now() - kept.at > FORGET) {
+    await forget();
+    return;
+  }
+  // What the server has refused and sent back is newer than what was kept.
+  if (byId('problem').textContent.trim()) return;
+  for (const name of TEXTS) form.elements[name].value ||= kept.texts[name] ?? '';
+  draft.key = kept.key;
+  draft.began = kept.began;
+  draft.photos = (await store('readonly', (drafts) => drafts.get(NAME)).catch(() => undefined)) ?? [];
+  showPhotos();
+  showPlace();
+  showKept('restored');
+}
+
+function showKept(key) {
+  byId('kept').hidden = !key;
+  if (key) byId('kept-text').textContent = say(key);
+}
+
+function empty() {
+  draft.key = crypto.randomUUID?.() ?? uuid();
+  draft.began = null;
+  draft.photos = [];
+  form.reset();
+  for (const name of TEXTS) form.elements[name].value = '';
+  showPhotos();
+  showPlace();
+  showKept(null);
+}
+
+/** A random UUID where there is no crypto.randomUUID: on plain HTTP. */
+function uuid() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = (bytes[6] & 0x0f) | 0x40;
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;
+  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
+}
+
+// --- photos -----------------------------------------------------------------------------------------------
+
+const chooser = form.elements.photos;
+chooser.classList.add('field-chooser'); // what is chosen stands in the list: the browser's own word would be 'none'
+
+/** A picture at most so long as a canvas; nothing where the browser cannot read it. */
+async function drawn(file, longest) {
+  const picture = await createImageBitmap(file).catch(() => null);
+  if (!picture) return null;
+  const scale = Math.min(1, longest / Math.max(picture.width, picture.height));
+  const canvas = document.createElement('canvas');
+  canvas.width = Math.max(1, Math.round(picture.width * scale));
+  canvas.height = Math.max(1, Math.round(picture.height * scale));
+  canvas.getContext('2d').drawImage(picture, 0, 0, canvas.width, canvas.height);
+  picture.close();
+  return canvas;
+}
+
+async function smaller(file) {
+  const canvas = await drawn(file, LONGEST);
+  if (!canvas) return { blob: file, name: file.name, look: null };
+  const look = (await drawn(file, LOOKS)).toDataURL('image/jpeg', 0.7);
+  if (file.size <= ENOUGH && file.type === 'image/jpeg') return { blob: file, name: file.name, look };
+  const blob = await new Promise((resolve) => canvas.toBlob(resolve, 'image/jpeg', 0.8));
+  return blob && blob.size < file.size ? { blob, name: file.name, look } : { blob: file, name: file.name, look };
+}
+
+chooser.addEventListener('change', async () => {
+  const files = [...chooser.files];
+  chooser.value = ''; // from now on they are the draft's
+  for (const file of files) {
+    if (draft.photos.length >= MOST_PHOTOS) {
+      byId('problem').textContent = words.too_many;
+      break;
+    }
+    draft.photos.push(await smaller(file));
+    showPhotos();
+  }
+  await keepPhotos();
+});
+
+function showPhotos() {
+  const list = byId('chosen');
+  list.hidden = !draft.photos.length;
+  list.replaceChildren(
+    ...draft.photos.map((photo, n) => {
+      const item = document.createElement('li');
+      if (photo.look) {
+        const image = document.createElement('img');
+        image.src = photo.look;
+        image.alt = '';
+        item.append(image);
+      }
+      const text = document.createElement('span');
+      text.textContent = `${photo.name} ${Math.ceil(photo.blob.size / 1000)} KB`;
+      const button = document.createElement('button');
+      button.type = 'button';
+      button.className = 'button button-quiet';
+      button.textContent = words.remove;
+      button.setAttribute('aria-label', `${words.remove} ${photo.name}`);
+      button.addEventListener('click', () => {
+        draft.photos.splice(n, 1);
+        showPhotos();
+        keepPhotos();
+        chooser.focus();
+      });
+      item.append(text, button);
+      return item;
+    }),
+  );
+}
+
+// --- the place --------------------------------------------------------------------------------------------
+
+function showPlace() {
+  const { latitude, longitude, accuracy } = form.elements;
+  byId('here-text').textContent = latitude.value
+    ? say('located', { latitude: latitude.value, longitude: longitude.value, accuracy: accuracy.value || '?' })
+    : '';
+}
+
+byId('here').hidden = false;
+byId('here-button').addEventListener('click', () => {
+  const text = byId('here-text');
+  if (!window.isSecureContext || !navigator.geolocation) {
+    text.textContent = words.not_secure;
+    return;
+  }
+  text.textContent = words.locating;
+  navigator.geolocation.getCurrentPosition(
+    ({ coords }) => {
+      form.elements.latitude.value = coords.latitude.toFixed(6);
+      form.elements.longitude.value = coords.longitude.toFixed(6);
+      form.elements.accuracy.value = Math.round(coords.accuracy);
+      showPlace();
+      keep();
+    },
+    () => {
+      text.textContent = words.not_located;
+    },
+    { enableHighAccuracy: true, timeout: 20_000, maximumAge: 30_000 },
+  );
+});
+
+// --- sending ----------------------------------------------------------------------------------------------
+
+let sending = false;
+
+form.addEventListener('submit', async (event) => {
+  event.preventDefault();
+  if (sending) return;
+  sending = true;
+  draft.began ??= Date.now();
+  for (const id of ['done', 'problem']) byId(id).textContent = '';
+  byId('sending').textContent = words.sending;
+  keep();
+  try {
+    const body = new FormData(form);
+    body.delete('photos');
+    body.set('key', draft.key);
+    body.set('waited', String(Math.max(0, Math.round((Date.now() - draft.began) / 1000))));
+    for (const photo of draft.photos) body.append('photos', photo.blob, photo.name);
+    const answer = await fetch(form.action, {
+      method: 'POST',
+      body,
+      headers: { Accept: 'application/json' },
+      redirect: 'error',
+      signal: AbortSignal.timeout(PATIENCE),
+    });
+    await heard(answer);
+  } catch {
+    failed('failed');
+  } finally {
+    sending = false;
+    byId('sending').textContent = '';
+  }
+});
+
+async function heard(answer) {
+  const said = await answer.json();
+  if (answer.ok) {
+    const left = said.unread.map((each) => say('unread', each));
+    await forget();
+    empty();
+    byId('send').textContent = words.send;
+    byId('done').textContent = [say(said.again ? 'doubled' : 'sent', { n: said.report }), ...left].join(' ');
+    byId('done').scrollIntoView({ block: 'center' });
+  } else if (answer.status >= 500) {
+    failed('failed');
+  } else if (answer.status === 401 || said.code === 'cross_site') {
+    failed('signed_out');
+  } else {
+    // Refused for what it says: to be put right here, and the key stays, for nothing was taken.
+    byId('problem').textContent = say('refused', { why: [said.detail, said.action].filter(Boolean).join(' ') });
+    byId('problem').scrollIntoView({ block: 'center' });
+    (form.elements[said.field]?.focus ? form.elements[said.field] : null)?.focus({ preventScroll: true });
+  }
+}
+
+function failed(key) {
+  byId('problem').textContent = `${words[key]} ${keeping ? words.kept : words.not_kept}`;
+  byId('send').textContent = words.again;
+  byId('problem').scrollIntoView({ block: 'center' });
+}
+
+byId('discard').addEventListener('click', async () => {
+  await forget();
+  empty();
+  byId('send').textContent = words.send;
+  form.elements.text.focus();
+});
+
+form.addEventListener('input', keep);
+restore();
