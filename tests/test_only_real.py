@@ -48,6 +48,7 @@ EXEMPT = {
         store/reviews.py:confirmed_months store/evacuation.py:amend store/evacuation.py:order_revisions
         store/evacuation.py:redeclare store/evacuation.py:stage_revisions store/headquarters.py:correct
         store/headquarters.py:revisions
+        alerts/retraction.py:_locked alerts/retraction.py:_MESSAGES alerts/false_notice.py:_STEP
     """,
     "a drill has none of these: hours, days, nights and findings are of real series, mappings of devices": """
         analytics/findings.py:last analytics/leaks/nights.py:_recompute_night analytics/leaks/watch.py:_judge_nights
@@ -76,6 +77,7 @@ EXEMPT = {
         alerts/observed.py:judged_already alerts/observed.py:window_before alerts/observed.py:open_levels
         alerts/recording.py:Recorder._calls alerts/recording.py:_SAY_AGAIN alerts/rule_series.py:streams
         alerts/written.py:_targets alerts/written.py:_alerts alerts/written.py:_before
+        alerts/still_false.py:_STANDING
     """,
     "of drills, and says so": """
         alerts/drills.py:_OPEN alerts/drills.py:_TOLD alerts/drills.py:_GIVE_UP alerts/drills.py:_NOTED
@@ -83,6 +85,7 @@ EXEMPT = {
         ingest/drilling.py:_shadows
     """,
     "sends, or tells what waits to be sent, whatever it is about": """
+        alerts/corrections.py:_BEGUN alerts/corrections.py:_SPARE alerts/fallback.py:lock_ways
         alerts/fallback.py:stand_in alerts/fallback.py:_FALL_BACK alerts/operation.py:_failed_mails
         alerts/outbox.py:_ASKING alerts/outbox.py:_DUE api/health.py:_Towns.collect api/health.py:_WAITING
         api/health.py:_OLDEST_DUE api/pages/machine_room.py:machine_room
