@@ -1,4 +1,5 @@
-"""What a person does to an alert: acknowledge, comment, assign, clear (retract: `alerts.retraction`). For the API.
+"""What a person does to an alert: acknowledge, comment, assign, clear, confirm or dismiss a reading (retract:
+`alerts.retraction`). For the API.
 
 Each runs in the caller's transaction, on a connection of the API's role with `mimamori.municipality_id` set, writes
 history and a feed row (its last statement), and leaves the commit to the caller. `at` is town time. Raises an
@@ -7,7 +8,7 @@ history and a feed row (its last statement), and leaves the commit to the caller
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from alerts import observed
@@ -17,6 +18,7 @@ from alerts.errors import (
     AlreadyCleared,
     NoSuchPerson,
     NoteRequired,
+    NothingUnconfirmed,
     StillAbove,
     StillSilent,
     StillWrong,
@@ -27,6 +29,7 @@ from alerts.rules.level import rule_at
 from alerts.rules.transition import Event
 from store import Connection
 from store.feed import append_alerts
+from store.reviews import MOST_NOTE, Said, review
 
 MAX_NOTE = 2000  # characters
 
@@ -44,6 +47,15 @@ class _Alert:
     acknowledged_by: str | None
     cleared_at: datetime | None
     cleared_by: str | None
+    confirmed_level: int | None
+    withheld: str | None
+    phenomenon_time: datetime
+    mode: str
+
+    @property
+    def unconfirmed(self) -> bool:
+        """Whether what it stands on is one doubtful reading alone."""
+        return self.rule == "level" and self.level != self.confirmed_level
 
 
 def acknowledge(
@@ -140,13 +152,90 @@ def clear(
     _write(conn, alert, Event.CLEARED, user_id, at, text)
 
 
+def confirm(
+    conn: Connection, municipality_id: int, alert_id: int, user_id: int, at: datetime, note: str | None = None
+) -> None:
+    """Says that the level is so, although one doubtful reading alone says it, or somebody works at the device: people
+    are told at once where they were not. The value itself is reviewed as true (`store.reviews`).
+
+    Raises `NothingUnconfirmed`, `AlreadyCleared`, `AlertNotFound`, `NoteRequired` where the note is too long.
+    """
+    alert, text = _unconfirmed(conn, municipality_id, alert_id, note)
+    conn.execute(
+        """
+        update alert set confirmed_level = level,
+            (withheld, withheld_at) = (case when withheld is not null then 'released' end, withheld_at)
+        where alert_id = %s
+        """,
+        (alert_id,),
+    )
+    if alert.unconfirmed:
+        _review(conn, alert, Said.TRUE, user_id, at, text)
+    _write(conn, alert, Event.CONFIRMED, user_id, at, text)
+
+
+def dismiss(
+    conn: Connection, municipality_id: int, alert_id: int, user_id: int, at: datetime, note: str | None = None
+) -> None:
+    """Says that the reading is false on which alone it stands: the alert is over, or goes down to what is confirmed of
+    it. The value itself is reviewed as false. Raises as `confirm`.
+    """
+    alert, text = _unconfirmed(conn, municipality_id, alert_id, note)
+    if not alert.unconfirmed:
+        raise NothingUnconfirmed(alert_id)
+    _review(conn, alert, Said.FALSE, user_id, at, text)
+    if alert.confirmed_level is None:
+        conn.execute(
+            "update alert set (withheld, withheld_at) = (null, null), cleared_at = %s, cleared_by = %s "
+            "where alert_id = %s",
+            (at, user_id, alert_id),
+        )
+        _write(conn, alert, Event.CLEARED, user_id, at, text, unconfirmed=True)
+    else:  # the level is the rule's to write: it goes down at its next look, in a moment
+        conn.execute("update alert set (withheld, withheld_at) = ('dismissed', %s) where alert_id = %s", (at, alert_id))
+        lower = replace(alert, level=alert.confirmed_level)
+        _write(conn, lower, Event.LOWERED, user_id, at, text, unconfirmed=True)
+
+
+def _unconfirmed(conn: Connection, municipality_id: int, alert_id: int, note: str | None) -> tuple[_Alert, str | None]:
+    alert = _locked(conn, municipality_id, alert_id)
+    if alert.cleared_at is not None:
+        raise AlreadyCleared(alert_id, alert.cleared_by, alert.cleared_at)
+    if alert.rule != "level" or (not alert.unconfirmed and alert.withheld != "work"):
+        raise NothingUnconfirmed(alert_id)
+    return alert, checked(alert_id, note)
+
+
+def _review(conn: Connection, alert: _Alert, said: Said, user_id: int, at: datetime, note: str | None) -> None:
+    """What a person says of the reading; a drill's is no value of the town, and a clock that goes ahead is no reason to
+    refuse an answer.
+    """
+    if alert.mode != "actual" or alert.datastream_id is None or alert.phenomenon_time > at:
+        return
+    time = alert.phenomenon_time
+    why = (note or f"alert {alert.alert_id}")[:MOST_NOTE]
+    review(
+        conn,
+        alert.municipality_id,
+        alert.datastream_id,
+        start=time,
+        end=time,
+        verdict=said,
+        amount=None,
+        note=why,
+        now=at,
+        user_id=user_id,
+    )
+
+
 def _locked(conn: Connection, municipality_id: int, alert_id: int) -> _Alert:
     # Two statements: who had to wait for the lock would read the names as they were before.
     conn.execute("select from alert where alert_id = %s for update", (alert_id,))
     row = conn.execute(
         """
         select a.alert_id, a.municipality_id, a.station_id, a.rule, a.datastream_id, a.cause, a.level,
-               a.acknowledged_at, coalesce(seen.display_name, answered.name), a.cleared_at, done.display_name
+               a.acknowledged_at, coalesce(seen.display_name, answered.name), a.cleared_at, done.display_name,
+               a.confirmed_level, a.withheld, a.phenomenon_time, a.mode
         from alert a
         left join app_user seen on seen.user_id = a.acknowledged_by
         left join person answered on answered.person_id = a.acknowledged_person
@@ -219,12 +308,13 @@ def _write(
     person_id: int | None = None,
     *,
     assigned: int | None = None,
+    unconfirmed: bool = False,
 ) -> None:
     conn.execute(
         """
         insert into alert_history (municipality_id, alert_id, at, event, level, user_id, note, person_id,
-                                   assigned_person)
-        values (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+                                   assigned_person, unconfirmed)
+        values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
         """,
         (
             alert.municipality_id,
@@ -236,6 +326,7 @@ def _write(
             note,
             person_id,
             assigned,
+            unconfirmed,
         ),
     )
     append_alerts(conn, alert.municipality_id, [alert.alert_id])

@@ -23,7 +23,7 @@ from store import Connection
 
 LASTS = timedelta(hours=12)
 # Steps of an alert that ask for an answer; what goes down or is over asks for none.
-ASKING = ("raised", "escalated", "told", "called")
+ASKING = ("raised", "escalated", "confirmed", "told", "called")
 
 
 @dataclass(frozen=True, slots=True)

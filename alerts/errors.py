@@ -12,6 +12,7 @@ AlertsError
     NotRetracted                what was not retracted cannot count again
     NoSuchPerson                who is to go there is nobody of the town's people
     NoteRequired                the action needs a reason in words
+    NothingUnconfirmed          no reading of it waits for a person's word
     ClearingRefused
       StillAbove                the latest reading is at or above the clearing level
       StillSilent               the device has not been heard again
@@ -113,6 +114,14 @@ class NoteRequired(ActionError):
             else f"alert {alert_id}: this needs a note that says what you know or have seen"
         )
         self.alert_id, self.overlong = alert_id, overlong
+
+
+class NothingUnconfirmed(ActionError):
+    """No reading of this alert waits for a person's word: others bear it out, or people were told."""
+
+    def __init__(self, alert_id: int) -> None:
+        super().__init__(f"alert {alert_id}: no reading of it is unconfirmed any more")
+        self.alert_id = alert_id
 
 
 class ClearingRefused(ActionError):

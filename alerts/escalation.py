@@ -96,7 +96,9 @@ cross join lateral (
            1 + (select count(*)::integer from alert_history c where c.alert_id = a.alert_id
                 and c.event = 'called' and c.alert_history_id > h.alert_history_id) as step
     from alert_history h
-    where h.alert_id = a.alert_id and h.event in ('raised', 'escalated', 'told')
+    where h.alert_id = a.alert_id and h.event in ('raised', 'escalated', 'confirmed', 'told')
+      and (a.rule <> 'level' or h.level >= 4)
+      and exists (select from outbox o where o.alert_history_id = h.alert_history_id)
     order by h.alert_history_id desc limit 1
 ) last
 cross join lateral (

@@ -3,15 +3,18 @@
     observations committed -> feed -> `handle` -> level rule  -> alert, history, outbox, judged_to, feed, cursor
                                                   rules of the staff (`alerts.written`) -> the same without judged_to
     findings committed     -> feed -> `handle` -> finding rule -> alert, history, outbox, feed, cursor
-    town clock             -> `tick`           -> outage and silence rules -> alert, history, outbox, feed
+    town clock             -> `listen`         -> outage and silence rules -> alert, history, outbox, feed
+                           -> `release`        -> what waits, drills that are over -> the same
+                                                  what waits -> the same
 
 Each is one transaction. The evaluator remembers nothing: what was judged stands in `alert_judged`, what is open in
 `alert`, the rest in the observations. So a restart, a second evaluator or a replay of the feed gives the same
-history. Two evaluators take turns on the consumer's cursor (`handle`) and on an advisory lock (`tick`).
+history. Two evaluators take turns on the consumer's cursor (`handle`, `release`) and on an advisory lock (`listen`).
 
 Late is what is older than the newest observation already judged of its datastream: it is shown and listed, not judged,
 but it counts as evidence where the hold looks back. Of the observations of a batch, however many they are, people are
-told once, of what stands at the newest (`alerts.rules.telling`).
+told once, of what stands at the newest (`alerts.rules.telling`). What one doubtful reading alone says, and what is said
+while somebody works at a device, waits before it is told (`alerts.rules.withholding`); the clock lets it go.
 """
 
 from __future__ import annotations
@@ -23,15 +26,30 @@ from datetime import datetime
 import structlog
 
 from alerts import observed, still_false, wording
+from alerts.beside import beside
 from alerts.drills import close_ended, live
 from alerts.late import Late, list_late
 from alerts.recording import Cause, Recorder, mark_judged, notice_of
 from alerts.rules.finding import Found, judge_finding
-from alerts.rules.level import LevelRule, Observed, judge_level, reached, rule_at, stands_on
+from alerts.rules.level import (
+    REVISED,
+    LevelRule,
+    Newest,
+    Observed,
+    Stand,
+    after,
+    judge_level,
+    judged_again,
+    newest_of,
+    reached,
+    rule_at,
+)
 from alerts.rules.telling import Told, level_steps
 from alerts.rules.transition import Transition
+from alerts.rules.withholding import Release
 from alerts.silences import judge_silences
-from alerts.written import judge_written
+from alerts.withheld import DISMISSED, RELEASED, go_down, keep, release_silences, waiting
+from alerts.written import judge_written, over
 from devices.clock import Clock
 from store import Connection
 from store.feed import FeedRow, Touched, append_alerts
@@ -56,6 +74,8 @@ class Evaluator:
         recorder = Recorder(conn, self._clock.now(), self._mail)
         touched = live(conn, [each for row in rows for each in row.touched])
         self._judge_levels(recorder, touched)
+        # A person may have said what is true.
+        self._release_levels(recorder, sorted({each for row in rows for each in row.alert_ids}))
         self._judge_written(recorder, touched)
         self._judge_findings(recorder, sorted({each for row in rows for each in row.finding_ids}))
         _announce(recorder)
@@ -67,6 +87,7 @@ class Evaluator:
             return
         rules = observed.level_rules(conn, {stream.place.station_id for stream in streams})
         list_late(conn, self._overtaken(conn, streams, rules, touched), recorder.now)
+        self._judge_again(recorder, streams, rules, touched)
         while streams:
             new = observed.unjudged(conn, [stream.datastream_id for stream in streams], _CHUNK)
             streams = [stream for stream in streams if stream.datastream_id in new]
@@ -96,13 +117,34 @@ class Evaluator:
             )
 
     def tick(self, conn: Connection) -> None:
-        """Judges outages and silence at the town's present time, and ends the alerts of drills that are over; the body
-        of a transaction.
-        """
+        """What the passing of time alone decides, at the town's present time; the body of a transaction."""
         recorder = Recorder(conn, self._clock.now(), self._mail)
-        close_ended(recorder, simulated=self._clock.simulated)
-        judge_silences(recorder, self._clock)
+        self._listen(recorder)
+        self._release(recorder)
         _announce(recorder)
+
+    def listen(self, conn: Connection) -> None:
+        """Of `tick` outages and silence. With thousands of devices that takes long: no turn with `handle`."""
+        recorder = Recorder(conn, self._clock.now(), self._mail)
+        self._listen(recorder)
+        _announce(recorder)
+
+    def release(self, conn: Connection) -> None:
+        """Of `tick` the rest: tells of what has waited long enough, and ends the alerts of drills that are over."""
+        recorder = Recorder(conn, self._clock.now(), self._mail)
+        self._release(recorder)
+        _announce(recorder)
+
+    def _listen(self, recorder: Recorder) -> None:
+        judge_silences(recorder, self._clock)
+        release_silences(recorder, simulated=self._clock.simulated)
+
+    def _release(self, recorder: Recorder) -> None:
+        # In turn with `handle` of every process: both move the alerts of the same series.
+        recorder.conn.execute("select from feed_cursor where consumer = %s for update", (NAME,))
+        close_ended(recorder, simulated=self._clock.simulated)
+        self._release_levels(recorder, None)
+        self._judge_written(recorder, over(recorder, waiting(recorder.conn, ["written"])))
 
     def _judge(
         self,
@@ -132,35 +174,106 @@ class Evaluator:
                 station_rules,
                 new[datastream_id],
                 before.get(datastream_id, ()),
-                alert.level if alert is not None else None if still is None else still.level,
+                _stand(alert, still),
             )
             if still is not None:
-                transitions, over = still_false.after_level(transitions, still)
-                if over is not None:
-                    still_false.count_again(recorder, retracted.pop(key), over)
-            cause = Cause(place, "level", stream.mode, datastream_id)
+                transitions, over_at = still_false.after_level(transitions, still)
+                if over_at is not None:
+                    still_false.count_again(recorder, retracted.pop(key), over_at)
             newest = None
             if len(new[datastream_id]) < _CHUNK:
-                newest = _newest(station_rules, [*before.get(datastream_id, ())[-1:], *new[datastream_id]])
-            steps = level_steps(
-                transitions,
-                None if alert is None else Told(alert.level, alert.told_level),
-                newest,
-                recorder.now,
-                stream.tell_within,
-            )
-            recorder.record(
-                cause,
-                _id(alert),
-                [
-                    (each, self._level_notice(cause, station_rules, each, newest, recorder.now) if tell else None)
-                    for each, tell in steps
-                ],
-            )
+                newest = newest_of(station_rules, [*before.get(datastream_id, ())[-1:], *new[datastream_id]])
+            self._take(recorder, stream, station_rules, alert, transitions, newest)
         mark_judged(
             recorder.conn,
             [(each.datastream_id, each.place.municipality_id, new[each.datastream_id][-1].time) for each in streams],
         )
+
+    def _take(
+        self,
+        recorder: Recorder,
+        stream: observed.LevelStream,
+        rules: Sequence[LevelRule],
+        alert: observed.OpenAlert | None,
+        transitions: Sequence[Transition],
+        newest: Newest | None,
+    ) -> None:
+        """Takes an alert through its transitions, and tells whom there is to tell."""
+        now, place, series = recorder.now, stream.place, stream.datastream_id
+        stand = None if alert is None else alert.stand
+        if transitions:
+            stand = after(transitions[-1])
+        steps, reason = level_steps(
+            transitions,
+            None
+            if alert is None
+            else Told(alert.stand, alert.told_level, alert.withheld_at, alert.withheld == RELEASED),
+            newest,
+            now,
+            stream.tell_within,
+            lambda: beside(recorder, place, stream.mode, series, stand, now if newest is None else newest.time),
+        )
+        cause = Cause(place, "level", stream.mode, series)
+        alert_id = recorder.record(
+            cause,
+            _id(alert),
+            [(each, self._level_notice(cause, rules, each, newest, now) if tell else None) for each, tell in steps],
+        )
+        if alert_id is not None and newest is not None and stand is not None:
+            new = alert is None or alert_id != alert.alert_id
+            was = None if alert is None or new else alert.withheld
+            keep(recorder, place.municipality_id, alert_id, was, reason, anew=bool(transitions))
+
+    def _judge_again(
+        self,
+        recorder: Recorder,
+        streams: Sequence[observed.LevelStream],
+        rules: dict[int, tuple[LevelRule, ...]],
+        touched: Sequence[Touched],
+    ) -> None:
+        """Open alerts of which a reading was revised, as what is stored now would have left them: what stood only on
+        what is false goes down at once, what is true is confirmed. A revision alone raises nothing.
+        """
+        conn = recorder.conn
+        ids = {each.datastream_id for each in streams}
+        revised = observed.revised(conn, [each for each in touched if each.datastream_id in ids])
+        for stream in streams if revised else ():
+            alert = observed.open_alert(conn, stream.place, "level", stream.mode)
+            if stream.datastream_id not in revised or alert is None:
+                continue
+            station_rules = rules[stream.place.station_id]
+            seen = observed.since_raised(conn, alert.alert_id, stream.datastream_id)
+            start = seen[0].time if seen else alert.phenomenon_time
+            hold = max(rule.hold for rule in station_rules)
+            before = observed.window_before(conn, [stream.datastream_id], [start], [hold]).get(stream.datastream_id, [])
+            step = judged_again(station_rules, seen, before, alert.stand, alert.phenomenon_time)
+            last = [*before, *seen][-2:]
+            if step is not None:
+                newest = newest_of(station_rules, last) if last else None
+                self._take(recorder, stream, station_rules, alert, (step,), newest)
+
+    def _release_levels(self, recorder: Recorder, alert_ids: Sequence[int] | None) -> None:
+        """Tells of what has waited long enough, of all alerts or of these."""
+        if alert_ids is not None and not alert_ids:
+            return
+        held = []
+        for each in waiting(recorder.conn, ["level"], alert_ids):
+            if each.alert.withheld == DISMISSED:
+                go_down(recorder, each)
+            else:
+                held.append(each)
+        if not held:
+            return
+        ids = [each.datastream_id for each in held]
+        streams = {each.datastream_id: each for each in observed.level_streams(recorder.conn, ids)}
+        rules = observed.level_rules(recorder.conn, {each.place.station_id for each in held})
+        newest = observed.newest_judged(recorder.conn, ids)
+        for each in held:
+            station_rules = rules.get(each.place.station_id, ())
+            seen, stream = newest.get(each.datastream_id), streams.get(each.datastream_id)
+            last = newest_of(station_rules, seen) if seen else None
+            if stream is not None and last is not None:
+                self._take(recorder, stream, station_rules, each.alert, (), last)
 
     def _overtaken(
         self,
@@ -185,7 +298,7 @@ class Evaluator:
         cause: Cause,
         rules: Sequence[LevelRule],
         transition: Transition,
-        newest: tuple[datetime, float, int | None, str] | None,
+        newest: Newest | None,
         now: datetime,
     ) -> wording.Notice:
         rule = rule_at(rules, transition.time)
@@ -193,7 +306,11 @@ class Evaluator:
         notice = replace(
             self._notice(cause, transition),
             age=now - transition.time,
-            newest=None if newest is None else newest[:2],
+            newest=None if newest is None else (newest.time, newest.value),
+            newest_unconfirmed=newest is not None and newest.claims != newest.stands,
+            unconfirmed=transition.unconfirmed,
+            at_work=transition.reason == Release.HIGHEST_AT_WORK,
+            revised=transition.reason == REVISED,
         )
         if transition.level is None:
             lowest = min(rule.levels, key=lambda each: each.value, default=None)
@@ -212,12 +329,11 @@ class Evaluator:
         return notice_of(cause, transition, simulated=self._clock.simulated)
 
 
-def _newest(rules: Sequence[LevelRule], seen: Sequence[Observed]) -> tuple[datetime, float, int | None, str] | None:
-    last = seen[-1]
-    rule = rule_at(rules, last.time)
-    if rule is None or last.value is None:
-        return None
-    return last.time, last.value, stands_on(rules, seen), rule.version
+def _stand(alert: observed.OpenAlert | None, still: still_false.StillFalse | None) -> Stand | None:
+    """Where the rule goes on: what was retracted and still stands there counts as open at its highest level."""
+    if alert is not None:
+        return alert.stand
+    return None if still is None or still.level is None else Stand(still.level, still.level)
 
 
 def _id(alert: observed.OpenAlert | None) -> int | None:

@@ -37,11 +37,14 @@ def lock_ways(conn: Connection, outbox_id: int) -> None:
     """
     conn.execute(
         """
-        select from outbox o
-        where o.outbox_id = %(message)s
-           or (o.person_id, o.alert_history_id)
-              = (select m.person_id, m.alert_history_id from outbox m where m.outbox_id = %(message)s)
-        order by o.outbox_id for update
+        with ways as (
+            select m.outbox_id from outbox m where m.outbox_id = %(message)s
+            union
+            select o.outbox_id from outbox m
+            join outbox o on o.person_id = m.person_id and o.alert_history_id = m.alert_history_id
+            where m.outbox_id = %(message)s
+        )
+        select from outbox o join ways using (outbox_id) order by o.outbox_id for update of o
         """,
         {"message": outbox_id},
     )

@@ -140,7 +140,9 @@ def open_silences(conn: Connection) -> dict[int, OpenAlert]:
         row[0]: OpenAlert(*row[1:])
         for row in conn.execute(
             """
-            select station_id, alert_id, level, phenomenon_time, acknowledged_at is not null, finding_id from alert
+            select station_id, alert_id, level, phenomenon_time, acknowledged_at is not null, finding_id,
+                   null, null, withheld, withheld_at
+            from alert
             where rule = 'silence' and mode = 'actual' and cleared_at is null order by alert_id for update
             """
         )

@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import Any
 
 from alerts.rules.finding import Found
-from alerts.rules.level import LevelRule, Observed
+from alerts.rules.level import LevelRule, Observed, Stand
 from devices.model import Quality, ThresholdLevel
 from store import Connection
 from store.arrays import transposed
@@ -47,7 +47,8 @@ class LevelStream:
 @dataclass(frozen=True, slots=True)
 class OpenAlert:
     """The open alert of one cause. `finding_id` None where it came from no finding. `told_level`: the level after the
-    last step that anybody was told of; None where nobody was.
+    last step that anybody was told of; None where nobody was. `confirmed`: as in `alerts.rules.level.Stand`.
+    `withheld`: why nobody is written to of what it has come to, since `withheld_at`; None where nothing waits.
     """
 
     alert_id: int
@@ -56,6 +57,13 @@ class OpenAlert:
     acknowledged: bool
     finding_id: int | None
     told_level: int | None = None
+    confirmed: int | None = None
+    withheld: str | None = None
+    withheld_at: datetime | None = None
+
+    @property
+    def stand(self) -> Stand | None:
+        return None if self.level is None else Stand(self.level, self.confirmed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +187,66 @@ def window_before(
     )
 
 
+def revised(conn: Connection, touched: Sequence[Touched]) -> set[int]:
+    """The datastreams of which an observation that was judged is another one now; for the worker."""
+    return {
+        row[0]
+        for row in conn.execute(
+            """
+            select distinct asked.datastream_id
+            from unnest(%s::integer[], %s::timestamptz[], %s::timestamptz[]) as asked (datastream_id, since, until)
+            join alert_judged j on j.datastream_id = asked.datastream_id and j.rule = 'level'
+            where asked.since <= j.judged_to and exists (
+                select from observation_revision r where r.datastream_id = asked.datastream_id
+                and r.phenomenon_time >= asked.since and r.phenomenon_time <= asked.until
+                and r.phenomenon_time <= j.judged_to)
+            """,
+            transposed([(each.datastream_id, each.start, each.end) for each in touched], 3),
+        )
+    }
+
+
+def since_raised(conn: Connection, alert_id: int, datastream_id: int) -> list[Observed]:
+    """The usable observations that were judged from the one on that raised an alert; for the worker."""
+    found = _by_stream(
+        conn.execute(
+            """
+            select o.datastream_id, o.phenomenon_time, o.value, o.quality::text, o.reason
+            from alert_history h join alert_judged j on j.datastream_id = %(series)s and j.rule = 'level'
+            join observation o on o.datastream_id = j.datastream_id
+                 and o.phenomenon_time >= h.phenomenon_time and o.phenomenon_time <= j.judged_to
+            where h.alert_id = %(alert)s and h.event = 'raised' and o.quality not in ('bad', 'missing') order by 2
+            """,
+            {"alert": alert_id, "series": datastream_id},
+        )
+    )
+    return found.get(datastream_id, [])
+
+
+def newest_judged(conn: Connection, datastream_ids: Sequence[int]) -> dict[int, list[Observed]]:
+    """Per datastream the last two usable observations that the level rule has judged, where nothing newer waits to be
+    judged; for the worker.
+    """
+    return _by_stream(
+        conn.execute(
+            """
+            select j.datastream_id, o.*
+            from alert_judged j
+            cross join lateral (
+                select phenomenon_time, value, quality::text, reason from observation
+                where datastream_id = j.datastream_id and phenomenon_time <= j.judged_to
+                  and quality not in ('bad', 'missing') order by phenomenon_time desc limit 2
+            ) o
+            where j.datastream_id = any(%s) and j.rule = 'level' and not exists (
+                select from observation n where n.datastream_id = j.datastream_id
+                and n.phenomenon_time > j.judged_to and n.quality not in ('bad', 'missing'))
+            order by 1, 2
+            """,
+            (list(datastream_ids),),
+        )
+    )
+
+
 def _by_stream(rows: Iterable[tuple[Any, ...]]) -> dict[int, list[Observed]]:
     found: dict[int, list[Observed]] = {}
     for datastream_id, time, value, quality, reason in rows:
@@ -194,7 +262,8 @@ def open_alert(conn: Connection, place: Place, rule: str, mode: str) -> OpenAler
                (select h.level from alert_history h
                 where h.alert_id = alert.alert_id and h.phenomenon_time is not null
                   and exists (select from outbox o where o.alert_history_id = h.alert_history_id)
-                order by h.alert_history_id desc limit 1)
+                order by h.alert_history_id desc limit 1),
+               confirmed_level, withheld, withheld_at
         from alert
         where municipality_id = %s and station_id = %s and rule = %s and mode = %s and cleared_at is null for update
         """,
@@ -213,7 +282,8 @@ def open_levels(conn: Connection, station_ids: Sequence[int]) -> dict[tuple[int,
                    (select h.level from alert_history h
                     where h.alert_id = alert.alert_id and h.phenomenon_time is not null
                       and exists (select from outbox o where o.alert_history_id = h.alert_history_id)
-                    order by h.alert_history_id desc limit 1)
+                    order by h.alert_history_id desc limit 1),
+                   confirmed_level, withheld, withheld_at
             from alert where station_id = any(%s) and rule = 'level' and cleared_at is null order by alert_id for update
             """,
             (list(station_ids),),

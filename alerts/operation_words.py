@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alerts.reach_words import DESKS
-from alerts.rules.operation import Kind, concerned, kind_of
+from alerts.rules.operation import NOBODY, Kind, concerned, kind_of
 
 _REACH = (
     "「連絡先」の画面の「これからの24時間」に、どれを、いつからいつまで知らせられないかがあります。班の人・連絡手段・班に"
@@ -155,6 +155,6 @@ def _said(words: dict[Kind, tuple[str, str]], cause: str, language: str) -> str:
     kind = next(kind for kind in words if kind == kind_of(cause))
     column = 0 if language == "ja" else 1
     about = concerned(cause)
-    if kind in ("nobody_told", "rules_untold"):
+    if kind in NOBODY:
         about = DESKS.get(about, (about, about))[column]
     return words[kind][column].format(about=about)

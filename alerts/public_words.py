@@ -12,7 +12,7 @@ from __future__ import annotations
 from zoneinfo import ZoneInfo
 
 from alerts.rules.transition import Event
-from alerts.wording import CORRECTION, NOT_LOW, Notice, marks, subject
+from alerts.wording import CORRECTION, NOT_LOW, Notice, first_words, marks, subject
 
 # What everybody may see on the town's own pages.
 PUBLIC_RULES = frozenset({"level"})
@@ -63,14 +63,26 @@ def _said(notice: Notice) -> str:
         what = f"{notice.station}の水位について、{when}としてお知らせしたことは、誤りでした。"
         return f"訂正のお知らせです。{what}{NOT_LOW['ja']}"
     value = "" if notice.value is None else f"水位は、{_metres(notice.value)}でした。"
-    return f"{notice.station}の水位のお知らせです。{when}です。{value}{_stage(notice)}"
+    opening = first_words(notice, "ja").strip()
+    caution = f"{opening}です。" if opening else ""
+    return f"{caution}{notice.station}の水位のお知らせです。{when}です。{value}{_stage(notice)}"
 
 
 def _stage(notice: Notice) -> str:
+    if notice.revised:
+        return f"先の観測値が訂正されました。{_now(notice)}"
+    taken_back = notice.unconfirmed and notice.event in (Event.CLEARED, Event.LOWERED)
+    return f"先の未確認の値は、次の観測値で否定されました。{_now(notice)}" if taken_back else _now(notice)
+
+
+def _now(notice: Notice) -> str:
     if notice.event is Event.CLEARED or notice.level is None:
-        return "水位は、基準を下回りました。"
+        return f"水位は、基準を下回{'っています' if notice.unconfirmed or notice.revised else 'りました'}。"
     name, level = notice.level.name, notice.level.level
-    step = f"水位が下がり、{name}の段階になりました。" if notice.event is Event.LOWERED else f"{name}に達しました。"
+    if notice.unconfirmed or notice.revised:
+        step = f"{name}の段階です。" if notice.event is Event.LOWERED else f"{name}以上の値が、一回観測されました。"
+    else:
+        step = f"水位が下がり、{name}の段階になりました。" if notice.event is Event.LOWERED else f"{name}に達しました。"
     return f"{step}警戒レベル{level}に相当する、町独自の基準です。"
 
 

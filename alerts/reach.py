@@ -58,9 +58,10 @@ def _rules(conn: Connection, municipality_id: int, people: Roster, now: datetime
         (municipality_id,),
     ):
         stations.setdefault(StationKind(kind), {})[station_id] = (name[0], name[1])
-    values = {"town": municipality_id, "now": now, "decisive": DECISIVE_LEVEL}
-    for station_id, kind, name, name_en, level in conn.execute(_LEVELS, values):
-        yield Ruled("level", About(StationKind(kind).desk, station_id, level), (name, name_en))
+    values = {"town": municipality_id, "now": now}
+    for station_id, kind, name, name_en, levels in conn.execute(_LEVELS, values):
+        for level in [each for each in levels if each >= DECISIVE_LEVEL] or levels[-1:]:
+            yield Ruled("level", About(StationKind(kind).desk, station_id, level), (name, name_en))
     named = {watch.station_id for group in people.groups for watch in group.watches}
     for station_id, kind, name, severity in conn.execute(_WRITTEN, values):
         # of a rule of a kind the stations that some group names differ from one another, all others are alike
@@ -78,8 +79,7 @@ def _rules(conn: Connection, municipality_id: int, people: Roster, now: datetime
 
 
 _LEVELS = """
-select s.station_id, s.kind, s.name, s.name_en,
-       coalesce(min(l.level) filter (where l.level >= %(decisive)s), max(l.level))
+select s.station_id, s.kind, s.name, s.name_en, array_agg(distinct l.level order by l.level)
 from (
     select distinct on (station_id) station_id, threshold_set_id from threshold_set
     where municipality_id = %(town)s and valid_from <= %(now)s order by station_id, valid_from desc

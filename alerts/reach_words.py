@@ -30,11 +30,11 @@ def gap_line(gap: Gap, zone: ZoneInfo, language: str) -> str:
 
     >>> from datetime import UTC, timedelta
     >>> start = datetime(2026, 6, 1, 8, 15, tzinfo=UTC)
-    >>> gap = Gap("level", "disaster", (("橋", "Bridge"),), start, start + timedelta(hours=15), 3)
+    >>> gap = Gap("level", "disaster", (("橋", "Bridge"),), start, start + timedelta(hours=15), (3, 4))
     >>> gap_line(gap, ZoneInfo("Asia/Tokyo"), "ja")
-    '防災：水位の段階（レベル3相当以上、橋）は、6/1 17:15 から 6/2 08:15 まで、知らせる相手がいません'
+    '防災：水位の段階（レベル3・4相当、橋）は、6/1 17:15 から 6/2 08:15 まで、知らせる相手がいません'
     >>> gap_line(gap, ZoneInfo("Asia/Tokyo"), "en")
-    'Disaster desk: of water levels (from level 3 on; Bridge) nobody is told from 6/1 17:15 to 6/2 08:15'
+    'Disaster desk: of water levels (level 3, 4; Bridge) nobody is told from 6/1 17:15 to 6/2 08:15'
     """
     ja = language == "ja"
     column = 0 if ja else 1
@@ -44,10 +44,11 @@ def gap_line(gap: Gap, zone: ZoneInfo, language: str) -> str:
     about = [] if gap.what == "operation" else ["、".join(names) if ja else ", ".join(names)]
     if more and about:
         about[0] += f" ほか{more}件" if ja else f" and {more} more"
-    if gap.level is not None:
-        about.insert(0, f"レベル{gap.level}相当以上" if ja else f"from level {gap.level} on")
-    if gap.severity is not None:
-        about.insert(0, SEVERITIES[gap.severity][column])
+    if gap.levels:
+        levels = ("・" if ja else ", ").join(map(str, gap.levels))
+        about.insert(0, f"レベル{levels}相当" if ja else f"level {levels}")
+    if gap.severities:
+        about.insert(0, ("・" if ja else ", ").join(SEVERITIES[each][column] for each in gap.severities))
     inside = ("、" if ja else "; ").join(about)
     desk, what = DESKS[gap.desk][column], _WHAT[gap.what][column]
     if ja:

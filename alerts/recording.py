@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from alerts import public_words, roster, wording
 from alerts.calling import About, Call, Roster, ladder, merged
@@ -19,6 +19,7 @@ from devices.clock import real_now
 from devices.model import StationKind
 from store import Connection
 from store.arrays import transposed
+from store.duty import modes_now
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,7 @@ class Recorder:
     _addresses: dict[tuple[int, str], list[str]] = field(default_factory=dict)
     _rosters: dict[tuple[int, str], Roster] = field(default_factory=dict)
     _channels: frozenset[str] | None = None
+    _paces: dict[int, timedelta] | None = None
 
     def record(
         self,
@@ -137,8 +139,8 @@ class Recorder:
         row = self.conn.execute(
             """
             insert into alert (municipality_id, station_id, cause, rule, mode, datastream_id, finding_id, alert_rule_id,
-                               severity, level, peak_level, raised_at, phenomenon_time, value)
-            values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning alert_id
+                               severity, level, peak_level, confirmed_level, raised_at, phenomenon_time, value)
+            values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning alert_id
             """,
             (
                 cause.municipality_id,
@@ -152,6 +154,7 @@ class Recorder:
                 cause.severity if isinstance(cause, WrittenCause) else None,
                 transition.level,
                 transition.level,
+                transition.confirmed,
                 self.now,
                 transition.time,
                 transition.value,
@@ -161,14 +164,19 @@ class Recorder:
         return int(row[0])
 
     def _move(self, alert_id: int, transition: Transition) -> None:
+        if transition.event is Event.TOLD:  # of what is confirmed people may be told while the rest waits
+            self.conn.execute(
+                "update alert set phenomenon_time = %s, value = %s "
+                "where alert_id = %s and level is not distinct from %s",
+                (transition.time, transition.value, alert_id, transition.level),
+            )
+            return
         self.conn.execute(
-            """
-            update alert set level = coalesce(%(level)s, level), peak_level = greatest(peak_level, %(level)s),
-                phenomenon_time = %(time)s, value = %(value)s, cleared_at = %(cleared)s
-            where alert_id = %(alert_id)s
-            """,
+            _TAKE_BACK if transition.unconfirmed and transition.event in (Event.LOWERED, Event.CLEARED) else _MOVE,
             {
                 "level": transition.level,
+                "confirmed": transition.confirmed,
+                "over": transition.event is Event.CLEARED,
                 "time": transition.time,
                 "value": transition.value,
                 "cleared": self.now if transition.event is Event.CLEARED else None,
@@ -180,8 +188,8 @@ class Recorder:
         row = self.conn.execute(
             """
             insert into alert_history
-                (municipality_id, alert_id, at, event, level, phenomenon_time, value, rule_version)
-            values (%s, %s, %s, %s, %s, %s, %s, %s) returning alert_history_id
+                (municipality_id, alert_id, at, event, level, phenomenon_time, value, rule_version, unconfirmed, reason)
+            values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning alert_history_id
             """,
             (
                 cause.municipality_id,
@@ -192,6 +200,8 @@ class Recorder:
                 transition.time,
                 transition.value,
                 transition.rule_version,
+                transition.unconfirmed,
+                transition.reason,
             ),
         ).fetchone()
         assert row is not None
@@ -260,8 +270,12 @@ class Recorder:
         everybody, channels = self.roster_of(cause.municipality_id, cause.mode), self.channels()
         row = self.conn.execute("select peak_level, severity from alert where alert_id = %s", (alert_id,)).fetchone()
         assert row is not None, f"alert {alert_id} is there"
-        steps = ladder(everybody, About(cause.role, cause.station_id, *row), self.now, channels)
-        if transition.event in (Event.RAISED, Event.ESCALATED, Event.TOLD):
+        peak, severity = row
+        rising = transition.event in (Event.RAISED, Event.ESCALATED, Event.CONFIRMED, Event.TOLD)
+        if rising and transition.level is not None:
+            peak = transition.level  # what nobody is told of yet calls nobody
+        steps = ladder(everybody, About(cause.role, cause.station_id, peak, severity), self.now, channels)
+        if rising:
             return steps[0] if steps else ()
         told = [
             each
@@ -292,6 +306,15 @@ class Recorder:
         if self._channels is None:
             self._channels = roster.channels(self.conn) | ({"mail"} if self.mail else set())
         return self._channels
+
+    def paces(self) -> dict[int, timedelta]:
+        """How often devices with a duty cycle measure now, by the series that decides their mode; read once."""
+        if self._paces is None:
+            modes = modes_now(self.conn, self.now, tenant=False)
+            self._paces = {
+                each.datastream_id: each.mode.interval for each in modes.values() if each.datastream_id is not None
+            }
+        return self._paces
 
     def _mail_addresses(self, cause: AnyCause) -> list[str]:
         key = (cause.municipality_id, cause.role)
@@ -351,6 +374,24 @@ def mark_judged(conn: Connection, judged: Sequence[tuple[int, int, datetime]]) -
     )
 
 
+_MOVE = """
+update alert set level = coalesce(%(level)s, level), peak_level = greatest(peak_level, %(level)s),
+    confirmed_level = case when %(over)s then confirmed_level else %(confirmed)s end,
+    withheld = case when not %(over)s then withheld end, withheld_at = case when not %(over)s then withheld_at end,
+    phenomenon_time = %(time)s, value = %(value)s, cleared_at = %(cleared)s
+where alert_id = %(alert_id)s
+"""
+# What nothing has confirmed was no peak, unless it was all that there was.
+_TAKE_BACK = """
+update alert set level = coalesce(%(level)s, level),
+    peak_level = coalesce(
+        (select max(h.level) from alert_history h where h.alert_id = alert.alert_id and not h.unconfirmed
+         and h.phenomenon_time is not null), peak_level),
+    confirmed_level = case when %(over)s then confirmed_level else %(confirmed)s end,
+    withheld = case when not %(over)s then withheld end, withheld_at = case when not %(over)s then withheld_at end,
+    phenomenon_time = %(time)s, value = %(value)s, cleared_at = %(cleared)s
+where alert_id = %(alert_id)s
+"""
 # In a drill 【訓練】 stays what a text begins with.
 _SAY_AGAIN = r"""
 insert into outbox (municipality_id, alert_history_id, channel, recipient, subject, body, brief, spoken,

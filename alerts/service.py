@@ -1,5 +1,5 @@
-"""The alerts process: the evaluator on the feed; beside it the passing of time, outbox, calling on, the watch over the
-operation, letters and tests.
+"""The alerts process: the evaluator on the feed; beside it the look for who is silent, outbox, calling on, the watch
+over the operation, letters and tests.
 """
 
 from __future__ import annotations
@@ -68,13 +68,14 @@ def run(config: AlertsConfig, stop: threading.Event) -> None:
     escalation = Escalation(clock, mail=config.mail is not None)
     evaluator = Evaluator(clock, mail=config.mail is not None)
 
-    def time_passes(dsn: str, stop: threading.Event) -> None:
-        # Silence is a matter of minutes of town time: often enough on a fast clock, not too often on the real one.
-        seconds = min(10.0, max(0.5, 60.0 / clock.speed))
-        look_again(dsn, stop, name="time", look=evaluator.tick, seconds=seconds)
+    # Silence is a matter of minutes of town time: often enough on a fast clock, not too often on the real one.
+    seconds = min(10.0, max(0.5, 60.0 / clock.speed))
+
+    def listening(dsn: str, stop: threading.Event) -> None:
+        look_again(dsn, stop, name="listening", look=evaluator.listen, seconds=seconds)
 
     threads = [
-        threading.Thread(target=beside, args=(time_passes,), name="time", daemon=True),
+        threading.Thread(target=beside, args=(listening,), name="listening", daemon=True),
         threading.Thread(target=beside, args=(escalation.run,), name="escalation", daemon=True),
         threading.Thread(target=beside, args=(dispatcher.run,), name="outbox", daemon=True),
         threading.Thread(target=beside, args=(watch.run,), name="operation", daemon=True),
@@ -84,7 +85,9 @@ def run(config: AlertsConfig, stop: threading.Event) -> None:
     for thread in threads:
         thread.start()
     try:
-        Consumer(config.dsn, NAME, longest_rest=LONGEST_REST).run(evaluator.handle, stop=stop)
+        Consumer(config.dsn, NAME, longest_rest=LONGEST_REST).run(
+            evaluator.handle, stop=stop, tick=evaluator.release, tick_seconds=seconds
+        )
     finally:
         stop.set()
         for thread in threads:

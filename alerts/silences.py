@@ -10,7 +10,6 @@ What has a price is asked only when somebody is silent: how often each device us
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import groupby
 
@@ -26,10 +25,11 @@ from alerts.heard import (
     senders,
 )
 from alerts.observed import Place
-from alerts.recording import Cause, OutageCause, Recorder, notice_of
+from alerts.recording import Cause, OutageCause, Recorder
 from alerts.rules.outage import RULE_VERSION, Judged, judge_outages
 from alerts.rules.silence import Hearing, Listened, Listening, hearing, judge_silence, listening_of
 from alerts.rules.transition import Event, Transition
+from alerts.withheld import at_work, keep, silence_notice
 from devices.clock import Clock
 from store.arrays import transposed
 
@@ -62,11 +62,19 @@ def judge_silences(recorder: Recorder, clock: Clock) -> None:
             transitions = _unless_false(recorder, devices, still, heard, transitions)
         if transitions:
             cause = Cause(station.place, "silence", "actual", station.datastream_id)
-            recorder.record(
+            raised = any(each.event is Event.RAISED for each in transitions)
+            reason = at_work(recorder, station.place) if raised else None
+            untold = {Event.RAISED: reason is not None, Event.CLEARED: alert is not None and alert.withheld is not None}
+            alert_id = recorder.record(
                 cause,
                 None if alert is None else alert.alert_id,
-                [(each, _notice(cause, each, clock.simulated)) for each in transitions],
+                [
+                    (each, None if untold[each.event] else silence_notice(cause, each, simulated=clock.simulated))
+                    for each in transitions
+                ],
             )
+            if raised and alert_id is not None:
+                keep(recorder, station.place.municipality_id, alert_id, None, reason, anew=False)
 
 
 def _unless_false(
@@ -88,11 +96,6 @@ def _unless_false(
         still_false.count_again(recorder, still, last)
         return transitions
     return []
-
-
-def _notice(cause: Cause, transition: Transition, simulated: bool) -> wording.Notice:
-    seconds = int(transition.rule_version.partition(":")[2])
-    return replace(notice_of(cause, transition, simulated=simulated), silence_after=timedelta(seconds=seconds))
 
 
 class _Outages:

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from alerts import finding_words, operation_words, outage_words, rule_words
+from alerts import finding_words, operation_words, outage_words, rule_words, unconfirmed_words
 from alerts.errors import (
     ActionError,
     AlertNotFound,
@@ -25,6 +25,7 @@ from alerts.errors import (
     AlreadyRetracted,
     NoSuchPerson,
     NoteRequired,
+    NothingUnconfirmed,
     NotRetracted,
     StillAbove,
     StillSilent,
@@ -42,6 +43,8 @@ EVENT_LABELS: dict[Event, dict[Language, str]] = {
     Event.RAISED: {"ja": "発生", "en": "Raised"},
     Event.ESCALATED: {"ja": "段階上昇", "en": "Escalated"},
     Event.LOWERED: {"ja": "段階低下", "en": "Lowered"},
+    Event.CONFIRMED: {"ja": "値を確認", "en": "Reading confirmed"},
+    Event.WITHHELD: {"ja": "通知を保留", "en": "Not told yet"},
     Event.TOLD: {"ja": "通知", "en": "Told"},
     Event.CLEARED: {"ja": "解除", "en": "Cleared"},
     Event.CALLED: {"ja": "呼び出し", "en": "Others called"},
@@ -81,6 +84,8 @@ class Notice:
     what an outage's `stations` (names in Japanese and English) have in common; `details` of a cause in the two
     languages; `age` of the observation when it was judged, and the `newest` one known then, where that is another;
     `written` what a rule of the staff says; `correction` why it was false, where that is what is told.
+    `unconfirmed`: one doubtful reading alone says it (of what is over or lower: said it), `newest_unconfirmed`: so does
+    the newest; `at_work`: somebody works at the device; `revised`: what was said of an old reading decided.
     """
 
     rule: Rule
@@ -106,6 +111,10 @@ class Notice:
     newest: tuple[datetime, float] | None = None
     written: rule_words.Said | None = None
     correction: Correction | None = None
+    newest_unconfirmed: bool = False
+    unconfirmed: bool = False
+    at_work: bool = False
+    revised: bool = False
 
 
 def marks(mode: str, simulated: bool, language: Language = "ja") -> str:
@@ -157,6 +166,10 @@ def headline(notice: Notice, language: Language = "ja") -> str:
         cleared = notice.event is Event.CLEARED
         return finding_words.headline(notice.rule, cleared, notice.value, notice.usual, language)
     name = "" if notice.level is None else level_name(notice.level, notice.municipality, language)
+    if notice.revised:
+        return unconfirmed_words.revised(name, language)
+    if notice.unconfirmed:
+        return unconfirmed_words.headline(notice.event, name, language)
     if language == "en":
         if notice.event is Event.CLEARED or not name:
             return "the level is below the reference levels again"
@@ -180,7 +193,7 @@ def subject(notice: Notice, language: Language = "ja") -> str:
     mark, what = marks(notice.mode, notice.simulated, language), headline(notice, language)
     when = short_time(notice.time, notice.timezone)
     lasting = notice.rule not in ("level", "written") and notice.event is Event.RAISED
-    mark += _old(notice, language)
+    mark += first_words(notice, language) + _old(notice, language)
     about = _about(notice.rule, language)
     if language == "en":
         return f"{mark}{notice.station_en}, {about}: {what}{value} ({'since ' if lasting else ''}{when})"
@@ -197,6 +210,11 @@ def short_time(time: datetime, timezone: str) -> str:
     """A local time as a person says it, "6/1 03:10"."""
     local = time.astimezone(ZoneInfo(timezone))
     return f"{local.month}/{local.day} {local:%H:%M}"
+
+
+def first_words(notice: Notice, language: Language) -> str:
+    """What stands before everything else where nothing bears a reading out, or somebody works at the device."""
+    return unconfirmed_words.first(notice.unconfirmed, notice.at_work, notice.event, language)
 
 
 def _old(notice: Notice, language: Language) -> str:
@@ -244,6 +262,12 @@ def explain(error: ActionError, language: Language = "ja", *, timezone: str = "A
                 "メモが長すぎます。2000字以内にしてください。"
                 if ja
                 else "The note is too long: 2,000 characters at most."
+            )
+        case NothingUnconfirmed():
+            return (
+                "確かめを待っている値はもうありません。画面を開き直してください。"
+                if ja
+                else "No reading of it waits to be confirmed any more. Open the page again."
             )
         case NoteRequired():
             return "確認した内容をメモに書いてください。" if ja else "Please write down what you know or have seen."
@@ -356,16 +380,21 @@ def _level_facts(notice: Notice, language: Language) -> list[str]:
     value = "" if notice.value is None else f"{notice.value:.2f} m"
     when = short_time(notice.time, notice.timezone)
     facts = [f"観測値：{value}（観測時刻 {when}）" if ja else f"Observed: {value} at {when}"]
+    if first_words(notice, language):
+        facts.append(unconfirmed_words.caution(notice.at_work, language))
     if notice.newest is not None and notice.newest[0] != notice.time:
         newest, latest = short_time(notice.newest[0], notice.timezone), f"{notice.newest[1]:.2f} m"
-        facts.append(f"最新の観測値：{latest}（観測時刻 {newest}）" if ja else f"Newest: {latest} at {newest}")
+        sure = "" if not notice.newest_unconfirmed else "・未確認" if ja else ", unconfirmed"
+        facts.append(
+            f"最新の観測値：{latest}（観測時刻 {newest}{sure}）" if ja else f"Newest: {latest} at {newest}{sure}"
+        )
     if notice.level is not None:
         name = level_name(notice.level, notice.municipality, language)
         facts.append(f"段階：{name} {notice.level.value:.2f} m" if ja else f"Stage: {name}, {notice.level.value:.2f} m")
-    elif notice.clearing_level is not None:
+    elif notice.clearing_level is not None and not (notice.unconfirmed or notice.revised):
         below = f"{notice.clearing_level:.2f} m"
         facts.append(f"解除の目安 {below} を下回りました" if ja else f"Below the clearing level of {below}")
-    if notice.next_level is not None and notice.value is not None:
+    if notice.next_level is not None and notice.value is not None and notice.value < notice.next_level.value:
         name = level_name(notice.next_level, notice.municipality, language)
         above, left = notice.next_level.value, notice.next_level.value - notice.value
         facts.append(

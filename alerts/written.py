@@ -15,7 +15,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from alerts import rule_words, still_false, wording
+from alerts.beside import beside
 from alerts.late import Late, list_late
+from alerts.observed import Place
 from alerts.recording import Recorder, WrittenCause, notice_of
 from alerts.rule_book import Rule, Version, rules_touching
 from alerts.rule_series import Key, Site, Stream, read, sites, streams, where_of
@@ -24,6 +26,9 @@ from alerts.rules.condition import LONGEST, Body, Compare, Series, lookback, ser
 from alerts.rules.engine import Asked, Excursion, Judged, Standing, excursions, figures, first_over, judge, standings
 from alerts.rules.telling import Told, written_steps
 from alerts.rules.transition import Transition
+from alerts.rules.withholding import Withheld
+from alerts.rules.withholding import judged as still_waits
+from alerts.withheld import Waiting, keep
 from store import Connection
 from store.feed import Touched
 
@@ -52,11 +57,13 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class _Alert:
-    """An open one; `time` of the observation that moved it last, `told` whether anybody was told."""
+    """An open one; `time` of the observation that moved it last, `told` whether anybody was told, else why not yet."""
 
     alert_id: int
     time: datetime
     told: bool
+    withheld: str | None = None
+    withheld_at: datetime | None = None
 
 
 def judge_written(recorder: Recorder, touched: Iterable[Touched], *, simulated: bool) -> None:
@@ -101,6 +108,26 @@ def _still_false(
     return {n: over.get(n, FOREVER) for n in retracted}
 
 
+def over(recorder: Recorder, held: Iterable[Waiting]) -> list[Touched]:
+    """The series of those alerts of the staff's rules that need not wait any more, or wait for something else now: to
+    be judged again.
+    """
+    found = []
+    for each in held:
+        time, since = each.alert.phenomenon_time, each.alert.withheld_at
+        if _waits(recorder, each.place, each.mode, each.datastream_id, time, since)[0] != each.alert.withheld:
+            found.append(Touched(each.datastream_id, time, recorder.now))
+    return found
+
+
+def _waits(
+    recorder: Recorder, place: Place, mode: str, datastream_id: int, time: datetime, since: datetime | None
+) -> tuple[Withheld | None, datetime | None]:
+    """Why people are not told yet of what is so at the observation of `time`, and the end of the work it is from."""
+    around = beside(recorder, place, mode, datastream_id, None, time)
+    return still_waits(None, None, since or recorder.now, recorder.now, around)[0], around.worked_until
+
+
 def _step(
     recorder: Recorder,
     target: Target,
@@ -112,7 +139,12 @@ def _step(
     alert: _Alert | None,
     simulated: bool,
 ) -> None:
-    version = owner[standing.asked]
+    version, place = owner[standing.asked], target.site.place
+    reason = worked_until = None
+    if standing.so_now and (alert is None or not alert.told):
+        since = None if alert is None else alert.withheld_at
+        series = target.main.datastream_id
+        reason, worked_until = _waits(recorder, place, target.mode, series, standing.time, since)
     steps = written_steps(
         standing,
         None if alert is None else Told(None, 0 if alert.told else None),
@@ -120,8 +152,12 @@ def _step(
         target.site.tell_within,
         f"alert_rule_version:{version.version_id}",
         ended,
+        reason,
+        worked_until,
     )
     if not steps:
+        if alert is not None:
+            keep(recorder, place.municipality_id, alert.alert_id, alert.withheld, reason, anew=False)
         return
     measured = figures(columns, asked[standing.asked], steps[0][0].time)[0]
     value = measured[0][1] if measured else None
@@ -133,7 +169,7 @@ def _step(
         rule_id=target.rule.rule_id,
         severity=version.severity,
     )
-    recorder.record(
+    alert_id = recorder.record(
         cause,
         None if alert is None else alert.alert_id,
         [
@@ -144,6 +180,8 @@ def _step(
             for step, tell in steps
         ],
     )
+    if alert_id is not None:
+        keep(recorder, place.municipality_id, alert_id, None if alert is None else alert.withheld, reason, anew=False)
 
 
 def _notice(
@@ -308,7 +346,7 @@ def _alerts(conn: Connection, targets: Sequence[Target]) -> dict[tuple[int, int,
     """(rule, station, mode) -> its open alert, all of them locked, and whether anybody was told."""
     rows = conn.execute(
         """
-        select alert_rule_id, station_id, mode, alert_id, phenomenon_time from alert
+        select alert_rule_id, station_id, mode, alert_id, phenomenon_time, withheld, withheld_at from alert
         where alert_rule_id = any(%s) and cleared_at is null order by alert_id for update
         """,
         (sorted({each.rule.rule_id for each in targets}),),
@@ -323,7 +361,7 @@ def _alerts(conn: Connection, targets: Sequence[Target]) -> dict[tuple[int, int,
             ([row[3] for row in rows],),
         )
     }
-    return {(row[0], row[1], row[2]): _Alert(row[3], row[4], row[3] in told) for row in rows}
+    return {(row[0], row[1], row[2]): _Alert(row[3], row[4], row[3] in told, *row[5:]) for row in rows}
 
 
 def _before(

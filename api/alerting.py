@@ -33,7 +33,8 @@ _ALERT = """
            case when taken_back.at is not null then 'retracted'
                 when a.cleared_at is not null then 'cleared'
                 when a.acknowledged_at is not null then 'acknowledged' else 'raised' end as state,
-           s.code || '/' || d.observed_property as datastream, a.level, a.peak_level, a.raised_at,
+           s.code || '/' || d.observed_property as datastream, a.level, a.peak_level,
+           a.confirmed_level, a.withheld, a.raised_at,
            a.phenomenon_time, a.value, d.unit, a.acknowledged_at,
            coalesce(seen.display_name, answered.name) as acknowledged_by,
            a.cleared_at, done.display_name as cleared_by,
@@ -168,6 +169,32 @@ def clear(visit: SignedIn, alert_id: int, given: NoteIn | None = None) -> AlertD
     )
 
 
+@router.post("/alerts/{alert_id}/confirm")
+@access(DESKS, narrowed=_DESK_ONLY)
+def confirm(visit: SignedIn, alert_id: int, given: NoteIn | None = None) -> AlertDetailOut:
+    """Says that the reading is right on which alone it stands: who was not told yet is told. 409 when none waits."""
+    note = given.note if given is not None else None
+    return act(
+        visit,
+        alert_id,
+        lambda conn, town, user: actions.confirm(conn, town, alert_id, user, visit.clock.now(), note or None),
+    )
+
+
+@router.post("/alerts/{alert_id}/dismiss")
+@access(DESKS, narrowed=_DESK_ONLY)
+def dismiss(visit: SignedIn, alert_id: int, given: NoteIn | None = None) -> AlertDetailOut:
+    """Says that the reading is wrong on which alone it stands: it ends, or goes down to what is confirmed of it. 409
+    when there is no such reading.
+    """
+    note = given.note if given is not None else None
+    return act(
+        visit,
+        alert_id,
+        lambda conn, town, user: actions.dismiss(conn, town, alert_id, user, visit.clock.now(), note or None),
+    )
+
+
 def act(visit: Visit, alert_id: int, do: Callable[[Connection, int, int], object]) -> AlertDetailOut:
     """Runs one action on an alert for whoever may, and returns what the alert then is; pages use it too.
 
@@ -222,7 +249,7 @@ def _detail(visit: Visit, conn: Connection, alert_id: int) -> AlertDetailOut:
         history = cursor.execute(
             """
             select h.at, h.event, h.level, h.phenomenon_time, h.value, coalesce(u.display_name, p.name) as by, h.note,
-                   goes.name as assigned_to
+                   h.unconfirmed, h.reason, goes.name as assigned_to
             from alert_history h left join app_user u using (user_id) left join person p using (person_id)
             left join person goes on goes.person_id = h.assigned_person
             where h.alert_id = %s order by h.alert_history_id

@@ -199,6 +199,13 @@ class AlertOut(Out):
     datastream: str | None
     level: int | None
     peak_level: int | None
+    confirmed_level: int | None = Field(
+        description="how much of `level` does not rest on one doubtful reading alone; null: none of it, or it has none"
+    )
+    withheld: Literal["unconfirmed", "work", "released", "dismissed"] | None = Field(
+        description="why nobody has been written to yet: one doubtful reading, or work at the device; "
+        "released, dismissed: a person has said that it is so, or not, and what follows is done in a moment"
+    )
     raised_at: datetime
     phenomenon_time: datetime
     value: float | None
@@ -221,6 +228,8 @@ class AlertEventOut(Out):
         "raised",
         "escalated",
         "lowered",
+        "confirmed",
+        "withheld",
         "told",
         "called",
         "acknowledged",
@@ -235,6 +244,21 @@ class AlertEventOut(Out):
     by: str | None
     note: str | None
     assigned_to: str | None = Field(description="of assigned: who goes there from then on; null: nobody any more")
+    unconfirmed: bool = Field(description="one doubtful reading alone says it; of what is over or lower: said it")
+    reason: (
+        Literal[
+            "unconfirmed",
+            "work",
+            "highest",
+            "neighbour",
+            "rain",
+            "silent",
+            "waited",
+            "highest_at_work",
+            "revised",
+        ]
+        | None
+    ) = Field(description="why it is withheld, why it is told all the same, or that a revision of a reading decided")
 
 
 class AlertDetailOut(AlertOut):

@@ -21,7 +21,7 @@ from store.connection import Connection
 from store.correct import Correction, Operation, Report, correct
 from store.errors import RegistrationError
 
-_MOST_NOTE = 500
+MOST_NOTE = 500
 LONGEST = timedelta(days=400)  # of one review
 
 
@@ -71,8 +71,8 @@ def review(
     """
     if not note.strip():
         raise RegistrationError("note", "this is empty: say how you know, for whoever asks later")
-    if len(note) > _MOST_NOTE:
-        raise RegistrationError("note", f"this has {len(note)} characters; at most {_MOST_NOTE} are kept")
+    if len(note) > MOST_NOTE:
+        raise RegistrationError("note", f"this has {len(note)} characters; at most {MOST_NOTE} are kept")
     if verdict is Said.SHIFTED and (amount is None or not math.isfinite(amount) or amount == 0 or abs(amount) > 1e6):
         raise RegistrationError("amount", "say by how much the values are moved: a number other than 0")
     if start > now:

@@ -137,6 +137,10 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /alerts/{alert_id}/assign": {"data": {"note": "戻った"}},
     "POST /alerts/{alert_id}/retract": {"data": {"note": "流木が当たっていた"}},
     "POST /alerts/{alert_id}/count-again": {},
+    "POST /api/v1/alerts/{alert_id}/confirm": {"json": {"note": "現地で確認"}},
+    "POST /api/v1/alerts/{alert_id}/dismiss": {"json": {"note": "現地で確認"}},
+    "POST /alerts/{alert_id}/confirm": {"data": {"note": "現地で確認"}},
+    "POST /alerts/{alert_id}/dismiss": {"data": {"note": "現地で確認"}},
     "POST /alerts/{alert_id}/acknowledge": {"data": {"note": "確認"}},
     "POST /alerts/{alert_id}/comment": {"data": {"note": "現地へ向かう"}},
     "POST /alerts/{alert_id}/clear": {"data": {"note": "現地で確認"}},
@@ -242,7 +246,10 @@ class Answer:
 
 def call(client: httpx.Client, town_hall: TownHall, route: Call) -> Answer:
     """Calls a route with everything it asks for, against an alert of its own."""
-    alert_id = town_hall.raise_alert(f"{STATION}/water_level") if "{alert_id}" in route.path else 0
+    # a reading can be confirmed or dismissed while nothing bears it out
+    asked = route.path.endswith(("/confirm", "/dismiss"))
+    named = "{alert_id}" in route.path
+    alert_id = town_hall.raise_alert(f"{STATION}/water_level", unconfirmed=asked) if named else 0
     series = town_hall.database.datastream(STATION, "water_level")
     known = {**PARAMETERS, "alert_id": str(alert_id), "datastream_id": str(series)}
     if "{notice_id}" in route.path:

@@ -1,6 +1,6 @@
 """Level crossing with hysteresis and hold: when does a river's level become, stay and stop being an alert?
 
-    judge_level(rules, observations, before, open_level) -> transitions
+    judge_level(rules, observations, before, stand) -> transitions
 
 A level is *reached* at or above its threshold and *kept* until below threshold - clear_margin. Going up needs one
 observation; a jump over several levels is one transition to the highest. Going down needs `hold`: at every moment
@@ -8,9 +8,11 @@ of the last `hold`, the level as it was last read must have been below. So a gap
 the hold starts with the first reading below. An alert falls by as many levels as that evidence allows in one step.
 
 What is judged: every observation except bad and missing ones, in time order, each by the threshold set in force at
-its own time. A doubtful observation (rate, stuck, ...) never moves anything alone: it goes as far as the usable
-observation before it agrees. A real flash flood is confirmed by its next reading; a spike is not. Doubtful for its
-clock alone is judged like a good one: the value is sound, and the time is the network's.
+its own time. A doubtful observation (rate, stuck, ...) alone confirms nothing: it counts as far as the usable
+observation before it agrees. What it says beyond that stands at once, but as unconfirmed (`Stand`), and only until the
+next usable observation: a real flash flood is confirmed by that one, a spike is taken back by it, without any hold. Who
+is told of it meanwhile: `alerts.rules.withholding`. Doubtful for its clock alone is judged like a good one: the value
+is sound, and the time is the network's. What is measured while somebody works at the device brings no level down.
 
 When it works badly: readings further apart than the flood is long; a gauge that fails while rising (no observation,
 no step up: `silence` is its own rule); thresholds closer together than clear_margin, where the lower step is only
@@ -28,9 +30,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from alerts.rules.transition import Event, Transition
 from devices.model import Quality, Reason, ThresholdLevel
+
+REVISED = "revised"  # the reason of a step that no new reading made, but what was said later of an old one
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,31 @@ class Observed:
     value: float | None
     quality: Quality = Quality.GOOD
     reason: str | None = None
+
+
+class Stand(NamedTuple):
+    """Where an open alert stands: the `level` of it, and how much of that is `confirmed`; the rest, or with None all of
+    it, is what one doubtful observation says.
+    """
+
+    level: int
+    confirmed: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """What the newest usable observation says. `stands`: the level on which it does, of a doubtful one with the one
+    before it; `claims`: the level that it says alone. `confirming`: the lower of the observations that `stands` follows
+    from; None where there is no such pair. `highest`: the highest level that there is. `version`: the rule in force.
+    """
+
+    time: datetime
+    value: float
+    stands: int | None
+    claims: int | None
+    confirming: tuple[datetime, float] | None
+    highest: int | None
+    version: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +113,13 @@ def judge_level(
     rules: Sequence[LevelRule],
     observations: Iterable[Observed],
     before: Iterable[Observed],
-    open_level: int | None,
+    stand: Stand | None,
 ) -> list[Transition]:
     """The transitions that new observations make.
 
     `rules`: every threshold set of the station, by `valid_from`. `observations`: those newer than the newest one
     judged so far, in time order. `before`: older ones in time order, at least those of the longest hold before the
-    first new one and the last usable one before that. `open_level`: the open alert's level, None without one.
+    first new one and the last usable one before that. `stand`: of the open alert, None without one.
 
     >>> from datetime import UTC
     >>> at = lambda minute: datetime(2026, 6, 1, 3, tzinfo=UTC) + timedelta(minutes=minute)
@@ -100,7 +130,6 @@ def judge_level(
     [('raised', 2, 1.6), ('escalated', 4, 2.31), ('lowered', 2, 1.45), ('cleared', None, 1.39)]
     """
     seen = [(each.time, each.value, each) for each in before if usable(each) and each.value is not None]
-    level = open_level
     transitions = []
     for each in observations:
         if each.value is None or not usable(each):
@@ -109,12 +138,47 @@ def judge_level(
         rule = rule_at(rules, each.time)
         if rule is None:
             continue
-        moved = _step(rule, seen, level)
-        if moved is None:
+        was, stand = stand, _after(rule, seen, stand)
+        if was == stand:
             continue
-        event, level = moved
-        transitions.append(Transition(event, level, each.time, each.value, rule.version))
+        event, unconfirmed = _step(was, stand)
+        level, confirmed = stand or (None, None)
+        transitions.append(Transition(event, level, each.time, each.value, rule.version, confirmed, unconfirmed))
     return transitions
+
+
+def judged_again(
+    rules: Sequence[LevelRule],
+    observations: Sequence[Observed],
+    before: Sequence[Observed],
+    stand: Stand | None,
+    moved: datetime,
+) -> Transition | None:
+    """What a revision does to an open alert at `stand` that the observation of `moved` moved last. `observations`:
+    those from the one on that raised it; with those `before` it as for `judge_level`. None where it changes nothing, or
+    would only raise.
+    """
+    assert stand is not None, "an alert of this rule has a level"
+    steps = judge_level(rules, observations, before, None)
+    now = after(steps[-1]) if steps else None
+    seen = [*before, *observations]
+    last = seen[-1] if seen else Observed(moved, None)
+    rule = rule_at(rules, last.time)
+    version = rules[0].version if rule is None else rule.version
+    if now is None:
+        return Transition(Event.CLEARED, None, last.time, last.value, version, reason=REVISED)
+    if now.level < stand.level:
+        return Transition(Event.LOWERED, now.level, last.time, last.value, version, now.confirmed, reason=REVISED)
+    if now.level == stand.level and now.confirmed is not None and now.confirmed > (stand.confirmed or 0):
+        return Transition(
+            Event.CONFIRMED, now.level, last.time, last.value, version, now.confirmed, now.level != now.confirmed
+        )
+    return None
+
+
+def after(transition: Transition) -> Stand | None:
+    """Where an alert stands after a step of this rule."""
+    return None if transition.level is None else Stand(transition.level, transition.confirmed)
 
 
 def reached(rules: Sequence[LevelRule], readings: Sequence[Observed]) -> list[tuple[datetime, datetime, float, int]]:
@@ -139,14 +203,24 @@ def reached(rules: Sequence[LevelRule], readings: Sequence[Observed]) -> list[tu
     return found
 
 
-def stands_on(rules: Sequence[LevelRule], seen: Sequence[Observed]) -> int | None:
-    """The level on which the last of these usable observations stands; of a doubtful one, with the one before it."""
+def newest_of(rules: Sequence[LevelRule], seen: Sequence[Observed]) -> Newest | None:
+    """What the last of these usable observations says; None where no rule is in force then."""
     last = seen[-1]
     rule = rule_at(rules, last.time)
-    values = [each.value for each in seen[-2 if _needs_confirmation(last) else -1 :] if each.value is not None]
-    if rule is None or len(values) < 1 + _needs_confirmation(last):
+    if rule is None or last.value is None:
         return None
-    return rule.reached(min(values))
+    needed = 1 + _needs_confirmation(last)
+    pair = [(each.time, each.value) for each in seen[-needed:] if each.value is not None]
+    confirming = min(pair, key=lambda each: each[1]) if len(pair) == needed else None
+    return Newest(
+        last.time,
+        last.value,
+        None if confirming is None else rule.reached(confirming[1]),
+        rule.reached(last.value),
+        confirming,
+        max((each.level for each in rule.levels), default=None),
+        rule.version,
+    )
 
 
 def usable(observation: Observed) -> bool:
@@ -158,30 +232,47 @@ def _needs_confirmation(observation: Observed) -> bool:
     return observation.quality is Quality.DOUBTFUL and observation.reason != Reason.CLOCK
 
 
-def _step(
-    rule: LevelRule, seen: Sequence[tuple[datetime, float, Observed]], level: int | None
-) -> tuple[Event, int | None] | None:
-    """What the last of `seen` does to an alert at `level`."""
+def _after(rule: LevelRule, seen: Sequence[tuple[datetime, float, Observed]], stand: Stand | None) -> Stand | None:
+    """Where an alert stands after the last of `seen`."""
+    _, value, observation = seen[-1]
+    sure = _confirmed(rule, seen, None if stand is None else stand.confirmed)
+    said = rule.reached(value) if _needs_confirmation(observation) else None
+    level = max((each for each in (sure, said) if each is not None), default=None)
+    return None if level is None else Stand(level, sure)
+
+
+def _step(was: Stand | None, now: Stand | None) -> tuple[Event, bool]:
+    """What that was, and whether one doubtful observation alone said what has come, or what is gone."""
+    if was is None:
+        assert now is not None, "a step changes something"
+        return Event.RAISED, now.level != now.confirmed
+    if now is None:
+        return Event.CLEARED, was.confirmed is None
+    if now.level < was.level:
+        return Event.LOWERED, was.level != was.confirmed
+    return (Event.ESCALATED if now.level > was.level else Event.CONFIRMED), now.level != now.confirmed
+
+
+def _confirmed(rule: LevelRule, seen: Sequence[tuple[datetime, float, Observed]], level: int | None) -> int | None:
+    """What of an alert of which `level` was confirmed is so after the last of `seen`."""
     time, value, observation = seen[-1]
     confirming = [value]
     if _needs_confirmation(observation):
         if len(seen) < 2:
-            return None
+            return level
         confirming.append(seen[-2][1])
 
     reached = rule.reached(min(confirming))
     if reached is not None and (level is None or reached > level):
-        return (Event.RAISED if level is None else Event.ESCALATED), reached
-    if level is None:
-        return None
+        return reached
+    if level is None or observation.reason == Reason.MAINTENANCE:
+        return level
 
     evidence = _last_read_during(seen, time - rule.hold)
     if evidence is None:
-        return None
+        return level
     kept = rule.kept(max(evidence + confirming))
-    if kept is None:
-        return Event.CLEARED, None
-    return (Event.LOWERED, kept) if kept < level else None
+    return None if kept is None else min(kept, level)
 
 
 def _last_read_during(seen: Sequence[tuple[datetime, float, Observed]], start: datetime) -> list[float] | None:

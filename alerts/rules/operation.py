@@ -34,6 +34,9 @@ Kind = Literal[
     "folder_late",
 ]
 
+# Those of which `alerts.reach` knows whose rules and from when to when.
+NOBODY: tuple[Kind, ...] = ("nobody_told", "rules_untold")
+
 # A heartbeat comes every second.
 HEARTBEAT = timedelta(seconds=10)
 BEHIND = timedelta(minutes=2)

@@ -7,13 +7,13 @@ Asked is the very function that decides who is told (`alerts.calling.ladder`), o
 the day: so substitutes, contacts of channels that are not there, and the levels from which a group is told count as
 they will count then. A section whose addresses get mail is somebody who is told; a lamp is not.
 
-Ten thousand rules are few cases: rules that the same groups are told of are judged once. A rule of reference levels is
-judged at level 3, or at its highest where that is lower: whom a town tells of levels 1 and 2 is for the town to choose.
+Ten thousand rules are few cases: rules that the same groups are told of are judged once. Reference levels are judged
+from level 3 on, or the highest alone where that is lower: whom a town tells of levels 1 and 2 is its own choice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -38,8 +38,8 @@ class Ruled:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """From `start` to `end` nobody would be told of `names`, which are of one desk and of one sort. `level` and
-    `severity` the lowest of which that is so.
+    """From `start` to `end` nobody would be told of `names`, which are of one desk and of one sort, at these `levels`
+    or of these `severities` (ascending).
     """
 
     what: What
@@ -47,8 +47,8 @@ class Gap:
     names: tuple[tuple[str, str], ...]
     start: datetime
     end: datetime
-    level: int | None = None
-    severity: int | None = None
+    levels: tuple[int, ...] = ()
+    severities: tuple[int, ...] = ()
 
 
 def unreached(
@@ -67,7 +67,7 @@ def unreached(
         station = about.station_id if about.station_id in named else None
         cases.setdefault((rule.what, About(about.desk, station, about.level, about.severity)), {})[rule.name] = None
     found: dict[tuple[int, ...], tuple[tuple[datetime, datetime], ...]] = {}
-    gaps: dict[tuple[What, str, datetime, datetime], list[tuple[About, dict[tuple[str, str], None]]]] = {}
+    gaps: dict[tuple[What, str, datetime, datetime], dict[tuple[str, str], list[About]]] = {}
     for (what, about), names in cases.items():
         if about.desk in sections:
             continue
@@ -76,19 +76,10 @@ def unreached(
         if key not in found:
             found[key] = tuple(_spans(roster, groups, about, channels, now, now + span))
         for start, end in found[key]:
-            gaps.setdefault((what, about.desk, start, end), []).append((about, names))
-    return tuple(
-        Gap(
-            what,
-            desk,
-            tuple({name: None for _, names in those for name in names}),
-            start,
-            end,
-            min((about.level for about, _ in those if about.level is not None), default=None),
-            min((about.severity for about, _ in those if about.severity is not None), default=None),
-        )
-        for (what, desk, start, end), those in gaps.items()
-    )
+            here = gaps.setdefault((what, about.desk, start, end), {})
+            for name in names:
+                here.setdefault(name, []).append(about)
+    return tuple(_gaps(gaps))
 
 
 def causes(rules: Iterable[Ruled], gaps: Iterable[Gap]) -> tuple[str, ...]:
@@ -102,12 +93,13 @@ def causes(rules: Iterable[Ruled], gaps: Iterable[Gap]) -> tuple[str, ...]:
     >>> causes(rules[:1], [Gap("silence", "digital", (("橋", "Bridge"),), now, now)])
     ('nobody_told:all',)
     """
-    wanted: dict[str, set[tuple[What, tuple[str, str]]]] = {}
+    wanted: dict[str, set[tuple[What, tuple[str, str], int | None]]] = {}
     for rule in rules:
-        wanted.setdefault(rule.about.desk, set()).add((rule.what, rule.name))
-    without: dict[str, set[tuple[What, tuple[str, str]]]] = {}
+        wanted.setdefault(rule.about.desk, set()).add((rule.what, rule.name, rule.about.level))
+    without: dict[str, set[tuple[What, tuple[str, str], int | None]]] = {}
     for gap in gaps:
-        without.setdefault(gap.desk, set()).update((gap.what, name) for name in gap.names)
+        levels = gap.levels or (None,)
+        without.setdefault(gap.desk, set()).update((gap.what, name, level) for name in gap.names for level in levels)
     whole = {desk for desk, those in wanted.items() if those <= without.get(desk, set())}
     if whole and whole == wanted.keys():
         return ("nobody_told:all",)
@@ -124,6 +116,19 @@ def shift_changes(groups: Iterable[Group], roster: Roster, start: datetime, end:
         for n in range(days)
     }
     yield from sorted(each for each in found if start < each < end)
+
+
+def _gaps(
+    found: Mapping[tuple[What, str, datetime, datetime], Mapping[tuple[str, str], Sequence[About]]],
+) -> Iterator[Gap]:
+    """Names of which the same levels are told to nobody stand together."""
+    for (what, desk, start, end), names in found.items():
+        alike: dict[tuple[int, ...], list[tuple[str, str]]] = {}
+        for name, those in names.items():
+            alike.setdefault(tuple(sorted({each.level for each in those if each.level is not None})), []).append(name)
+        for levels, said in alike.items():
+            severities = {each.severity for name in said for each in names[name] if each.severity is not None}
+            yield Gap(what, desk, tuple(said), start, end, levels, tuple(sorted(severities)))
 
 
 def _spans(

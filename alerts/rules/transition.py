@@ -8,15 +8,19 @@ from enum import StrEnum
 
 
 class Event(StrEnum):
-    """What happens to an alert: the first five by a rule, `cleared` also by a person, the rest by persons.
+    """What happens to an alert: the first seven by a rule, `cleared`, `lowered` and `confirmed` also by a person, the
+    rest by persons.
 
-    `told`: it stood already, and nobody had been written to, because what was known then was late. `called`: nobody had
-    answered.
+    `confirmed`: what one doubtful reading had said is so. `withheld`: it stands on the pages, and nobody is written to
+    for the time being. `told`: it stood already, and nobody had been written to, because what was known then was late
+    or withheld. `called`: nobody had answered.
     """
 
     RAISED = "raised"
     ESCALATED = "escalated"
     LOWERED = "lowered"
+    CONFIRMED = "confirmed"
+    WITHHELD = "withheld"
     TOLD = "told"
     CLEARED = "cleared"
     CALLED = "called"
@@ -33,6 +37,10 @@ class Transition:
     `level` is the level after the step, None where the rule has none or the alert is cleared. `time` and `value`
     are the observation that moved it (silence: the last sign of life, no value). `rule_version` names the exact
     rule that decided: "threshold_set:<id>", "alert_rule_version:<id>" or "silence:<seconds>".
+
+    Of the level rule: `confirmed` is the level after the step that does not rest on one doubtful reading, None where
+    all of it does. `unconfirmed`: on the way up, that the step rests on one; on the way down, that what is taken back
+    did. `reason`: why it is withheld, or why it is told all the same (`alerts.rules.withholding`).
     """
 
     event: Event
@@ -40,3 +48,6 @@ class Transition:
     time: datetime
     value: float | None
     rule_version: str
+    confirmed: int | None = None
+    unconfirmed: bool = False
+    reason: str | None = None

@@ -1,4 +1,4 @@
-"""What a form of an alert does: acknowledge, comment, assign, clear. POST, then back to the page (303).
+"""What a form of an alert does (acknowledge, comment, assign, clear, confirm, dismiss): POST, then back to the page.
 
 Who may act is decided in `api.alerting.act`, for the JSON API and for these forms alike. A refusal by the alert itself
 (already done, a note is needed, the water is still above) is no error page: the page comes back and says why. The page
@@ -79,6 +79,36 @@ def clear(request: Request, visit: SignedIn, alert_id: int, note: Note = "") -> 
         alert_id,
         "clear",
         lambda conn, town, user: actions.clear(conn, town, alert_id, user, visit.clock.now(), note),
+    )
+
+
+@router.post("/alerts/{alert_id}/confirm")
+@access(DESKS, narrowed=_NARROWED)
+def confirm(
+    request: Request, visit: SignedIn, alert_id: int, note: Note = "", back: Annotated[str, Form()] = ""
+) -> Response:
+    return _back(
+        request,
+        visit,
+        alert_id,
+        "confirm",
+        lambda conn, town, user: actions.confirm(conn, town, alert_id, user, visit.clock.now(), note),
+        page=disaster_response if back == "disaster" else alerts_response,
+    )
+
+
+@router.post("/alerts/{alert_id}/dismiss")
+@access(DESKS, narrowed=_NARROWED)
+def dismiss(
+    request: Request, visit: SignedIn, alert_id: int, note: Note = "", back: Annotated[str, Form()] = ""
+) -> Response:
+    return _back(
+        request,
+        visit,
+        alert_id,
+        "dismiss",
+        lambda conn, town, user: actions.dismiss(conn, town, alert_id, user, visit.clock.now(), note),
+        page=disaster_response if back == "disaster" else alerts_response,
     )
 
 

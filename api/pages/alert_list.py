@@ -18,7 +18,8 @@ LATE_SHOWN = timedelta(days=7)
 @dataclass(frozen=True, slots=True)
 class Event:
     """One step in the life of an alert, taken at `at` because of the observation of `time`; `by` None where the rule
-    did it, and then the two differ by how late the observation came and was judged. `goes`: who was assigned.
+    did it, and then the two differ by how late the observation came and was judged. `unconfirmed` and `reason` as in
+    `alerts.rules.transition`. `goes`: who was assigned.
     """
 
     at: datetime
@@ -28,6 +29,8 @@ class Event:
     value: float | None
     by: str | None
     note: str | None
+    unconfirmed: bool
+    reason: str | None
     goes: str | None = None
 
 
@@ -62,7 +65,7 @@ class Alert:
     from none. One about the operation or an outage has no station and no unit: `code`, `kind` and `unit` are None,
     `name` says what is wrong and `to_do` what the digital section does about it. `silenced`: the stations of an outage.
     `rule_name` and `severity` of a rule that staff wrote. `told`: whether anybody was written to about it. `assigned`:
-    who goes there.
+    who goes there. `confirmed_level` and `withheld` as in the database.
     """
 
     alert_id: int
@@ -90,6 +93,8 @@ class Alert:
     told: bool
     assigned: str | None
     retracted: Retracted | None
+    confirmed_level: int | None
+    withheld: str | None
     silenced: tuple[Silenced, ...] = ()
     events: list[Event] = field(default_factory=list)
 
@@ -114,6 +119,16 @@ class Alert:
             return None
         words = outage_words if self.rule == "outage" else operation_words
         return words.to_do(self.cause, "ja"), words.to_do(self.cause, "en")
+
+    @property
+    def unconfirmed(self) -> bool:
+        """Whether one doubtful reading alone says what it stands on."""
+        return self.rule == "level" and self.level != self.confirmed_level
+
+    @property
+    def asks(self) -> bool:
+        """Whether a person may say that the reading is right."""
+        return self.rule == "level" and (self.unconfirmed or self.withheld == "work")
 
     def may_act(self, role: Role) -> bool:
         return self.cleared_at is None and self.on_desk_of(role)
@@ -261,7 +276,7 @@ def add_events(conn: Connection, alerts: Sequence[Alert]) -> None:
     for alert_id, *event in conn.execute(
         """
         select h.alert_id, h.at, h.event, h.level, h.phenomenon_time, h.value, coalesce(u.display_name, p.name), h.note,
-               goes.name
+               h.unconfirmed, h.reason, goes.name
         from alert_history h left join app_user u using (user_id) left join person p using (person_id)
         left join person goes on goes.person_id = h.assigned_person
         where h.alert_id = any(%s) order by h.alert_history_id
@@ -304,6 +319,7 @@ select a.alert_id, s.code, s.name, s.name_en, s.kind, a.rule, a.mode, d.unit, a.
            select from alert later
            where later.station_id = a.station_id and later.rule = a.rule and later.mode = a.mode
              and later.alert_rule_id is not distinct from a.alert_rule_id and later.alert_id > a.alert_id),
+       a.confirmed_level, a.withheld,
        case when a.rule = 'outage' then (
            select json_agg(json_build_array(o.code, o.kind, o.name, o.name_en, o.back)) from (
                select c.code, c.kind, c.name, c.name_en, bool_and(o.returned_at is not null) as back

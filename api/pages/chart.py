@@ -40,7 +40,8 @@ class Line:
 @dataclass(frozen=True, slots=True)
 class Chart:
     """The picture, and in `runs` what it shows: stretches of usable points with no gap between them. `doubted`: where
-    those among them are that should not simply be believed, `marks` why.
+    those among them are that should not simply be believed, `marks` why. `reported`: what people read beside the
+    series, as far as the scale reaches, and in `readings` its times and values: no line joins them.
     """
 
     width: float
@@ -52,6 +53,7 @@ class Chart:
     paths: tuple[str, ...]
     dots: tuple[tuple[float, float], ...]
     doubted: tuple[tuple[float, float], ...]
+    reported: tuple[tuple[float, float], ...]
     end: tuple[float, float] | None
     lines: tuple[Line, ...]
     x_ticks: tuple[Tick, ...]
@@ -61,6 +63,7 @@ class Chart:
     y_values: tuple[float, ...]
     runs: tuple[tuple[Point, ...], ...]
     marks: Mapping[datetime, Quality]
+    readings: tuple[tuple[datetime, float], ...]
 
     def data(self, decimals: int) -> dict[str, Any]:
         """What chart.js draws the same curve from (docs/dashboards.md); values as the table rounds them."""
@@ -75,6 +78,7 @@ class Chart:
             "ticks": [(value, tick.label) for value, tick in zip(self.y_values, self.y_ticks, strict=True)],
             "points": points,
             "doubted": [(_seconds(time), quality) for time, quality in self.marks.items()],
+            "reported": [(_seconds(time), round(value, decimals)) for time, value in self.readings],
             "levels": [(line.level, line.value) for line in self.lines],
             "decimals": decimals,
         }
@@ -88,10 +92,12 @@ def line_chart(
     zone: ZoneInfo,
     levels: Sequence[tuple[int, float]] = (),
     marks: Mapping[datetime, Quality] | None = None,
+    reported: Sequence[tuple[datetime, float]] = (),
 ) -> Chart:
     """The chart of the usable points between start and end; `levels` are (警戒レベル, value) reference lines. `step`
     None: only a point without a value breaks the line. `marks`: the moments that have a ring, for what the points of
-    these times stand for; None: the doubtful points.
+    these times stand for; None: the doubtful points. `reported`: readings by people, which do not stretch the scale: a
+    slip of the finger must not make the curve flat.
 
     The scale always holds every reference line: a flood line outside the picture tells nobody how far it is.
     """
@@ -100,6 +106,7 @@ def line_chart(
         marks = {point.time: point.quality for point in usable if point.quality is Quality.DOUBTFUL}
     values = [point.value for point in usable if point.value is not None] + [value for _, value in levels]
     low, high, tick = scale_of(values)
+    readings = tuple((time, value) for time, value in reported if start <= time <= end and low <= value <= high)
     right, bottom = WIDTH - RIGHT, HEIGHT - _BOTTOM
 
     across, up, begin = (right - LEFT) / (end - start).total_seconds(), (bottom - _TOP) / (high - low), _seconds(start)
@@ -132,6 +139,7 @@ def line_chart(
         tuple(paths),
         tuple(dots),
         tuple((x(point.time), y(point.value)) for point in usable if point.time in marks and point.value is not None),
+        tuple((x(time), y(value)) for time, value in readings),
         None if last is None or last.value is None else (x(last.time), y(last.value)),
         tuple(Line(y(value), level, value) for level, value in levels),
         time_ticks(start, end, zone),
@@ -141,6 +149,7 @@ def line_chart(
         y_values,
         tuple(tuple(run) for run in runs),
         marks,
+        readings,
     )
 
 

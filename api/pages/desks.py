@@ -10,6 +10,7 @@ from datetime import datetime
 from starlette.requests import Request
 from starlette.responses import Response
 
+from alerts.rules.operation import NOBODY, concerned, kind_of
 from api.access import READERS, Router, SignedIn, access
 from api.pages.alert_list import (
     LATE_SHOWN,
@@ -30,6 +31,7 @@ from api.pages.formats import number
 from api.pages.headquarters import EDITORS
 from api.pages.headquarters_desk import headquarters_desk
 from api.pages.machine_room import machine_room
+from api.pages.people_now import untold_now
 from api.pages.places import badge, headline, other_places
 from api.pages.rain import RainGauge
 from api.pages.readings import Now, StationNow
@@ -47,7 +49,7 @@ router = Router()
 Mark = tuple[str, str, str, datetime | None]
 
 # What an action says when it has led back to the page: keys of the catalogue, so a link can make no other text.
-_DONE = frozenset({"acknowledge", "comment", "assign", "clear"})
+_DONE = frozenset({"acknowledge", "comment", "assign", "clear", "confirm", "dismiss"})
 
 
 @router.get("/start")
@@ -196,9 +198,14 @@ def alerts_response(
         people = assignable(conn)
         late = late_excursions(conn, at.now - LATE_SHOWN)
         reports = attached_counts(conn, visit.tenant.municipality_id)
+        untold = {
+            alert.alert_id: untold_now(conn, visit.tenant.municipality_id, at, concerned(alert.cause))
+            for alert in alerts
+            if alert.cause is not None and kind_of(alert.cause) in NOBODY
+        }
     return page(
         request, visit, at, "alerts", alerts, status=status, closed=closed, retracted=retracted, people=people,
-        late=late, reports=reports, done=done, problem=problem,
+        late=late, reports=reports, done=done, problem=problem, untold=untold,
     )  # fmt: skip
 
 

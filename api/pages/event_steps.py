@@ -70,13 +70,14 @@ def steps(
 def _alerts(
     conn: Connection, since: datetime, until: datetime, zone: ZoneInfo, words: Words, drill: bool
 ) -> Iterator[Step]:
-    for at, event, rule, level, time, value, name, name_en, unit, note, by, goes, called in conn.execute(
+    for row in conn.execute(
         """
         select h.at, h.event, a.rule, h.level, h.phenomenon_time, h.value, s.name, s.name_en, d.unit, h.note,
                coalesce(u.display_name, answered.name), goes.name,
                (select v.name from alert_rule_version v
                 where v.alert_rule_id = a.alert_rule_id and v.valid_from <= a.phenomenon_time
-                order by v.valid_from desc limit 1)
+                order by v.valid_from desc limit 1),
+               h.unconfirmed, h.reason
         from alert_history h join alert a using (alert_id)
         join station s on s.station_id = a.station_id
         left join datastream d on d.datastream_id = a.datastream_id
@@ -89,8 +90,13 @@ def _alerts(
         """,
         (since, until, "exercise" if drill else "actual", list(KINDS)),
     ):
+        at, event, rule, level, time, value, name, name_en, unit, note, by, goes, called, unconfirmed, reason = row
         said = [words(f"event.{event}")]
         said.append(words(f"level.{level}") if level else words("alert.silence") if rule == "silence" else called or "")
+        if unconfirmed:
+            said.append(words("event.taken_back" if event in ("cleared", "lowered") else "event.unconfirmed"))
+        if reason:
+            said.append(words(f"event.reason.{reason}"))
         if value is not None and rule == "level":
             said.append(f"{formats.number(value, unit)} {words(f'unit.{unit}')}")
         if time is not None and rule == "level" and not by:

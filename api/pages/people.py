@@ -301,10 +301,15 @@ def _add_watch(conn: Connection, visit: Visit, at: Moment, given: Mapping[str, s
     known = conn.execute("select from station where station_id = %s", (station,)).fetchone()
     if station is not None and known is None:
         raise _No("no_desk")
+    # entered again, it says from now on what was said last
+    conn.execute(
+        "delete from group_watch where group_id = %s and desk = %s and station_id is not distinct from %s",
+        (_number(given["group"]), given["desk"], station),
+    )
     conn.execute(
         """
         insert into group_watch (municipality_id, group_id, desk, station_id, least_level, least_severity)
-        values (%s, %s, %s, %s, %s, %s) on conflict do nothing
+        values (%s, %s, %s, %s, %s, %s)
         """,
         (visit.tenant.municipality_id, _number(given["group"]), given["desk"], station, level, severity),
     )

@@ -158,9 +158,9 @@ def channels_now(conn: Connection) -> dict[str, str]:
     return dict(conn.execute("select name, kind from delivery_channel order by kind <> 'mail', name").fetchall())
 
 
-def untold_now(conn: Connection, municipality_id: int, at: Moment) -> list[str] | None:
+def untold_now(conn: Connection, municipality_id: int, at: Moment, desk: str = "all") -> list[str] | None:
     """What would reach nobody in the coming day, a line each; None in a simulated town, which tells nobody anyway."""
     if at.clock.simulated:
         return None
     found = reach(conn, municipality_id, at.now, mail="mail" in channels_now(conn))
-    return [gap_line(gap, found.zone, at.words.code) for gap in found.gaps]
+    return [gap_line(gap, found.zone, at.words.code) for gap in found.gaps if desk in ("all", gap.desk)]

@@ -137,6 +137,8 @@ def station_page(conn: Connection, code: str, range_: str, now: datetime, zone: 
     chart: Chart | None = None
     points: tuple[Point, ...] = ()
     longer: Longer | None = None
+    reported = tuple(readings(conn, station.station_id, now - length, now))
+    read = [(each.seen_at, each.value) for each in reported]
     if kind is StationKind.RIVER_GAUGE:
         levels = thresholds_at(conn, now).get(station.station_id, ())
         ids = [] if reading is None else [reading.datastream_id]
@@ -146,10 +148,10 @@ def station_page(conn: Connection, code: str, range_: str, now: datetime, zone: 
             sliced = gathered(conn, reading, range_, now, zone)
             if sliced is None:
                 points = tuple(history(conn, ids, now - length, now)[reading.datastream_id])
-                chart = line_chart(points, now - length, now, reading.step, zone, lines)
+                chart = line_chart(points, now - length, now, reading.step, zone, lines, reported=read)
                 points = points[::-1]
             else:
-                chart = line_chart(_points(sliced), now - length, now, None, zone, lines, _doubted(sliced))
+                chart = line_chart(_points(sliced), now - length, now, None, zone, lines, _doubted(sliced), read)
                 due = due_of(conn, reading, now - length, now)
                 longer = _longer(sliced, reading, now - length, now, due)
     sets = _level_sets(conn, station.station_id)
@@ -170,7 +172,7 @@ def station_page(conn: Connection, code: str, range_: str, now: datetime, zone: 
         other_levels=tuple(s for s in sets if s is not current),
         alerts=tuple(station_alerts(conn, code, ALERTS_SHOWN)),
         provenance=None if reading is None else _provenance(conn, reading.datastream_id),
-        reported=tuple(readings(conn, station.station_id, now - length, now)),
+        reported=reported,
     )
 
 

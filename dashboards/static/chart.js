@@ -6,6 +6,7 @@
 //     ticks                  [[value, label], ...] of the value axis, from its low end to its high end
 //     points                 [[seconds, value], ...]; value null: the line breaks here
 //     doubted                [[seconds, quality], ...] of the points that should not simply be believed
+//     reported               [[seconds, value], ...] what people read beside the series: marks, and no line
 //     levels                 [[警戒レベル 1..5, value], ...]
 //     decimals, unit         how a value is written
 //     qualities              the words for what is doubted, by quality: 'doubtful', 'bad'
@@ -171,7 +172,7 @@ class Curve {
       series: [{}, { stroke: line, width: 2.25, points: { show: false } }],
       hooks: {
         drawAxes: [(plot) => this.drawLevels(plot, family)],
-        draw: [(plot) => this.drawPoints(plot)],
+        draw: [(plot) => this.drawPoints(plot), (plot) => this.drawReported(plot)],
         setCursor: [(plot) => this.point(plot.cursor.left < 0 || plot.cursor.idx === null ? undefined : plot.cursor.idxs[1])],
         setSelect: [(plot) => this.select(plot)],
       },
@@ -221,6 +222,27 @@ class Curve {
       ctx.fillStyle = this.look(doubted && i !== last ? '.doubted' : '.end', 'fill');
       ctx.fill();
       if (doubted) ctx.stroke();
+    }
+    ctx.restore();
+  }
+
+  /** Readings by people, apart from the series: they have the table below to be read by. */
+  drawReported(plot) {
+    const { ctx, bbox } = plot;
+    const size = 6 * devicePixelRatio;
+    ctx.save();
+    ctx.lineWidth = 2 * devicePixelRatio;
+    ctx.strokeStyle = this.look('.reported', 'stroke');
+    ctx.fillStyle = this.look('.reported', 'fill');
+    for (const [time, value] of this.plan.reported) {
+      const [x, y] = [plot.valToPos(time, 'x', true), plot.valToPos(value, 'y', true)];
+      if (x < bbox.left - 1 || x > bbox.left + bbox.width + 1) continue;
+      ctx.beginPath();
+      ctx.moveTo(x, y - size);
+      for (const [dx, dy] of [[size, 0], [0, size], [-size, 0]]) ctx.lineTo(x + dx, y + dy);
+      ctx.closePath();
+      ctx.fill();
+      ctx.stroke();
     }
     ctx.restore();
   }

@@ -1,9 +1,10 @@
 -- A false alarm taken back, to those whom it reached; and who goes there.
--- depends: 0034.headquarters
+-- depends: 0035.withheld
 
 alter table alert_history drop constraint alert_history_event_check;
 alter table alert_history add constraint alert_history_event_check check (event in
-    ('raised', 'escalated', 'lowered', 'told', 'called', 'acknowledged', 'assigned', 'commented', 'cleared', 'retracted'));
+    ('raised', 'escalated', 'lowered', 'confirmed', 'withheld', 'told', 'called', 'acknowledged', 'assigned', 'commented',
+     'cleared', 'retracted'));
 alter table alert_history add column assigned_person integer references person;
 comment on column alert_history.assigned_person is 'assigned: who goes there from then on (null: nobody any more); the newest such entry of an alert counts, user_id is who said so';
 alter table alert_history add constraint alert_history_assigned check (assigned_person is null or event = 'assigned');
@@ -37,5 +38,7 @@ grant select, update (counts_again_at) on alert_retraction to mimamori_worker;
 
 alter table outbox add column withdrawn boolean not null default false;
 comment on column outbox.withdrawn is 'its alert was retracted before this one was known to have gone out: it is not tried any more. In doubt where begun_at or unsure says that it may have arrived';
+-- The oldest message that still waits is asked for all the time, among all that were ever sent.
+create index outbox_due on outbox (outbox_id) where sent_at is null and not stood_in;
 comment on column outbox.stood_in is 'not tried any more: another way was faster, or it is withdrawn';
 grant update (withdrawn, stood_in) on outbox to mimamori_api;

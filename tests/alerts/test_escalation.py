@@ -9,6 +9,7 @@ import pytest
 from alerts import actions
 from alerts.escalation import Escalation
 from devices.clock import real_now
+from devices.model import Quality, Reason
 from store import connect
 from tests.alerts.gauge import Gauge
 from tests.alerts.people import channels, group, person, turn
@@ -170,3 +171,23 @@ def test_a_section_that_is_told_by_its_addresses_is_not_called_on(gauge: Gauge) 
     gauge.send_series(3.65)
     gauge.evaluate(mail=True)
     assert look(gauge, timedelta(hours=1)) == 0
+
+
+def test_of_what_waits_nobody_is_called_and_of_what_was_told_then_the_words_are_said_again(gauge: Gauge) -> None:
+    channels(gauge.town, "mail")
+    tanaka, suzuki = (person(gauge.town, each, ("mail", f"{each}@example.jp")) for each in ("tanaka", "suzuki"))
+    turn(gauge.town, group(gauge.town, "防災当番", [tanaka, suzuki]), MORNING, "day", tanaka, suzuki)
+    gauge.send_series(2.1)
+    gauge.evaluate()
+    gauge.send([(gauge.clock.now() + timedelta(minutes=10), (3.65, Quality.DOUBTFUL, Reason.RATE))])
+    gauge.evaluate()
+    assert mails(gauge) == [("raised", "tanaka")]
+    assert look(gauge, FIVE) == 0, "of the fourth level nobody was told"
+    gauge.clock.advance(timedelta(minutes=6))
+    gauge.tick()
+    assert mails(gauge)[1:] == [("told", "tanaka")]
+    assert look(gauge, timedelta(minutes=4)) == 0
+    assert look(gauge, FIVE) == 1
+    assert mails(gauge)[2:] == [("called", "suzuki")]
+    ((subject,),) = gauge.rows("select subject from outbox where recipient like 'suzuki%%'")
+    assert subject.startswith("【未確認】【模擬】未確認の値 ")

@@ -292,7 +292,7 @@ def test_what_is_judged_never_moves_back(gauge: Gauge) -> None:
 # --- silence ---------------------------------------------------------------------------------------------
 
 
-def test_where_nobody_has_set_a_rate_one_value_far_off_raises_nothing_and_a_second_one_does(gauge: Gauge) -> None:
+def test_where_nobody_has_set_a_rate_one_value_far_off_is_unconfirmed_and_a_second_one_is_not(gauge: Gauge) -> None:
     with connect(gauge.town.owner, name="test") as conn:
         conn.execute("update datastream set max_rate = null where datastream_id = %s", (gauge.datastream_id,))
         gauge.town = replace(gauge.town, directory=load_directory(conn, gauge.town.municipality_id))
@@ -308,12 +308,13 @@ def test_where_nobody_has_set_a_rate_one_value_far_off_raises_nothing_and_a_seco
         gauge.evaluate()
 
     steps = count()
-    arrive(0.8, 0.82, 0.81, 4.5)
-    assert gauge.told() == []
+    arrive(0.8, 0.82, 0.81, 4.3)
+    assert gauge.told() == [("raised", 4), ("withheld", 4)]
     arrive(0.83, 0.8)
-    assert gauge.told() == []
-    arrive(4.5, 4.4)
-    assert gauge.told() == [("raised", 5)]
+    assert gauge.told() == [("raised", 4), ("withheld", 4), ("cleared", None)]
+    assert gauge.rows("select from outbox") == []
+    arrive(4.3, 4.2)
+    assert gauge.told()[3:] == [("raised", 4), ("confirmed", 4)]
 
 
 def silences(gauge: Gauge) -> list[tuple[str, object]]:

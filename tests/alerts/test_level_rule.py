@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.rules.level import LevelRule, Observed, judge_level
+from alerts.rules.level import LevelRule, Observed, Stand, after, judge_level
 from alerts.rules.transition import Event, Transition
 from devices.model import Quality, Reason, ThresholdLevel
 
@@ -40,7 +40,7 @@ def readings(*values: float | None, every: int = 10, start: int = 0) -> list[Obs
 def judge(
     observations: Sequence[Observed], *, by: LevelRule | None = None, level: int | None = None
 ) -> list[Transition]:
-    return judge_level([by or rule()], observations, [], level)
+    return judge_level([by or rule()], observations, [], None if level is None else Stand(level, level))
 
 
 def told(transitions: Sequence[Transition]) -> list[tuple[str, int | None]]:
@@ -98,15 +98,52 @@ def test_a_doubtful_clock_is_judged_like_a_good_one() -> None:
     assert told(judge([Observed(at(0), 0.95, Quality.DOUBTFUL, Reason.CLOCK)])) == [("raised", 4)]
 
 
-def test_a_spike_moves_nothing_and_a_flash_flood_is_confirmed_by_its_next_reading() -> None:
+def test_a_spike_stands_until_the_next_reading_and_a_flash_flood_is_confirmed_by_it() -> None:
     spike = Observed(at(10), 3.0, Quality.DOUBTFUL, Reason.RATE)
-    assert (
-        judge([*readings(0.2), spike, Observed(at(20), 0.2, Quality.DOUBTFUL, Reason.RATE), *readings(0.2, start=30)])
-        == []
-    )
-    flood = [*readings(0.2), spike, Observed(at(20), 0.75, Quality.DOUBTFUL, Reason.RATE)]
-    assert [(each.event, each.level, each.time) for each in judge(flood)] == [(Event.RAISED, 3, at(20))]
-    assert told(judge([*readings(0.2), spike, *readings(0.95, start=20)])) == [("raised", 4)]
+    back = Observed(at(20), 0.2, Quality.DOUBTFUL, Reason.RATE)
+    for after_it in (back, *readings(0.2, start=20)):
+        history = judge([*readings(0.2), spike, after_it, *readings(0.2, start=30)], by=rule(hold=60))
+        assert [(e.event, e.level, e.confirmed, e.unconfirmed, e.time) for e in history] == [
+            (Event.RAISED, 4, None, True, at(10)),
+            (Event.CLEARED, None, None, True, at(20)),
+        ]
+    less = [*readings(0.2), spike, Observed(at(20), 0.75, Quality.DOUBTFUL, Reason.RATE)]
+    assert [(e.event, e.level, e.confirmed, e.unconfirmed) for e in judge(less)] == [
+        (Event.RAISED, 4, None, True),
+        (Event.LOWERED, 3, 3, True),
+    ]
+    flood = judge([*readings(0.2), spike, *readings(0.95, start=20)])
+    assert [(e.event, e.level, e.confirmed, e.unconfirmed) for e in flood] == [
+        (Event.RAISED, 4, None, True),
+        (Event.CONFIRMED, 4, 4, False),
+    ]
+
+
+def test_a_spike_above_what_is_confirmed_falls_back_to_it_and_not_below() -> None:
+    spike = Observed(at(10), 3.0, Quality.DOUBTFUL, Reason.RATE)
+    history = judge([*readings(0.55), spike, *readings(0.2, start=20)], by=rule(hold=60))
+    assert [(e.event, e.level, e.confirmed, e.unconfirmed) for e in history] == [
+        (Event.RAISED, 2, 2, False),
+        (Event.ESCALATED, 4, 2, True),
+        (Event.LOWERED, 2, 2, True),
+    ]
+
+
+def test_a_missing_reading_takes_nothing_back() -> None:
+    spike = Observed(at(10), 3.0, Quality.DOUBTFUL, Reason.RATE)
+    assert told(judge([*readings(0.2), spike, Observed(at(20), None, Quality.MISSING)])) == [("raised", 4)]
+
+
+def test_what_is_measured_during_work_raises_and_brings_nothing_down() -> None:
+    at_work = [Observed(at(10 * n), 0.1, Quality.DOUBTFUL, Reason.MAINTENANCE) for n in range(1, 9)]
+    assert told(judge([*readings(0.6), *at_work], by=rule(hold=10))) == [("raised", 2)]
+    afterwards = [*readings(0.6), *at_work, *readings(0.1, start=100)]
+    assert told(judge(afterwards, by=rule(hold=10))) == [("raised", 2), ("cleared", None)]
+    lifted = [Observed(at(10 * n), 0.6, Quality.DOUBTFUL, Reason.MAINTENANCE) for n in (1, 2)]
+    assert [(e.event, e.confirmed) for e in judge([*readings(0.1), *lifted])] == [
+        (Event.RAISED, None),
+        (Event.CONFIRMED, 2),
+    ]
 
 
 def test_a_lone_doubtful_dip_clears_nothing() -> None:
@@ -169,16 +206,16 @@ def evaluate(rules: Sequence[LevelRule], stream: Sequence[Observed], cuts: Seque
     """
     hold = max(each.hold for each in rules)
     history: list[Transition] = []
-    level: int | None = None
+    stand: Stand | None = None
     edges = sorted({0, *cuts, len(stream)})
     for low, high in pairwise(edges):
         new = stream[low:high]
         usable = [each for each in stream[:low] if each.quality not in (Quality.BAD, Quality.MISSING)]
         since = new[0].time - hold
         before = [each for each in usable if each.time < since][-1:] + [each for each in usable if each.time >= since]
-        transitions = judge_level(rules, new, before, level)
+        transitions = judge_level(rules, new, before, stand)
         if transitions:
-            level = transitions[-1].level
+            stand = after(transitions[-1])
         history += transitions
     return history
 
@@ -194,8 +231,10 @@ def test_any_splitting_into_batches_gives_the_same_history(stream: list[Observed
 @given(streams(), st.sampled_from([0, 30]))
 def test_a_history_is_a_walk_that_makes_sense(stream: list[Observed], hold: int) -> None:
     level: int | None = None
+    confirmed: int | None = None
     for each in judge_level([rule(hold=hold)], stream, [], None):
         assert each.value is not None
+        assert each.confirmed is None or (each.level is not None and each.confirmed <= each.level)
         match each.event:
             case Event.RAISED:
                 assert level is None and each.level is not None
@@ -203,9 +242,28 @@ def test_a_history_is_a_walk_that_makes_sense(stream: list[Observed], hold: int)
                 assert level is not None and each.level is not None and each.level > level
             case Event.LOWERED:
                 assert level is not None and each.level is not None and each.level < level
+                assert each.unconfirmed is (confirmed != level)
+            case Event.CONFIRMED:
+                assert level == each.level == each.confirmed != confirmed
             case _:
-                assert level is not None and each.level is None and each.value < LEVELS[0].value - 0.10
-        level = each.level
+                assert level is not None and each.level is None and each.unconfirmed is (confirmed is None)
+                assert each.value < LEVELS[0].value - (0 if each.unconfirmed else 0.10)
+        if each.event in (Event.RAISED, Event.ESCALATED):
+            assert each.unconfirmed is (each.level != each.confirmed)
+        level, confirmed = each.level, each.confirmed
+
+
+@given(streams(), st.sampled_from([0, 30]))
+def test_what_one_doubtful_reading_says_lasts_until_the_next_usable_one(stream: list[Observed], hold: int) -> None:
+    usable = [each for each in stream if each.quality not in (Quality.BAD, Quality.MISSING) and each.value is not None]
+    steps = {each.time: each for each in judge_level([rule(hold=hold)], stream, [], None)}
+    stand: Stand | None = None
+    for each in usable:
+        if each.time in steps:
+            stand = after(steps[each.time])
+        if stand is not None and stand.level != stand.confirmed:
+            assert each.quality is Quality.DOUBTFUL and each.value is not None
+            assert rule().reached(each.value) == stand.level, "it is the newest reading that says so"
 
 
 @given(streams())

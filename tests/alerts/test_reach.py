@@ -54,7 +54,7 @@ def test_a_town_without_groups_is_well_where_its_sections_have_addresses_and_not
     nothing = Roster(ZONE)
     assert untold(nothing, sections=("disaster",)) == []
     (gap,) = untold(nothing, sections=("water",))
-    assert (gap.start, gap.end, gap.names, gap.level) == (NOON, NOON + SPAN, (BRIDGE,), 3)
+    assert (gap.start, gap.end, gap.names, gap.levels) == (NOON, NOON + SPAN, (BRIDGE,), (3,))
 
 
 def test_a_contact_of_a_channel_that_is_not_there_and_a_lamp_reach_nobody() -> None:
@@ -116,6 +116,24 @@ def test_it_says_what_the_calls_themselves_would_do_at_every_minute(
         assert told is not any(gap.start <= at < gap.end for gap in gaps), at
 
 
+def test_a_group_from_level_4_on_leaves_level_3_to_nobody_and_the_words_say_so() -> None:
+    rules = [
+        Ruled("level", About("disaster", station, level), (f"橋{station}", f"Bridge {station}"))
+        for station in (7, 8)
+        for level in (3, 4, 5)
+    ]
+    found = roster(1, watch=Watch("disaster", None, 4))
+    (gap,) = untold(found, *rules)
+    assert gap.levels == (3,) and len(gap.names) == 2
+    assert causes(rules, [gap]) == ("rules_untold:disaster",)
+    assert "レベル3相当、橋7、橋8" in gap_line(gap, ZONE, "ja") and "(level 3; Bridge 7" in gap_line(gap, ZONE, "en")
+    both = Roster(ZONE, PEOPLE, (*found.groups, Group(2, "橋8", (1,), (Watch("disaster", 8),))))
+    (gap,) = untold(both, *rules)
+    assert gap.names == (("橋7", "Bridge 7"),)
+    three, all_ = untold(roster(1, watch=Watch("disaster", 8, 4)), *rules)
+    assert {(each.levels, each.names[0][0]) for each in (three, all_)} == {((3,), "橋8"), ((3, 4, 5), "橋7")}
+
+
 def test_whole_desks_and_parts_of_them_are_told_apart() -> None:
     rules = [
         RIVER,
@@ -150,7 +168,7 @@ def test_ten_thousand_rules_are_a_few_cases(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("desk", sorted(DESKS.keys() - {"all"}))
 def test_a_line_says_whose_what_and_from_when_to_when(desk: str) -> None:
     names = tuple((f"条件{n}", f"rule {n}") for n in range(5))
-    gap = Gap("written", desk, names, NOON, NOON + timedelta(hours=5), severity=3)
+    gap = Gap("written", desk, names, NOON, NOON + timedelta(hours=5), severities=(3,))
     ja, en = gap_line(gap, ZONE, "ja"), gap_line(gap, ZONE, "en")
     assert ja.endswith(
         "町の条件（至急対応、条件0、条件1、条件2 ほか2件）は、6/1 12:00 から 6/1 17:00 まで、知らせる相手がいません"
@@ -226,7 +244,7 @@ def test_a_written_rule_counts_while_it_is_switched_on_and_more_than_information
     told = found(conn, registered)
     assert told.causes == ("rules_untold:disaster",)
     (gap,) = told.gaps
-    assert {name for name, _ in gap.names} == {"橋だけ", "どの観測所も"} and gap.severity == 1
+    assert {name for name, _ in gap.names} == {"橋だけ", "どの観測所も"} and gap.severities == (1, 2)
     with connect(registered.owner, name="test") as owner:
         owner.execute("update alert_rule_version set active = false where severity < 3")
     assert found(conn, registered).causes == ()
@@ -271,7 +289,7 @@ def test_it_is_an_alert_once_it_lasts_and_over_once_somebody_can_be_told(
     mail = conn.execute("select recipient, subject, body from outbox where channel = 'mail'").fetchall()
     assert [row[0] for row in mail] == ["digital@example.jp"]
     assert "防災：アラートを知らせる相手がいません" in mail[0][1]
-    assert "防災：水位の段階（レベル3相当以上、" in mail[0][2] and "これから24時間" in mail[0][2]
+    assert "防災：水位の段階（レベル3・4・5相当、" in mail[0][2] and "これから24時間" in mail[0][2]
     account(registered, "disaster")
     assert look() == [("nobody_told:disaster", False)]
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alerts.rules.level import Newest, Stand
 from alerts.rules.telling import Told, level_steps
 from alerts.rules.transition import Event, Transition
 from tests.alerts.gauge import STEP, Gauge
@@ -141,6 +142,7 @@ def test_in_whatever_batches_it_comes_nobody_is_left_with_a_wrong_picture(
             START + n * MINUTE,
             1.0,
             "threshold_set:1",
+            confirmed=now,
         )
         for n, (was, now) in enumerate(zip([None, *course], course, strict=False))
         if was != now
@@ -152,10 +154,11 @@ def test_in_whatever_batches_it_comes_nobody_is_left_with_a_wrong_picture(
         batch, steps = steps[:size], steps[size:]
         after = batch[-1].level
         stands = data.draw(st.sampled_from([None, after])) if after is not None else None
-        decided = level_steps(
+        newest = Newest(batch[-1].time, 1.0, stands, stands, (batch[-1].time, 1.0), 3, "threshold_set:1")
+        decided, _ = level_steps(
             batch,
-            None if level is None else Told(level, told),
-            (batch[-1].time, 1.0, stands, "threshold_set:1"),
+            None if level is None else Told(Stand(level, level), told),
+            newest,
             START + timedelta(hours=1),
             timedelta(hours=6),
         )

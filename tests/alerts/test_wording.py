@@ -59,7 +59,13 @@ def notices() -> Iterator[Notice]:
     ):
         why = FALSE if event is Event.RETRACTED else None
         level = replace(LEVEL, event=event, mode=mode, simulated=simulated, correction=why)
-        yield level if event is not Event.CLEARED else replace(level, level=None, next_level=None, clearing_level=2.2)
+        if event is Event.CLEARED:
+            level = replace(level, level=None, next_level=None, clearing_level=2.2)
+        yield level
+        newest = (LEVEL.time + timedelta(minutes=5), 3.1)
+        yield replace(level, unconfirmed=True, newest=newest, newest_unconfirmed=True)
+        yield replace(level, unconfirmed=event is Event.RAISED, at_work=True)
+        yield replace(level, revised=True)
         if event in (Event.RAISED, Event.CLEARED, Event.RETRACTED):
             yield replace(SILENCE, event=event, mode=mode, simulated=simulated, correction=why)
             for kind in get_args(Kind):
@@ -82,6 +88,7 @@ def refusals() -> list[errors.ActionError]:
         errors.NoSuchPerson(7, 3),
         errors.NoteRequired(7),
         errors.NoteRequired(7, overlong=True),
+        errors.NothingUnconfirmed(7),
         errors.StillAbove(7, 2.31, at, 2.2),
         errors.StillSilent(7, "a84041ffff310001", None),
         errors.StillSilent(7, "a84041ffff310001", at),

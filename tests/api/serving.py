@@ -96,17 +96,19 @@ class TownHall:
         assert result.feed_id is not None
         return result.feed_id
 
-    def raise_alert(self, datastream: str, *, rule: str = "level") -> int:
-        """An open alert of its own cause, with one entry of history and its feed row; earlier open ones are ended."""
+    def raise_alert(self, datastream: str, *, rule: str = "level", unconfirmed: bool = False) -> int:
+        """An open alert of its own cause, with one entry of history and its feed row; earlier open ones are ended.
+        `unconfirmed`: one doubtful reading alone says it, and it waits.
+        """
         station, observed_property = datastream.split("/")
         with connect(self.database.owner, name="test") as conn:
             conn.execute("update alert set cleared_at = %s where cleared_at is null", (START,))
             row = conn.execute(
                 """
                 insert into alert (municipality_id, station_id, rule, datastream_id, level, peak_level, raised_at,
-                                   phenomenon_time, value)
+                                   phenomenon_time, value, confirmed_level, withheld, withheld_at)
                 select d.municipality_id, s.station_id, %(rule)s, d.datastream_id, %(level)s, %(level)s, %(at)s,
-                       %(at)s, 2.5
+                       %(at)s, 2.5, %(confirmed)s, %(withheld)s, %(since)s
                 from datastream d join station s using (station_id)
                 where s.code = %(station)s and d.observed_property = %(property)s
                 returning alert_id, municipality_id
@@ -114,6 +116,9 @@ class TownHall:
                 {
                     "rule": rule,
                     "level": 3 if rule == "level" else None,
+                    "confirmed": 3 if rule == "level" and not unconfirmed else None,
+                    "withheld": "unconfirmed" if unconfirmed else None,
+                    "since": START if unconfirmed else None,
                     "at": START,
                     "station": station,
                     "property": observed_property,

@@ -107,3 +107,18 @@ def test_alerts_come_newest_first_in_pages_and_since_a_time(town_hall: TownHall)
     assert found == ids[::-1]
     assert [each["alert_id"] for each in since["alerts"] + rest["alerts"]] == [ids[4], ids[3]]
     assert rest["next"] is None
+
+
+def test_a_person_says_that_an_unconfirmed_reading_is_right_or_wrong(town_hall: TownHall) -> None:
+    alert_id = town_hall.raise_alert(LEVEL, unconfirmed=True)
+    with town_hall.visitor(Role.DISASTER) as client:
+        found = client.get(f"/api/v1/alerts/{alert_id}").json()
+        assert (found["level"], found["confirmed_level"], found["withheld"]) == (3, None, "unconfirmed")
+        answer = client.post(f"/api/v1/alerts/{alert_id}/confirm", json={"note": "現地で確認"})
+        assert answer.status_code == 200, answer.text
+        assert (answer.json()["confirmed_level"], answer.json()["withheld"]) == (3, "released")
+        assert [(each["event"], each["note"]) for each in answer.json()["history"]][-1] == ("confirmed", "現地で確認")
+        assert_problem(client.post(f"/api/v1/alerts/{alert_id}/dismiss"), 409, "conflict")
+        wrong = town_hall.raise_alert(LEVEL, unconfirmed=True)
+        over = client.post(f"/api/v1/alerts/{wrong}/dismiss").json()
+        assert (over["state"], over["history"][-1]["unconfirmed"]) == ("cleared", True)

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from api.roles import Role
 from store import connect, field_links
-from tests.browser.conftest import Town, Visitor, screenshot, visiting, wait_until
+from tests.browser.conftest import GAUGE, Town, Visitor, screenshot, visiting, wait_until
 from tests.browser.test_look import SMALLEST_TARGET, faults
 from tests.photos import picture
 
@@ -215,6 +215,7 @@ def test_a_report_arrives_on_an_open_page_and_is_triaged_there(chromium: Browser
 
 def fill(town: Town, staff: Visitor, photo: Path) -> str:
     """A night with reports, shelters and links; the path of one link."""
+    town.observe(GAUGE, *((-10.0 * n, 2.0 + 0.02 * (20 - n)) for n in range(20)))
     page = staff.open("/disaster/shelters")
     for name, kana, capacity in (("浜町公民館", "はままちこうみんかん", "120"), ("山の上小学校", "やまのうえ", "800")):
         page.get_by_text("1か所ずつ加える").click()

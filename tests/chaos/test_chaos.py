@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 
 from ingest.embedded import available
 from store import connect
+from store.town_clock import load_clock
 from tests.chaos import judge
 from tests.chaos.faults import FAULTS, by_name
 from tests.chaos.fleet import Transmission
@@ -122,3 +124,44 @@ def test_the_judge_finds_a_forgotten_alert_and_a_wrong_hour(told: Registered) ->
     assert any("open alerts, the river is high" in each for each in found.complaints)
     assert any("rollup_hour" in each for each in found.complaints)
     assert any("rollup_day" in each for each in found.complaints)
+
+
+def test_the_judge_lets_what_one_reading_says_wait_and_finds_what_waits_too_long_or_for_nothing(
+    told: Registered,
+) -> None:
+    def complaints(confirmed: int | None, why: str | None, since: timedelta) -> list[str]:
+        with connect(told.owner, name="test") as conn:
+            conn.execute("delete from alert_history")
+            conn.execute("delete from alert")
+            now = load_clock(conn).now()
+            row = conn.execute(
+                """
+                insert into alert (municipality_id, station_id, rule, datastream_id, level, peak_level, raised_at,
+                                   phenomenon_time, confirmed_level, withheld, withheld_at)
+                select municipality_id, station_id, 'level', datastream_id, 3, 3, %(now)s, %(now)s, %(confirmed)s,
+                       %(why)s, %(since)s
+                from datastream where datastream_id = %(series)s returning alert_id, municipality_id
+                """,
+                {
+                    "now": now,
+                    "confirmed": confirmed,
+                    "why": why,
+                    "since": None if why is None else now - since,
+                    "series": told.datastream("river-okusawa", "water_level"),
+                },
+            ).fetchone()
+            assert row is not None
+            conn.execute(
+                "insert into alert_history (municipality_id, alert_id, at, event, level, phenomenon_time) "
+                "values (%s, %s, %s, 'raised', 3, %s)",
+                (row[1], row[0], now, now),
+            )
+            found = judge.judge(conn, judge.Mark(0, {}), set(), set(), set(), {}, random.Random(0))
+        return [each for each in found.complaints if each.startswith("alert ")]
+
+    assert complaints(None, "unconfirmed", timedelta(minutes=1)) == []
+    assert len(complaints(None, "unconfirmed", timedelta(minutes=7))) == 1
+    assert len(complaints(None, None, timedelta(0))) == 1, "nobody was told, and nobody says why"
+    assert len(complaints(3, "unconfirmed", timedelta(minutes=1))) == 1, "nothing of it is unconfirmed"
+    assert len(complaints(2, "unconfirmed", timedelta(minutes=1))) == 1, "what is confirmed does not wait"
+    assert len(complaints(3, "work", timedelta(minutes=1))) == 1, "nobody works here"

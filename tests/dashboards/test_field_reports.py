@@ -159,11 +159,15 @@ def test_only_the_disaster_section_says_what_became_of_it(hall: TownHall, staff:
 def test_a_reading_of_a_staff_gauge_stands_on_the_gauges_page_apart_and_is_no_observation(
     hall: TownHall, staff: httpx.Client
 ) -> None:
+    hall.observe("river-okusawa/water_level", *((START - timedelta(minutes=10 * n), 1.0) for n in range(6)))
     before = rows(hall, "select count(*) from observation")
     number = report(staff, "", station="river-okusawa", reading="9.87", time="0830")
+    report(staff, "", station="river-okusawa", reading="1.23", time="0840")
     report(staff, "", station="river-okusawa", reading="9.99", drill="1")
     gone = report(staff, "", station="river-okusawa", reading="9.11")
     act(staff, gone, "withdrawn")
+    whole = staff.get("/disaster/stations/river-okusawa").text
+    assert whole.count('class="reported"') == 2, "one on the curve, whose scale does not reach 9.87, and the key's"
     page = main(staff.get("/disaster/stations/river-okusawa"))
     told = page[page.index("量水標の読み（報告）") :]
     assert "9.87 m" in told and f"報告 {number}" in told and "disaster of the own town" in told

@@ -90,6 +90,19 @@ def test_the_numbers_behind_a_curve_are_the_tables_and_gaps_are_marked() -> None
     assert (data["start"], data["end"]) == (start.timestamp(), at(6).timestamp())
 
 
+def test_readings_by_people_are_marks_beside_the_curve_and_do_not_stretch_its_scale() -> None:
+    start = at(0)
+    points = [point(start + STEP * n, 1.0 + 0.0625 * n) for n in range(10)]
+    plain = line_chart(points, start, at(6), STEP, ZONE, [(2, 2.6)])
+    read = [(at(1), 2.0), (at(2), 99.0), (at(7), 1.5)]
+    chart = line_chart(points, start, at(6), STEP, ZONE, [(2, 2.6)], reported=read)
+    assert (chart.paths, chart.dots, chart.y_values) == (plain.paths, plain.dots, plain.y_values)
+    ((x, y),) = chart.reported
+    assert chart.left < x < chart.right and chart.top < y < chart.bottom
+    assert chart.data(2)["reported"] == [(at(1).timestamp(), 2.0)] and plain.data(2)["reported"] == []
+    assert chart.data(2)["points"] == plain.data(2)["points"]
+
+
 def test_the_lines_of_a_scale_say_what_they_are() -> None:
     start = at(0)
     chart = line_chart([point(start, 13.0), point(start + STEP, 22.0)], start, at(6), STEP, ZONE)

@@ -165,13 +165,46 @@ def test_what_would_reach_nobody_in_the_coming_day_stands_on_the_page_until_some
         with hall.visitor(Role.DIGITAL) as client:
             return client.get(f"{page}?lang={language}", headers={"Accept": "text/html"}).text
 
-    assert "防災：水位の段階（レベル3相当以上、" in shown() and "水道：" not in shown()
-    assert "Disaster desk: of water levels (from level 3 on;" in shown("en")
+    assert "防災：水位の段階（レベル3・4・5相当、" in shown() and "水道：" not in shown()
+    assert "Disaster desk: of water levels (level 3, 4, 5;" in shown("en")
     tanaka = person(town, "田中", ("line", "U" + "0" * 32))
     group(town, "防災当番", [tanaka])
     assert "防災：水位の段階" in shown(), "there is no LINE here"
     channels(town, "mail", "line")
     assert "防災：水位の段階" not in shown()
+
+
+def test_the_alert_itself_says_whose_rules_and_from_when_to_when(hall: TownHall) -> None:
+    town = hall.database
+    with connect(town.owner, name="test") as conn:
+        write_clock(conn, ClockSetting(False, NOON, NOON, 1.0))
+        conn.execute("update app_user set email = role || '@example.jp' where role <> 'disaster'")
+        conn.execute(
+            "insert into alert (municipality_id, rule, cause, raised_at, phenomenon_time) "
+            "values (%s, 'operation', 'nobody_told:disaster', %s, %s)",
+            (town.municipality_id, NOON, NOON),
+        )
+        conn.execute(
+            "insert into alert_history (municipality_id, alert_id, at, event, phenomenon_time) "
+            "select municipality_id, alert_id, raised_at, 'raised', phenomenon_time from alert"
+        )
+    pages = {}
+    for role in (Role.DIGITAL, Role.DISASTER):
+        with hall.visitor(role) as client:
+            pages[role] = client.get("/alerts?lang=ja", headers={"Accept": "text/html"}).text
+    assert "防災：アラートを知らせる相手がいません" in pages[Role.DIGITAL]
+    assert "防災：水位の段階（レベル3・4・5相当、" in pages[Role.DIGITAL] and "これから24時間" in pages[Role.DIGITAL]
+    assert "知らせる相手がいません" not in pages[Role.DISASTER]
+
+
+def test_what_a_group_is_told_of_is_what_was_said_last(hall: TownHall) -> None:
+    number = group(hall.database, "防災当番", [])
+    settings = f"/digital/groups/{number}"
+    assert post(hall, settings, do="add_watch", desk="disaster", least_severity="3") == "add_watch_done"
+    assert read(hall).groups[0].watches == (Watch("disaster", None, None, 3),)
+    assert post(hall, settings, do="add_watch", desk="disaster", least_level="4") == "add_watch_done"
+    assert read(hall).groups[0].watches == (Watch("disaster", None, 4, None),)
+    assert post(hall, settings, do="add_watch", desk="disaster", least_severity="4") == "no_desk"
 
 
 def test_another_group_is_not_changed_by_a_form_for_this_one(hall: TownHall) -> None:

@@ -4,6 +4,7 @@ them.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -175,8 +176,9 @@ def test_a_long_range_is_told_in_slices_with_every_peak_and_the_table_says_what_
             assert (min(inside), max(inside)) == (each.low, each.high)
         assert [each.running for each in table] == [True] + [False] * (len(table) - 1)
         assert sum(each.expected - each.n for each in table) == 1, "the bad one"
+        times = [NOW + timedelta(minutes=m) for m, _, _ in levels]
         for each in table:
-            inside = [q for m, _, q in levels if each.start <= NOW + timedelta(minutes=m) < each.end]
+            inside = {q for _, _, q in levels[bisect_left(times, each.start) : bisect_left(times, each.end)]}
             worst = next(q for q in ("bad", "doubtful", "good") if q in inside)
             assert each.worst == worst
             marked = {q for time, q in page.chart.marks.items() if each.start <= time < each.end}
