@@ -108,6 +108,7 @@ def _close(recorder: Recorder, drill_id: int, municipality_id: int, said: drill_
     mine = {"drill": drill_id, "town": municipality_id, "now": recorder.now, "note": drill_words.note(said)}
     to = conn.execute(_TOLD, mine).fetchall()
     conn.execute(_GIVE_UP, {**mine, "why": GIVEN_UP})
+    conn.execute(_COUNT_AGAIN, mine)
     ended = [row[0] for row in conn.execute(_OPEN, mine)]
     conn.execute("update alert set cleared_at = %s where alert_id = any(%s)", (recorder.now, ended))
     history = [
@@ -149,6 +150,11 @@ _GIVE_UP = f"""
 update outbox set stood_in = true, last_error = coalesce(last_error, %(why)s)
 where sent_at is null and begun_at is null and channel <> 'log' and alert_history_id in (
     select h.alert_history_id from alert_history h join alert a using (alert_id) where {_OF_DRILL})
+"""  # noqa: S608
+# What was called false in this drill says nothing of the next one.
+_COUNT_AGAIN = f"""
+update alert_retraction r set counts_again_at = %(now)s
+from alert a where a.alert_id = r.alert_id and r.counts_again_at is null and {_OF_DRILL}
 """  # noqa: S608
 _NOTED = f"""
 insert into alert_history (municipality_id, alert_id, at, event, rule_version, note)

@@ -86,7 +86,8 @@ from (
 ) in_force
 join threshold_level l using (threshold_set_id)
 join station s using (station_id)
-where exists (select from datastream d where d.station_id = s.station_id and d.observed_property = 'water_level')
+where exists (select from datastream d where d.station_id = s.station_id and d.observed_property = 'water_level'
+              and d.drill_run is null)
 group by s.station_id order by s.station_id
 """
 _WRITTEN = """

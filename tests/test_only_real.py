@@ -26,9 +26,10 @@ TABLES = (
     "rollup_hour", "rollup_day", "night_flow", "finding", "quality_event",
     "alert", "alert_history", "alert_judged", "outbox", "late_excursion", "public_notice",
     "headquarters_log", "evacuation_order", "response_stage", "checklist_tick",
+    "field_report", "field_photo", "shelter_word", "alert_retraction",
 )  # fmt: skip
 READS = re.compile(rf"\b(?:from|join|using)\s+(?:lateral\s+)?(?:only\s+)?({'|'.join(TABLES)})\b(?!\s*\()", re.I)
-ONLY_REAL = re.compile(r"\bdrill_run is null\b|\bmode = 'actual'|\bmode = %|\bdrill = %")
+ONLY_REAL = re.compile(r"\bdrill_run is null\b|\bmode = 'actual'|\bmode = %|\bdrill = %|\bnot \w\.drill\b")
 
 EXEMPT = {
     "reads the one that its caller has chosen; who lists what can be chosen leaves drills out": """
@@ -47,8 +48,10 @@ EXEMPT = {
         store/observations.py:before store/observations.py:after store/reviews.py:_settle
         store/reviews.py:confirmed_months store/evacuation.py:amend store/evacuation.py:order_revisions
         store/evacuation.py:redeclare store/evacuation.py:stage_revisions store/headquarters.py:correct
-        store/headquarters.py:revisions
-        alerts/retraction.py:_locked alerts/retraction.py:_MESSAGES alerts/false_notice.py:_STEP
+        store/headquarters.py:revisions alerts/false_notice.py:_STEP alerts/retraction.py:_locked
+        alerts/retraction.py:_MESSAGES api/pages/field_reports.py:reports_page
+        store/alert_reviews.py:mark store/field_photos.py:_said store/field_photos.py:photos_of
+        store/field_photos.py:picture store/field_reports.py:_known store/field_reports.py:_lately
     """,
     "a drill has none of these: hours, days, nights and findings are of real series, mappings of devices": """
         analytics/findings.py:last analytics/leaks/nights.py:_recompute_night analytics/leaks/watch.py:_judge_nights
@@ -77,25 +80,36 @@ EXEMPT = {
         alerts/observed.py:judged_already alerts/observed.py:window_before alerts/observed.py:open_levels
         alerts/recording.py:Recorder._calls alerts/recording.py:_SAY_AGAIN alerts/rule_series.py:streams
         alerts/written.py:_targets alerts/written.py:_alerts alerts/written.py:_before
-        alerts/still_false.py:_STANDING
+        alerts/still_false.py:_STANDING store/field_reports.py:attach
+        alerts/observed.py:newest_judged alerts/observed.py:revised alerts/observed.py:since_raised
+        alerts/recording.py:_TAKE_BACK alerts/beside.py:_wait alerts/withheld.py:_version alerts/withheld.py:go_down
+        alerts/withheld.py:keep alerts/withheld.py:waiting
     """,
     "of drills, and says so": """
         alerts/drills.py:_OPEN alerts/drills.py:_TOLD alerts/drills.py:_GIVE_UP alerts/drills.py:_NOTED
+        alerts/drills.py:_COUNT_AGAIN
         api/pages/drill_now.py:shadows api/pages/drill_report.py:_RAISED api/pages/drill_report.py:_TOLD
         ingest/drilling.py:_shadows
     """,
     "sends, or tells what waits to be sent, whatever it is about": """
         alerts/corrections.py:_BEGUN alerts/corrections.py:_SPARE alerts/fallback.py:lock_ways
         alerts/fallback.py:stand_in alerts/fallback.py:_FALL_BACK alerts/operation.py:_failed_mails
-        alerts/outbox.py:_ASKING alerts/outbox.py:_DUE api/health.py:_Towns.collect api/health.py:_WAITING
-        api/health.py:_OLDEST_DUE api/pages/machine_room.py:machine_room
+        alerts/outbox.py:_ASKING alerts/outbox.py:_DUE api/health.py:_WAITING api/health.py:_OLDEST_DUE
+        api/pages/machine_room.py:_WAITING
     """,
     "shows a drill beside what is real, marked, to those who are signed in": """
         api/pages/alert_list.py:late_excursions api/pages/alert_list.py:add_events api/pages/alert_list.py:_ALERTS
         api/pages/delivery.py:delivery_page api/pages/delivery.py:messages_of api/pages/notices.py:_one
         api/readings.py:changed_alerts alerts/public/notices.py:_NOTICES
     """,
-    "the values of a drill grow old and go like all others": """
+    "of the test messages of 試験, which no drill has": """
+        alerts/monthly.py:_MESSAGE alerts/monthly_results.py:_RESULTS
+    """,
+    "the first part of a query, whose ends ask for the one or the other": """
+        store/field_reports.py:_REPORTS store/shelters.py:_WORD
+    """,
+    "what is of a drill grows old and goes like all other": """
+        store/field_photos.py:forget_old
         analytics/old_values.py:kept analytics/old_values.py:_forget
     """,
     "of a database of its own, in which no drill is held": """

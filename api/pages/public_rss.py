@@ -27,6 +27,8 @@ router = Router()
 
 MEDIA_TYPE = "application/rss+xml; charset=utf-8"
 _ATOM = "{http://www.w3.org/2005/Atom}"
+# For the whole process and from its start on: an Atom feed is written with it as well, and must not change its bytes.
+ET.register_namespace("atom", _ATOM[1:-1])
 
 
 @router.get("/public/{municipality}/notices.rss")
@@ -46,7 +48,6 @@ def rss(publisher: Publisher, notices: list[Notice], variant: Variant, now: date
     """The feed; `base` is the address below which the public pages of the municipality stand."""
     language = language_of_variant(variant)
     query = "" if variant == "ja" else f"?lang={variant}"
-    ET.register_namespace("atom", _ATOM[1:-1])
     root = ET.Element("rss", {"version": "2.0"})
     channel = ET.SubElement(root, "channel")
     name = publisher.name if language == "ja" else publisher.name_en or publisher.name

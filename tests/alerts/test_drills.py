@@ -10,7 +10,8 @@ import pytest
 from alerts import actions
 from alerts.calling import Group, Person, Roster
 from alerts.drills import participants
-from alerts.escalation import Escalation
+from alerts.escalation import MARK, Escalation
+from alerts.retraction import retract
 from alerts.rule_book import add_rule, add_version
 from alerts.rules.condition import Body, Compare, Number, Reading, Series
 from devices.clock import FixedClock, real_now
@@ -20,6 +21,7 @@ from tests.alerts.people import channels, group, person, turn
 from tests.alerts.test_delivery import MORNING, Way, send_all
 from tests.conftest import Registered
 from tests.drilling import FLOOD, STEP, Drill
+from tests.store.rights import as_api
 
 
 @pytest.fixture
@@ -102,7 +104,7 @@ def test_the_one_on_duty_first_then_the_substitute_then_everybody_who_takes_part
         ("called", "sato"),
     ]
     assert all(subject.startswith("【模擬】【訓練】") for *_, subject in drill.told())
-    assert drill.told()[-1][2].startswith("【模擬】【訓練】【未確認】")
+    assert drill.told()[-1][2].startswith(f"【模擬】【訓練】{MARK}")
 
 
 def test_a_groups_equipment_takes_part_only_where_it_was_chosen() -> None:
@@ -203,6 +205,20 @@ def test_rules_of_the_staff_are_judged_too(drill: Drill) -> None:
     assert drill.rows("select rule, mode from alert") == [("written", "exercise")]
     ((_, who, subject),) = drill.told()
     assert who == "tanaka@example.jp" and subject.startswith("【模擬】【訓練】")
+
+
+def test_what_was_taken_back_in_one_drill_is_not_held_back_in_the_next(drill: Drill) -> None:
+    for n in (1, 2):
+        drill.start(drill.plan((3.7, 3.7)))
+        drill.run(1)
+        assert len(drill.alerts()) == n
+        with as_api(drill.town) as conn:
+            at, user = drill.clock.now(), drill.user()
+            retract(conn, drill.town.municipality_id, n, user, at, "練習", simulated=True)
+        drill.run(1)
+        assert len(drill.alerts()) == n, "within a drill it is held back, as in earnest"
+        drill.stop(n)
+        drill.tick()
 
 
 def test_who_acknowledged_when_stands_at_the_drills_alert_alone(drill: Drill) -> None:
