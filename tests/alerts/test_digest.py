@@ -94,6 +94,27 @@ def test_the_running_week_is_told_as_it_stands(town: Registered) -> None:
     assert any("から続いています" in line for line in lines)
 
 
+def test_a_silence_that_was_taken_back_as_false_is_none(town: Registered) -> None:
+    with connect(town.owner, name="test") as conn:
+        conn.execute(
+            """
+            with officer as (
+                insert into app_user (municipality_id, login, display_name, role, password_hash)
+                select municipality_id, 'x', 'x', 'digital', '-' from municipality returning user_id
+            ), told as (
+                insert into alert_history (municipality_id, alert_id, at, event)
+                select municipality_id, alert_id, raised_at, 'retracted' from alert returning *
+            )
+            insert into alert_retraction (alert_id, municipality_id, alert_history_id, at, user_id, reason, was_open,
+                                          reached, withdrawn)
+            select alert_id, municipality_id, alert_history_id, at, officer.user_id, '機器は届いていた', true, 0, 0
+            from told, officer
+            """
+        )
+    with connect(town.worker, name="test") as conn:
+        assert week_facts(conn, town.municipality_id, WEEK, START + 3 * HOUR)["silences"] == []
+
+
 def test_a_battery_that_goes_down_has_its_days_left_and_a_steady_one_has_none(town: Registered) -> None:
     with connect(town.worker, name="test") as conn:
         health = device_health(conn, START + 4 * DAY, municipality_id=town.municipality_id)

@@ -88,6 +88,7 @@ def test_it_stands_apart_from_what_was_cleared(hall: TownHall, staff: httpx.Clie
     found = staff.get(f"/api/v1/alerts/{alert_id}").json()
     assert (found["state"], found["retracted_by"]) == ("retracted", "disaster of the own town")
     assert found["history"][-1]["event"] == "retracted"
+    assert "の知らせは誤りとして訂正" in main(staff.get("/disaster", headers=HTML))
     station = main(staff.get("/disaster/stations/river-okusawa", headers=HTML))
     assert "訂正・取消" in station
 
