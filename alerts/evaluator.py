@@ -170,6 +170,8 @@ class Evaluator:
             judged.add(key)
             alert = observed.open_alert(recorder.conn, place, "level", stream.mode) if again else alerts.get(key)
             still = retracted.get(key) if alert is None else None
+            if still is not None and still.datastream_id != datastream_id:
+                still = None
             transitions = judge_level(
                 station_rules,
                 new[datastream_id],

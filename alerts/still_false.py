@@ -6,8 +6,9 @@
 
 A retracted alert is judged on as if it were open at its highest level, without a word to anybody. Two things end that
 by themselves: the rule would have cleared it (below the clearing level for its whole hold), or the water reaches a
-level above all that was retracted, which is something new and raises a new alert. A person ends it by saying that the
-gauge counts again (`alerts.retraction.count_again`). Bad and missing readings end nothing, as they clear nothing.
+level above all that was retracted, and not by one doubtful reading alone: that is something new and raises an alert. A
+person ends it by saying that the gauge counts again (`alerts.retraction.count_again`). Bad and missing readings end
+nothing, as they clear nothing.
 
 A rule of the staff has no levels: only its end, or a person. A silence is the same one as long as nothing was heard.
 A finding raises once, and never again.
@@ -30,12 +31,14 @@ from store import Connection
 @dataclass(frozen=True, slots=True)
 class StillFalse:
     """The newest alert of a cause, retracted at `at` (town time). `level`: the highest that it had, None without
-    levels; `time`: of what moved it last; `rule_id` of a rule that staff wrote.
+    levels; `time`: of what moved it last; `rule_id` of a rule that staff wrote. It holds for its series: the next drill
+    has one of its own.
     """
 
     alert_id: int
     municipality_id: int
     station_id: int
+    datastream_id: int
     mode: str
     rule_id: int | None
     level: int | None
@@ -55,9 +58,9 @@ def after_level(transitions: Sequence[Transition], still: StillFalse) -> tuple[l
 
     >>> from datetime import UTC
     >>> at = datetime(2026, 6, 1, tzinfo=UTC)
-    >>> false = StillFalse(7, 1, 3, "actual", None, 4, at, at)
+    >>> false = StillFalse(7, 1, 3, 5, "actual", None, 4, at, at)
     >>> def step(event, level):
-    ...     return Transition(event, level, at, 0.0, "threshold_set:1")
+    ...     return Transition(event, level, at, 0.0, "threshold_set:1", confirmed=level)
     >>> after_level([step(Event.LOWERED, 2), step(Event.ESCALATED, 4)], false)
     ([], None)
     >>> steps, over = after_level([step(Event.CLEARED, None), step(Event.RAISED, 2)], false)
@@ -70,7 +73,7 @@ def after_level(transitions: Sequence[Transition], still: StillFalse) -> tuple[l
     for n, each in enumerate(transitions):
         if each.event is Event.CLEARED:
             return list(transitions[n + 1 :]), each.time
-        if each.event is Event.ESCALATED and (each.level or 0) > (still.level or 0):
+        if (each.confirmed or 0) > (still.level or 0):
             return [replace(each, event=Event.RAISED), *transitions[n + 1 :]], each.time
     return [], None
 
@@ -85,7 +88,8 @@ def count_again(recorder: Recorder, still: StillFalse, time: datetime) -> None:
 
 
 _STANDING = """
-select a.alert_id, a.municipality_id, a.station_id, a.mode, a.alert_rule_id, a.peak_level, a.phenomenon_time, r.at
+select a.alert_id, a.municipality_id, a.station_id, a.datastream_id, a.mode, a.alert_rule_id, a.peak_level,
+       a.phenomenon_time, r.at
 from alert_retraction r join alert a using (alert_id)
 where r.counts_again_at is null and a.rule = %s
   and not exists (select from alert later

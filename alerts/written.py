@@ -100,7 +100,11 @@ def _still_false(
     rows = still_false.standing(recorder.conn, "written")
     known = {(each.rule_id, each.station_id, each.mode): each for each in rows}
     retracted = {
-        n: known[target.key] for n, target in enumerate(targets) if target.key in known and target.key not in alerts
+        n: known[target.key]
+        for n, target in enumerate(targets)
+        if target.key not in alerts
+        and target.key in known
+        and known[target.key].datastream_id == target.main.datastream_id
     }
     over = first_over(judged, {n: micros(each.at) for n, each in retracted.items()})
     for n, time in over.items():

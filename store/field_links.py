@@ -48,6 +48,7 @@ class FieldLink:
     revoked_at: datetime | None
     revoked_by: str | None
     used_at: datetime | None
+    person_left: bool
     in_force: bool
 
 
@@ -112,7 +113,7 @@ def links(conn: Connection, municipality_id: int) -> list[FieldLink]:
     rows = conn.execute(
         """
         select l.field_link_id, p.name, l.shelters, l.made_at, m.display_name, l.expires_at, l.revoked_at,
-               r.display_name, l.used_at,
+               r.display_name, l.used_at, p.ended_at is not null,
                l.revoked_at is null and l.expires_at > %s and p.ended_at is null as in_force
         from field_link l
         join person p using (person_id)

@@ -229,6 +229,15 @@ def words(conn: Connection, municipality_id: int, shelter_id: int, *, drill: boo
     return [Word(*row[:6]) for row in rows]
 
 
+def any_public(conn: Connection, municipality_id: int) -> bool:
+    """Whether everybody may read anything of the list."""
+    row = conn.execute(
+        "select exists (select from shelter where municipality_id = %s and ended_at is null and public <> '{}')",
+        (municipality_id,),
+    ).fetchone()
+    return row is not None and bool(row[0])
+
+
 def as_public(shelter: Shelter) -> Shelter | None:
     """The shelter without what is staff's alone; None where all of it is. Who said something is never in it."""
     entry, word = shelter.entry, shelter.word

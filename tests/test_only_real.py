@@ -80,10 +80,10 @@ EXEMPT = {
         alerts/observed.py:judged_already alerts/observed.py:window_before alerts/observed.py:open_levels
         alerts/recording.py:Recorder._calls alerts/recording.py:_SAY_AGAIN alerts/rule_series.py:streams
         alerts/written.py:_targets alerts/written.py:_alerts alerts/written.py:_before
-        alerts/still_false.py:_STANDING store/field_reports.py:attach alerts/observed.py:newest_judged
-        alerts/observed.py:revised alerts/observed.py:since_raised alerts/withheld.py:keep
-        alerts/withheld.py:waiting alerts/withheld.py:go_down alerts/withheld.py:_version alerts/beside.py:_wait
-        alerts/recording.py:_TAKE_BACK
+        alerts/still_false.py:_STANDING store/field_reports.py:attach
+        alerts/observed.py:newest_judged alerts/observed.py:revised alerts/observed.py:since_raised
+        alerts/recording.py:_TAKE_BACK alerts/beside.py:_wait alerts/withheld.py:_version alerts/withheld.py:go_down
+        alerts/withheld.py:keep alerts/withheld.py:waiting
     """,
     "of drills, and says so": """
         alerts/drills.py:_OPEN alerts/drills.py:_TOLD alerts/drills.py:_GIVE_UP alerts/drills.py:_NOTED

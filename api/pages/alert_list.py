@@ -289,7 +289,8 @@ def add_events(conn: Connection, alerts: Sequence[Alert]) -> None:
 def _alert(row: tuple[object, ...]) -> Alert:
     values = list(row)
     silenced, cause = values.pop(), values[_CAUSE]
-    values[_RETRACTED:] = [Retracted(*values[_RETRACTED:]) if values[_RETRACTED] is not None else None]  # type: ignore[arg-type]
+    retracted = values[_RETRACTED]
+    values[_RETRACTED] = [None if retracted[0] is None else Retracted(*retracted)]  # type: ignore[arg-type]
     if cause is not None:
         words = outage_words if values[5] == "outage" else operation_words
         values[2:4] = (words.headline(str(cause), False, language) for language in ("ja", "en"))
@@ -300,7 +301,7 @@ def _alert(row: tuple[object, ...]) -> Alert:
     return Alert(*values)  # type: ignore[arg-type]  # the columns of _ALERTS in the order of the fields
 
 
-_CAUSE, _RETRACTED = 19, 24  # which of the columns
+_CAUSE, _RETRACTED = 19, slice(24, 29)  # which of the columns
 _ALERTS = """
 select a.alert_id, s.code, s.name, s.name_en, s.kind, a.rule, a.mode, d.unit, a.level, a.peak_level,
        a.raised_at, a.phenomenon_time, a.value,

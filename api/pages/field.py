@@ -218,8 +218,8 @@ def _taken(
     words, town = _words(request), sender.municipality_id
     try:
         with _state(request).database.transaction(town) as conn:
-            taken = take_report(conn, town, sender.author, sent, photos, unread, now=sender.now, zone=sender.zone)
             _note_use(conn, sender)
+            taken = take_report(conn, town, sender.author, sent, photos, unread, now=sender.now, zone=sender.zone)
     except RecordError as error:
         return _refused(request, sender, sent, error)
     if _wants_json(request):
@@ -278,8 +278,8 @@ def _form_page(
 def _said(request: Request, sender: _Sender, sent: Sent) -> Response:
     try:
         with _state(request).database.transaction(sender.municipality_id) as conn:
-            say_shelter(conn, sender.municipality_id, sender.author, sent.typed, now=sender.now, zone=sender.zone)
             _note_use(conn, sender)
+            say_shelter(conn, sender.municipality_id, sender.author, sent.typed, now=sender.now, zone=sender.zone)
     except RecordError as error:
         if error.code == "unknown":  # the list has changed under the form: another one is needed
             return RedirectResponse(f"{sender.shelters}?problem=unknown", 303)

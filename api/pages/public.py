@@ -27,6 +27,8 @@ from api.pages.public_text import as_read, language_of_variant
 from api.pages.site import site
 from api.state import ApiState
 from store.connection import Connection
+from store.field_photos import released
+from store.shelters import any_public
 
 router = Router()
 
@@ -41,12 +43,16 @@ OPEN = {"Cache-Control": CACHED, "Access-Control-Allow-Origin": "*", "Cross-Orig
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a municipality has told, read at `now` of its clock; newest first."""
+    """What a municipality has told, read at `now` of its clock; newest first. `shelters`, `photos`: there is something
+    to read of them too.
+    """
 
     publisher: Publisher
     notices: Sequence[Notice]
     evacuation: Evacuation
     now: datetime
+    shelters: bool
+    photos: bool
 
 
 @router.get("/public/{municipality}/notices")
@@ -112,6 +118,8 @@ def told_of(request: Request, code: str) -> Told:
             published(conn, now - REMEMBERED),
             current_evacuation(conn, municipality_id, now, publisher.zone),
             now,
+            any_public(conn, municipality_id),
+            bool(released(conn, municipality_id)),
         )
 
 
@@ -148,6 +156,7 @@ def _page(request: Request, told: Told, name: str) -> Response:
                 "variants": VARIANTS,
                 "manner": "plain" if variant == "plain" else "full",
                 "publisher": told.publisher,
+                "beside": {"shelters": told.shelters, "photos": told.photos},
                 "standing": [each for each in read if each.stands],
                 "earlier": [each for each in read if not each.stands],
                 "closing": words.closing(told.publisher.name, told.evacuation, variant),

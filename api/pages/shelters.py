@@ -51,6 +51,7 @@ def add_shelter(request: Request, visit: SignedIn, typed: Form) -> Response:
     try:
         with visit.transaction() as conn:
             _put(conn, visit, at, _entry(typed), None)
+            append_headquarters(conn, visit.tenant.municipality_id)
     except RecordError as error:
         return _page(request, visit, typed=typed, problem=error, status=400)
     return RedirectResponse(f"{SHELTERS}?done=added", 303)
@@ -129,6 +130,7 @@ def keep_shelter(request: Request, visit: SignedIn, shelter_id: int, typed: Form
                 append_headquarters(conn, visit.tenant.municipality_id)
                 return RedirectResponse(f"{SHELTERS}?done=ended", 303)
             _put(conn, visit, at, _entry(typed), shelter_id)
+            append_headquarters(conn, visit.tenant.municipality_id)
     except RecordError as error:
         said = {"problem": error.code, "field": error.field}
         query = urlencode({**{name: typed.get(name, "")[:400] for name in _TYPED}, **said})
@@ -191,6 +193,7 @@ def _take(request: Request, visit: Visit, data: bytes) -> Response:
                     _put(conn, visit, at, _merged(before, entry, given), shelter_id)
                 except RecordError as error:
                     raise FileProblem(line, error.field, error.code) from None
+            append_headquarters(conn, visit.tenant.municipality_id)
     except SheetError as error:
         return _page(request, visit, file_problems=[words(f"sheet.{error.code}", **error.values)], status=400)
     except FileProblem as error:
@@ -212,7 +215,6 @@ def _merged(before: Shelter | None, entry: Entry, given: frozenset[str]) -> Entr
 def _put(conn: Connection, visit: Visit, at: Moment, entry: Entry, shelter_id: int | None) -> None:
     town = visit.tenant.municipality_id
     shelters.put(conn, town, entry, shelter_id=shelter_id, now=at.now, user_id=visit.user.user_id)
-    append_headquarters(conn, town)
 
 
 def _entry(typed: Mapping[str, str]) -> Entry:

@@ -4,6 +4,8 @@
     rehearse FILE        {"n", "start", "end", "left_out", "seconds",
                           "stations": [{"station", "n", "judged", "first", "missing", "fired": [{"start", "end"}]}]}
     save FILE            {"rule", "version"}
+    waits                {"stations": [{"station", "confirm_within_minutes", "confirming_rain_mm",
+                                        "tell_within_hours"}]}
 
 FILE is the JSON of a body (`alerts.rules.condition.Body`).
 """
@@ -167,6 +169,60 @@ def save(
         if as_json
         else f"rule {rule}, version {version}, from {now:%F %R}Z"
     )
+
+
+@rules.command("waits")
+def waits(
+    station: Annotated[str | None, typer.Option(help="Code of the station; without one all are shown.")] = None,
+    confirm_within: Annotated[
+        float | None,
+        typer.Option(help="Minutes for a second reading before people are told; 0: none.", min=0, max=1440),
+    ] = None,
+    rain: Annotated[
+        float | None, typer.Option(help="So many mm in an hour speak for a single reading.", min=0.1, max=1000)
+    ] = None,
+    tell_within: Annotated[
+        float | None, typer.Option(help="Hours: of what is known later than that nobody is told.", min=0.1, max=8760)
+    ] = None,
+    as_json: _Json = False,
+) -> None:
+    """How long people wait at each station with reference levels; with options, changes it at one."""
+    from alerts.patience import patience, set_patience
+    from store import connect
+
+    changes = any(each is not None for each in (confirm_within, rain, tell_within))
+    if changes and station is None:
+        raise InputError("say with --station whose waiting is to be changed")
+    with connect(settings().need("owner_dsn"), name="rules waits") as conn:
+        town = _town(conn)
+        if station is not None and not set_patience(
+            conn,
+            town,
+            station,
+            confirm_within=None if confirm_within is None else timedelta(minutes=confirm_within),
+            confirming_rain=rain,
+            tell_within=None if tell_within is None else timedelta(hours=tell_within),
+        ):
+            raise InputError(f"--station {station}: there is no such station")
+        found = patience(conn, town, station)
+    if as_json:
+        told = [
+            {
+                "station": each.station,
+                "confirm_within_minutes": each.confirm_within / timedelta(minutes=1),
+                "confirming_rain_mm": each.confirming_rain,
+                "tell_within_hours": each.tell_within / timedelta(hours=1),
+            }
+            for each in found
+        ]
+        typer.echo(json.dumps({"stations": told}, ensure_ascii=False))
+        return
+    for each in found:
+        minutes, hours = each.confirm_within / timedelta(minutes=1), each.tell_within / timedelta(hours=1)
+        typer.echo(
+            f"{each.station}: a second reading within {minutes:g} min, "
+            f"or {each.confirming_rain:g} mm of rain in an hour; told up to {hours:g} h late"
+        )
 
 
 def _body(file: Path) -> Body:

@@ -190,4 +190,4 @@ def test_of_what_waits_nobody_is_called_and_of_what_was_told_then_the_words_are_
     assert look(gauge, FIVE) == 1
     assert mails(gauge)[2:] == [("called", "suzuki")]
     ((subject,),) = gauge.rows("select subject from outbox where recipient like 'suzuki%%'")
-    assert subject.startswith("【未確認】【模擬】未確認の値 ")
+    assert subject.startswith("【未応答】【模擬】未確認の値 ")

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from alerts import retraction
 from alerts.errors import NotRetracted
-from alerts.rules.level import LevelRule, Observed, judge_level
+from alerts.rules.level import LevelRule, Observed, Stand, after, judge_level
 from alerts.rules.transition import Transition
 from alerts.still_false import StillFalse, after_level
 from devices.model import Quality, Reason, ThresholdLevel
+from store import connect
 from tests.alerts.gauge import STEP, Gauge
 from tests.alerts.test_actions import as_api, do
 from tests.alerts.test_retraction import WHY, retract
@@ -97,6 +98,14 @@ def test_a_level_above_all_that_was_false_is_something_new(false: Gauge, togethe
     assert false.rows("select count(*) from alert where cleared_at is null") == [(1,)]
 
 
+def test_one_doubtful_reading_above_it_is_nothing_new_and_a_second_that_says_so_is(false: Gauge) -> None:
+    doubtful = Quality.DOUBTFUL, Reason.RATE
+    send(false, 1, (4.5, *doubtful), 3.3, (4.5, *doubtful))
+    assert events(false) == [("raised", 3)] and held(false)
+    send(false, 4, (3.7, *doubtful))
+    assert events(false)[:2] == [("raised", 3), ("raised", 4)] and not held(false)
+
+
 def test_bad_and_missing_readings_end_nothing_and_a_value_marked_bad_and_good_again_raises_nothing(
     false: Gauge,
 ) -> None:
@@ -141,6 +150,17 @@ def test_an_older_alert_that_is_retracted_leaves_the_open_one_alone(gauge: Gauge
     ]
 
 
+def test_what_was_false_in_one_drill_holds_nothing_back_in_the_next(false: Gauge) -> None:
+    """The alert of a drill is of the drill's own series; here the gauge's is the next one's."""
+    with connect(false.town.owner, name="test") as conn:
+        conn.execute(
+            "update alert set datastream_id = (select min(datastream_id) from datastream where datastream_id <> %s)",
+            (false.datastream_id,),
+        )
+    send(false, 1, 3.3)
+    assert events(false) == [("raised", 3), ("raised", 3)]
+
+
 def test_an_evaluator_that_waits_for_the_retraction_sees_it(gauge: Gauge, officer: int) -> None:
     gauge.send_series(3.3)
     gauge.evaluate()
@@ -161,24 +181,24 @@ RULE = LevelRule(
     clear_margin=0.1,
     hold=2 * STEP,
 )
-FALSE = StillFalse(7, 1, 3, "actual", None, 3, START, START)
+FALSE = StillFalse(7, 1, 3, 5, "actual", None, 3, START, START)
 
 
 def judged(readings: list[Observed], pieces: list[int]) -> list[Transition]:
     """What counts of readings behind a retracted alert of level 3, that come in pieces of these lengths."""
     found: list[Transition] = []
     still: StillFalse | None = FALSE
-    level: int | None = None
+    stand: Stand | None = None
     at = 0
     for piece in [*pieces, len(readings)]:
         new, before = readings[at : at + piece], readings[max(0, at - 3) : at]
         at += piece
-        steps = judge_level([RULE], new, before, level if still is None else still.level)
+        steps = judge_level([RULE], new, before, stand if still is None else Stand(3, 3))
         if still is not None:
             steps, over = after_level(steps, still)
             still = still if over is None else None
         found += steps
-        level = found[-1].level if found else None
+        stand = after(found[-1]) if found else None
     return found
 
 

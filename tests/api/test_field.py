@@ -111,6 +111,9 @@ def test_a_link_that_is_over_or_revoked_or_of_somebody_who_left_looks_as_if_it_h
             "where field_link_id = 2"
         )
         conn.execute("update person set ended_at = now() where name = '三'")
+    with hall.visitor(Role.DISASTER) as client:
+        page = client.get(LINKS, headers=HTML).text
+    assert "に期限切れ" in page and "連絡先から外れたため使えません" in page and 'value="revoke"' not in page
     for path in (revoked, over, left):
         for answer in (anyone.get(path), send(anyone, path, text="x"), anyone.get(f"{path}/shelters")):
             assert answer.status_code == 404 and "このリンクは使えません" in answer.text

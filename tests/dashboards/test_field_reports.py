@@ -194,6 +194,7 @@ def test_a_photo_is_for_staff_until_a_named_person_releases_it(
     assert act(staff, number, "release", photo="1", caption=" ").endswith("problem=empty")
     act(staff, number, "release", photo="1", caption="国道の通行止め")
     page = outside.get(f"{PUBLIC}/photos")
+    assert 'href="photos"' in outside.get(f"{PUBLIC}/notices").text
     assert "国道の通行止め" in page.text and "崖崩れ" not in page.text and "set-cookie" not in page.headers
     assert "disaster of the own town" not in page.text and "避難の情報は町が別に発令します" in page.text
     assert outside.get(f"{PUBLIC}/photos/1.jpg").content == image.content

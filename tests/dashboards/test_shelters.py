@@ -108,12 +108,14 @@ def test_each_field_is_public_or_staff_only_by_itself(staff: httpx.Client, outsi
     entry = {"kana": "ひみつ", "address": "浜町1-2-3", "latitude": "32.45", "longitude": "135.05", "capacity": "120"}
     fields = ("address", "place", "capacity", "access", "state", "crowding", "people", "note")
     add(staff, "ぜんぶ非公開", **entry, access="スロープ")
+    assert 'href="shelters"' not in outside.get(f"{PUBLIC}/notices").text, "there is nothing to read yet"
     for n, field in enumerate(fields):
         add(staff, f"{n}番館", **entry, access="スロープ", **{f"public.{field}": "1"})
     for shelter in range(1, len(fields) + 2):
         say(staff, "open", shelter=shelter, crowding="crowded", people="77", note="毛布が足りない")
     told = open_data(outside)
     assert [each["name"] for each in told] == [f"{n}番館" for n in range(len(fields))]
+    assert 'href="shelters"' in outside.get(f"{PUBLIC}/notices").text
     values = {
         "address": "浜町1-2-3",
         "latitude": 32.45,

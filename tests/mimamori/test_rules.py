@@ -72,3 +72,21 @@ def test_the_engines_figures_can_be_taken() -> None:
     judged, rehearsed = judging(30), rehearsing(30)
     assert judged["moments"] >= 30 and 0 < judged["so"] < 30
     assert rehearsed["observations"] == 30 * 144 and rehearsed["times"] > 0
+
+
+def test_how_long_people_wait_is_shown_and_changed_at_one_station(registered: Registered) -> None:
+    code, out = run(registered, "waits", "--json")
+    assert code == 0, out
+    (before,) = [each for each in json.loads(out)["stations"] if each["station"] == BRIDGE]
+    assert before == {
+        "station": BRIDGE,
+        "confirm_within_minutes": 5.0,
+        "confirming_rain_mm": 10.0,
+        "tell_within_hours": 6.0,
+    }
+    code, out = run(registered, "waits", "--station", BRIDGE, "--confirm-within", "10", "--rain", "15")
+    assert code == 0 and "within 10 min, or 15 mm" in out and "6 h late" in out
+    _, out = run(registered, "waits", "--json")
+    assert [each["station"] for each in json.loads(out)["stations"] if each["confirm_within_minutes"] == 10] == [BRIDGE]
+    assert run(registered, "waits", "--rain", "15")[0] != 0
+    assert run(registered, "waits", "--station", "nowhere")[0] != 0
