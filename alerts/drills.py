@@ -110,7 +110,10 @@ def _close(recorder: Recorder, drill_id: int, municipality_id: int, said: drill_
     conn.execute(_GIVE_UP, {**mine, "why": GIVEN_UP})
     conn.execute(_COUNT_AGAIN, mine)
     ended = [row[0] for row in conn.execute(_OPEN, mine)]
-    conn.execute("update alert set cleared_at = %s where alert_id = any(%s)", (recorder.now, ended))
+    conn.execute(
+        "update alert set cleared_at = %s, withheld = null, withheld_at = null where alert_id = any(%s)",
+        (recorder.now, ended),
+    )
     history = [
         row[0]
         for row in conn.execute(
