@@ -89,10 +89,12 @@ class Evaluator:
         list_late(conn, self._overtaken(conn, streams, rules, touched), recorder.now)
         self._judge_again(recorder, streams, rules, touched)
         while streams:
-            new = observed.unjudged(conn, [stream.datastream_id for stream in streams], _CHUNK)
+            # One more than is judged says whether there are more.
+            new = observed.unjudged(conn, [stream.datastream_id for stream in streams], _CHUNK + 1)
             streams = [stream for stream in streams if stream.datastream_id in new]
-            self._judge(recorder, streams, rules, new)
-            streams = [stream for stream in streams if len(new[stream.datastream_id]) == _CHUNK]
+            more = {datastream_id for datastream_id, found in new.items() if len(found) > _CHUNK}
+            self._judge(recorder, streams, rules, {each: found[:_CHUNK] for each, found in new.items()}, more)
+            streams = [stream for stream in streams if stream.datastream_id in more]
 
     def _judge_written(self, recorder: Recorder, touched: Sequence[Touched]) -> None:
         """A rule that cannot be judged, whatever the reason, must not keep the reference levels from being judged: what
@@ -152,7 +154,9 @@ class Evaluator:
         streams: Sequence[observed.LevelStream],
         rules: dict[int, tuple[LevelRule, ...]],
         new: dict[int, list[Observed]],
+        more: set[int],
     ) -> None:
+        """Judges what is `new`; of a series of which there is `more` nobody is told before that is judged too."""
         if not streams:
             return
         ids = [stream.datastream_id for stream in streams]
@@ -183,7 +187,7 @@ class Evaluator:
                 if over_at is not None:
                     still_false.count_again(recorder, retracted.pop(key), over_at)
             newest = None
-            if len(new[datastream_id]) < _CHUNK:
+            if datastream_id not in more:
                 newest = newest_of(station_rules, [*before.get(datastream_id, ())[-1:], *new[datastream_id]])
             self._take(recorder, stream, station_rules, alert, transitions, newest)
         mark_judged(

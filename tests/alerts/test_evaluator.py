@@ -237,6 +237,17 @@ def test_a_series_longer_than_the_chunk_is_judged_whole(gauge: Gauge, monkeypatc
     assert gauge.told() == FLOOD_TOLD
 
 
+@pytest.mark.parametrize("chunk", [3, 4, 8, 9])
+def test_a_backlog_of_so_many_is_told_once_and_at_once(
+    gauge: Gauge, monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    monkeypatch.setattr("alerts.evaluator._CHUNK", chunk)
+    gauge.send_series(*[1.0] * 7, 2.1)
+    gauge.evaluate()
+    assert gauge.told() == [("raised", 1)]
+    assert gauge.rows("select count(*) from outbox") == [(1,)], "told with this batch, and not with the next reading"
+
+
 def test_a_series_without_reference_levels_is_left_alone(gauge: Gauge) -> None:
     with connect(gauge.town.worker, name="test") as conn:
         streams = observed.level_streams(conn, sorted(gauge.town.directory.datastreams))
