@@ -223,8 +223,9 @@ def _alerts_wrong(conn: Connection, rivers: dict[str, bool]) -> list[str]:
 def _histories_wrong(conn: Connection) -> list[str]:
     """Every alert was raised once and first, cleared at most once and last. Of steps that came together only the last
     is told, and what was known late when it is said again: so of what stands open the level, or a higher one, was told,
-    and of what was told its end. What one doubtful reading alone says may wait, for no longer than `LONGEST_WAIT`: of
-    that what is confirmed was told all the same. Nobody works at these devices.
+    and of what was told its end (an outage ends what it explains without another word). What one doubtful reading alone
+    says may wait, for no longer than `LONGEST_WAIT`: of that what is confirmed was told all the same. Nobody works at
+    these devices.
     """
     rows = conn.execute(
         """
@@ -240,7 +241,7 @@ def _histories_wrong(conn: Connection) -> list[str]:
                 where o.alert_history_id = h.alert_history_id and o.channel = 'log') told
             where event in ('raised', 'escalated', 'lowered', 'confirmed', 'told', 'cleared') group by alert_id
         )
-        select a.alert_id, coalesce(s.events, '{}'), s.n, s.told from alert a left join steps s using (alert_id)
+        select a.alert_id, a.rule, coalesce(s.events, '{}'), s.n, s.told from alert a left join steps s using (alert_id)
         where coalesce(s.events[1], '') <> 'raised'
            or cardinality(array_positions(s.events, 'raised')) <> 1
            or (a.cleared_at is not null) <> (s.events[s.n] = 'cleared')
@@ -250,12 +251,12 @@ def _histories_wrong(conn: Connection) -> list[str]:
                a.withheld <> 'unconfirmed' or a.level is not distinct from a.confirmed_level
                or coalesce(s.told_level, 0) < a.confirmed_level or a.withheld_at < %s)
            or s.taken_back and a.confirmed_level is not null
-           or a.cleared_at is not null and s.told > 0 and not s.end_told
+           or a.cleared_at is not null and a.part_of is null and s.told > 0 and not s.end_told
         order by 1 limit 5
         """,
         (load_clock(conn).now() - LONGEST_WAIT,),
     ).fetchall()
-    return [f"alert {alert_id}: {events}, {told} of {n} told" for alert_id, events, n, told in rows]
+    return [f"alert {alert_id} ({rule}): {events}, {told} of {n} told" for alert_id, rule, events, n, told in rows]
 
 
 def _rollups_wrong(conn: Connection, devices: Sequence[str]) -> list[str]:
