@@ -209,4 +209,4 @@ def test_the_server_takes_a_socket_that_somebody_else_bound(registered: Register
     populate(registered)
     with socket.create_server(("127.0.0.1", 0)) as bound, serving(registered, sockets=[bound]) as town_hall:
         assert town_hall.url.endswith(f":{bound.getsockname()[1]}")
-        assert httpx.get(f"{town_hall.url}/healthz", trust_env=False).status_code == 200
+        assert httpx.get(f"{town_hall.url}/sign-in", trust_env=False).status_code == 200

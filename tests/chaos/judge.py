@@ -188,6 +188,12 @@ def _cursors(conn: Connection) -> dict[str, int]:
     return dict(conn.execute("select consumer, feed_id from feed_cursor").fetchall())
 
 
+def unread(conn: Connection) -> bool:
+    """Whether a consumer of the feed has observations before it that it has not answered."""
+    answered = _number(conn, "select coalesce(max(feed_id), 0) from feed where kind = 'observations'")
+    return any(at < answered for at in _cursors(conn).values())
+
+
 def _cursors_wrong(conn: Connection, begun: Mark) -> list[str]:
     """A cursor never moves back, never beyond what there is, and in the end stands at the newest observation."""
     newest = _number(conn, "select coalesce(max(feed_id), 0) from feed")
@@ -223,9 +229,9 @@ def _alerts_wrong(conn: Connection, rivers: dict[str, bool]) -> list[str]:
 def _histories_wrong(conn: Connection) -> list[str]:
     """Every alert was raised once and first, cleared at most once and last. Of steps that came together only the last
     is told, and what was known late when it is said again: so of what stands open the level, or a higher one, was told,
-    and of what was told its end (an outage ends what it explains without another word). What one doubtful reading alone
-    says may wait, for no longer than `LONGEST_WAIT`: of that what is confirmed was told all the same. Nobody works at
-    these devices.
+    and of what was told its end (not where the same batch raised it anew; an outage ends what it explains without
+    another word). What one doubtful reading alone says may wait, for no longer than `LONGEST_WAIT`: of that what is
+    confirmed was told all the same. Nobody works at these devices.
     """
     rows = conn.execute(
         """
@@ -252,6 +258,9 @@ def _histories_wrong(conn: Connection) -> list[str]:
                or coalesce(s.told_level, 0) < a.confirmed_level or a.withheld_at < %s)
            or s.taken_back and a.confirmed_level is not null
            or a.cleared_at is not null and a.part_of is null and s.told > 0 and not s.end_told
+              and not exists (select from alert next
+                              where next.station_id = a.station_id and next.rule = a.rule and next.mode = a.mode
+                                and next.alert_id > a.alert_id and next.raised_at = a.cleared_at)
         order by 1 limit 5
         """,
         (load_clock(conn).now() - LONGEST_WAIT,),

@@ -115,7 +115,9 @@ class Series:
         running.wait(publisher.settled, "the broker has acknowledged the last words", within=PATIENCE)
         self._drained(begun, fault)
         with connect(running.server.dsn(), name="judge", autocommit=True) as conn:
-            running.wait(lambda: caught_up(conn), "analytics and alerts have answered", within=PATIENCE)
+            running.wait(
+                lambda: caught_up(conn) and not judge.unread(conn), "everybody has answered the feed", within=PATIENCE
+            )
             return judge.judge(conn, begun, publisher.sent, publisher.published, self._lost, self._fleet.high, chance)
 
     def _drained(self, begun: judge.Mark, fault: Fault) -> None:
