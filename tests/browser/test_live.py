@@ -227,6 +227,8 @@ def test_a_page_cut_off_from_the_server_does_not_keep_looking_calm(chromium: Bro
         fill = "element => getComputedStyle(element).fill"
         assert row.locator(".mark").evaluate(fill) == "rgb(255, 40, 0)"
         expect(row).to_contain_text("09:30・2分前")
+        # what was still on its way would bring the server's word on the time with it
+        expect(page.locator("#strip")).to_contain_text("発生中のアラート 1件", timeout=UNTIL)
         visitor.context.set_offline(True)
         page.clock.fast_forward("39:00")
         # the gauge's device may say nothing for 40 minutes; at 41 its last value is history
