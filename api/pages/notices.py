@@ -14,7 +14,7 @@ from fastapi import Depends
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from alerts.public import acts, cap
+from alerts.public import acts, cap, words
 from alerts.public.basis import BasisRefused, SetInForce, sets_in_force, state_basis
 from alerts.public.cap import Publisher
 from alerts.public.evacuation import current_evacuation
@@ -194,7 +194,7 @@ def _one(
         sheet=sheet(publisher, found) if found.event == "approved" else None,
         hours=HOURS,
         usual_hours=_USUAL_HOURS,
-        limits={"headline": acts.MAX_HEADLINE, "body": acts.MAX_BODY},
+        limits={"headline": words.MAX_HEADLINE, "body": words.MAX_BODY},
         may_act=visit.user.role in _DISASTER,
         problem=problem,
         wrong=[] if wrong is None else wrong.wrong,
@@ -315,7 +315,7 @@ def _fields(found: Notice, typed: Mapping[str, str] | None) -> dict[tuple[Varian
     for variant in VARIANTS:
         for part in ("headline", "body"):
             own = getattr(found.texts[variant], part)
-            kept[variant, part] = own if typed is None else typed.get(f"{variant}_{part}", own)[: acts.MAX_BODY]
+            kept[variant, part] = own if typed is None else typed.get(f"{variant}_{part}", own)[: words.MAX_BODY]
     return kept
 
 
