@@ -14,6 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -21,6 +22,8 @@ from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 
 import api.app
+from alerts.public import standing
+from alerts.public.words import VARIANTS, Text
 from alerts.rule_book import add_rule, add_version
 from alerts.rules.condition import Body, Compare, Number, Reading, Series
 from api.access import READERS, Access, Role, Router, UndeclaredRoute, access, declared, undeclared
@@ -72,7 +75,7 @@ class Call:
         return bool(
             re.search(
                 r"{(code|station|spot|alert_id|model|sha256|device_id|folder|group|rule_id|source_id|datastream_id|notice_id"
-                r"|entry_id|order_id|stage_id|item_id|report_id|photo_id|shelter_id|drill_id)",
+                r"|entry_id|order_id|stage_id|item_id|report_id|photo_id|shelter_id|drill_id|approval_id)",
                 self.path,
             )
         )
@@ -122,6 +125,7 @@ PARAMETERS = {
     "report_id": "1",
     "photo_id": "1",
     "shelter_id": "1",
+    "approval_id": "1",
 }
 # These are of a notice that somebody has approved; the others of one's draft.
 OF_APPROVED = ("/cap.xml", "/sheet.txt", "/withdraw")
@@ -155,6 +159,20 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /disaster/notices/{notice_id}/approve": {"data": {"text": "{text_id}", "hours": "3"}},
     "POST /disaster/notices/{notice_id}/discard": {},
     "POST /disaster/notices/{notice_id}/withdraw": {"data": {"why": "mistake"}},
+    "POST /disaster/standing": {
+        "data": {
+            "of": f"{STATION}:3",
+            "hours": "12",
+            "holds_to": "2026-10-31",
+            **dict.fromkeys(("authority", "post", "document"), "町長"),
+            "dated": "2026-04-01",
+            **{f"{variant}_headline": "水位" for variant in ("ja", "plain", "en")},
+            **{f"{variant}_body": "［時刻］に ［値］ m" for variant in ("ja", "plain")},
+            "en_body": "[value] m at [time]",
+        }
+    },
+    "POST /disaster/standing/{approval_id}/sign": {},
+    "POST /disaster/standing/{approval_id}/revoke": {},
     "POST /alerts/rules/new": {"data": {"do": "rehearse", **RULE}},
     "POST /alerts/rules/{rule_id}": {"data": {"do": "rehearse", **RULE}},
     "POST /sign-in": {"data": {"login": "own-disaster", "password": PASSWORD}},
@@ -324,6 +342,15 @@ def town_hall(registered: Registered, tmp_path: Path) -> Iterator[TownHall]:
         field_photos.release(conn, town, 1, caption="橋", now=START, user_id=user[0])
         hall = shelters.Entry("浜町公民館")
         assert shelters.put(conn, town, hall, now=START, user_id=user[0]) == int(PARAMETERS["shelter_id"])
+        told = {
+            variant: Text("水位", "［時刻］に ［値］ m" if variant != "en" else "[value] m at [time]")
+            for variant in VARIANTS
+        }
+        approval = standing.Draft(STATION, 4, told, None, 12, "2026-10-31", "美守", "町長", "1", "2026-04-01")
+        viewer = conn.execute("select user_id from app_user where login = 'own-viewer'").fetchone()
+        assert viewer is not None
+        entered = standing.enter(conn, town, approval, viewer[0], START, ZoneInfo("Asia/Tokyo"))
+        assert entered == int(PARAMETERS["approval_id"])
         conn.execute("insert into call_group (municipality_id, name) values (%s, '防災当番')", (town,))
         conn.execute("select set_config('mimamori.municipality_id', %s, true)", (str(town),))
         flood = [(timedelta(0), 1.0), (timedelta(hours=1), 2.0)]

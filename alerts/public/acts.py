@@ -96,10 +96,10 @@ def rewrite(
     found = _undecided(conn, municipality_id, notice_id, zone)
     if found.text_id != text_id:
         raise TextChanged()
-    tidy: Texts = {v: Text(tidy(texts[v].headline, " "), tidy(texts[v].body, "\n")) for v in VARIANTS}
-    _refuse_wrong_words(tidy, found)
-    if tidy != found.texts:
-        write(conn, municipality_id, notice_id, tidy, user_id, at)
+    said: Texts = {v: Text(tidy(texts[v].headline, " "), tidy(texts[v].body, "\n")) for v in VARIANTS}
+    _refuse_wrong_words(said, found)
+    if said != found.texts:
+        write(conn, municipality_id, notice_id, said, user_id, at)
         append_alerts(conn, municipality_id, [found.alert_id])
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Literal, LiteralString
+from typing import Any, Literal, LiteralString
 from zoneinfo import ZoneInfo
 
 from alerts.errors import AlertsError
@@ -92,6 +92,11 @@ class StandingApproval:
     told: int
     texts: dict[Step, Texts]
     held: SetInForce | None = None
+
+    @property
+    def last_moment(self) -> datetime:
+        """Within the last day on which it holds."""
+        return self.holds_until - timedelta(minutes=1)
 
     @property
     def same_levels(self) -> bool:
@@ -348,7 +353,11 @@ def _read(conn: Connection, now: datetime, which: LiteralString, values: tuple[o
     held = {}
     for station_id in {row[1] for row in rows}:
         held[station_id] = next(iter(sets_in_force(conn, now, station_id)), None)
-    return [StandingApproval(*row[:24], texts=_texts(row[24]), held=held[row[1]]) for row in rows]
+    found = []
+    for row in rows:
+        fields: tuple[Any, ...] = (*row[:24], _texts(row[24]), held[row[1]])
+        found.append(StandingApproval(*fields))
+    return found
 
 
 def _texts(stored: dict[str, list[str]]) -> dict[Step, Texts]:

@@ -211,10 +211,15 @@ def situation_of(conn: Connection, alert_id: int, now: datetime) -> Situation:
     )
 
 
-def outlook(conn: Connection, alert_id: int, station_id: int, now: datetime, zone: ZoneInfo) -> Why | None:
+def outlook(conn: Connection, alert_id: int, now: datetime, zone: ZoneInfo) -> Why | None:
     """Why no approval tells of this open alert now; None where none is there, or one does."""
+    row = conn.execute("select station_id from alert where alert_id = %s and rule = 'level'", (alert_id,)).fetchone()
+    if row is None:
+        return None
+    (station_id,) = row
     known = {each.approval_id: each for each in standing.approvals(conn, now, station_id=station_id)}
-    return choose((each.rule(zone) for each in _current(known)), situation_of(conn, alert_id, now))[1]
+    current = _current(known)
+    return choose((each.rule(zone) for each in current), situation_of(conn, alert_id, now))[1] if current else None
 
 
 def _current(known: dict[int, standing.StandingApproval]) -> list[standing.StandingApproval]:

@@ -97,7 +97,7 @@ class Town(Desk):
     def why(self) -> Why | None:
         ((alert_id,),) = self.gauge.rows("select max(alert_id) from alert where rule = 'level'")
         with as_api(self.gauge) as conn:
-            return outlook(conn, alert_id, self.gauge.station_id, self.gauge.clock.now(), TOKYO)
+            return outlook(conn, alert_id, self.gauge.clock.now(), TOKYO)
 
     def retract(self) -> None:
         ((alert_id,),) = self.gauge.rows("select max(alert_id) from alert where rule = 'level'")
