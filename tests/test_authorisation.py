@@ -36,6 +36,7 @@ from devices.photos import Photo
 from ingest.intake import IntakeConfig
 from ingest.sources import add_source
 from store import (
+    cameras,
     checklists,
     connect,
     drills,
@@ -75,7 +76,7 @@ class Call:
         return bool(
             re.search(
                 r"{(code|station|spot|alert_id|model|sha256|device_id|folder|group|rule_id|source_id|datastream_id|notice_id"
-                r"|entry_id|order_id|stage_id|item_id|report_id|photo_id|shelter_id|drill_id|approval_id)",
+                r"|entry_id|order_id|stage_id|item_id|report_id|photo_id|shelter_id|drill_id|approval_id|camera_id)",
                 self.path,
             )
         )
@@ -126,6 +127,7 @@ PARAMETERS = {
     "photo_id": "1",
     "shelter_id": "1",
     "approval_id": "1",
+    "camera_id": "1",
 }
 # These are of a notice that somebody has approved; the others of one's draft.
 OF_APPROVED = ("/cap.xml", "/sheet.txt", "/withdraw")
@@ -206,6 +208,18 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /digital/sources": {"data": {"way": "mqtt", "name": "more", "topic_filter": "more/#", "kind": "mapped"}},
     "POST /digital/sources/{source_id}": {"data": {"do": "try", "example": "{}", "device": "$.id"}},
     "POST /digital/sources/{source_id}/end": {},
+    "POST /digital/cameras": {
+        "data": {
+            "station": STATION,
+            "name": "もう1台",
+            "way": "url",
+            "url": "http://192.0.2.1/snapshot.jpg",
+            "every": "10",
+            "every_alert": "2",
+        }
+    },
+    "POST /digital/cameras/{camera_id}/end": {},
+    "POST /disaster/cameras/{camera_id}": {"data": {"do": "release", "photo": "2", "caption": "橋"}},
     "POST /digital/quality/series/{datastream_id}": {
         "data": {"verdict": "true", "start": "2026-05-31T09:00", "end": "2026-05-31T10:00", "note": "現地で確認"}
     },
@@ -346,11 +360,17 @@ def town_hall(registered: Registered, tmp_path: Path) -> Iterator[TownHall]:
             variant: Text("水位", "［時刻］に ［値］ m" if variant != "en" else "[value] m at [time]")
             for variant in VARIANTS
         }
-        approval = standing.Draft(STATION, 4, told, None, 12, "2026-10-31", "美守", "町長", "1", "2026-04-01")
+        approval = standing.Draft(
+            "river-mimamoribashi", 4, told, None, 12, "2026-10-31", "美守", "町長", "1", "2026-04-01"
+        )
         viewer = conn.execute("select user_id from app_user where login = 'own-viewer'").fetchone()
         assert viewer is not None
         entered = standing.enter(conn, town, approval, viewer[0], START, ZoneInfo("Asia/Tokyo"))
         assert entered == int(PARAMETERS["approval_id"])
+        of_station = cameras.Entry(STATION, "橋のカメラ", folder="bridge")
+        camera_id = cameras.add_camera(conn, town, of_station, now=START, user_id=None)
+        assert camera_id == int(PARAMETERS["camera_id"])
+        assert cameras.keep_still(conn, town, camera_id, b"jpeg", photo, START)
         conn.execute("insert into call_group (municipality_id, name) values (%s, '防災当番')", (town,))
         conn.execute("select set_config('mimamori.municipality_id', %s, true)", (str(town),))
         flood = [(timedelta(0), 1.0), (timedelta(hours=1), 2.0)]

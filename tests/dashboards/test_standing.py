@@ -17,7 +17,13 @@ from tests.conftest import START, Registered
 
 HTML = {"Accept": "text/html"}
 OF = "river-okusawa:3"
-NAMED = {"post": "町長", "authority": "美守 太郎", "document": "危第12号", "dated": "2026-04-01", "holds_to": "2026-10-31"}
+NAMED = {
+    "post": "町長",
+    "authority": "美守 太郎",
+    "document": "危第12号",
+    "dated": "2026-04-01",
+    "holds_to": "2026-10-31",
+}
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
 -- What may be told to the public before a person has looked: words that a named authority decided on beforehand, entered
--- by one person and signed by another.
+-- by one person and signed by another. And cameras.
 -- depends: 0040.outbox_wakes
 
 create table standing_approval (
@@ -91,4 +91,67 @@ end $$;
 grant insert on public_notice, public_notice_text, public_notice_event to mimamori_worker;
 -- What tells the public reads what the desk reads, one municipality at a time.
 grant select on tenant_observation to mimamori_worker;
+grant usage on all sequences in schema public to mimamori_worker, mimamori_api;
+
+-- Cameras that stand at stations: their stills are kept like the photos of reports.
+create table camera (
+    camera_id       integer generated always as identity primary key,
+    municipality_id integer not null references municipality,
+    station_id      integer not null references station,
+    name            text not null check (name <> ''),
+    url             text check (url <> ''),
+    secret          text check (secret <> ''),
+    folder          text check (folder <> ''),
+    pattern         text check (pattern <> ''),
+    every           interval not null check (every >= interval '1 minute'),
+    every_alert     interval not null check (every_alert >= interval '1 minute'),
+    entered_at      timestamptz not null,
+    entered_by      integer references app_user,
+    ended_at        timestamptz,
+    check (num_nonnulls(url, folder) = 1),
+    check (secret is null or url is not null),
+    check ((folder is null) = (pattern is null))
+);
+comment on table camera is 'a camera at a station, as the digital section has entered it: nothing else is ever fetched';
+comment on column camera.secret is 'the name of a file with user:password among the secrets of the process; never what is in it';
+comment on column camera.folder is 'below MIMAMORI_CAMERAS, with the names that are its pictures (pattern)';
+comment on column camera.every_alert is 'while an alert of its station is open. Town time, as all here';
+create unique index camera_once on camera (municipality_id, name) where ended_at is null;
+
+create table camera_state (
+    camera_id       integer primary key references camera,
+    municipality_id integer not null references municipality,
+    tried_at        timestamptz not null,
+    heard_at        timestamptz,
+    fault           text check (fault <> ''),
+    fault_said      text,
+    fault_since     timestamptz,
+    check ((fault is null) = (fault_since is null))
+);
+comment on table camera_state is 'what came of the last try. heard_at: when a picture last came, also the same one again';
+
+alter table field_photo alter column field_report_id drop not null;
+alter table field_photo add column camera_id integer references camera;
+alter table field_photo add column digest bytea check (octet_length(digest) = 32);
+alter table field_photo add constraint field_photo_source check (num_nonnulls(field_report_id, camera_id) = 1);
+comment on column field_photo.camera_id is 'a still of a camera: real, also during a drill. digest: SHA-256 of what came, so that the same picture is kept once';
+create unique index field_photo_still_once on field_photo (camera_id, digest) where camera_id is not null;
+create index field_photo_still on field_photo (camera_id, received_at desc) where camera_id is not null;
+
+do $$
+declare
+    t text;
+begin
+    foreach t in array array['camera', 'camera_state'] loop
+        execute format('alter table %I enable row level security', t);
+        execute format('create policy worker on %I to mimamori_worker using (true) with check (true)', t);
+        execute format('create policy tenant on %I to mimamori_api
+                        using (municipality_id = current_municipality())
+                        with check (municipality_id = current_municipality())', t);
+        execute format('grant select on %I to mimamori_api, mimamori_worker', t);
+    end loop;
+end $$;
+grant insert, update (ended_at) on camera to mimamori_api;
+grant insert, update on camera_state to mimamori_worker;
+grant insert on field_photo to mimamori_worker;
 grant usage on all sequences in schema public to mimamori_worker, mimamori_api;
