@@ -119,7 +119,8 @@ def _start(options: DemoOptions, environment: Mapping[str, str], supervisor: Sup
         DEMO="true",
         DATA_FOLDER=str(options.data.resolve()),
         FOLDERS=str(options.data.resolve() / "folders"),
-        CAMERAS=str(options.data.resolve() / "cameras"),
+        # Nobody looks at a headless run.
+        **({"CAMERAS": str(options.data.resolve() / "cameras")} if options.seconds is None else {}),
     )
 
     if past is not None:

@@ -12,6 +12,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import psycopg
+import structlog
+
 from api.pages.shelter_file import read_shelters
 from devices.clock import Clock
 from simulators.camera import draw
@@ -24,6 +27,8 @@ STATION, FOLDER = "river-mimamoribashi", "mimamoribashi"
 _EVERY = timedelta(minutes=2)  # of town time
 _LEAST_SECONDS = 2.0  # of real time, however fast the clock is
 _CLOSED = "平常時（閉鎖中）"
+
+log = structlog.get_logger(__name__)
 
 
 def furnish(conn: Connection, code: str, now: datetime) -> None:
@@ -55,12 +60,17 @@ class Drawing:
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set. Nothing is drawn where nothing was observed."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        with connect(self._dsn, name="camera") as conn:
-            clock = load_clock(conn)
-            while not stop.is_set():
-                self.shoot(conn, clock)
-                conn.commit()
-                stop.wait(max(_LEAST_SECONDS, _EVERY.total_seconds() / clock.speed))
+        while not stop.is_set():
+            try:
+                with connect(self._dsn, name="camera") as conn:
+                    clock = load_clock(conn)
+                    while not stop.is_set():
+                        self.shoot(conn, clock)
+                        conn.commit()
+                        stop.wait(max(_LEAST_SECONDS, _EVERY.total_seconds() / clock.speed))
+            except psycopg.OperationalError as error:
+                log.warning("database_lost", camera=FOLDER, error=str(error).strip())
+                stop.wait(_LEAST_SECONDS)
 
     def shoot(self, conn: Connection, clock: Clock) -> None:
         """One picture, there whole or not at all."""

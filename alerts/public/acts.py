@@ -227,7 +227,7 @@ def _undecided(conn: Connection, municipality_id: int, notice_id: int, zone: Zon
     found = _locked(conn, municipality_id, notice_id)
     if found.event is not None:
         assert found.decided_at is not None, "what is decided has a time"
-        raise AlreadyDecided(found.decided_by or "", short_time(found.decided_at, zone.key), found.event)
+        raise AlreadyDecided(found.decided_by or "事前承認", short_time(found.decided_at, zone.key), found.event)
     return found
 
 

@@ -1,6 +1,6 @@
 """Tells the public in the name of a standing approval, and tells the desk at once that this was done. For the worker.
 
-    Standing(clock, mail=..., public_url=...).run(dsn, stop)      looks every second
+    Standing(clock, mail=..., public_url=...).run(dsn, stop)      looks all the time
     situation_of(conn, alert_id, now)                             what the rule looks at; also for the API's role
     outlook(conn, alert_id, now, zone)                            why nothing is told (yet), for the pages of the desk
 
@@ -16,6 +16,7 @@ One approval that cannot be handled, whatever the reason, keeps no other from be
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -38,10 +39,20 @@ from store import Connection
 from store.feed import append_alerts
 
 NAME = "standing"
-_LOOK_SECONDS = 1.0
+_LOOK_SECONDS = 0.5
 _ENDED_WITHIN = timedelta(hours=1)  # an older end is left to a person
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _At:
+    """What there may be to tell: that a level of an alert was reached, or that the alert is over."""
+
+    step: Step
+    alert_id: int
+    municipality_id: int
+    station_id: int
 
 
 class Standing:
@@ -55,57 +66,62 @@ class Standing:
     def run(self, dsn: str, stop: threading.Event) -> None:
         look_again(dsn, stop, name=NAME, look=self.look, seconds=_LOOK_SECONDS)
 
-    def look(self, conn: Connection) -> int:
-        """Tells of all there is to tell of; how many notices that were. The body of a transaction."""
-        told = 0
+    def look(self, conn: Connection) -> bool:
+        """Tells of one alert, where there is one to tell of; the next look sees the next. The body of a transaction: it
+        ends with what it has told, and so holds the feed and an alert no longer than it must.
+        """
         for step, query in (("reached", _REACHED), ("ended", _ENDED)):
             now = self._clock.now()
-            for alert_id, municipality_id, station_id in conn.execute(
-                query, {"now": now, "lately": now - _ENDED_WITHIN}
-            ).fetchall():
+            found = conn.execute(query, {"now": now, "lately": now - _ENDED_WITHIN}).fetchall()
+            for alert_id, municipality_id, station_id in found:
                 try:
                     with conn.transaction():
-                        told += self._one(
-                            conn, "reached" if step == "reached" else "ended", alert_id, municipality_id, station_id
-                        )
+                        at = _At("reached" if step == "reached" else "ended", alert_id, municipality_id, station_id)
+                        if self._one(conn, at):
+                            return True
                 except (psycopg.IntegrityError, ArithmeticError, LookupError, TypeError, ValueError, AssertionError):
                     log.exception("nothing was told in the name of an approval", alert=alert_id, step=step)
-        return told
+        return False
 
-    def _one(self, conn: Connection, step: Step, alert_id: int, municipality_id: int, station_id: int) -> bool:
+    def _one(self, conn: Connection, at: _At) -> bool:
         # As the API sees it: one municipality.
-        conn.execute("select set_config('mimamori.municipality_id', %s, true)", (str(municipality_id),))
-        standing.take_turn(conn, station_id)
-        conn.execute("select from alert where alert_id = %s for update", (alert_id,))
-        now = self._clock.now()
+        conn.execute("select set_config('mimamori.municipality_id', %s, true)", (str(at.municipality_id),))
         (timezone,) = conn.execute(
-            "select timezone from municipality where municipality_id = %s", (municipality_id,)
+            "select timezone from municipality where municipality_id = %s", (at.municipality_id,)
         ).fetchone() or ("UTC",)
         zone = ZoneInfo(timezone)
-        situation = situation_of(conn, alert_id, now)
-        known = {each.approval_id: each for each in standing.approvals(conn, now, station_id=station_id)}
-        if step == "reached":
-            chosen, why = choose((each.rule(zone) for each in _current(known)), situation)
-        else:
-            head = head_of(conn, alert_id)
-            by = None if head is None or head.standing is None else known.get(head.standing.approval_id)
-            chosen = None if by is None else by.rule(zone)
-            why = Why.BY_HAND if chosen is None else ended(chosen, situation)
-        if chosen is None or why is not None:
+        # Most of the time there is a reason against it: nobody has to wait for that look.
+        if self._chosen(conn, at, zone) is None:
             return False
-        self._tell(conn, step, alert_id, municipality_id, known[chosen.approval_id], situation, zone)
+        standing.take_turn(conn, at.station_id)
+        conn.execute("select from alert where alert_id = %s for update", (at.alert_id,))
+        chosen = self._chosen(conn, at, zone)
+        if chosen is None:
+            return False
+        self._tell(conn, at, *chosen, zone)
         return True
+
+    def _chosen(self, conn: Connection, at: _At, zone: ZoneInfo) -> tuple[standing.StandingApproval, Situation] | None:
+        """In whose name it is told, and of what; None where it is not."""
+        now = self._clock.now()
+        situation = situation_of(conn, at.alert_id, now)
+        known = {each.approval_id: each for each in standing.approvals(conn, now, station_id=at.station_id)}
+        if at.step == "reached":
+            chosen, _ = choose((each.rule(zone) for each in _current(known)), situation)
+            return None if chosen is None else (known[chosen.approval_id], situation)
+        head = head_of(conn, at.alert_id)
+        by = None if head is None or head.standing is None else known.get(head.standing.approval_id)
+        return None if by is None or ended(by.rule(zone), situation) is not None else (by, situation)
 
     def _tell(
         self,
         conn: Connection,
-        step: Step,
-        alert_id: int,
-        municipality_id: int,
+        at: _At,
         by: standing.StandingApproval,
         situation: Situation,
         zone: ZoneInfo,
     ) -> None:
+        step, alert_id, municipality_id = at.step, at.alert_id, at.municipality_id
         seen, now, head = situation.newest, situation.now, head_of(conn, alert_id)
         assert seen is not None, "the rule has looked at it"
         level = by.level if head is None or step == "reached" else head.level
@@ -143,19 +159,11 @@ class Standing:
             closing=closing_lines(conn, municipality_id, situation.mode, now, zone),
             standing_approval_id=by.approval_id,
         )
-        self._tell_desk(conn, step, alert_id, municipality_id, made, level, situation)
+        self._tell_desk(conn, at, made, level, situation)
         log.warning("told_the_public", notice=made, alert=alert_id, approval=by.approval_id, step=step)
 
-    def _tell_desk(
-        self,
-        conn: Connection,
-        step: Step,
-        alert_id: int,
-        municipality_id: int,
-        notice_id: int,
-        level: int,
-        situation: Situation,
-    ) -> None:
+    def _tell_desk(self, conn: Connection, at: _At, notice_id: int, level: int, situation: Situation) -> None:
+        step, alert_id, municipality_id = at.step, at.alert_id, at.municipality_id
         found, seen = notice(conn, notice_id), situation.newest
         assert found is not None and seen is not None
         row = conn.execute(

@@ -129,7 +129,7 @@ def to_desk(
         f"{mark_en}As was approved beforehand, the public {'reads a withdrawal' if ended else 'was told'}: "
         f"{found.texts['en'].headline}. To withdraw it: {link or 'the page Notices to residents'}.",
     ]
-    brief = f"{mark}{found.name}の水位のお知らせを{what}（事前承認）。庁内の画面で確かめてください。"
+    brief = f"{mark}{found.name}の水位のお知らせを{what}（事前承認）。取り消すとき：{where}"
     opening = "これは模擬です。" if simulated else ""
     spoken = f"{opening}{found.name}の水位のお知らせを、住民に{what}。画面で確かめてください。"
     return subject, "\n".join(lines), brief, spoken
