@@ -82,6 +82,10 @@ class Camera:
     height: int | None
     taken_at: datetime | None
 
+    def unasked(self, now: datetime) -> bool:
+        """Whether nobody asks it: the process does not run, or does not reach the database."""
+        return now - (self.tried_at or self.entered_at) > STALE_AFTER * self.every
+
     def stale(self, now: datetime) -> bool:
         """Whether its newest still is older than a camera that works would leave it."""
         return self.taken_at is not None and now - self.taken_at > STALE_AFTER * self.every

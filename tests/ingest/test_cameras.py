@@ -143,6 +143,7 @@ def test_a_frozen_camera_grows_stale_instead_of_looking_alive(watch: Watch, devi
     found = watch.camera()
     assert found.taken_at == START and found.heard_at == START + 30 * MINUTE
     assert found.stale(watch.clock.now()) and not found.stale(START + 30 * MINUTE)
+    assert found.unasked(START + 61 * MINUTE) and not found.unasked(START + 60 * MINUTE)
 
 
 @pytest.mark.parametrize(
