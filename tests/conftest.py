@@ -56,7 +56,11 @@ TOWN = f"mimamori_town_{os.getpid()}"
 START = datetime(2026, 6, 1, tzinfo=UTC)
 
 
-_TOWNS = ("tests/demo/", "tests/chaos/", "tests/mimamori/test_bench_")
+_TOWNS = (
+    "tests/demo/",
+    "tests/chaos/",
+    *(f"tests/mimamori/test_bench_{name}.py" for name in ("town", "alerts", "ingest", "posts")),
+)
 
 
 def _together(nodeid: str) -> str:
