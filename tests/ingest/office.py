@@ -16,6 +16,7 @@ from ingest.folders.worker import Reader
 from store import connect
 from store.counts import unclosed
 from tests.conftest import START, Registered
+from tests.connections import kept
 from tests.ingest.town import query
 
 RIVER = "river-okusawa"
@@ -70,7 +71,7 @@ class Office:
 
     def map(self, text: str = WIDE, *, every: timedelta | None = None, stays: bool = False) -> None:
         """Saves a map as the page does."""
-        with connect(self.registered.owner, name="test") as conn:
+        with kept(self.registered.owner) as conn:
             if not self.folders():
                 conn.execute(
                     "insert into folder (municipality_id, name, found_at, looked_at) values (%s, %s, %s, %s)",
@@ -128,7 +129,7 @@ class Office:
 
     def closed(self) -> None:
         """Both counts, and the ledger's."""
-        with connect(self.registered.worker, name="test") as conn:
+        with kept(self.registered.worker) as conn:
             assert unclosed(conn, self.registered.municipality_id, START - timedelta(days=2)) == []
 
 
@@ -144,5 +145,5 @@ def workbook(path: Path, fill: Callable[[Any], None]) -> None:
 
 
 def query_owner(office: Office, statement: str) -> None:
-    with connect(office.registered.owner, name="test") as conn:
+    with kept(office.registered.owner) as conn:
         conn.execute(statement.encode())
