@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 import httpx
@@ -14,6 +13,7 @@ from store import connect
 from tests.alerts.people import channels, person
 from tests.api.serving import OTHER_TOWN, TownHall, populate, serving
 from tests.conftest import Registered
+from tests.dashboards.reading import main
 from tests.dashboards.test_delivery import write
 
 HTML = {"Accept": "text/html"}
@@ -33,12 +33,6 @@ def hall(registered: Registered) -> Iterator[TownHall]:
 def staff(hall: TownHall) -> Iterator[httpx.Client]:
     with hall.visitor(Role.DISASTER) as client:
         yield client
-
-
-def main(page: httpx.Response) -> str:
-    found = re.search(r"<main.*</main>", page.text, re.DOTALL)
-    assert found is not None, page.text
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", found[0]))
 
 
 def read(client: httpx.Client, alert_id: int) -> str:
