@@ -18,12 +18,13 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from alerts.addresses import MOST_LETTERS, fits
+from alerts.browsers import KIND as BROWSER
 from alerts.monthly_results import newest_tests
 from api.access import DESKS, Role, Router, SignedIn, Visit, access
 from api.errors import NotFound, Text
 from api.pages import typed
 from api.pages.alert_list import open_alerts
-from api.pages.people_now import channels_now, group_now, groups_now, people_now, turns_now, untold_now
+from api.pages.people_now import accounts_now, channels_now, group_now, groups_now, people_now, turns_now, untold_now
 from api.pages.site import Moment, moment, page
 from store.connection import Connection
 
@@ -49,13 +50,14 @@ def people_page(request: Request, visit: SignedIn) -> Response:
         people = people_now(conn)
         groups = groups_now(conn, people)
         channels = channels_now(conn)
+        accounts = accounts_now(conn, visit.tenant.municipality_id)
         untold = untold_now(conn, visit.tenant.municipality_id, at)
         tests = newest_tests(conn, at.now)
         alerts = open_alerts(conn, visit.user.role)
     return page(
         request, visit, at, "digital_people", alerts,
         people=people, groups=groups, channels=channels, said=said_of(request, at),
-        untold=untold, tests=tests,
+        untold=untold, tests=tests, accounts=accounts,
     )  # fmt: skip
 
 
@@ -191,6 +193,8 @@ def _add_contact(conn: Connection, visit: Visit, at: Moment, given: Mapping[str,
     kinds = channels_now(conn)
     if channel not in kinds:
         raise _No("no_channel")
+    if kinds[channel] == BROWSER:
+        raise _No("own_browser")
     if not fits(kinds[channel], address):
         raise _No("no_address")
     try:
@@ -232,6 +236,33 @@ def _end_contact(conn: Connection, visit: Visit, at: Moment, given: Mapping[str,
         (at.now, _number(given.get("contact", ""))),
     )
     return f"person-{_number(given.get('person', ''))}"
+
+
+def _keep_account(conn: Connection, visit: Visit, at: Moment, given: Mapping[str, str]) -> str:
+    """Whose account it is, with which they let browsers of their own be written to; another account's browsers are
+    nobody's then, and go.
+    """
+    person = _person(conn, given)
+    user = _number(given["user"]) if given.get("user") else None
+    known = conn.execute(
+        "select from app_user where user_id = %s and municipality_id = %s", (user, visit.tenant.municipality_id)
+    ).fetchone()
+    if user is not None and known is None:
+        raise _No("no_account")
+    try:
+        with conn.transaction():
+            conn.execute("update person set user_id = %s where person_id = %s and kind = 'person'", (user, person))
+    except psycopg.errors.UniqueViolation as error:
+        raise _No("no_account") from error
+    conn.execute(
+        """
+        update contact c set ended_at = %s from push_subscription s
+        where s.contact_id = c.contact_id and c.person_id = %s and c.ended_at is null
+          and s.made_by is distinct from %s
+        """,
+        (at.now, person, user),
+    )
+    return f"person-{person}"
 
 
 def _end_person(conn: Connection, visit: Visit, at: Moment, given: Mapping[str, str]) -> str:
@@ -334,6 +365,7 @@ _PEOPLE_ACTS: Mapping[str, _Act] = {
     "add_contact": _add_contact,
     "contact_first": _contact_first,
     "end_contact": _end_contact,
+    "keep_account": _keep_account,
     "end_person": _end_person,
     "add_group": _add_group,
 }
