@@ -6,7 +6,11 @@
 
 const PAGE = '/notifications';
 const form = document.getElementById('push-form');
-const state = document.getElementById('push-state');
+const state = document.createElement('p');
+state.id = 'push-state';
+state.dataset.island = ''; // the server knows nothing of it
+state.setAttribute('role', 'status');
+form.before(state);
 const words = JSON.parse(document.getElementById('push-words').textContent);
 
 const say = (key, problem) => {
