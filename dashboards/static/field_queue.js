@@ -22,19 +22,22 @@ self.fieldQueue = (() => {
 
   const copyOf = (url) => caches.match(nameOf(url), { cacheName: COPIES, ignoreVary: true });
 
-  /** Keeps the form of this address with the files it needs, and forgets the files that no form needs any more. */
-  async function keepCopy(url, files) {
+  /** Keeps the form of this address with the files it names, and forgets the files that no form names any more. */
+  async function keepCopy(url) {
     const asked = new URL(url);
     asked.searchParams.set('copy', '1');
     const answer = await fetch(asked, { redirect: 'error', headers: { Accept: 'text/html' } });
     if (!answer.ok) throw new Error(`the form answered ${answer.status}`);
+    const html = await answer.text();
+    const named = new DOMParser().parseFromString(html, 'text/html').querySelectorAll('head [href], head [src]');
+    const files = [...named].map((each) => each.getAttribute('href') ?? each.getAttribute('src'));
     const copies = await caches.open(COPIES);
     for (const file of files) if (!(await copies.match(file))) await copies.add(file);
     const headers = new Headers(answer.headers);
     for (const name of ['Content-Encoding', 'Content-Length', 'Vary']) headers.delete(name); // of the way, not of the copy
     headers.set('X-Kept-At', String(Date.now()));
     headers.set('X-Files', JSON.stringify(files));
-    await copies.put(nameOf(url), new Response(await answer.blob(), { headers }));
+    await copies.put(nameOf(url), new Response(html, { headers }));
     await tidy(copies);
   }
 
@@ -96,6 +99,15 @@ self.fieldQueue = (() => {
 
   const waiting = async () => (await store('waiting', 'readonly', (all) => all.getAll())).sort((a, b) => a.began - b.began);
   const wait = (report) => store('waiting', 'readwrite', (all) => all.put(report, report.key));
+  /** Changes a report that still waits. */
+  const note = (key, change) =>
+    store('waiting', 'readwrite', (all) => {
+      const found = all.get(key);
+      found.onsuccess = () => {
+        if (found.result) all.put({ ...found.result, ...change }, key);
+      };
+      return found;
+    });
   const drop = (key) => store('waiting', 'readwrite', (all) => all.delete(key));
 
   // --- sending
@@ -161,8 +173,8 @@ self.fieldQueue = (() => {
           continue;
         }
         const result = await send(report);
-        if (result.state === 'sent') await wait({ ...report, photos: [], sent: result });
-        if (result.state === 'refused') await wait({ ...report, refused: { why: result.why, field: result.field } });
+        if (result.state === 'sent') await note(report.key, { photos: [], sent: result });
+        if (result.state === 'refused') await note(report.key, { refused: { why: result.why } });
         results.push({ key: report.key, ...result });
         if (result.state === 'away') break; // the others would wait as long, one after the other
       }

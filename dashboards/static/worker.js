@@ -73,7 +73,10 @@ async function form(request, url) {
   const answer = fetch(request).catch(() => null);
   const late = new Promise((resolve) => setTimeout(resolve, LATE, null));
   const first = await Promise.race([answer, late]);
-  if (first && !AWAY.has(first.status)) return first;
+  if (first && !AWAY.has(first.status)) {
+    if (first.status === 404) await self.fieldQueue.dropCopies(url.pathname); // the link is over
+    return first;
+  }
   return (await self.fieldQueue.copyOf(url)) ?? (await answer) ?? Response.error();
 }
 

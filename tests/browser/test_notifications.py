@@ -165,5 +165,5 @@ def test_what_stands_in_the_way_is_said_in_words(chromium: Browser, town_page: T
     with at_the_page(chromium, town_page) as visitor:
         visitor.page.add_init_script("Object.defineProperty(window, 'isSecureContext', {value: false})")
         page = visitor.open("/notifications")
-        expect(page.locator("#push-state")).to_contain_text("https:// で始まる住所", timeout=UNTIL)
+        expect(page.locator("#push-state")).to_contain_text("https:// で始まるアドレス", timeout=UNTIL)
         clean(page, "notifications-insecure-ja")
