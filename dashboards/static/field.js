@@ -221,7 +221,7 @@ function reportOf() {
   const fields = Object.fromEntries(TEXTS.map((name) => [name, form.elements[name].value]));
   const { author, by } = form.dataset;
   const action = new URL(form.action).pathname;
-  return { key: draft.key, action, author, by, drill: Boolean(form.elements.drill), began: draft.began, fields, photos: draft.photos };
+  return { key: draft.key, action, author, by, drill: Boolean(form.elements.drill), began: draft.began, pressed: Date.now(), fields, photos: draft.photos };
 }
 
 form.addEventListener('submit', async (event) => {
@@ -254,8 +254,6 @@ async function heard(result, report, waits) {
     byId('done').scrollIntoView({ block: 'center' });
   } else if (result.state === 'refused') {
     // For what it says: to be put right here, and the key stays, for nothing was taken.
-    draft.began = null;
-    keep();
     await drop(report.key).catch(() => undefined);
     byId('problem').textContent = say('refused', { why: result.why });
     byId('problem').scrollIntoView({ block: 'center' });

@@ -130,7 +130,9 @@ self.fieldQueue = (() => {
       const body = new FormData();
       for (const [name, value] of Object.entries(report.fields)) body.set(name, value);
       body.set('key', report.key);
-      body.set('waited', String(Math.max(0, Math.round((Date.now() - report.began) / 1000))));
+      const ago = (ms) => String(Math.max(0, Math.round((Date.now() - ms) / 1000)));
+      body.set('waited', ago(report.began));
+      body.set('since', ago(report.pressed));
       if (report.drill) body.set('drill', '1');
       if (report.author) {
         const now = await session();

@@ -18,7 +18,7 @@ const clock = (ms) =>
 function ago(ms) {
   const minutes = Math.round((Date.now() - ms) / 60_000);
   const [n, unit] = minutes < 90 ? [minutes, 'minute'] : minutes < 36 * 60 ? [Math.round(minutes / 60), 'hour'] : [Math.round(minutes / 1440), 'day'];
-  return new Intl.RelativeTimeFormat(document.documentElement.lang).format(-n, unit);
+  return new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: 'auto' }).format(-n, unit);
 }
 
 // --- what waits -------------------------------------------------------------------------------------------
@@ -50,10 +50,18 @@ function line(report) {
     why.textContent = report.refused.why ? fill(words.waiting_refused, { why: report.refused.why }) : words.waiting_old;
     item.append(why, button(words.waiting_edit, text, () => edit(report)));
   }
-  item.append(button(words.waiting_drop, text, async () => {
-    await drop(report.key);
-    await showWaiting();
-  }));
+  // Twice, as a wet finger presses once by itself.
+  const away = button(words.waiting_drop, text, async () => {
+    if (away.dataset.sure) {
+      await drop(report.key);
+      await showWaiting();
+    } else {
+      away.dataset.sure = 'yes';
+      away.textContent = words.waiting_drop_sure;
+      away.setAttribute('aria-label', `${words.waiting_drop_sure} ${text.slice(0, 20)}`);
+    }
+  });
+  item.append(away);
   return item;
 }
 
