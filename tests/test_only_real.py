@@ -94,8 +94,8 @@ EXEMPT = {
     "sends, or tells what waits to be sent, whatever it is about": """
         alerts/corrections.py:_BEGUN alerts/corrections.py:_SPARE alerts/fallback.py:lock_ways
         alerts/fallback.py:stand_in alerts/fallback.py:_FALL_BACK alerts/operation.py:_failed_mails
-        alerts/outbox.py:_ASKING alerts/outbox.py:_DUE alerts/outbox.py:_GONE api/health.py:_WAITING api/health.py:_OLDEST_DUE
-        api/pages/machine_room.py:_WAITING
+        alerts/outbox.py:_ASKING alerts/outbox.py:_DUE api/health.py:_WAITING api/health.py:_OLDEST_DUE
+        api/pages/machine_room.py:_WAITING alerts/outbox.py:_GONE
     """,
     "shows a drill beside what is real, marked, to those who are signed in": """
         api/pages/alert_list.py:late_excursions api/pages/alert_list.py:add_events api/pages/alert_list.py:_ALERTS

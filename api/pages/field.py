@@ -5,8 +5,8 @@ sign-in. A link that is unknown, over or revoked looks the same, and who tries m
 before anything of the form is read. Both send the same form and work without JavaScript; a script keeps the draft.
 Where JSON is accepted the answer is JSON: {"report", "again", "unread"}, or a problem with `field`.
 
-With `?copy=1` the form is one to be kept by the browser and opened without a network: it holds no token of a session, no
-key of a report, and of the town its name and the names of its stations alone.
+With `?copy=1` the form is one to be kept by the browser and opened without a network: it holds no token of a session,
+no key of a report, and of the town its name and the names of its stations alone.
 """
 
 from __future__ import annotations

@@ -182,8 +182,8 @@ def _seen(conn: Connection, municipality_id: int, typed: Mapping[str, str], now:
 
 def _when(typed: Mapping[str, str], now: datetime, zone: ZoneInfo) -> datetime:
     """The time of seeing. Left empty it is when the form was first sent: `waited` says how many seconds ago that was,
-    for a report that lay in the browser until the network was there again. An hour that was typed is the last one before
-    the button was pressed with it, `since` seconds ago: not before it came, which may be days later.
+    for a report that lay in the browser until the network was there again. An hour that was typed is the last one
+    before the button was pressed with it, `since` seconds ago: not before it came, which may be days later.
     """
     if typed.get("time", "").strip():
         return read_time(typed["time"], now - _ago(typed, "since"), zone)

@@ -55,7 +55,7 @@ def notifications_page(request: Request, visit: SignedIn) -> Response:
 
 
 @router.post(ADDRESS)
-@access(READERS, narrowed="an account that a person of the contacts has, and their own browsers")
+@access(READERS)
 def change_notifications(request: Request, visit: SignedIn, given: typed.Form) -> Response:
     """`do`: allow (endpoint, p256dh, auth, key, old, name), test or remove (contact)."""
     at = moment(request, visit)

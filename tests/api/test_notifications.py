@@ -15,6 +15,7 @@ from alerts.channels_push import PushChannel
 from alerts.config import PushConfig
 from alerts.outbox import Dispatcher
 from alerts.push_message import new_key
+from alerts.reach import reach
 from api.roles import Role
 from devices.clock import ClockSetting, real_now
 from store import connect
@@ -168,6 +169,12 @@ def told(hall: TownHall, person_id: int) -> int:
     return alert_id
 
 
+def untold(hall: TownHall) -> tuple[str, ...]:
+    """What the watch over the operation would raise."""
+    with connect(hall.database.worker, name="test") as conn:
+        return reach(conn, hall.database.municipality_id, real_now(), mail=True).causes
+
+
 @pytest.mark.parametrize("status", [404, 410])
 def test_a_device_that_is_gone_is_said_to_be_and_the_next_way_is_used_at_once(
     hall: TownHall, service: PushService, channel: PushChannel, status: int
@@ -180,6 +187,7 @@ def test_a_device_that_is_gone_is_said_to_be_and_the_next_way_is_used_at_once(
             typed = {"do": "add_contact", "person": str(yamada), "channel": "mail", "address": "y@example.jp"}
             assert "add_contact_done" in keeper.post("/digital/people", data=typed).headers["location"]
         alert_id = told(hall, yamada)
+        assert untold(hall) != ("nobody_told:all",)
         service.failures = [status]
         post = Post()
         send_all(hall, channel, post)
@@ -198,7 +206,7 @@ def test_a_device_that_is_gone_is_said_to_be_and_the_next_way_is_used_at_once(
             mail = rows(hall, "select contact_id from contact where channel = 'mail'")[0][0]
             keeper.post("/digital/people", data={"do": "end_contact", "person": str(yamada), "contact": str(mail)})
             page = keeper.get("/digital/people", headers=HTML).text
-            assert "連絡できません" in page
+            assert "連絡できません" in page and untold(hall) == ("nobody_told:all",)
         # Allowed anew on the same browser it takes the place that it had.
         assert allow(client, service.device("two"), channel.public_key, old=service.device().endpoint) == "allowed"
         found = rows(hall, "select position from contact where channel = 'push' and ended_at is null")

@@ -78,6 +78,16 @@ def worker_of(page: Page, path: str) -> tuple[CDPSession, str]:
     raise AssertionError(f"there is no service worker for {path}: {found}")
 
 
+# A browser opens a window only for a real finger: what the worker asks for is noted instead.
+TAPPED = """async (tag) => {
+  const asked = [];
+  self.clients.openWindow = async (url) => { asked.push(url); };
+  const [notification] = await self.registration.getNotifications({ tag });
+  const event = new NotificationEvent('notificationclick', { notification });
+  event.waitUntil = () => {};
+  self.dispatchEvent(event);
+  return asked;
+}"""
 SHOWN = "navigator.serviceWorker.getRegistration('/notifications').then(async (r) => (await r.getNotifications())" + (
     ".map(({title, body, tag, data, silent}) => ({title, body, tag, data, silent})))"
 )
@@ -115,8 +125,12 @@ def test_a_message_is_shown_its_repetition_says_so_and_a_tap_leads_to_the_answer
         deliver(json.dumps({**told, "key": "k2", "url": None}))
         wait_until(page, f"{SHOWN}.then((all) => all.length === 2)")
         assert {each["data"]["url"] for each in page.evaluate(SHOWN)} == {told["url"], "/alerts"}
+        (worker,) = page.context.service_workers
+        assert worker.evaluate(TAPPED, "k1") == [told["url"]] and worker.evaluate(TAPPED, "k2") == ["/alerts"]
+        wait_until(page, f"{SHOWN}.then((all) => all.length === 0)")
+        assert visitor.page.url.endswith("/notifications"), "no tap acknowledges by itself"
         deliver("これはJSONではない")
-        wait_until(page, f"{SHOWN}.then((all) => all.length === 3)")
+        wait_until(page, f"{SHOWN}.then((all) => all.length === 1)")
 
 
 def test_this_device_is_allowed_by_the_form_and_stands_in_the_list(chromium: Browser, town_page: Town) -> None:
