@@ -147,6 +147,12 @@ def test_this_device_is_allowed_by_the_form_and_stands_in_the_list(chromium: Bro
         expect(page.locator("#said")).to_contain_text("試験のお知らせを送ります")
         page.goto(f"{town_page.url}/notifications?lang=en")
         clean(page, "notifications-en")
+        with visiting(chromium, town_page, Role.DIGITAL) as keeper:
+            contacts = keeper.open("/digital/people")
+            contacts.get_by_text("アカウント：disaster").click()
+            expect(contacts.get_by_label("アカウント", exact=True)).to_be_visible()
+            expect(contacts.locator("#channel-new option")).to_have_text(["メール"])
+            clean(contacts, "people-with-browser-ja")
         page.get_by_role("button", name="Take away").click()
         expect(page.locator("#said")).to_have_text("The device was taken away.")
         assert town_page.execute("select count(*) from contact where ended_at is null and channel = 'push'") == [(0,)]
