@@ -181,6 +181,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /digital/folders/{folder}/contract": {"data": {"every": "1"}},
     "POST /digital/folders/{folder}/again": {},
     "POST /digital/folders/{folder}/end": {},
+    "POST /notifications": {"data": {"do": "test", "contact": "1"}},
     "POST /digital/people": {"data": {"do": "add_group", "name": "当番"}},
     "POST /digital/groups/{group}": {"data": {"do": "members"}},
     "POST /digital/groups/{group}/test": {"data": {"do": "keep", "hour": "10"}},
@@ -381,6 +382,8 @@ def test_public_is_health_signing_in_the_pages_files_and_what_was_published() ->
         "GET /sign-in",
         "POST /sign-in",
         "GET /static/{release}/{name:path}",
+        "GET /worker.js",
+        "GET /app.webmanifest",
         # what a person has published (tests/api/test_notices.py)
         "GET /public/{municipality}/notices",
         "GET /public/{municipality}/widget",
