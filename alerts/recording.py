@@ -213,11 +213,15 @@ class Recorder:
         self.write(cause.municipality_id, history_id, [("log", cause.role, None, None)], notice)
         if isinstance(cause, WrittenCause) and cause.severity is None:
             return
+        self.write(cause.municipality_id, history_id, self.told_of(cause, alert_id, transition), notice)
+
+    def told_of(self, cause: AnyCause, alert_id: int, transition: Transition) -> list[Recipient]:
+        """Who is written to about such a step of an alert."""
         calls = self._calls(cause, alert_id, transition)
         to = recipients(calls)
         if self.mail and cause.mode == "actual" and all(call.person.equipment for call in calls):
             to += [("mail", address, None, None) for address in self._mail_addresses(cause)]
-        self.write(cause.municipality_id, history_id, to, notice)
+        return to
 
     def write(
         self,

@@ -70,6 +70,12 @@ def run_folders() -> None:
     _run("folders")
 
 
+@run.command("cameras")
+def run_cameras() -> None:
+    """Fetch the stills of the cameras that are registered."""
+    _run("cameras")
+
+
 @run.command("analytics")
 def run_analytics(
     once: Annotated[bool, typer.Option("--once", help="Answer what is stored so far, and end.")] = False,

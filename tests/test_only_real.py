@@ -34,8 +34,11 @@ ONLY_REAL = re.compile(r"\bdrill_run is null\b|\bmode = 'actual'|\bmode = %|\bdr
 EXEMPT = {
     "reads the one that its caller has chosen; who lists what can be chosen leaves drills out": """
         alerts/actions.py:_locked alerts/actions.py:_refuse_while_above alerts/answers.py:_ASKED
-        alerts/public/acts.py:_alert alerts/public/acts.py:_refuse_changed_reading alerts/public/acts.py:_facts
-        alerts/public/acts.py:_insert alerts/public/notices.py:chain_before
+        alerts/public/acts.py:_alert alerts/public/acts.py:_refuse_changed_reading alerts/public/making.py:facts_of
+        alerts/public/making.py:insert alerts/public/notices.py:chain_before
+        alerts/public/standing_publish.py:Standing._one alerts/public/standing_publish.py:_CHAIN
+        alerts/public/standing_publish.py:_SITUATION alerts/public/standing_publish.py:_place
+        alerts/public/standing_publish.py:outlook
         analytics/visitors/usual.py:_counted_list analytics/visitors/watch.py:_judge_counter
         api/alerting.py:_ALERT api/alerting.py:act api/alerting.py:_detail
         api/curves.py:_QUERIES api/export.py:_part api/observations.py:_raw
@@ -50,8 +53,12 @@ EXEMPT = {
         store/evacuation.py:redeclare store/evacuation.py:stage_revisions store/headquarters.py:correct
         store/headquarters.py:revisions alerts/false_notice.py:_STEP alerts/retraction.py:_locked
         alerts/retraction.py:_MESSAGES api/pages/field_reports.py:reports_page
-        store/alert_reviews.py:mark store/field_photos.py:_said store/field_photos.py:photos_of
-        store/field_photos.py:picture store/field_reports.py:_known store/field_reports.py:_lately
+        store/alert_reviews.py:mark store/field_photos.py:_said
+        store/field_photos.py:picture store/field_photos.py:PHOTOS store/field_reports.py:_known
+        store/field_reports.py:_lately
+    """,
+    "a still is of a camera, and real during a drill too": """
+        store/cameras.py:_CAMERAS
     """,
     "a drill has none of these: hours, days, nights and findings are of real series, mappings of devices": """
         analytics/findings.py:last analytics/leaks/nights.py:_recompute_night analytics/leaks/watch.py:_judge_nights

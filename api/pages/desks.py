@@ -41,6 +41,7 @@ from api.pages.tourism import by_hour, tourism
 from api.pages.town_map import Place, draw
 from api.pages.water import Block, water
 from api.roles import Role
+from store.cameras import cameras
 from store.field_reports import attached_counts
 
 router = Router()
@@ -105,6 +106,7 @@ def disaster_response(
         drill = drill_now(conn, visit.tenant.municipality_id, at.now)
         desk = headquarters_desk(conn, visit.tenant.municipality_id, at.now, at.zone)
         field = field_desk(conn, visit.tenant.municipality_id)
+        stills = cameras(conn, visit.tenant.municipality_id)
         alerts = open_alerts(conn, visit.user.role)
         places = _places(at, (g.station for g in model.gauges)) + [_rain_place(at, g) for g in model.rain]
         places += _places(at, others)
@@ -125,6 +127,7 @@ def disaster_response(
         marks=marks,
         desk=desk,
         field=field,
+        cameras=stills,
         shadows={} if drill is None else drill.shadows,
         may_write=visit.user.role in EDITORS,
         done=done,

@@ -12,6 +12,7 @@ from api.access import READERS, Router, SignedIn, access
 from api.errors import NotFound, Text
 from api.pages import gauge_file
 from api.pages.alert_list import open_alerts
+from api.pages.cameras import strips
 from api.pages.drill_now import drill_now
 from api.pages.readings import Now
 from api.pages.site import moment, page
@@ -31,11 +32,22 @@ def gauge_page(request: Request, visit: SignedIn, code: str) -> Response:
     with visit.transaction() as conn:
         model = station_page(conn, code, _range(request), at.now, at.zone)
         drill = drill_now(conn, visit.tenant.municipality_id, at.now)
+        stills = strips(conn, visit.tenant.municipality_id, code, at.now)
         alerts = open_alerts(conn, visit.user.role)
     if model is None:
         raise _unknown(code)
     shadow = None if drill is None else drill.shadows.get(code)
-    return page(request, visit, at, "disaster_station", alerts, model=model, ranges=tuple(RANGES), shadow=shadow)
+    return page(
+        request,
+        visit,
+        at,
+        "disaster_station",
+        alerts,
+        model=model,
+        ranges=tuple(RANGES),
+        shadow=shadow,
+        cameras=stills,
+    )
 
 
 @router.get("/disaster/stations/{code}/observations.csv")
