@@ -53,6 +53,7 @@ from api.pages import (
     sources,
     static,
     stations,
+    trials,
     weekly,
 )
 from api.pages.field_form import MOST_BODY
@@ -93,6 +94,7 @@ for part in (
     field_links.router,
     shelters.router,
     drills.router,
+    trials.router,
     daily_entry.router,
     rules.router,
     actions.router,

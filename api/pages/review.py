@@ -232,7 +232,7 @@ def _rows(at: Moment, course: list[Step], drill: bool) -> Iterator[tuple[object,
     yield tuple(t(f"review_file.{name}") for name in _COLUMNS)
     for step in course:
         by = step.by or t("event.by_rule")
-        mark_ = t("drill.mark") if drill else ""
+        mark_ = t("mode.exercise") if drill else ""
         yield local(step.at, at.zone), t(f"review.kind.{step.kind}"), step.place, step.what, by, mark_
 
 
