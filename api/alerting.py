@@ -65,8 +65,9 @@ def alerts(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     before: Annotated[int | None, Query(ge=1, description="set by `next`")] = None,
     drill: Annotated[bool, Query(description="true: those of drills instead of the real ones")] = False,
+    trial: Annotated[bool, Query(description="true: those of stations in trial instead of the real ones")] = False,
 ) -> AlertPage:
-    """Alerts, newest first. Those of drills and tests are not among the real ones."""
+    """Alerts, newest first. Those of drills and of stations in trial are not among the real ones."""
     with visit.transaction() as conn, conn.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(
             _ALERT
@@ -81,7 +82,7 @@ def alerts(
                 "open": open,
                 "since": instant("since", since) if since is not None else None,
                 "before": before,
-                "mode": "exercise" if drill else "actual",
+                "mode": "exercise" if drill else "test" if trial else "actual",
                 "limit": limit + 1,
             },
         ).fetchall()
@@ -95,6 +96,8 @@ def alerts(
             query["since"] = since
         if drill:
             query["drill"] = "true"
+        elif trial:
+            query["trial"] = "true"
         following = f"/api/v1/alerts?{urlencode(query)}"
     return AlertPage(alerts=page, next=following)
 

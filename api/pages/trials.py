@@ -6,7 +6,7 @@ Who may: the digital section, and the desk that watches the station. Everybody o
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -255,10 +255,12 @@ def _series(conn: Connection, trial_id: int, at: Moment) -> list[tuple[str, str,
     found: dict[tuple[str, str], list[Point]] = {}
     for observed, unit, time, value, quality, _ in conn.execute(_VALUES, {"trial": trial_id, "most": _SHOWN}):
         found.setdefault((observed, unit), []).append(Point(time, value, Quality(quality)))
-    return [
-        (observed, unit, points, line_chart(points, points[0].time, max(points[-1].time, at.now), None, at.zone))
-        for (observed, unit), points in found.items()
-    ]
+    return [(*of, points, _curve(points, at)) for of, points in found.items()]
+
+
+def _curve(points: list[Point], at: Moment) -> Chart:
+    begin = points[0].time - timedelta(minutes=1)
+    return line_chart(points, begin, points[-1].time + timedelta(minutes=1), None, at.zone)
 
 
 def _told(conn: Connection, visit: Visit, trial: Trial, at: Moment) -> list[tuple[str, list[tuple[str, str]]]]:
