@@ -11,7 +11,7 @@ key (`knows_repetitions`) needs no mark and may try on. An address that is gone 
 person any more, from the same moment. The unique key (history, channel, recipient) keeps everything
 else from doubling, and the mail's Message-ID shows the repetition for what it is.
 
-What is real goes before what is a test of the transmission, whenever either was written.
+What is real goes before what is not - of a drill, of a trial, a test of the transmission - whenever either was written.
 
 A failure is kept with its text and tried again after 5 s, 10 s, 20 s ... at most 15 min, in real time, for about a
 day; then the row stays, unsent and visible. A refused address is not tried again.
@@ -102,7 +102,7 @@ class Dispatcher:
             return fall_back(conn, self._channels, real_now(), MAX_ATTEMPTS)
 
     def _claim(self, conn: Connection) -> _Claimed | None:
-        """The oldest row that is due and that nobody is sending, tests last, noted as begun. Commits."""
+        """The oldest row that is due and that nobody is sending, what is not real last, noted as begun. Commits."""
         taken: list[int] = []
         while True:
             with conn.transaction():
@@ -112,7 +112,7 @@ class Dispatcher:
                     "channels": list(self._channels),
                     "taken": taken,
                 }
-                found = (conn.execute(_DUE, {**due, "test": test}).fetchone() for test in (False, True))
+                found = (conn.execute(_DUE, {**due, "real": real}).fetchone() for real in (True, False))
                 row = next((each for each in found if each is not None), None)
                 if row is None:
                     return None
@@ -226,7 +226,9 @@ with due as (
            brief, spoken, key, contact_id
     from outbox
     where sent_at is null and not stood_in and next_attempt_at <= %(now)s and attempts < %(most)s
-      and channel = any(%(channels)s) and outbox_id <> all(%(taken)s) and (call_test_id is not null) = %(test)s
+      and channel = any(%(channels)s) and outbox_id <> all(%(taken)s) and (call_test_id is null and not exists (
+          select from alert_history h join alert a using (alert_id)
+          where h.alert_history_id = outbox.alert_history_id and a.mode <> 'actual')) = %(real)s
     order by outbox_id limit 1 for update skip locked
 )
 select due.outbox_id, recipient, subject, body, channel, attempts, begun_at is not null, unsure, brief, spoken, key,

@@ -1,9 +1,9 @@
-"""Drills are never public and never counted: every query of the project that reads what drills have rows in says that
-it wants what is real only, or stands here with the reason why it need not.
+"""Drills and trials are never public and never counted: every query of the project that reads what they have rows in
+says that it wants what is real only, or stands here with the reason why it need not.
 
 A new query that fails here: restrict it (`drill_run is null`, `mode = 'actual'`, `drill = %s`), or say under which
 reason it belongs. A table that is a placeholder in a query is not seen here. What pages, exports and reports make of it
-is compared in tests/dashboards/test_drills.py.
+is compared in tests/dashboards/test_drills.py and test_trials.py.
 """
 
 from __future__ import annotations
@@ -92,11 +92,11 @@ EXEMPT = {
         alerts/recording.py:_TAKE_BACK alerts/beside.py:_wait alerts/withheld.py:_version alerts/withheld.py:go_down
         alerts/withheld.py:keep alerts/withheld.py:waiting
     """,
-    "of drills, and says so": """
-        alerts/drills.py:_OPEN alerts/drills.py:_TOLD alerts/drills.py:_GIVE_UP alerts/drills.py:_NOTED
-        alerts/drills.py:_COUNT_AGAIN
-        api/pages/drill_now.py:shadows api/pages/drill_report.py:_RAISED api/pages/drill_report.py:_TOLD
-        ingest/drilling.py:_shadows
+    "of drills or trials, and says so": """
+        alerts/apart.py:_OF_DRILL alerts/apart.py:_OF_TRIAL alerts/apart.py:_OVER alerts/apart.py:_TOLD
+        alerts/apart.py:_GIVE_UP
+        api/pages/apart_now.py:_SHADOWS api/pages/drill_report.py:_RAISED api/pages/drill_report.py:_TOLD
+        api/pages/trials.py:_VALUES ingest/drilling.py:_shadows
     """,
     "sends, or tells what waits to be sent, whatever it is about": """
         alerts/corrections.py:_BEGUN alerts/corrections.py:_SPARE alerts/fallback.py:lock_ways
@@ -107,7 +107,7 @@ EXEMPT = {
     "shows a drill beside what is real, marked, to those who are signed in": """
         api/pages/alert_list.py:late_excursions api/pages/alert_list.py:add_events api/pages/alert_list.py:_ALERTS
         api/pages/delivery.py:delivery_page api/pages/delivery.py:messages_of api/pages/notices.py:_one
-        api/readings.py:changed_alerts alerts/public/notices.py:_NOTICES
+        api/readings.py:changed_alerts api/readings.py:_TRIALS alerts/public/notices.py:_NOTICES
     """,
     "of the test messages of 試験, which no drill has": """
         alerts/monthly.py:_MESSAGE alerts/monthly_results.py:_RESULTS alerts/browsers.py:_BROWSERS

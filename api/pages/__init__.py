@@ -57,6 +57,7 @@ from api.pages import (
     standing,
     static,
     stations,
+    trials,
     weekly,
 )
 from api.pages.field_form import MOST_BODY
@@ -101,6 +102,7 @@ for part in (
     field_links.router,
     shelters.router,
     drills.router,
+    trials.router,
     daily_entry.router,
     rules.router,
     actions.router,

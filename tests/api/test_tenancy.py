@@ -31,6 +31,7 @@ OWN_TABLES = (
     "threshold_source", "public_notice", "public_notice_text", "public_notice_event",
     "headquarters_log", "evacuation_order", "response_stage", "checklist_item", "checklist_tick",
     "alert_review", "drill", "drill_station", "drill_reading", "drill_enrolled",
+    "station_trial", "station_trial_told",
     "person", "contact", "call_group", "group_member", "group_watch", "duty",
     "answer_link", "call_test",
     "field_link", "field_report", "field_report_event", "field_photo", "field_photo_release", "shelter", "shelter_word",
