@@ -19,7 +19,7 @@ while somebody works at a device, waits before it is told (`alerts.rules.withhol
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import datetime
 
@@ -82,12 +82,20 @@ class Evaluator:
 
     def _judge_levels(self, recorder: Recorder, touched: Sequence[Touched]) -> None:
         conn = recorder.conn
-        streams = observed.level_streams(conn, sorted({each.datastream_id for each in touched})) if touched else []
+        if not touched:
+            return
+        late, revised = observed.judged_already(conn, touched), observed.revised(conn, touched)
+        # Nearly all of thousands of gauges stand below their levels: of these there is nothing more to know.
+        ids = {each.datastream_id for each in touched}
+        calm = observed.calm_levels(conn, sorted(ids))
+        mark_judged(conn, [(each, *known) for each, known in calm.items()])
+        ids = ids - calm.keys() | late.keys() | revised
+        streams = observed.level_streams(conn, sorted(ids)) if ids else []
         if not streams:
             return
         rules = observed.level_rules(conn, {stream.place.station_id for stream in streams})
-        list_late(conn, self._overtaken(conn, streams, rules, touched), recorder.now)
-        self._judge_again(recorder, streams, rules, touched)
+        list_late(conn, self._overtaken(streams, rules, late), recorder.now)
+        self._judge_again(recorder, streams, rules, revised)
         while streams:
             # One more than is judged says whether there are more.
             new = observed.unjudged(conn, [stream.datastream_id for stream in streams], _CHUNK + 1)
@@ -235,14 +243,12 @@ class Evaluator:
         recorder: Recorder,
         streams: Sequence[observed.LevelStream],
         rules: dict[int, tuple[LevelRule, ...]],
-        touched: Sequence[Touched],
+        revised: Set[int],
     ) -> None:
         """Open alerts of which a reading was revised, as what is stored now would have left them: what stood only on
         what is false goes down at once, what is true is confirmed. A revision alone raises nothing.
         """
         conn = recorder.conn
-        ids = {each.datastream_id for each in streams}
-        revised = observed.revised(conn, [each for each in touched if each.datastream_id in ids])
         for stream in streams if revised else ():
             alert = observed.open_alert(conn, stream.place, "level", stream.mode)
             if stream.datastream_id not in revised or alert is None:
@@ -283,16 +289,15 @@ class Evaluator:
 
     def _overtaken(
         self,
-        conn: Connection,
         streams: Sequence[observed.LevelStream],
         rules: dict[int, tuple[LevelRule, ...]],
-        touched: Sequence[Touched],
+        already: Mapping[int, Sequence[Observed]],
     ) -> list[Late]:
         """Where what came late, behind what was judged, stands on a level."""
         late = []
         by_id = {stream.datastream_id: stream for stream in streams}
-        for datastream_id, readings in observed.judged_already(conn, [e for e in touched if e.datastream_id in by_id]):
-            stream = by_id[datastream_id]
+        for datastream_id in sorted(already.keys() & by_id.keys()):
+            readings, stream = already[datastream_id], by_id[datastream_id]
             place = stream.place
             for start, last, value, level in reached(rules[place.station_id], readings):
                 cause = place.municipality_id, place.station_id, datastream_id, None, stream.mode

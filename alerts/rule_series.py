@@ -15,8 +15,9 @@ from psycopg import sql
 
 from alerts.observed import Place
 from alerts.rules.columns import FOREVER, SECOND, Columns, micros
-from alerts.rules.condition import Body, Reference, Series, series_of, walk
+from alerts.rules.condition import Body, Series, sight
 from store import Connection
+from store.arrays import array
 from store.columns import columns
 
 # (datastream_id) or (station_id, level)
@@ -99,15 +100,15 @@ def where_of(
     does not exist there.
     """
     found: dict[Series | int, Stream | tuple[int, int]] = {}
-    for series in series_of(body):
+    seen = sight(body)
+    for series in seen.series:
         at = station_id if series.station is None else by_code.get(series.station, -1)
-        here = [each for each in known.get(at, ()) if each.observed_property == series.observed_property]
-        own = next((each for each in here if each.run == run), None) or next((e for e in here if e.run is None), None)
-        if own is not None:
-            found[series] = own
-    for part in walk(body):
-        if isinstance(part, Reference):
-            found[part.level] = (station_id, part.level)
+        for each in known.get(at, ()):
+            if each.observed_property == series.observed_property and each.run in (run, None):
+                if series not in found or each.run == run != found[series].run:
+                    found[series] = each
+    for level in seen.references:
+        found[level] = (station_id, level)
     return found
 
 
@@ -123,34 +124,16 @@ def read(
     of stations; with where each of them is.
     """
     given = sorted(wanted.items())
-    asked = sql.SQL(", ").join(
-        sql.SQL("({}, to_timestamp({}::float8))").format(sql.Literal(each), sql.Literal(since / SECOND))
-        for each, (_, since) in given
+    n, times, values, doubtful = columns(
+        conn,
+        sql.SQL(_READ).format(sql.Identifier("tenant_observation" if tenant else "observation")),
+        ("n", "times", "values", "doubtful"),
+        {
+            "ids": array(each for each, _ in given),
+            "since": array(since / SECOND for _, (_, since) in given),
+            "until": "infinity" if until is None else until / SECOND,
+        },
     )
-    n, times, values, doubtful = np.zeros((4, 0))
-    if given:
-        n, times, values, doubtful = columns(
-            conn,
-            sql.SQL(
-                """
-                select asked.datastream_id::float8, date_part('epoch', o.phenomenon_time), o.value,
-                       case when o.quality = 'doubtful' and o.reason is distinct from 'clock' then 1.0::float8
-                            else 0.0::float8 end
-                from (values {}) as asked (datastream_id, since)
-                cross join lateral (
-                    select phenomenon_time, value, quality, reason from {}
-                    where datastream_id = asked.datastream_id and phenomenon_time >= asked.since
-                      and phenomenon_time <= to_timestamp({}::float8) and quality not in ('bad', 'missing')
-                ) o
-                order by 1, 2
-                """
-            ).format(
-                asked,
-                sql.Identifier("tenant_observation" if tenant else "observation"),
-                sql.Literal("infinity" if until is None else until / SECOND),
-            ),
-            ("n", "times", "values", "doubtful"),
-        )
     ids = np.array([each for each, _ in given], dtype=np.int64)
     place: dict[Key, int] = {each: index for index, (each, _) in enumerate(given)}
     steps = [stream.step for _, (stream, _) in given]
@@ -190,3 +173,19 @@ def _levels(
     ):
         found.setdefault((station_id, level), []).append((micros(valid_from), value))
     return found
+
+
+_READ = """
+    select asked.datastream_id::float8, date_part('epoch', o.phenomenon_time), o.value,
+           case when o.quality = 'doubtful' and o.reason is distinct from 'clock' then 1 else 0 end::float8
+    from (
+        select datastream_id, to_timestamp(since) as since
+        from unnest(%(ids)s::integer[], %(since)s::float8[]) as asked (datastream_id, since)
+    ) asked
+    cross join lateral (
+        select phenomenon_time, value, quality, reason from {}
+        where datastream_id = asked.datastream_id and phenomenon_time >= asked.since
+          and phenomenon_time <= to_timestamp(%(until)s::float8) and quality not in ('bad', 'missing')
+    ) o
+    order by 1, 2
+"""
