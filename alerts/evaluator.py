@@ -27,9 +27,11 @@ import structlog
 
 from alerts import observed, still_false, wording
 from alerts.beside import beside
+from alerts.calm import pass_calm
+from alerts.causes import Cause
 from alerts.drills import close_ended, live
 from alerts.late import Late, list_late
-from alerts.recording import Cause, Recorder, mark_judged, notice_of
+from alerts.recording import Recorder, mark_judged, notice_of
 from alerts.rules.finding import Found, judge_finding
 from alerts.rules.level import (
     REVISED,
@@ -85,11 +87,8 @@ class Evaluator:
         if not touched:
             return
         late, revised = observed.judged_already(conn, touched), observed.revised(conn, touched)
-        # Nearly all of thousands of gauges stand below their levels: of these there is nothing more to know.
         ids = {each.datastream_id for each in touched}
-        calm = observed.calm_levels(conn, sorted(ids))
-        mark_judged(conn, [(each, *known) for each, known in calm.items()])
-        ids = ids - calm.keys() | late.keys() | revised
+        ids = ids - pass_calm(conn, ids) | late.keys() | revised
         streams = observed.level_streams(conn, sorted(ids)) if ids else []
         if not streams:
             return

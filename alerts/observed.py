@@ -15,7 +15,7 @@ from alerts.rules.finding import Found
 from alerts.rules.level import LevelRule, Observed, Stand
 from devices.model import Quality, ThresholdLevel
 from store import Connection
-from store.arrays import array, transposed
+from store.arrays import transposed
 from store.feed import Touched
 
 
@@ -74,42 +74,6 @@ class PlacedFinding:
     place: Place
     datastream_id: int
     unit: str
-
-
-def calm_levels(conn: Connection, datastream_ids: Sequence[int]) -> dict[int, tuple[int, datetime]]:
-    """datastream_id -> (municipality_id, time of the newest), of those water levels at which the level rule has nothing
-    to do: no alert of it is open at the station, none that was false still stands there, and all that is new lies below
-    every reference level that the station ever had. For the worker.
-
-    Nothing newer than what was judged may be known of it either: then it is not here. One snapshot answers all of
-    this, so whoever ends or retracts an alert meanwhile is seen whole or not at all.
-    """
-    return {
-        row[0]: (row[1], row[2])
-        for row in conn.execute(
-            """
-            select d.datastream_id, d.municipality_id, new.newest
-            from datastream d
-            join lateral (
-                select min(l.value) as value from threshold_set t join threshold_level l using (threshold_set_id)
-                where t.station_id = d.station_id
-            ) lowest on lowest.value is not null
-            left join alert_judged j on j.datastream_id = d.datastream_id and j.rule = 'level'
-            cross join lateral (
-                select max(o.phenomenon_time) as newest, max(o.value) as highest from observation o
-                where o.datastream_id = d.datastream_id
-                  and o.phenomenon_time > coalesce(j.judged_to, '-infinity') and o.quality not in ('bad', 'missing')
-            ) new
-            where d.datastream_id = any(%s::integer[]) and d.observed_property = 'water_level'
-              and new.highest < lowest.value
-              and not exists (select from alert a
-                              where a.station_id = d.station_id and a.rule = 'level' and a.cleared_at is null)
-              and not exists (select from alert_retraction r join alert a using (alert_id)
-                              where r.counts_again_at is null and a.rule = 'level' and a.station_id = d.station_id)
-            """,
-            (array(datastream_ids),),
-        )
-    }
 
 
 def level_streams(conn: Connection, datastream_ids: Sequence[int]) -> list[LevelStream]:
@@ -189,6 +153,7 @@ def judged_already(conn: Connection, touched: Sequence[Touched]) -> dict[int, li
                 where datastream_id = asked.datastream_id and phenomenon_time >= asked.since
                   and phenomenon_time <= asked.until and phenomenon_time < j.judged_to
                   and phenomenon_time > j.judged_to - interval '7 days' and quality not in ('bad', 'missing')
+                offset 0 -- series by series, from the index: else all that was ever observed may be joined
             ) o
             where asked.since < j.judged_to order by 1, 2
             """,

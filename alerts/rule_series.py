@@ -17,7 +17,7 @@ from alerts.observed import Place
 from alerts.rules.columns import FOREVER, SECOND, Columns, micros
 from alerts.rules.condition import Body, Series, sight
 from store import Connection
-from store.arrays import array
+from store.arrays import array, transposed
 from store.columns import columns
 
 # (datastream_id) or (station_id, level)
@@ -58,7 +58,7 @@ def sites(conn: Connection, municipality_ids: Iterable[int]) -> dict[int, Site]:
             order by s.station_id
             """,
             (sorted(set(municipality_ids)),),
-        )
+        ).fetchall()
     }
 
 
@@ -70,10 +70,10 @@ def streams(conn: Connection, station_ids: Iterable[int]) -> dict[int, list[Stre
         select d.datastream_id, d.station_id, d.observed_property, d.unit, d.statistic, d.step, d.drill_run,
                l.phenomenon_time
         from datastream d left join datastream_latest l using (datastream_id)
-        where d.station_id = any(%s) order by d.datastream_id
+        where d.station_id = any(%s::integer[]) order by d.datastream_id
         """,
-        (sorted(set(station_ids)),),
-    ):
+        (array(sorted(set(station_ids))),),
+    ).fetchall():
         found.setdefault(station_id, []).append(
             Stream(
                 datastream_id,
@@ -103,10 +103,15 @@ def where_of(
     seen = sight(body)
     for series in seen.series:
         at = station_id if series.station is None else by_code.get(series.station, -1)
+        own = other = None
         for each in known.get(at, ()):
-            if each.observed_property == series.observed_property and each.run in (run, None):
-                if series not in found or each.run == run != found[series].run:
-                    found[series] = each
+            if each.observed_property == series.observed_property:
+                if each.run == run:
+                    own = own or each
+                elif each.run is None:
+                    other = other or each
+        if (chosen := own or other) is not None:
+            found[series] = chosen
     for level in seen.references:
         found[level] = (station_id, level)
     return found
@@ -169,12 +174,14 @@ def _levels(
         left join threshold_level l on l.threshold_set_id = t.threshold_set_id and l.level = asked.level
         order by asked.station_id, asked.level, t.valid_from
         """,
-        ([each[0] for each in wanted], [each[1] for each in wanted]),
-    ):
+        transposed(wanted, 2),
+    ).fetchall():
         found.setdefault((station_id, level), []).append((micros(valid_from), value))
     return found
 
 
+# `offset 0`: series by series, from the index. The planner does not know how recent `since` is, and would else rather
+# join with all that was ever observed: 24 million rows for ten of each of 10,000 series.
 _READ = """
     select asked.datastream_id::float8, date_part('epoch', o.phenomenon_time), o.value,
            case when o.quality = 'doubtful' and o.reason is distinct from 'clock' then 1 else 0 end::float8
@@ -186,6 +193,7 @@ _READ = """
         select phenomenon_time, value, quality, reason from {}
         where datastream_id = asked.datastream_id and phenomenon_time >= asked.since
           and phenomenon_time <= to_timestamp(%(until)s::float8) and quality not in ('bad', 'missing')
+        offset 0
     ) o
     order by 1, 2
 """

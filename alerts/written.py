@@ -17,13 +17,14 @@ from typing import NamedTuple
 
 from alerts import rule_words, still_false, wording
 from alerts.beside import beside
+from alerts.causes import WrittenCause
 from alerts.late import Late, list_late
 from alerts.observed import Place
-from alerts.recording import Recorder, WrittenCause, notice_of
+from alerts.recording import Recorder, notice_of
 from alerts.rule_book import Rule, Version, rules_touching
 from alerts.rule_series import Key, Site, Stream, read, sites, streams, where_of
 from alerts.rules.columns import FOREVER, SECOND, Columns, micros, moment
-from alerts.rules.condition import LONGEST, Body, Compare, Series, sight
+from alerts.rules.condition import LONGEST, Compare, Series, sight
 from alerts.rules.engine import Asked, Excursion, Judged, Standing, excursions, figures, first_over, judge, standings
 from alerts.rules.telling import Told, written_steps
 from alerts.rules.transition import Transition
@@ -31,6 +32,7 @@ from alerts.rules.withholding import Withheld
 from alerts.rules.withholding import judged as still_waits
 from alerts.withheld import Waiting, keep
 from store import Connection
+from store.arrays import array
 from store.feed import Touched
 
 KEEP = timedelta(days=7)
@@ -235,7 +237,7 @@ def _targets(conn: Connection, touched: Sequence[Touched]) -> list[Target]:
     stations = [
         row[0]
         for row in conn.execute(
-            "select distinct station_id from datastream where datastream_id = any(%s)", (list(times),)
+            "select distinct station_id from datastream where datastream_id = any(%s::integer[])", (array(times),)
         )
     ]
     rules = rules_touching(conn, stations)
@@ -370,9 +372,9 @@ def _alerts(conn: Connection, targets: Sequence[Target]) -> dict[tuple[int, int,
     rows = conn.execute(
         """
         select alert_rule_id, station_id, mode, alert_id, phenomenon_time, withheld, withheld_at from alert
-        where alert_rule_id = any(%s) and cleared_at is null order by alert_id for update
+        where alert_rule_id = any(%s::integer[]) and cleared_at is null order by alert_id for update
         """,
-        (sorted({each.rule.rule_id for each in targets}),),
+        (array(sorted({each.rule.rule_id for each in targets})),),
     ).fetchall()
     told = {
         row[0]
@@ -398,9 +400,9 @@ def _before(
             select alert_rule_id, station_id, mode, max(phenomenon_time),
                    greatest(max(cleared_at) filter (where cleared_by is not null), max(r.counts_again_at))
             from alert left join alert_retraction r using (alert_id)
-            where alert_rule_id = any(%s) group by 1, 2, 3
+            where alert_rule_id = any(%s::integer[]) group by 1, 2, 3
             """,
-            (sorted({each.rule.rule_id for each in targets}),),
+            (array(sorted({each.rule.rule_id for each in targets})),),
         )
     }
 

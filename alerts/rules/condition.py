@@ -9,7 +9,8 @@ A rule at one station names series by their property ("water_level": of the stat
 and property, so that one rule serves all stations of a kind. `alerts.rules.engine` judges; nothing here knows a time.
 
 `decoded(json)` reads a body and raises `BodyError` with what is wrong in words; `encoded(body)` writes it.
-`shape(body)` is the tree without its figures: bodies of one shape are judged together. `sight(body)` is what it looks at.
+`shape(body)` is the tree without its figures: bodies of one shape are judged together. `sight(body)` is what it looks
+at.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A town of so many river gauges in a few statements: what the bench and the tests of ten thousand stations stand on.
 
     many_gauges(conn, municipality_id, 10_000, until)     stations, devices, series, reference levels, a rule each
-    measured(conn, municipality_id, start, until, every)  what they said from then until then, silently into the past
+    measured(conn, municipality_id, start, until)         what they said from then until then, silently into the past
     say(conn, municipality_id, at, restless=...)          a batch: one more observation of each, and the feed rows of it
 
 What a gauge says is a function of (gauge, time), so the same numbers make the same town. Its level lies below its
@@ -92,9 +92,9 @@ def many_gauges(conn: Connection, municipality_id: int, count: int, until: datet
 
 
 def measured(
-    conn: Connection, municipality_id: int, start: datetime, until: datetime, every: timedelta = STEP
+    conn: Connection, municipality_id: int, start: datetime, until: datetime, *, gauges: int | None = None
 ) -> None:
-    """What the gauges said in [start, until), every so often, as if it had been judged long ago."""
+    """What the gauges said in [start, until), or the first so many, as if it had been judged long ago."""
     conn.execute(
         """
         select observation_partition(month)
@@ -106,10 +106,14 @@ def measured(
         """
         insert into observation (datastream_id, phenomenon_time, value, quality)
         select datastream_id, t, 1.5 + 0.2 * sin(datastream_id + extract(epoch from t) / 8e4), 'good'
-        from generate_series(%(start)s, %(until)s - interval '1 second', %(every)s) t
-        cross join datastream where municipality_id = %(town)s and observed_property = 'water_level'
+        from generate_series(%(start)s, %(until)s - interval '1 second', %(step)s) t
+        cross join (
+            select datastream_id from datastream where municipality_id = %(town)s and observed_property = 'water_level'
+            order by datastream_id limit %(gauges)s
+        ) d
+        on conflict do nothing
         """,
-        {"town": municipality_id, "start": start, "until": until, "every": every},
+        {"town": municipality_id, "start": start, "until": until, "step": STEP, "gauges": gauges},
     )
     latest.recompute(conn)
     conn.execute(
