@@ -100,7 +100,9 @@ def disaster_response(
     """The disaster desk's page, also as the answer to an action that was refused there: then `problem` says why."""
     at = moment(request, visit)
     with visit.transaction() as conn:
-        model = disaster(conn, at.now, at.zone)
+        typed = request.query_params.get("page", "")
+        number = int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 6 else 1
+        model = disaster(conn, at.now, at.zone, number)
         others = other_places(conn, "disaster", at.now)
         drill = drill_now(conn, visit.tenant.municipality_id, at.now)
         desk = headquarters_desk(conn, visit.tenant.municipality_id, at.now, at.zone)
