@@ -9,7 +9,8 @@
 
 Each is one transaction. The evaluator remembers nothing: what was judged stands in `alert_judged`, what is open in
 `alert`, the rest in the observations. So a restart, a second evaluator or a replay of the feed gives the same
-history. Two evaluators take turns on the consumer's cursor (`handle`, `release`) and on an advisory lock (`listen`).
+history. Stations are dealt out to several evaluators (`alerts.shards`); two of one shard take turns on its cursor
+(`handle`, `release`), all on an advisory lock (`listen`).
 
 Late is what is older than the newest observation already judged of its datastream: it is shown and listed, not judged,
 but it counts as evidence where the hold looks back. Of the observations of a batch, however many they are, people are
@@ -49,6 +50,7 @@ from alerts.rules.level import (
 from alerts.rules.telling import Told, level_steps
 from alerts.rules.transition import Transition
 from alerts.rules.withholding import Release
+from alerts.shards import Shard
 from alerts.silences import judge_silences
 from alerts.withheld import DISMISSED, RELEASED, go_down, keep, release_silences, waiting
 from alerts.written import judge_written, over
@@ -58,24 +60,25 @@ from store.feed import FeedRow, Touched, append_alerts
 
 log = structlog.get_logger(__name__)
 
-NAME = "alerts"  # of the feed cursor
-
 # Observations of each datastream judged at a time: years of history at once need not fit into memory.
 _CHUNK = 2_000
 
 
 class Evaluator:
-    """All rules over the database. `mail` says whether notifications also go out by mail."""
+    """All rules over the database. `mail` says whether notifications also go out by mail. `shard`: whose stations it
+    judges; silence and outages are judged of all, by whoever looks.
+    """
 
-    def __init__(self, clock: Clock, *, mail: bool = False) -> None:
+    def __init__(self, clock: Clock, *, mail: bool = False, shard: Shard | None = None) -> None:
         self._clock = clock
         self._mail = mail
+        self._shard = shard or Shard()
 
     def handle(self, conn: Connection, rows: Sequence[FeedRow]) -> None:
         """Judges what the rows touched; the body of a feed consumer's transaction."""
         recorder = Recorder(conn, self._clock.now(), self._mail)
         touched = live(conn, [each for row in rows for each in row.touched])
-        self._judge_levels(recorder, touched)
+        self._judge_levels(recorder, self._shard.own(conn, touched))
         # A person may have said what is true.
         self._release_levels(recorder, sorted({each for row in rows for each in row.alert_ids}))
         self._judge_written(recorder, touched)
@@ -110,13 +113,15 @@ class Evaluator:
         before = {town: list(alert_ids) for town, alert_ids in recorder.touched.items()}
         try:
             with recorder.conn.transaction():
-                judge_written(recorder, touched, simulated=self._clock.simulated)
+                judge_written(recorder, touched, self._shard, simulated=self._clock.simulated)
         except (ArithmeticError, LookupError, TypeError, ValueError, AssertionError):
             log.exception("the rules of the staff could not be judged")
             recorder.touched = before
 
     def _judge_findings(self, recorder: Recorder, finding_ids: Sequence[int]) -> None:
         for each in observed.findings(recorder.conn, finding_ids) if finding_ids else ():
+            if not self._shard.mine(each.place.station_id):
+                continue
             found = each.found
             alert = observed.open_alert(recorder.conn, each.place, found.kind, "actual")
             transitions = judge_finding(found, None if alert is None else alert.finding_id, self._clock.now())
@@ -150,10 +155,16 @@ class Evaluator:
 
     def _release(self, recorder: Recorder) -> None:
         # In turn with `handle` of every process: both move the alerts of the same series.
-        recorder.conn.execute("select from feed_cursor where consumer = %s for update", (NAME,))
-        close_ended(recorder, simulated=self._clock.simulated)
+        first = self._shard.number == 0  # ends drills, whose alerts are of all stations
+        recorder.conn.execute(
+            "select from feed_cursor where consumer = any(%s) order by consumer for update",
+            (self._shard.names if first else [self._shard.name],),
+        )
+        if first:
+            close_ended(recorder, simulated=self._clock.simulated)
         self._release_levels(recorder, None)
-        self._judge_written(recorder, over(recorder, waiting(recorder.conn, ["written"])))
+        held = [each for each in waiting(recorder.conn, ["written"]) if self._shard.mine(each.place.station_id)]
+        self._judge_written(recorder, over(recorder, held))
 
     def _judge(
         self,
@@ -269,6 +280,8 @@ class Evaluator:
             return
         held = []
         for each in waiting(recorder.conn, ["level"], alert_ids):
+            if not self._shard.mine(each.place.station_id):
+                continue
             if each.alert.withheld == DISMISSED:
                 go_down(recorder, each)
             else:

@@ -30,6 +30,7 @@ from alerts.rules.telling import Told, written_steps
 from alerts.rules.transition import Transition
 from alerts.rules.withholding import Withheld
 from alerts.rules.withholding import judged as still_waits
+from alerts.shards import Shard
 from alerts.withheld import Waiting, keep
 from store import Connection
 from store.arrays import array
@@ -80,10 +81,10 @@ class _Alert:
     withheld_at: datetime | None = None
 
 
-def judge_written(recorder: Recorder, touched: Iterable[Touched], *, simulated: bool) -> None:
-    """Judges the rules that look at what was touched."""
+def judge_written(recorder: Recorder, touched: Iterable[Touched], shard: Shard, *, simulated: bool) -> None:
+    """Judges the rules that look at what was touched, at the stations of a shard."""
     conn = recorder.conn
-    targets = _targets(conn, list(touched))
+    targets = _targets(conn, list(touched), shard)
     if not targets:
         return
     alerts, before = _alerts(conn, targets), _before(conn, targets)
@@ -227,7 +228,7 @@ def _notice(
     )
 
 
-def _targets(conn: Connection, touched: Sequence[Touched]) -> list[Target]:
+def _targets(conn: Connection, touched: Sequence[Touched], shard: Shard) -> list[Target]:
     times: dict[int, Touched] = {}
     for each in touched:
         known = times.get(each.datastream_id, each)
@@ -249,7 +250,9 @@ def _targets(conn: Connection, touched: Sequence[Touched]) -> list[Target]:
     for station_id, site in known_sites.items():
         by_code.setdefault(site.place.municipality_id, {})[site.code] = station_id
         names.setdefault(site.place.municipality_id, {})[site.code] = (site.place.name, site.place.name_en)
-    at: list[tuple[Rule, list[int]]] = [(rule, _stations(rule, known_sites)) for rule in rules]
+    at: list[tuple[Rule, list[int]]] = [
+        (rule, [each for each in _stations(rule, known_sites) if shard.mine(each)]) for rule in rules
+    ]
     needed = {each for _, here in at for each in here}
     for rule in rules:
         named = {s.station for v in rule.versions for s in sight(v.body).series if s.station is not None}

@@ -67,9 +67,9 @@ class Gauge:
 
 @dataclass(frozen=True, slots=True)
 class Disaster:
-    """`worst` is the gauge nearest to harm, None where none can be judged; `unjudged` the first stations that say nothing
-    of the present, of `n_unjudged`; `changes` of the last half hour, newest first. `gauges`: those of this page, of
-    `n_gauges` on so many pages.
+    """`worst` is the gauge nearest to harm, None where none can be judged; `unjudged` the first stations that say
+    nothing of the present, of `n_unjudged`; `changes` of the last half hour, newest first. `gauges`: those of this
+    page, of `n_gauges` on so many pages.
     """
 
     gauges: tuple[Gauge, ...]

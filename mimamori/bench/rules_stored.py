@@ -23,8 +23,9 @@ from typing import Any
 
 import psycopg
 
-from alerts.evaluator import NAME, Evaluator
+from alerts.evaluator import Evaluator
 from alerts.rehearsal import YEAR, rehearse
+from alerts.shards import NAME
 from api.database import enter_municipality
 from devices.clock import ClockSetting, FixedClock
 from devices.town import load_town
