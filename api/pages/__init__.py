@@ -53,6 +53,7 @@ from api.pages import (
     sources,
     static,
     stations,
+    waits,
     weekly,
 )
 from api.pages.field_form import MOST_BODY
@@ -95,6 +96,7 @@ for part in (
     drills.router,
     daily_entry.router,
     rules.router,
+    waits.router,
     actions.router,
     static.router,
 ):
