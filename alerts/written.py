@@ -384,7 +384,8 @@ def _alerts(conn: Connection, targets: Sequence[Target]) -> dict[tuple[int, int,
         for row in conn.execute(
             """
             select h.alert_id from alert_history h
-            where h.alert_id = any(%s) and exists (select from outbox o where o.alert_history_id = h.alert_history_id)
+            where h.alert_id = any(%s) and h.phenomenon_time is not null
+              and exists (select from outbox o where o.alert_history_id = h.alert_history_id)
             """,
             ([row[3] for row in rows],),
         )
