@@ -60,7 +60,9 @@ WARMING = 5.0
 
 @dataclass(frozen=True, slots=True)
 class AlertsBench:
-    """What the command line said. `rate` and `live` in readings a second; `backlog` in readings."""
+    """What the command line said. `rate` and `live` in readings a second; `backlog` in readings; `rules` judged through
+    the database.
+    """
 
     rate: int
     seconds: float
@@ -68,6 +70,7 @@ class AlertsBench:
     live: int
     sensors: int
     broker: BrokerChoice
+    rules: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +136,7 @@ def measure(options: AlertsBench, environment: Mapping[str, str]) -> dict[str, A
         say(f"a backlog of {options.backlog} readings, and {options.live} a second beside it")
         outage = _backlog(place, options)
         say("rules that staff write")
-        rules = {"judging": judging(), "rehearsing": rehearsing(), **stored(place.server)}
+        rules = {"judging": judging(), "rehearsing": rehearsing(), **stored(place.server, options.rules)}
         kept = {
             "p95_seconds": steady["p95_seconds"] <= TARGETS["p95_seconds"],
             "p99_seconds": steady["p99_seconds"] <= TARGETS["p99_seconds"],

@@ -1,8 +1,8 @@
 """The same as `mimamori.bench.rules` through the database, as a town does it: nothing is left out.
 
-    stored(server)      -> {"judging_stored": ..., "rehearsing_stored": ...}
+    stored(server, 10_000)      -> {"judging_stored": ..., "rehearsing_stored": ...}
 
-A database of its own with 10,000 gauges, a rule each, their levels of a day behind them; one gauge has a whole year.
+A database of its own with so many gauges, a rule each, their levels of a day behind them; one gauge has a whole year.
 Judging is a whole step of the evaluator, in one transaction, in turn with batches in which nothing happens and such in
 which one gauge in a hundred rises above its second level: feed rows read, series read, reference levels and rules
 judged, alerts, histories and outbox written, cursor moved, committed. Rehearsing is what the page does, by its role.
@@ -40,14 +40,13 @@ from store.migrate import migrate
 from store.registry import sync_town
 from store.town_clock import write_clock
 
-GAUGES = 10_000
 BATCHES = 7
 RESTLESS = 100
 _NAME = "many_gauges"
 _UNTIL = datetime(2026, 6, 20, 9, 0, tzinfo=UTC)
 
 
-def stored(server: EmbeddedServer) -> dict[str, Any]:
+def stored(server: EmbeddedServer, gauges: int) -> dict[str, Any]:
     """Both, in a database of their own on that server."""
     server.create_database(_NAME)
     migrate(server.dsn("owner", _NAME))
@@ -56,7 +55,7 @@ def stored(server: EmbeddedServer) -> dict[str, Any]:
         write_clock(conn, ClockSetting(simulated=True, real_start=_UNTIL, town_start=_UNTIL, speed=1.0))
         bare = replace(town, stations=(), shapes=())
         municipality_id = sync_town(conn, bare)
-        many_gauges(conn, municipality_id, GAUGES, _UNTIL)
+        many_gauges(conn, municipality_id, gauges, _UNTIL)
         measured(conn, municipality_id, _UNTIL - YEAR, _UNTIL, gauges=1)
         measured(conn, municipality_id, _UNTIL - timedelta(days=1), _UNTIL)
     with connect(server.dsn("owner", _NAME), name="bench", autocommit=True) as conn:
@@ -95,7 +94,7 @@ def _judging(server: EmbeddedServer, municipality_id: int) -> dict[str, Any]:
         alerts = conn.execute("select count(*) from alert_history").fetchone()
     seconds, processor, statements = (median(each) for each in zip(*took, strict=True))
     return {
-        "rules": GAUGES,
+        "rules": observations,
         "observations": observations,
         "alerts": 0 if alerts is None else alerts[0],
         "seconds": round(seconds, 3),
