@@ -69,7 +69,7 @@ class Gauge:
 class Disaster:
     """`worst` is the gauge nearest to harm, None where none can be judged; `unjudged` the first stations that say
     nothing of the present, of `n_unjudged`; `changes` of the last half hour, newest first. `gauges`: those of this
-    page, of `n_gauges` on so many pages.
+    page, of `n_gauges` on so many pages; those that cannot be judged come last, from `unjudged_page` on.
     """
 
     gauges: tuple[Gauge, ...]
@@ -78,6 +78,7 @@ class Disaster:
     unjudged: tuple[Gauge | RainGauge, ...]
     changes: tuple[Change, ...]
     n_unjudged: int = 0
+    unjudged_page: int = 1
     n_gauges: int = 0
     page: int = 1
     pages: int = 1
@@ -92,7 +93,8 @@ def disaster(conn: Connection, now: datetime, zone: ZoneInfo, page: int = 1) -> 
     page = min(max(page, 1), pages)
     shown = every
     if pages > 1:
-        shown = sorted(every, key=_nearness, reverse=True)[(page - 1) * MOST_SHOWN : page * MOST_SHOWN]
+        every.sort(key=lambda each: (each.level is not None, *_nearness(each)), reverse=True)
+        shown = every[(page - 1) * MOST_SHOWN : page * MOST_SHOWN]
     series = history(conn, [each.now.datastream_id for each in shown if each.now is not None], now - WINDOW, now)
     gauges = tuple(_drawn(_rated(each, series), series, now, zone) for each in shown)
     rain_gauges = rain(conn, now)
@@ -110,6 +112,7 @@ def disaster(conn: Connection, now: datetime, zone: ZoneInfo, page: int = 1) -> 
         tuple(silent if len(silent) <= _MOST_UNJUDGED else silent[:_MOST_UNJUDGED]),
         tuple(sorted(changes, key=lambda change: change.at, reverse=True)),
         len(silent),
+        1 + sum(each.level is not None for each in every) // MOST_SHOWN,
         len(every),
         page,
         pages,
