@@ -219,6 +219,7 @@ select o.municipality_id from outbox o
 join person p on p.person_id = o.person_id and p.kind = 'person'
 left join alert_history h using (alert_history_id)
 where o.outbox_id = %s and (h.event = any(%s) or o.call_test_id is not null)
+  and (h.event is distinct from 'assigned' or h.assigned_person = o.person_id)
 """
 _DUE = """
 with due as (

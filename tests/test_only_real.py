@@ -52,7 +52,8 @@ EXEMPT = {
         store/reviews.py:confirmed_months store/evacuation.py:amend store/evacuation.py:order_revisions
         store/evacuation.py:redeclare store/evacuation.py:stage_revisions store/headquarters.py:correct
         store/headquarters.py:revisions alerts/false_notice.py:_STEP alerts/retraction.py:_locked
-        alerts/retraction.py:_MESSAGES api/pages/field_reports.py:reports_page
+        alerts/retraction.py:_MESSAGES api/pages/field_reports.py:reports_page alerts/actions.py:assign
+        alerts/assigning.py:_WITHDRAW alerts/assigning.py:_TOLD
         store/alert_reviews.py:mark store/field_photos.py:_said
         store/field_photos.py:picture store/field_photos.py:PHOTOS store/field_reports.py:_known
         store/field_reports.py:_lately
@@ -90,7 +91,7 @@ EXEMPT = {
         alerts/still_false.py:_STANDING store/field_reports.py:attach
         alerts/observed.py:newest_judged alerts/observed.py:revised alerts/observed.py:since_raised
         alerts/recording.py:_TAKE_BACK alerts/beside.py:_wait alerts/withheld.py:_version alerts/withheld.py:go_down
-        alerts/withheld.py:keep alerts/withheld.py:waiting
+        alerts/withheld.py:keep alerts/withheld.py:waiting alerts/calm.py:_PASS alerts/shards.py:Shard.own
     """,
     "of drills or trials, and says so": """
         alerts/apart.py:_OF_DRILL alerts/apart.py:_OF_TRIAL alerts/apart.py:_OVER alerts/apart.py:_TOLD

@@ -58,6 +58,7 @@ from api.pages import (
     static,
     stations,
     trials,
+    waits,
     weekly,
 )
 from api.pages.field_form import MOST_BODY
@@ -105,6 +106,7 @@ for part in (
     trials.router,
     daily_entry.router,
     rules.router,
+    waits.router,
     actions.router,
     static.router,
 ):

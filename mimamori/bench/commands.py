@@ -150,13 +150,14 @@ def alerts(
     live: Annotated[int, typer.Option(help="Readings a second beside that backlog.", min=1)] = 50,
     sensors: Annotated[int, typer.Option(help="Gauges of the town.", min=40, max=9999)] = 2000,
     broker: Annotated[BrokerKind, typer.Option(help="auto: mosquitto where it is, else NATS.")] = BrokerKind.auto,
+    rules: Annotated[int, typer.Option(help="Gauges with a rule each, judged with the database.", min=10)] = 10_000,
     as_json: AsJson = False,
 ) -> None:
     """How long it takes from a reading that is sent to a notification that is handed over."""
     from mimamori.bench.alerts import AlertsBench, measure, rows
     from mimamori.bench.report import give
 
-    figures = measure(AlertsBench(rate, seconds, backlog, live, sensors, broker.value), os.environ)
+    figures = measure(AlertsBench(rate, seconds, backlog, live, sensors, broker.value, rules), os.environ)
     give(figures, f"{figures['broker']}, {sensors} gauges", ("", "", "target"), rows(figures), as_json=as_json)
 
 

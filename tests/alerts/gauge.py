@@ -10,7 +10,8 @@ from hashlib import sha256
 from itertools import count
 from typing import Any
 
-from alerts.evaluator import NAME, Evaluator
+from alerts.evaluator import Evaluator
+from alerts.shards import NAME
 from devices.clock import FixedClock
 from devices.model import Outcome, Quality, Reason
 from store.feed import Consumer

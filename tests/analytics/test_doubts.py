@@ -14,6 +14,7 @@ import pytest
 import analytics.beside
 from analytics import AnalyticsConfig, doubts, run
 from analytics.beside import MOST, Place, near
+from analytics.judging import alone
 from devices.clock import FixedClock
 from devices.model import Quality
 from quality.detector import Detector

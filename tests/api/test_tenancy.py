@@ -27,7 +27,7 @@ OWN_TABLES = (
     "folder_watch",
     "alert_retraction",
     "quality_memory", "quality_event", "quality_verdict", "quality_review", "confirmed_month",
-    "alert_rule", "alert_rule_version", "late_excursion",
+    "alert_rule", "alert_rule_version", "late_excursion", "station_wait",
     "threshold_source", "public_notice", "public_notice_text", "public_notice_event",
     "headquarters_log", "evacuation_order", "response_stage", "checklist_item", "checklist_tick",
     "alert_review", "drill", "drill_station", "drill_reading", "drill_enrolled",

@@ -21,7 +21,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
 
 import alerts
-from alerts.evaluator import NAME as ALERTS
+from alerts.shards import NAME as ALERTS
 from api.accounts import DEMO_ACCOUNTS, create_user
 from api.auth import COOKIE
 from api.roles import Role

@@ -65,7 +65,7 @@ def test_the_page_says_who_will_be_told_and_then_who_was(hall: TownHall, staff: 
     assert "3件に訂正を送ります" in after and "own-disaster" not in after
     assert "訂正を送った相手（3件）" in after and WHY in after and "送信待ちだった通知 1件は送りませんでした" in after
     delivery = main(staff.get(f"/alerts/{alert_id}/delivery", headers=HTML))
-    assert "訂正したため送っていません" in delivery and "届いたか不明" in delivery
+    assert "取り消したため送っていません" in delivery and "届いたか不明" in delivery
     assert delivery.count("訂正・取消") == 3
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from alerts.evaluator import NAME, Evaluator
+from alerts.evaluator import Evaluator
 from alerts.rule_words import PROPERTIES
 from alerts.rules.condition import Body, decoded, encoded
+from alerts.shards import NAME
 from api.access import Role
 from api.pages.rule_form import MEASURES, fields_of, read_form
 from api.pages.words import load_words
