@@ -30,7 +30,9 @@ def beside(
     devices measure. A drill is nobody's work, and has no neighbours.
     """
     conn, now = recorder.conn, recorder.now
-    going = [] if mode != "actual" else works(conn, place.station_id, datastream_id, now)
+    going = []
+    if mode == "actual" and recorder.worked_at(place.station_id, now - _LOOK_BACK):
+        going = works(conn, place.station_id, datastream_id, now)
     at_work = any(end > now for _, end in going)
     over = [end for start, end in going if end <= now and start <= time < end]
     unsure = stand is not None and stand.level != stand.confirmed

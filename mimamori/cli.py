@@ -140,6 +140,16 @@ def secrets(
     typer.echo(container_secrets.make(folder, device))
 
 
+@app.command("push-key")
+def push_key(
+    file: Annotated[Path, typer.Argument(help="Where it goes; the file of channels names it as key_file.")],
+) -> None:
+    """Make the key by which push services know this town, in FILE. One that is there stays as it is."""
+    from mimamori import push_key as push
+
+    typer.echo(push.make(file))
+
+
 @town.command("apply")
 def town_apply(file: Annotated[Path, typer.Argument(help="The town's YAML.")]) -> None:
     """Register what a town's file describes, or refresh it; nothing that has observations is removed."""

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 # Messages of the last days are counted again and again, to see that none is missing.
 _SHORTEST_DAYS, _LONGEST_DAYS = 7, 36_500
+_MOST_EVALUATORS = 16
 
 
 def run_ingest(settings: Settings, stop: threading.Event) -> None:
@@ -149,8 +150,16 @@ def run_alerts(settings: Settings, stop: threading.Event) -> None:
             channels={} if settings.channels is None else read_channels(Path(settings.channels)),
             public_url=_public_url(settings),
             data_folder=None if settings.data_folder is None else Path(settings.data_folder),
+            evaluators=_evaluators(settings),
         )
         run(config, stop)
+
+
+def _evaluators(settings: Settings) -> int:
+    if not 1 <= settings.evaluators <= _MOST_EVALUATORS:
+        name = variable("evaluators")
+        raise SettingError(f"{name} must be 1 to {_MOST_EVALUATORS}, not {settings.evaluators}: each is a connection")
+    return settings.evaluators
 
 
 def run_api(settings: Settings, stop: threading.Event) -> None:

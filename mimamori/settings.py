@@ -68,6 +68,8 @@ class Settings:
     data_folder: str | None = None
     tiles: str | None = None
     tiles_credit: str | None = None
+    # alerts
+    evaluators: int = 1
     # mail
     mail_host: str | None = None
     mail_port: int = 587

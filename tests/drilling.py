@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from alerts.evaluator import NAME, Evaluator
+from alerts.evaluator import Evaluator
+from alerts.shards import NAME
 from devices.clock import FixedClock
 from ingest.drilling import look
 from store import connect, drills
@@ -64,7 +65,7 @@ class Drill:
             {"kind": "made", "start": values[0], "peak": max(values), "hours": 1.0},
             speed,
             stop_level,
-            {self.station(): [(n * step, value) for n, value in enumerate(values)]},
+            {(self.station(), "water_level"): [(n * step, value) for n, value in enumerate(values)]},
             persons,
             groups,
         )

@@ -24,13 +24,14 @@ import psycopg
 import structlog
 
 from alerts.beside import works
+from alerts.causes import Cause
 from alerts.looking import look_again
 from alerts.observed import Place
 from alerts.public import standing, standing_words
 from alerts.public.making import Step, closing_lines, decide, facts_of, insert
 from alerts.public.notices import head_of, notice
 from alerts.public.words import Kind
-from alerts.recording import Cause, Recorder
+from alerts.recording import Recorder
 from alerts.rules.standing import Seen, Situation, Why, choose, ended
 from alerts.rules.transition import Event, Transition
 from devices.clock import Clock

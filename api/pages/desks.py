@@ -14,18 +14,19 @@ from alerts.rules.operation import NOBODY, concerned, kind_of
 from api.access import READERS, Router, SignedIn, access
 from api.pages.alert_list import (
     LATE_SHOWN,
+    OPEN_SHOWN,
     add_events,
     assignable,
     closed_alerts,
     late_excursions,
     open_alerts,
 )
+from api.pages.apart_now import apart_now, kinds_of
 from api.pages.daily_counts import calendar, month_range
 from api.pages.daily_entry import COUNTING
 from api.pages.demo import panel
 from api.pages.digital import digital
 from api.pages.disaster import disaster
-from api.pages.drill_now import drill_now
 from api.pages.field_desk import field_desk
 from api.pages.formats import number
 from api.pages.headquarters import EDITORS
@@ -71,6 +72,7 @@ def digital_page(request: Request, visit: SignedIn) -> Response:
     config = visit.config
     with visit.transaction() as conn:
         model = digital(conn, at.now, raw=visit.user.role is Role.DIGITAL)
+        trials = apart_now(conn, visit.tenant.municipality_id, at.now).trials
         room = machine_room(conn, at.clock, config.worker_silence, config.data_folder)
         alerts = open_alerts(conn, visit.user.role)
         events = panel(visit, conn, at.now)
@@ -82,6 +84,7 @@ def digital_page(request: Request, visit: SignedIn) -> Response:
         "digital",
         alerts,
         model=model,
+        trials=trials,
         room=room,
         panel=events,
         tile_state=tiles,
@@ -101,9 +104,9 @@ def disaster_response(
     """The disaster desk's page, also as the answer to an action that was refused there: then `problem` says why."""
     at = moment(request, visit)
     with visit.transaction() as conn:
-        model = disaster(conn, at.now, at.zone)
+        model = disaster(conn, at.now, at.zone, _page_number(request))
         others = other_places(conn, "disaster", at.now)
-        drill = drill_now(conn, visit.tenant.municipality_id, at.now)
+        apart = apart_now(conn, visit.tenant.municipality_id, at.now)
         desk = headquarters_desk(conn, visit.tenant.municipality_id, at.now, at.zone)
         field = field_desk(conn, visit.tenant.municipality_id)
         stills = cameras(conn, visit.tenant.municipality_id)
@@ -128,7 +131,9 @@ def disaster_response(
         desk=desk,
         field=field,
         cameras=stills,
-        shadows={} if drill is None else drill.shadows,
+        shadows=apart.levels(),
+        drill_others=apart.others(kinds_of("disaster")),
+        trials=apart.trials_of(kinds_of("disaster")),
         may_write=visit.user.role in EDITORS,
         done=done,
         problem=problem,
@@ -142,13 +147,26 @@ def water_page(request: Request, visit: SignedIn) -> Response:
     with visit.transaction() as conn:
         model = water(conn, at.now, at.zone)
         others = other_places(conn, "water", at.now)
+        apart = apart_now(conn, visit.tenant.municipality_id, at.now)
         alerts = open_alerts(conn, visit.user.role)
         watched = [*(tank.station for tank in model.tanks), *(block.station for block in model.blocks), *others]
         map_ = draw(conn, visit.tenant.municipality_id, at.words, _places(at, watched), also=("block", "pipe"))
     marks = [_plain_mark(at, tank.station, tank.level) for tank in model.tanks]
     marks += [_block_mark(at, block) for block in model.blocks]
     marks += [_other_mark(at, s) for s in others]
-    return page(request, visit, at, "water", alerts, map=map_, model=model, others=others, marks=marks)
+    return page(
+        request,
+        visit,
+        at,
+        "water",
+        alerts,
+        map=map_,
+        model=model,
+        others=others,
+        marks=marks,
+        drill_others=apart.others(kinds_of("water")),
+        trials=apart.trials_of(kinds_of("water")),
+    )
 
 
 @router.get("/tourism")
@@ -160,6 +178,7 @@ def tourism_page(request: Request, visit: SignedIn) -> Response:
         model = tourism(conn, at.now, at.zone)
         days = calendar(conn, [spot.station for spot in model], shown.first, shown.last, at.now, at.zone)
         others = other_places(conn, "tourism", at.now)
+        apart = apart_now(conn, visit.tenant.municipality_id, at.now)
         alerts = open_alerts(conn, visit.user.role)
         watched = [*(s.station for s in model), *others]
         map_ = draw(conn, visit.tenant.municipality_id, at.words, _places(at, watched))
@@ -175,6 +194,8 @@ def tourism_page(request: Request, visit: SignedIn) -> Response:
         model=model,
         others=others,
         marks=marks,
+        drill_others=apart.others(kinds_of("tourism")),
+        trials=apart.trials_of(kinds_of("tourism")),
         hours=by_hour([spot for spot in model if spot.counter]),
         shown=shown,
         days=days,
@@ -195,21 +216,29 @@ def alerts_response(
     at = moment(request, visit)
     with visit.transaction() as conn:
         alerts = open_alerts(conn, visit.user.role)
+        pages = max(1, -(-len(alerts) // OPEN_SHOWN))
+        number = min(_page_number(request), pages)
+        shown = alerts[(number - 1) * OPEN_SHOWN : number * OPEN_SHOWN]
         closed = closed_alerts(conn, visit.user.role)
         retracted = closed_alerts(conn, visit.user.role, retracted=True)
-        add_events(conn, [*alerts, *closed, *retracted])
+        add_events(conn, [*shown, *closed, *retracted])
         people = assignable(conn)
         late = late_excursions(conn, at.now - LATE_SHOWN)
         reports = attached_counts(conn, visit.tenant.municipality_id)
         untold = {
             alert.alert_id: untold_now(conn, visit.tenant.municipality_id, at, concerned(alert.cause))
-            for alert in alerts
+            for alert in shown
             if alert.cause is not None and kind_of(alert.cause) in NOBODY
         }
     return page(
-        request, visit, at, "alerts", alerts, status=status, closed=closed, retracted=retracted, people=people,
-        late=late, reports=reports, done=done, problem=problem, untold=untold,
+        request, visit, at, "alerts", alerts, status=status, shown=shown, number=number, pages=pages, closed=closed,
+        retracted=retracted, people=people, late=late, reports=reports, done=done, problem=problem, untold=untold,
     )  # fmt: skip
+
+
+def _page_number(request: Request) -> int:
+    typed = request.query_params.get("page", "")
+    return max(1, int(typed)) if typed.isascii() and typed.isdigit() and len(typed) < 6 else 1
 
 
 def _done(request: Request) -> str | None:

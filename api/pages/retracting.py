@@ -55,15 +55,8 @@ def retract_page(request: Request, visit: SignedIn, alert_id: int) -> Response:
 @router.post("/alerts/{alert_id}/retract")
 @access(DESKS, narrowed=_NARROWED)
 def retract(visit: SignedIn, alert_id: int, note: Annotated[str, Form(max_length=MAX_NOTE)] = "") -> Response:
-    clock = visit.clock
     try:
-        act(
-            visit,
-            alert_id,
-            lambda conn, town, user: retraction.retract(
-                conn, town, alert_id, user, clock.now(), note, simulated=clock.simulated
-            ),
-        )
+        act(visit, alert_id, "retract", note)
     except BadRequest:
         return _to(alert_id, "problem=note#retract")
     except Conflict:  # somebody was first, and the page says who; or it lasts, and the page says so
@@ -76,11 +69,7 @@ def retract(visit: SignedIn, alert_id: int, note: Annotated[str, Form(max_length
 def count_again(visit: SignedIn, alert_id: int) -> Response:
     """What stands at the gauge raises again, as of now."""
     try:
-        act(
-            visit,
-            alert_id,
-            lambda conn, town, user: retraction.count_again(conn, town, alert_id, user, visit.clock.now()),
-        )
+        act(visit, alert_id, "count_again")
     except Conflict:
         return _to(alert_id, "problem=conflict")
     return _to(alert_id, "done=again")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 import httpx
@@ -14,6 +13,7 @@ from store import connect
 from tests.alerts.people import channels, person
 from tests.api.serving import OTHER_TOWN, TownHall, populate, serving
 from tests.conftest import Registered
+from tests.dashboards.reading import main
 from tests.dashboards.test_delivery import write
 
 HTML = {"Accept": "text/html"}
@@ -33,12 +33,6 @@ def hall(registered: Registered) -> Iterator[TownHall]:
 def staff(hall: TownHall) -> Iterator[httpx.Client]:
     with hall.visitor(Role.DISASTER) as client:
         yield client
-
-
-def main(page: httpx.Response) -> str:
-    found = re.search(r"<main.*</main>", page.text, re.DOTALL)
-    assert found is not None, page.text
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", found[0]))
 
 
 def read(client: httpx.Client, alert_id: int) -> str:
@@ -71,7 +65,7 @@ def test_the_page_says_who_will_be_told_and_then_who_was(hall: TownHall, staff: 
     assert "3件に訂正を送ります" in after and "own-disaster" not in after
     assert "訂正を送った相手（3件）" in after and WHY in after and "送信待ちだった通知 1件は送りませんでした" in after
     delivery = main(staff.get(f"/alerts/{alert_id}/delivery", headers=HTML))
-    assert "訂正したため送っていません" in delivery and "届いたか不明" in delivery
+    assert "取り消したため送っていません" in delivery and "届いたか不明" in delivery
     assert delivery.count("訂正・取消") == 3
 
 
