@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from alerts import observed
+from alerts import assigning, observed
 from alerts.errors import (
     AlertNotFound,
     AlreadyAcknowledged,
@@ -32,6 +32,7 @@ from store.feed import append_alerts
 from store.reviews import MOST_NOTE, Said, review
 
 MAX_NOTE = 2000  # characters
+GOING = "行きます（I go）"  # what stands in the history when who was assigned says so
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +104,9 @@ def assign(
     person_id: int | None,
     note: str | None = None,
 ) -> None:
-    """Says which of the town's people goes there from now on (None: nobody any more). Who did before stays in the
-    history. Also of an alert that is over: somebody may have to look at the gauge. Raises `NoSuchPerson`,
-    `AlertNotFound`.
+    """Says which of the town's people goes there from now on (None: nobody any more), and writes to them and to who
+    did before (`alerts.assigning`). Who that was stays in the history. Also of an alert that is over: somebody may have
+    to look at the gauge. Raises `NoSuchPerson`, `AlertNotFound`.
     """
     alert = _locked(conn, municipality_id, alert_id)
     text = checked(alert_id, note)
@@ -116,7 +117,20 @@ def assign(
         ).fetchone()
         if known is None:
             raise NoSuchPerson(alert_id, person_id)
-    _write(conn, alert, Event.ASSIGNED, user_id, at, text, assigned=person_id)
+    row = conn.execute(
+        "select assigned_person from alert_history where alert_id = %s and event = 'assigned' "
+        "order by alert_history_id desc limit 1",
+        (alert_id,),
+    ).fetchone()
+    before = None if row is None else row[0]
+    history_id = _history(conn, alert, Event.ASSIGNED, user_id, at, text, assigned=person_id)
+    assigning.tell(conn, municipality_id, alert_id, history_id, user_id, at, before, person_id, text)
+    append_alerts(conn, municipality_id, [alert_id])
+
+
+def going(conn: Connection, municipality_id: int, alert_id: int, at: datetime, person_id: int) -> None:
+    """Notes that a person who was assigned says that they go; the feed row is the caller's. Raises `AlertNotFound`."""
+    _history(conn, _locked(conn, municipality_id, alert_id), Event.COMMENTED, None, at, GOING, person_id)
 
 
 def clear(
@@ -307,14 +321,29 @@ def _write(
     note: str | None,
     person_id: int | None = None,
     *,
-    assigned: int | None = None,
     unconfirmed: bool = False,
 ) -> None:
-    conn.execute(
+    _history(conn, alert, event, user_id, at, note, person_id, unconfirmed=unconfirmed)
+    append_alerts(conn, alert.municipality_id, [alert.alert_id])
+
+
+def _history(
+    conn: Connection,
+    alert: _Alert,
+    event: Event,
+    user_id: int | None,
+    at: datetime,
+    note: str | None,
+    person_id: int | None = None,
+    *,
+    assigned: int | None = None,
+    unconfirmed: bool = False,
+) -> int:
+    row = conn.execute(
         """
         insert into alert_history (municipality_id, alert_id, at, event, level, user_id, note, person_id,
                                    assigned_person, unconfirmed)
-        values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+        values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning alert_history_id
         """,
         (
             alert.municipality_id,
@@ -328,5 +357,6 @@ def _write(
             assigned,
             unconfirmed,
         ),
-    )
-    append_alerts(conn, alert.municipality_id, [alert.alert_id])
+    ).fetchone()
+    assert row is not None
+    return int(row[0])

@@ -20,16 +20,18 @@ from alerts import actions
 from alerts.errors import AlreadyAcknowledged
 from devices.clock import real_now
 from store import Connection
+from store.feed import append_alerts
 
 LASTS = timedelta(hours=12)
 # Steps of an alert that ask for an answer; what goes down or is over asks for none.
-ASKING = ("raised", "escalated", "confirmed", "told", "called")
+ASKING = ("raised", "escalated", "confirmed", "told", "called", "assigned")
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What a link asks about: a message to a person about an alert. `by` and `at` are of the acknowledgement, whoever
     made it; `mine`: this person did, or has answered too. `alert_id` None: a test message. `retracted_at`: false.
+    `goes`: it asks this person to go there.
     """
 
     municipality_id: int
@@ -45,6 +47,7 @@ class Asked:
     cleared_at: datetime | None
     mine: bool
     retracted_at: datetime | None
+    goes: bool
 
 
 def token_hash(token: str) -> bytes:
@@ -79,17 +82,23 @@ def answer(conn: Connection, asked: Asked, token: str, at: datetime) -> None:
     if asked.contact_id is not None:
         conn.execute("update contact set verified_at = %s where contact_id = %s", (at, asked.contact_id))
     if asked.alert_id is not None:
+        goes = asked.goes and not asked.mine
+        if goes:
+            actions.going(conn, asked.municipality_id, asked.alert_id, at, asked.person_id)
         try:
             actions.acknowledge(conn, asked.municipality_id, asked.alert_id, None, at, person_id=asked.person_id)
         except AlreadyAcknowledged:
-            return  # the first one stands; that this person has seen it too is noted above
+            # The first one stands; that this person has seen it too is noted above.
+            if goes:
+                append_alerts(conn, asked.municipality_id, [asked.alert_id])
 
 
 _ASKED = """
 select o.municipality_id, o.outbox_id, p.person_id, p.name, o.contact_id, a.alert_id, o.subject, o.body,
        coalesce(u.display_name, seen.name), a.acknowledged_at, a.cleared_at,
        exists (select from answer_link m where m.outbox_id = o.outbox_id and m.answered_at is not null),
-       (select r.at from alert_retraction r where r.alert_id = a.alert_id)
+       (select r.at from alert_retraction r where r.alert_id = a.alert_id),
+       coalesce(h.event = 'assigned', false)
 from answer_link l
 join outbox o using (outbox_id)
 join person p on p.person_id = o.person_id and p.ended_at is null

@@ -96,7 +96,20 @@ class AppriseConfig:
     url: str = field(repr=False)
 
 
-ChannelConfig = LineConfig | WebhookConfig | TemplateConfig | FileConfig | MqttConfig | AppriseConfig
+@dataclass(frozen=True, slots=True)
+class PushConfig:
+    """Web push. `contact`: where push services write when something is wrong (mailto: or https:). `allowed_hosts`:
+    machines within the town hall that may be push services; `ca_file`: who vouches for them.
+    """
+
+    private_key: str = field(repr=False)
+    contact: str
+    allowed_hosts: frozenset[str] = frozenset()
+    ca_file: str | None = None
+    timeout_seconds: float = 20.0
+
+
+ChannelConfig = LineConfig | WebhookConfig | TemplateConfig | FileConfig | MqttConfig | AppriseConfig | PushConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +117,7 @@ class AlertsConfig:
     """`dsn` is the worker role's. `mail` None and no `channels` (by their names): notifications are logged only, which
     is all a simulated town may do. `data_folder`: of the database's files, where this machine has it; then their disk
     is watched. `public_url`: where the pages are for whoever gets a message, without a slash at its end; None: messages
-    have no link to answer by.
+    have no link to answer by. `evaluators`: among so many the stations are dealt out (`alerts.shards`).
     """
 
     dsn: str = field(repr=False)
@@ -112,3 +125,4 @@ class AlertsConfig:
     channels: Mapping[str, ChannelConfig] = field(default_factory=dict)
     public_url: str | None = None
     data_folder: Path | None = None
+    evaluators: int = 1

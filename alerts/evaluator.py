@@ -9,7 +9,8 @@
 
 Each is one transaction. The evaluator remembers nothing: what was judged stands in `alert_judged`, what is open in
 `alert`, the rest in the observations. So a restart, a second evaluator or a replay of the feed gives the same
-history. Two evaluators take turns on the consumer's cursor (`handle`, `release`) and on an advisory lock (`listen`).
+history. Stations are dealt out to several evaluators (`alerts.shards`); two of one shard take turns on its cursor
+(`handle`, `release`), all on an advisory lock (`listen`).
 
 Late is what is older than the newest observation already judged of its datastream: it is shown and listed, not judged,
 but it counts as evidence where the hold looks back. Of the observations of a batch, however many they are, people are
@@ -19,7 +20,7 @@ while somebody works at a device, waits before it is told (`alerts.rules.withhol
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import datetime
 
@@ -28,8 +29,10 @@ import structlog
 from alerts import observed, still_false, wording
 from alerts.apart import close_ended, live
 from alerts.beside import beside
+from alerts.calm import pass_calm
+from alerts.causes import Cause
 from alerts.late import Late, list_late
-from alerts.recording import Cause, Recorder, mark_judged, notice_of
+from alerts.recording import Recorder, mark_judged, notice_of
 from alerts.rules.finding import Found, judge_finding
 from alerts.rules.level import (
     REVISED,
@@ -47,6 +50,7 @@ from alerts.rules.level import (
 from alerts.rules.telling import Told, level_steps
 from alerts.rules.transition import Transition
 from alerts.rules.withholding import Release
+from alerts.shards import Shard
 from alerts.silences import judge_silences
 from alerts.withheld import DISMISSED, RELEASED, go_down, keep, release_silences, waiting
 from alerts.written import judge_written, over
@@ -56,24 +60,25 @@ from store.feed import FeedRow, Touched, append_alerts
 
 log = structlog.get_logger(__name__)
 
-NAME = "alerts"  # of the feed cursor
-
 # Observations of each datastream judged at a time: years of history at once need not fit into memory.
 _CHUNK = 2_000
 
 
 class Evaluator:
-    """All rules over the database. `mail` says whether notifications also go out by mail."""
+    """All rules over the database. `mail` says whether notifications also go out by mail. `shard`: whose stations it
+    judges; silence and outages are judged of all, by whoever looks.
+    """
 
-    def __init__(self, clock: Clock, *, mail: bool = False) -> None:
+    def __init__(self, clock: Clock, *, mail: bool = False, shard: Shard | None = None) -> None:
         self._clock = clock
         self._mail = mail
+        self._shard = shard or Shard()
 
     def handle(self, conn: Connection, rows: Sequence[FeedRow]) -> None:
         """Judges what the rows touched; the body of a feed consumer's transaction."""
         recorder = Recorder(conn, self._clock.now(), self._mail)
         touched = live(conn, [each for row in rows for each in row.touched], recorder.now)
-        self._judge_levels(recorder, touched)
+        self._judge_levels(recorder, self._shard.own(conn, touched))
         # A person may have said what is true.
         self._release_levels(recorder, sorted({each for row in rows for each in row.alert_ids}))
         self._judge_written(recorder, touched)
@@ -82,12 +87,17 @@ class Evaluator:
 
     def _judge_levels(self, recorder: Recorder, touched: Sequence[Touched]) -> None:
         conn = recorder.conn
-        streams = observed.level_streams(conn, sorted({each.datastream_id for each in touched})) if touched else []
+        if not touched:
+            return
+        late, revised = observed.judged_already(conn, touched), observed.revised(conn, touched)
+        ids = {each.datastream_id for each in touched}
+        ids = ids - pass_calm(conn, ids) | late.keys() | revised
+        streams = observed.level_streams(conn, sorted(ids)) if ids else []
         if not streams:
             return
         rules = observed.level_rules(conn, {stream.place.station_id for stream in streams})
-        list_late(conn, self._overtaken(conn, streams, rules, touched), recorder.now)
-        self._judge_again(recorder, streams, rules, touched)
+        list_late(conn, self._overtaken(streams, rules, late), recorder.now)
+        self._judge_again(recorder, streams, rules, revised)
         while streams:
             # One more than is judged says whether there are more.
             new = observed.unjudged(conn, [stream.datastream_id for stream in streams], _CHUNK + 1)
@@ -103,13 +113,15 @@ class Evaluator:
         before = {town: list(alert_ids) for town, alert_ids in recorder.touched.items()}
         try:
             with recorder.conn.transaction():
-                judge_written(recorder, touched, simulated=self._clock.simulated)
+                judge_written(recorder, touched, self._shard, simulated=self._clock.simulated)
         except (ArithmeticError, LookupError, TypeError, ValueError, AssertionError):
             log.exception("the rules of the staff could not be judged")
             recorder.touched = before
 
     def _judge_findings(self, recorder: Recorder, finding_ids: Sequence[int]) -> None:
         for each in observed.findings(recorder.conn, finding_ids) if finding_ids else ():
+            if not self._shard.mine(each.place.station_id):
+                continue
             found = each.found
             alert = observed.open_alert(recorder.conn, each.place, found.kind, "actual")
             transitions = judge_finding(found, None if alert is None else alert.finding_id, self._clock.now())
@@ -145,10 +157,16 @@ class Evaluator:
 
     def _release(self, recorder: Recorder) -> None:
         # In turn with `handle` of every process: both move the alerts of the same series.
-        recorder.conn.execute("select from feed_cursor where consumer = %s for update", (NAME,))
-        close_ended(recorder, simulated=self._clock.simulated)
+        first = self._shard.number == 0  # ends drills, whose alerts are of all stations
+        recorder.conn.execute(
+            "select from feed_cursor where consumer = any(%s) order by consumer for update",
+            (self._shard.names if first else [self._shard.name],),
+        )
+        if first:
+            close_ended(recorder, simulated=self._clock.simulated)
         self._release_levels(recorder, None)
-        self._judge_written(recorder, over(recorder, waiting(recorder.conn, ["written"])))
+        held = [each for each in waiting(recorder.conn, ["written"]) if self._shard.mine(each.place.station_id)]
+        self._judge_written(recorder, over(recorder, held))
 
     def _judge(
         self,
@@ -237,14 +255,12 @@ class Evaluator:
         recorder: Recorder,
         streams: Sequence[observed.LevelStream],
         rules: dict[int, tuple[LevelRule, ...]],
-        touched: Sequence[Touched],
+        revised: Set[int],
     ) -> None:
         """Open alerts of which a reading was revised, as what is stored now would have left them: what stood only on
         what is false goes down at once, what is true is confirmed. A revision alone raises nothing.
         """
         conn = recorder.conn
-        ids = {each.datastream_id for each in streams}
-        revised = observed.revised(conn, [each for each in touched if each.datastream_id in ids])
         for stream in streams if revised else ():
             alert = observed.open_alert(conn, stream.place, "level", stream.mode)
             if stream.datastream_id not in revised or alert is None:
@@ -266,6 +282,8 @@ class Evaluator:
             return
         held = []
         for each in waiting(recorder.conn, ["level"], alert_ids):
+            if not self._shard.mine(each.place.station_id):
+                continue
             if each.alert.withheld == DISMISSED:
                 go_down(recorder, each)
             else:
@@ -285,16 +303,15 @@ class Evaluator:
 
     def _overtaken(
         self,
-        conn: Connection,
         streams: Sequence[observed.LevelStream],
         rules: dict[int, tuple[LevelRule, ...]],
-        touched: Sequence[Touched],
+        already: Mapping[int, Sequence[Observed]],
     ) -> list[Late]:
         """Where what came late, behind what was judged, stands on a level."""
         late = []
         by_id = {stream.datastream_id: stream for stream in streams}
-        for datastream_id, readings in observed.judged_already(conn, [e for e in touched if e.datastream_id in by_id]):
-            stream = by_id[datastream_id]
+        for datastream_id in sorted(already.keys() & by_id.keys()):
+            readings, stream = already[datastream_id], by_id[datastream_id]
             place = stream.place
             for start, last, value, level in reached(rules[place.station_id], readings):
                 cause = place.municipality_id, place.station_id, datastream_id, None, stream.mode

@@ -1,4 +1,4 @@
-"""What there is to say of an alert that was false: its highest step that anybody was told of, and why it was none.
+"""What there is to say of an alert as a whole: its highest step that anybody was told of, and where it was false, why.
 
 For the API's role within one municipality.
 """
@@ -17,8 +17,8 @@ from alerts.wording import Correction, Notice
 from store import Connection
 
 
-def of(conn: Connection, alert_id: int, correction: Correction, *, simulated: bool) -> Notice:
-    """The notice of the correction of an alert."""
+def of(conn: Connection, alert_id: int, correction: Correction | None, *, simulated: bool) -> Notice:
+    """The notice of an alert, or of its correction."""
     with_names = conn.execute(_STEP, (alert_id,)).fetchone()
     if with_names is None:
         raise AlertNotFound(alert_id)
@@ -34,7 +34,7 @@ def of(conn: Connection, alert_id: int, correction: Correction, *, simulated: bo
         more["written"] = Said(called or "", severity, ("", ""), ())
     return Notice(
         rule=rule,
-        event=Event.RETRACTED,
+        event=Event.RAISED if correction is None else Event.RETRACTED,
         municipality=town,
         station=name or town,
         station_en=name_en or town,

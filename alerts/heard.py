@@ -86,6 +86,8 @@ def listened_stations(
     ]
 
 
+# Grouped, not one attachment after the other: of a register that was just loaded the planner knows nothing, and would
+# look through all datastreams for each of them.
 _STATIONS = """
 select m.municipality_id, m.name, m.timezone, s.station_id, s.kind, s.name, s.name_en, first.datastream_id,
        d.device_id, d.key, d.silence_after, a.attached_from, heard.received_time, heard.network,
@@ -98,10 +100,10 @@ join lateral (
     select min(datastream_id) as datastream_id, min(step) as step from datastream
     where datastream.station_id = s.station_id and drill_run is null
 ) first on first.datastream_id is not null
-left join lateral (
-    select min(e.step) as step from field_mapping f join datastream e using (datastream_id)
-    where f.attachment_id = a.attachment_id
-) fed on true
+left join (
+    select f.attachment_id, min(e.step) as step from field_mapping f join datastream e using (datastream_id)
+    group by f.attachment_id
+) fed using (attachment_id)
 """
 _ATTACHED_NOW = """
 where a.attached_from <= %(now)s and (a.attached_to is null or a.attached_to > %(now)s)

@@ -149,7 +149,7 @@ def unjudged(conn: Connection, datastream_ids: Sequence[int], limit: int) -> dic
     )
 
 
-def judged_already(conn: Connection, touched: Sequence[Touched]) -> Iterable[tuple[int, list[Observed]]]:
+def judged_already(conn: Connection, touched: Sequence[Touched]) -> dict[int, list[Observed]]:
     """Per datastream those of the touched observations that are not newer than the newest one judged, but newer than a
     week before it; for the worker. A turn's own new ones are not judged yet.
     """
@@ -164,12 +164,13 @@ def judged_already(conn: Connection, touched: Sequence[Touched]) -> Iterable[tup
                 where datastream_id = asked.datastream_id and phenomenon_time >= asked.since
                   and phenomenon_time <= asked.until and phenomenon_time < j.judged_to
                   and phenomenon_time > j.judged_to - interval '7 days' and quality not in ('bad', 'missing')
+                offset 0 -- series by series, from the index: else all that was ever observed may be joined
             ) o
             where asked.since < j.judged_to order by 1, 2
             """,
             transposed([(each.datastream_id, each.start, each.end) for each in touched], 3),
         )
-    ).items()
+    )
 
 
 def window_before(

@@ -22,11 +22,12 @@ from typing import Any
 import structlog
 
 from alerts import wording
+from alerts.causes import OperationCause
 from alerts.looking import look_again
 from alerts.outbox import MAX_ATTEMPTS
 from alerts.reach import Reach, reach
 from alerts.reach_words import gap_line
-from alerts.recording import OperationCause, Recorder
+from alerts.recording import Recorder
 from alerts.rules.operation import (
     FAILED_ATTEMPTS,
     FolderSeen,

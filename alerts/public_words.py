@@ -41,10 +41,11 @@ def spoken(notice: Notice) -> str:
     """A text to be read out."""
     said = _said(notice)
     end = f"以上、{notice.municipality}からのお知らせでした。"
-    return "\n".join([_opening(notice), said, "繰り返します。", said, end, ""])
+    return "\n".join([opening(notice), said, "繰り返します。", said, end, ""])
 
 
-def _opening(notice: Notice) -> str:
+def opening(notice: Notice) -> str:
+    """What a text for ears begins with."""
     words = {"exercise": "これは訓練です。", "test": "これは試験です。", "actual": ""}
     simulated = "これは模擬です。実際の状況ではありません。" if notice.simulated else ""
     return f"{simulated}{words[notice.mode]}こちらは、{notice.municipality}です。"

@@ -14,83 +14,15 @@ from typing import cast
 from alerts import public_words, roster, wording
 from alerts.apart import roster_apart
 from alerts.calling import About, Call, Roster, ladder, merged
-from alerts.observed import Place
+from alerts.causes import AnyCause, Cause, WrittenCause
 from alerts.rules.transition import Event, Transition
 from devices.clock import real_now
-from devices.model import StationKind
 from store import Connection
 from store.arrays import transposed
 from store.duty import modes_now
 
-
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """What at most one open alert can have. `finding_id`: what analytics found, None for the rules that judge here."""
-
-    place: Place
-    rule: wording.Rule
-    mode: str
-    datastream_id: int
-    finding_id: int | None = None
-
-    @property
-    def municipality_id(self) -> int:
-        return self.place.municipality_id
-
-    @property
-    def station_id(self) -> int:
-        return self.place.station_id
-
-    @property
-    def name(self) -> None:
-        return None
-
-    @property
-    def role(self) -> str:
-        """Who is told: by what the station is for; silence is the digital section's to mend."""
-        return "digital" if self.rule == "silence" else StationKind(self.place.kind).desk
-
-
-@dataclass(frozen=True, slots=True)
-class WrittenCause(Cause):
-    """The same for a rule that staff wrote. About what is information only nobody gets a mail."""
-
-    rule_id: int | None = None
-    severity: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class OperationCause:
-    """The same for the rule `operation`, which has no station: `name` as in `alerts.rules.operation`."""
-
-    municipality_id: int
-    name: str
-    rule: wording.Rule = "operation"
-    mode: str = "actual"
-    role: str = "digital"
-    station_id: None = None
-    datastream_id: None = None
-    finding_id: None = None
-
-
-@dataclass(frozen=True, slots=True)
-class OutageCause:
-    """The same for the rule `outage`, which has many stations: `name` as in `alerts.rules.outage`."""
-
-    municipality_id: int
-    name: str
-    rule: wording.Rule = "outage"
-    mode: str = "actual"
-    role: str = "digital"
-    station_id: None = None
-    datastream_id: None = None
-    finding_id: None = None
-
-
 Recipient = tuple[str, str, int | None, int | None]
 """Channel, address, person and contact; these two None where a section's address is told."""
-
-AnyCause = Cause | WrittenCause | OperationCause | OutageCause
 
 
 @dataclass
@@ -109,6 +41,7 @@ class Recorder:
     _rosters: dict[tuple[int, str, int | None], Roster] = field(default_factory=dict)
     _channels: frozenset[str] | None = None
     _paces: dict[int, timedelta] | None = None
+    _worked: frozenset[int] | None = None
 
     def record(
         self,
@@ -121,11 +54,11 @@ class Recorder:
         """
         for transition, notice in steps:
             if transition.event is Event.RAISED:
-                alert_id = self._raise(cause, transition)
+                alert_id, history_id = self._raise(cause, transition)
             else:
                 assert alert_id is not None, "only a raised alert can move"
                 self._move(alert_id, transition)
-            history_id = self._history(cause, alert_id, transition)
+                history_id = self._history(cause, alert_id, transition)
             if notice is not None:
                 self._notify(cause, alert_id, history_id, transition, notice)
             self.touch(cause.municipality_id, (alert_id,))
@@ -136,33 +69,28 @@ class Recorder:
         written = self.touched.setdefault(municipality_id, [])
         written += [each for each in alert_ids if each not in written]
 
-    def _raise(self, cause: AnyCause, transition: Transition) -> int:
+    def _raise(self, cause: AnyCause, transition: Transition) -> tuple[int, int]:
+        """The alert and its first step: in a flood many are raised at once, and each way to the database counts."""
+        written = cause if isinstance(cause, WrittenCause) else None
         row = self.conn.execute(
-            """
-            insert into alert (municipality_id, station_id, cause, rule, mode, datastream_id, finding_id, alert_rule_id,
-                               severity, level, peak_level, confirmed_level, raised_at, phenomenon_time, value)
-            values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning alert_id
-            """,
-            (
-                cause.municipality_id,
-                cause.station_id,
-                cause.name,
-                cause.rule,
-                cause.mode,
-                cause.datastream_id,
-                cause.finding_id,
-                cause.rule_id if isinstance(cause, WrittenCause) else None,
-                cause.severity if isinstance(cause, WrittenCause) else None,
-                transition.level,
-                transition.level,
-                transition.confirmed,
-                self.now,
-                transition.time,
-                transition.value,
-            ),
+            _RAISE,
+            {
+                "town": cause.municipality_id,
+                "station": cause.station_id,
+                "cause": cause.name,
+                "rule": cause.rule,
+                "mode": cause.mode,
+                "series": cause.datastream_id,
+                "finding": cause.finding_id,
+                "written": None if written is None else written.rule_id,
+                "severity": None if written is None else written.severity,
+                "confirmed": transition.confirmed,
+                "now": self.now,
+                **self._step(transition),
+            },
         ).fetchone()
         assert row is not None
-        return int(row[0])
+        return int(row[0]), int(row[1])
 
     def _move(self, alert_id: int, transition: Transition) -> None:
         if transition.event is Event.TOLD:  # of what is confirmed people may be told while the rest waits
@@ -186,39 +114,38 @@ class Recorder:
         )
 
     def _history(self, cause: AnyCause, alert_id: int, transition: Transition) -> int:
-        row = self.conn.execute(
-            """
-            insert into alert_history
-                (municipality_id, alert_id, at, event, level, phenomenon_time, value, rule_version, unconfirmed, reason)
-            values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning alert_history_id
-            """,
-            (
-                cause.municipality_id,
-                alert_id,
-                self.now,
-                transition.event.value,
-                transition.level,
-                transition.time,
-                transition.value,
-                transition.rule_version,
-                transition.unconfirmed,
-                transition.reason,
-            ),
-        ).fetchone()
+        asked = {"town": cause.municipality_id, "alert": alert_id, "now": self.now, **self._step(transition)}
+        row = self.conn.execute(_HISTORY, asked).fetchone()
         assert row is not None
         return int(row[0])
+
+    @staticmethod
+    def _step(transition: Transition) -> dict[str, object]:
+        return {
+            "event": transition.event.value,
+            "level": transition.level,
+            "time": transition.time,
+            "value": transition.value,
+            "version": transition.rule_version,
+            "unconfirmed": transition.unconfirmed,
+            "reason": transition.reason,
+        }
 
     def _notify(
         self, cause: AnyCause, alert_id: int, history_id: int, transition: Transition, notice: wording.Notice
     ) -> None:
-        self.write(cause.municipality_id, history_id, [("log", cause.role, None, None)], notice)
-        if isinstance(cause, WrittenCause) and cause.severity is None:
-            return
+        to: list[Recipient] = [("log", cause.role, None, None)]
+        if not isinstance(cause, WrittenCause) or cause.severity is not None:
+            to += self.told_of(cause, alert_id, transition)
+        self.write(cause.municipality_id, history_id, to, notice)
+
+    def told_of(self, cause: AnyCause, alert_id: int, transition: Transition) -> list[Recipient]:
+        """Who is written to about such a step of an alert."""
         calls = self._calls(cause, alert_id, transition)
         to = recipients(calls)
         if self.mail and cause.mode == "actual" and all(call.person.equipment for call in calls):
             to += [("mail", address, None, None) for address in self._mail_addresses(cause)]
-        self.write(cause.municipality_id, history_id, to, notice)
+        return to
 
     def write(
         self,
@@ -235,17 +162,7 @@ class Recorder:
         self, municipality_id: int, history_id: int, to: Iterable[Recipient], texts: tuple[str, str, str, str]
     ) -> None:
         """The same in given words: subject, body, what could be public, and that for ears."""
-        now = real_now()
-        for channel, recipient, person_id, contact_id in to:
-            self.conn.execute(
-                """
-                insert into outbox (municipality_id, alert_history_id, channel, recipient, subject, body, brief,
-                                    spoken, next_attempt_at, written_at, person_id, contact_id)
-                values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-                on conflict (alert_history_id, channel, recipient) do nothing
-                """,
-                (municipality_id, history_id, channel, recipient, *texts, now, now, person_id, contact_id),
-            )
+        self.conn.execute(_WRITE, (municipality_id, history_id, *texts, real_now(), *transposed(list(to), 4)))
 
     def say_again(self, history_id: int, said: int, to: Iterable[Recipient], mark: str, why: str) -> None:
         """The words of an earlier step `said`, marked and with the reason before them, to others, about a later one."""
@@ -269,9 +186,12 @@ class Recorder:
     def _calls(self, cause: AnyCause, alert_id: int, transition: Transition) -> tuple[Call, ...]:
         """Who is told at once: who it is the turn of, and of what goes down or is over all who were told before."""
         everybody, channels = self.roster_of(cause.municipality_id, cause.mode, cause.station_id), self.channels()
-        row = self.conn.execute("select peak_level, severity from alert where alert_id = %s", (alert_id,)).fetchone()
-        assert row is not None, f"alert {alert_id} is there"
-        peak, severity = row
+        peak, severity = transition.level, cause.severity if isinstance(cause, WrittenCause) else None
+        if transition.event is not Event.RAISED:
+            found = self.conn.execute("select peak_level, severity from alert where alert_id = %s", (alert_id,))
+            row = found.fetchone()
+            assert row is not None, f"alert {alert_id} is there"
+            peak, severity = row
         rising = transition.event in (Event.RAISED, Event.ESCALATED, Event.CONFIRMED, Event.TOLD)
         if rising and transition.level is not None:
             peak = transition.level  # what nobody is told of yet calls nobody
@@ -317,6 +237,19 @@ class Recorder:
                 each.datastream_id: each.mode.interval for each in modes.values() if each.datastream_id is not None
             }
         return self._paces
+
+    def worked_at(self, station_id: int, since: datetime) -> bool:
+        """Whether anybody works at a station, or has since then; asked of all of them once."""
+        if self._worked is None:
+            rows = self.conn.execute(
+                """
+                select distinct a.station_id from planned_work w join attachment a using (device_id)
+                where w.starts_at <= %s and w.ends_at > %s
+                """,
+                (self.now, since),
+            )
+            self._worked = frozenset(row[0] for row in rows)
+        return station_id in self._worked
 
     def _mail_addresses(self, cause: AnyCause) -> list[str]:
         key = (cause.municipality_id, cause.role)
@@ -376,6 +309,38 @@ def mark_judged(conn: Connection, judged: Sequence[tuple[int, int, datetime]]) -
     )
 
 
+_HISTORY = """
+insert into alert_history
+    (municipality_id, alert_id, at, event, level, phenomenon_time, value, rule_version, unconfirmed, reason)
+values (%(town)s, %(alert)s, %(now)s, %(event)s, %(level)s, %(time)s, %(value)s, %(version)s, %(unconfirmed)s,
+        %(reason)s)
+returning alert_history_id
+"""
+_RAISE = """
+with raised as (
+    insert into alert (municipality_id, station_id, cause, rule, mode, datastream_id, finding_id, alert_rule_id,
+                       severity, level, peak_level, confirmed_level, raised_at, phenomenon_time, value)
+    values (%(town)s, %(station)s, %(cause)s, %(rule)s, %(mode)s, %(series)s, %(finding)s, %(written)s,
+            %(severity)s, %(level)s, %(level)s, %(confirmed)s, %(now)s, %(time)s, %(value)s)
+    returning alert_id
+)
+insert into alert_history
+    (municipality_id, alert_id, at, event, level, phenomenon_time, value, rule_version, unconfirmed, reason)
+select %(town)s, alert_id, %(now)s, %(event)s, %(level)s, %(time)s, %(value)s, %(version)s, %(unconfirmed)s, %(reason)s
+from raised returning alert_id, alert_history_id
+"""
+_WRITE = """
+insert into outbox (municipality_id, alert_history_id, channel, recipient, subject, body, brief, spoken,
+                    next_attempt_at, written_at, person_id, contact_id)
+select said.town, said.history, each.channel, each.recipient, said.subject, said.body, said.brief, said.spoken,
+       said.now, said.now, each.person_id, each.contact_id
+from (values (%s::integer, %s::bigint, %s::text, %s::text, %s::text, %s::text, %s::timestamptz))
+     as said (town, history, subject, body, brief, spoken, now)
+cross join unnest(%s::text[], %s::text[], %s::integer[], %s::integer[]) with ordinality
+     as each (channel, recipient, person_id, contact_id, place)
+order by each.place
+on conflict (alert_history_id, channel, recipient) do nothing
+"""
 _MOVE = """
 update alert set level = coalesce(%(level)s, level), peak_level = greatest(peak_level, %(level)s),
     confirmed_level = case when %(over)s then confirmed_level else %(confirmed)s end,

@@ -17,6 +17,7 @@ from typing import Any
 from alerts.rules.condition import Body, check, encoded, series_of, trusted
 from devices.model import StationKind
 from store import Connection
+from store.arrays import array
 from store.errors import RegistrationError
 
 MAX_NAME = 60
@@ -58,7 +59,9 @@ class Rule:
 
 # Each way in which a rule can look at a station by itself, so that a long list of stations is joined and not searched.
 _RULES = """
-    with touched as (select station_id, municipality_id, kind from station where station_id = any(%(stations)s)),
+    with touched as (
+        select station_id, municipality_id, kind from station where station_id = any(%(stations)s::integer[])
+    ),
     wanted as (
         select alert_rule_id from alert_rule
         where %(stations)s::integer[] is null and municipality_id = %(town)s
@@ -83,7 +86,7 @@ _RULES = """
 
 def rules_touching(conn: Connection, station_ids: Sequence[int]) -> list[Rule]:
     """The rules that look at any of these stations; for the worker."""
-    return _rules(conn.execute(_RULES, {"stations": list(station_ids), "town": None, "rule": None}))
+    return _rules(conn.execute(_RULES, {"stations": array(station_ids), "town": None, "rule": None}).fetchall())
 
 
 def rules_of(conn: Connection, municipality_id: int, rule_id: int | None = None) -> list[Rule]:

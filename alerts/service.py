@@ -1,5 +1,5 @@
-"""The alerts process: the evaluator on the feed; beside it the look for who is silent, outbox, calling on, the watch
-over the operation, letters and tests.
+"""The alerts process: the evaluator on the feed; beside it the look for who is silent, what the public is told as was
+approved beforehand, outbox, calling on, the watch over the operation, letters and tests.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from alerts.config import AlertsConfig
 from alerts.digest import Weekly
 from alerts.errors import RealChannelsOnSimulatedClock
 from alerts.escalation import Escalation
-from alerts.evaluator import NAME, Evaluator
+from alerts.evaluator import Evaluator
 from alerts.looking import look_again
 from alerts.monthly import Monthly
 from alerts.operation import Watch
 from alerts.outbox import Dispatcher
+from alerts.public.standing_publish import Standing
 from alerts.roster import announce
+from alerts.shards import NAME, Shard, deal
 from store import connect
 from store.feed import Consumer
 from store.town_clock import load_clock
@@ -51,6 +53,8 @@ def run(config: AlertsConfig, stop: threading.Event) -> None:
     channels += [channel_of(name, each) for name, each in config.channels.items()]
     with connect(config.dsn, name=NAME) as conn:
         announce(conn, channels)
+        conn.commit()
+        first, *others = deal(conn, config.evaluators)
 
     failures: list[Exception] = []
 
@@ -66,7 +70,8 @@ def run(config: AlertsConfig, stop: threading.Event) -> None:
     monthly = Monthly(clock, mail=config.mail is not None)
     dispatcher = Dispatcher(channels, public_url=config.public_url)
     escalation = Escalation(clock, mail=config.mail is not None)
-    evaluator = Evaluator(clock, mail=config.mail is not None)
+    standing = Standing(clock, mail=config.mail is not None, public_url=config.public_url)
+    evaluator = Evaluator(clock, mail=config.mail is not None, shard=first)
 
     # Silence is a matter of minutes of town time: often enough on a fast clock, not too often on the real one.
     seconds = min(10.0, max(0.5, 60.0 / clock.speed))
@@ -74,8 +79,20 @@ def run(config: AlertsConfig, stop: threading.Event) -> None:
     def listening(dsn: str, stop: threading.Event) -> None:
         look_again(dsn, stop, name="listening", look=evaluator.listen, seconds=seconds)
 
+    def evaluating(shard: Shard) -> Callable[[str, threading.Event], None]:
+        own = Evaluator(clock, mail=config.mail is not None, shard=shard)
+
+        def run(dsn: str, stop: threading.Event) -> None:
+            Consumer(dsn, shard.name, longest_rest=LONGEST_REST).run(
+                own.handle, stop=stop, tick=own.release, tick_seconds=seconds
+            )
+
+        return run
+
     threads = [
+        *(threading.Thread(target=beside, args=(evaluating(s),), name=s.name, daemon=True) for s in others),
         threading.Thread(target=beside, args=(listening,), name="listening", daemon=True),
+        threading.Thread(target=beside, args=(standing.run,), name="standing", daemon=True),
         threading.Thread(target=beside, args=(escalation.run,), name="escalation", daemon=True),
         threading.Thread(target=beside, args=(dispatcher.run,), name="outbox", daemon=True),
         threading.Thread(target=beside, args=(watch.run,), name="operation", daemon=True),
@@ -85,9 +102,7 @@ def run(config: AlertsConfig, stop: threading.Event) -> None:
     for thread in threads:
         thread.start()
     try:
-        Consumer(config.dsn, NAME, longest_rest=LONGEST_REST).run(
-            evaluator.handle, stop=stop, tick=evaluator.release, tick_seconds=seconds
-        )
+        evaluating(first)(config.dsn, stop)
     finally:
         stop.set()
         for thread in threads:

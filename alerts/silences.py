@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 
 from alerts import still_false, wording
+from alerts.causes import Cause, OutageCause
 from alerts.heard import (
     Explained,
     ListenedStation,
@@ -25,7 +26,7 @@ from alerts.heard import (
     senders,
 )
 from alerts.observed import Place
-from alerts.recording import Cause, OutageCause, Recorder
+from alerts.recording import Recorder
 from alerts.rules.outage import RULE_VERSION, Judged, judge_outages
 from alerts.rules.silence import Hearing, Listened, Listening, hearing, judge_silence, listening_of
 from alerts.rules.transition import Event, Transition

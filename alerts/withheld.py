@@ -15,8 +15,9 @@ from datetime import timedelta
 
 from alerts import wording
 from alerts.beside import beside
+from alerts.causes import Cause
 from alerts.observed import OpenAlert, Place
-from alerts.recording import Cause, Recorder, notice_of
+from alerts.recording import Recorder, notice_of
 from alerts.rules.transition import Event, Transition
 from alerts.rules.withholding import Withheld
 from store import Connection

@@ -13,23 +13,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from alerts import rule_words, still_false, wording
 from alerts.beside import beside
+from alerts.causes import WrittenCause
 from alerts.late import Late, list_late
 from alerts.observed import Place, mode_of
-from alerts.recording import Recorder, WrittenCause, notice_of
+from alerts.recording import Recorder, notice_of
 from alerts.rule_book import Rule, Version, rules_touching
 from alerts.rule_series import Key, Site, Stream, read, sites, streams, where_of
 from alerts.rules.columns import FOREVER, SECOND, Columns, micros, moment
-from alerts.rules.condition import LONGEST, Body, Compare, Series, lookback, series_of, shape
+from alerts.rules.condition import LONGEST, Compare, Series, sight
 from alerts.rules.engine import Asked, Excursion, Judged, Standing, excursions, figures, first_over, judge, standings
 from alerts.rules.telling import Told, written_steps
 from alerts.rules.transition import Transition
 from alerts.rules.withholding import Withheld
 from alerts.rules.withholding import judged as still_waits
+from alerts.shards import Shard
 from alerts.withheld import Waiting, keep
 from store import Connection
+from store.arrays import array
 from store.feed import Touched
 
 KEEP = timedelta(days=7)
@@ -55,6 +59,17 @@ class Target:
         return self.rule.rule_id, self.site.place.station_id, self.mode
 
 
+class _Window(NamedTuple):
+    """A version of a target's rule, valid in [`start`, `until`), as it is judged from `since` on; µs."""
+
+    target: int  # which of them
+    version: Version
+    where: dict[Series | int, Stream | tuple[int, int]]
+    since: int
+    start: int
+    until: int
+
+
 @dataclass(frozen=True, slots=True)
 class _Alert:
     """An open one; `time` of the observation that moved it last, `told` whether anybody was told, else why not yet."""
@@ -66,10 +81,10 @@ class _Alert:
     withheld_at: datetime | None = None
 
 
-def judge_written(recorder: Recorder, touched: Iterable[Touched], *, simulated: bool) -> None:
-    """Judges the rules that look at what was touched."""
+def judge_written(recorder: Recorder, touched: Iterable[Touched], shard: Shard, *, simulated: bool) -> None:
+    """Judges the rules that look at what was touched, at the stations of a shard."""
     conn = recorder.conn
-    targets = _targets(conn, list(touched))
+    targets = _targets(conn, list(touched), shard)
     if not targets:
         return
     alerts, before = _alerts(conn, targets), _before(conn, targets)
@@ -77,8 +92,9 @@ def judge_written(recorder: Recorder, touched: Iterable[Touched], *, simulated: 
         replace(each, behind=True) if each.key in before and micros(before[each.key][0]) >= each.touched else each
         for each in targets
     ]
-    columns, places = _read(conn, targets)
-    asked, owner = _asked(targets, places)
+    windows = _windows(targets)
+    columns, places = _read(conn, windows)
+    asked, owner = _asked(targets, windows, places), [each.version for each in windows]
     judged = judge(columns, asked)
     quiet = {key: cleared for key, (_, cleared) in before.items() if cleared is not None}
     not_before = {n: micros(quiet[target.key]) for n, target in enumerate(targets) if target.key in quiet}
@@ -212,7 +228,7 @@ def _notice(
     )
 
 
-def _targets(conn: Connection, touched: Sequence[Touched]) -> list[Target]:
+def _targets(conn: Connection, touched: Sequence[Touched], shard: Shard) -> list[Target]:
     times: dict[int, Touched] = {}
     for each in touched:
         known = times.get(each.datastream_id, each)
@@ -222,7 +238,7 @@ def _targets(conn: Connection, touched: Sequence[Touched]) -> list[Target]:
     stations = [
         row[0]
         for row in conn.execute(
-            "select distinct station_id from datastream where datastream_id = any(%s)", (list(times),)
+            "select distinct station_id from datastream where datastream_id = any(%s::integer[])", (array(times),)
         )
     ]
     rules = rules_touching(conn, stations)
@@ -234,20 +250,23 @@ def _targets(conn: Connection, touched: Sequence[Touched]) -> list[Target]:
     for station_id, site in known_sites.items():
         by_code.setdefault(site.place.municipality_id, {})[site.code] = station_id
         names.setdefault(site.place.municipality_id, {})[site.code] = (site.place.name, site.place.name_en)
-    at: list[tuple[Rule, list[int]]] = [(rule, _stations(rule, known_sites)) for rule in rules]
+    at: list[tuple[Rule, list[int]]] = [
+        (rule, [each for each in _stations(rule, known_sites) if shard.mine(each)]) for rule in rules
+    ]
     needed = {each for _, here in at for each in here}
     for rule in rules:
-        named = {s.station for v in rule.versions for s in series_of(v.body) if s.station is not None}
+        named = {s.station for v in rule.versions for s in sight(v.body).series if s.station is not None}
         codes = by_code[rule.municipality_id]
         needed |= {codes[code] for code in named if code in codes}
     series = streams(conn, needed)
-    runs = {each.run for here in series.values() for each in here if each.datastream_id in times}
+    touched_runs = {each.run for here in series.values() for each in here if each.datastream_id in times}
+    # Two drills at one station have one cause: the later one is judged.
+    runs = sorted(touched_runs, key=lambda name: name or "")
     targets: dict[tuple[int, int, str], Target] = {}
     for rule, here in at:
         codes, said = by_code[rule.municipality_id], names[rule.municipality_id]
         for station_id in here:
-            # Two drills at one station have one cause: the later one is judged.
-            for run in sorted(runs, key=lambda name: name or ""):
+            for run in runs:
                 target = _target(rule, known_sites[station_id], run, series, codes, times, said)
                 if target is not None:
                     targets[target.key] = target
@@ -282,7 +301,7 @@ def _target(
         where = where_of(version.body, site.place.station_id, run, known, by_code)
         own = [each for each in where.values() if isinstance(each, Stream)]
         if own:
-            main = next((where[s] for s in series_of(version.body) if s in where), main)
+            main = next((where[s] for s in sight(version.body).series if s in where), main)
         mine |= {each.datastream_id: each for each in own}
         versions.append((version, where, micros(version.valid_from), until))
     came = [touched[each] for each in mine if each in touched]
@@ -301,51 +320,56 @@ def _target(
     return Target(rule, site, mode_of(run), main, tuple(versions), since, since < newest, names)
 
 
-def _since(target: Target, body: Body) -> int:
-    """From when on a version is judged: what it needs to last and to be over. Where something came behind what was
-    known, or may have changed what decided, also what decided before.
+def _windows(targets: Sequence[Target]) -> list[_Window]:
+    """What is judged of each version: what it needs to last and to be over before the first observation that came.
+    Where something came behind what was known, or may have changed what decided, also what decided before.
     """
-    return target.touched - (body.lasting + body.hold) * SECOND - (_MEMORY if target.behind else 0)
+    found = []
+    for n, target in enumerate(targets):
+        since = target.touched - (_MEMORY if target.behind else 0)
+        for version, where, start, until in target.asked:
+            body = version.body
+            begin = since - (body.lasting + body.hold) * SECOND
+            if until > begin:
+                found.append(_Window(n, version, where, begin, start, until))
+    return found
 
 
-def _read(conn: Connection, targets: Sequence[Target]) -> tuple[Columns, dict[Key, int]]:
+def _read(conn: Connection, windows: Iterable[_Window]) -> tuple[Columns, dict[Key, int]]:
     wanted: dict[int, tuple[Stream, int]] = {}
     levels: set[tuple[int, int]] = set()
-    for target in targets:
-        for version, where, _, until in target.asked:
-            since = _since(target, version.body)
-            if until <= since:
+    for each in windows:
+        back = each.since - min(sight(each.version.body).lookback, 3 * LONGEST) * SECOND
+        for found in each.where.values():
+            if isinstance(found, tuple):
+                levels.add(found)
                 continue
-            back = min(lookback(version.body), 3 * LONGEST) * SECOND
-            for found in where.values():
-                if isinstance(found, tuple):
-                    levels.add(found)
-                    continue
-                # Three steps more: the reading before the first one, with one that may be lost.
-                start = since - back - 3 * found.step
-                known = wanted.get(found.datastream_id)
-                wanted[found.datastream_id] = (found, start if known is None else min(start, known[1]))
+            # Three steps more: the reading before the first one, with one that may be lost.
+            start = back - 3 * found.step
+            known = wanted.get(found.datastream_id)
+            if known is None or start < known[1]:
+                wanted[found.datastream_id] = found, start
     return read(conn, wanted, levels)
 
 
-def _asked(targets: Sequence[Target], places: Mapping[Key, int]) -> tuple[list[Asked], list[Version]]:
-    asked: list[Asked] = []
-    owner: list[Version] = []
-    shapes: dict[int, str] = {}
-    for n, target in enumerate(targets):
-        for version, where, start, until in target.asked:
-            since = _since(target, version.body)
-            if until <= since:
-                continue
-            found = {
-                name: places.get(each if isinstance(each, tuple) else each.datastream_id, -1)
-                for name, each in where.items()
-            }
-            key = shapes.setdefault(version.version_id, shape(version.body))
-            zone = target.site.place.timezone
-            asked.append(Asked(n, version.body, found, since, start, until, version.active, zone, key))
-            owner.append(version)
-    return asked, owner
+def _asked(targets: Sequence[Target], windows: Iterable[_Window], places: Mapping[Key, int]) -> list[Asked]:
+    return [
+        Asked(
+            each.target,
+            each.version.body,
+            {
+                name: places.get(found if isinstance(found, tuple) else found.datastream_id, -1)
+                for name, found in each.where.items()
+            },
+            each.since,
+            each.start,
+            each.until,
+            each.version.active,
+            targets[each.target].site.place.timezone,
+            sight(each.version.body).shape,
+        )
+        for each in windows
+    ]
 
 
 def _alerts(conn: Connection, targets: Sequence[Target]) -> dict[tuple[int, int, str], _Alert]:
@@ -353,16 +377,17 @@ def _alerts(conn: Connection, targets: Sequence[Target]) -> dict[tuple[int, int,
     rows = conn.execute(
         """
         select alert_rule_id, station_id, mode, alert_id, phenomenon_time, withheld, withheld_at from alert
-        where alert_rule_id = any(%s) and cleared_at is null order by alert_id for update
+        where alert_rule_id = any(%s::integer[]) and cleared_at is null order by alert_id for update
         """,
-        (sorted({each.rule.rule_id for each in targets}),),
+        (array(sorted({each.rule.rule_id for each in targets})),),
     ).fetchall()
     told = {
         row[0]
         for row in conn.execute(
             """
             select h.alert_id from alert_history h
-            where h.alert_id = any(%s) and exists (select from outbox o where o.alert_history_id = h.alert_history_id)
+            where h.alert_id = any(%s) and h.phenomenon_time is not null
+              and exists (select from outbox o where o.alert_history_id = h.alert_history_id)
             """,
             ([row[3] for row in rows],),
         )
@@ -381,9 +406,9 @@ def _before(
             select alert_rule_id, station_id, mode, max(phenomenon_time),
                    greatest(max(cleared_at) filter (where cleared_by is not null), max(r.counts_again_at))
             from alert left join alert_retraction r using (alert_id)
-            where alert_rule_id = any(%s) group by 1, 2, 3
+            where alert_rule_id = any(%s::integer[]) group by 1, 2, 3
             """,
-            (sorted({each.rule.rule_id for each in targets}),),
+            (array(sorted({each.rule.rule_id for each in targets})),),
         )
     }
 

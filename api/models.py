@@ -240,6 +240,7 @@ class AlertEventOut(Out):
         "commented",
         "cleared",
         "retracted",
+        "published",
     ]
     level: int | None
     phenomenon_time: datetime | None

@@ -51,6 +51,8 @@ class Settings:
     intake_max_bytes: int = 65536
     folders: str | None = None
     folder_max_bytes: int = 20_000_000
+    cameras: str | None = None
+    camera_secrets: str | None = None
     quarantine_days: int = 400
     raw_days: int | None = None
     raw_event_days: int | None = None
@@ -66,6 +68,8 @@ class Settings:
     data_folder: str | None = None
     tiles: str | None = None
     tiles_credit: str | None = None
+    # alerts
+    evaluators: int = 1
     # mail
     mail_host: str | None = None
     mail_port: int = 587

@@ -60,6 +60,8 @@ _SETTINGS = {
     "log_timezone": "UTC",
     "logging_collector": "off",
     "jit": "off",
+    # What was just loaded is not known to the planner before the next look: until then it guesses, and reads far more.
+    "autovacuum_naptime": "15s",
 }
 
 

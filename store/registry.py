@@ -188,6 +188,12 @@ def load_directory(conn: Connection, municipality_id: int, before: Directory | N
     )
 
 
+# From so many stations on the planner has to know that there are so many, before it looks by itself in a minute or so:
+# until then it reads all series for each device.
+_MANY = 200
+_LEDGERS = ("station", "device", "attachment", "datastream", "field_mapping", "threshold_set", "threshold_level")
+
+
 def sync_town(conn: Connection, town: Town) -> int:
     """Makes the ledgers say what the town's file says, and returns the municipality's id.
 
@@ -220,6 +226,8 @@ def sync_town(conn: Connection, town: Town) -> int:
     ours = {code: station_id for code, station_id in stations.items() if code not in by_people.stations}
     _sync_places(conn, municipality_id, town, ours)
     by_people.say(town)
+    if len(town.stations) >= _MANY:
+        conn.execute("analyze " + ", ".join(_LEDGERS))
     return municipality_id
 
 

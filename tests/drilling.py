@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from alerts.evaluator import NAME, Evaluator
+from alerts.evaluator import Evaluator
+from alerts.shards import NAME
 from devices.clock import FixedClock
 from ingest.drilling import look
 from store import connect, drills

@@ -9,14 +9,16 @@ A rule at one station names series by their property ("water_level": of the stat
 and property, so that one rule serves all stations of a kind. `alerts.rules.engine` judges; nothing here knows a time.
 
 `decoded(json)` reads a body and raises `BodyError` with what is wrong in words; `encoded(body)` writes it.
-`shape(body)` is the tree without its figures: bodies of one shape are judged together.
+`shape(body)` is the tree without its figures: bodies of one shape are judged together. `sight(body)` is what it looks
+at.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -26,6 +28,7 @@ DAY = 86_400
 LONGEST = 31 * DAY  # seconds of a window, of a duration, of a hold
 MOST_PARTS = 40  # of one tree
 MOST_WEEKS = 8
+MOST_KNOWN = 1 << 15  # bodies of which a process remembers what they say
 
 _DAY_OF_YEAR = re.compile(r"(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])")
 _TIME_OF_DAY = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
@@ -176,7 +179,8 @@ def decoded(text: str | bytes) -> Body:
     return body
 
 
-def trusted(text: str | bytes) -> Body:
+@lru_cache(maxsize=MOST_KNOWN)
+def trusted(text: str) -> Body:
     """A body that was checked when it was stored."""
     return _DECODER.decode(text)
 
@@ -228,16 +232,17 @@ def _check_part(part: Part) -> None:
 
 
 def _inside(part: Body | Part) -> tuple[Part, ...]:
-    match part:
-        case Body(when=when, clear=clear):
-            return (when,) if clear is None else (when, clear)
-        case Every(of=of) | Either(of=of):
-            return of
-        case Compare(left=left, right=right) | Plus(left=left, right=right) | Minus(left=left, right=right):
-            return left, right
-        case Usual(of=of) | Times(of=of):
-            return (of,)
-    return ()
+    kind = type(part)
+    return _PARTS_OF[kind](part) if kind in _PARTS_OF else ()
+
+
+# By a table: what a match asks of one class after the other is asked of every part of thousands of rules.
+_PARTS_OF: dict[type, Callable[[Any], tuple[Part, ...]]] = {
+    Body: lambda body: (body.when,) if body.clear is None else (body.when, body.clear),
+    **dict.fromkeys((Every, Either), lambda part: part.of),
+    **dict.fromkeys((Compare, Plus, Minus), lambda part: (part.left, part.right)),
+    **dict.fromkeys((Usual, Times), lambda part: (part.of,)),
+}
 
 
 def walk(part: Body | Part) -> Iterator[Part]:
@@ -249,10 +254,7 @@ def walk(part: Body | Part) -> Iterator[Part]:
 
 
 def own_series(part: Part) -> tuple[Series, ...]:
-    match part:
-        case Reading(series=series) | Change(series=series) | Total(series=series):
-            return (series,)
-    return ()
+    return (part.series,) if isinstance(part, Reading | Change | Total) else ()
 
 
 def series_of(part: Body | Part) -> Iterator[Series]:
@@ -261,8 +263,22 @@ def series_of(part: Body | Part) -> Iterator[Series]:
         yield from own_series(each)
 
 
-def uses_reference(body: Body) -> bool:
-    return any(isinstance(each, Reference) for each in walk(body))
+class Sight(NamedTuple):
+    """What a body looks at: its series as `series_of` says them, its reference levels, how far back (s); and what it is
+    judged together with.
+    """
+
+    series: tuple[Series, ...]
+    references: tuple[int, ...]
+    lookback: int
+    shape: str
+
+
+@lru_cache(maxsize=MOST_KNOWN)
+def sight(body: Body) -> Sight:
+    """The same body has the same one for ever: it is asked of thousands with every batch."""
+    references = (each.level for each in walk(body) if isinstance(each, Reference))
+    return Sight(tuple(series_of(body)), tuple(dict.fromkeys(references)), lookback(body), shape(body))
 
 
 def shape(part: Body | Part) -> str:

@@ -42,8 +42,8 @@ from alerts.rules.condition import (
     Times,
     Total,
     Usual,
-    series_of,
     shape,
+    sight,
     walk,
 )
 
@@ -336,7 +336,7 @@ class _Group:
     def _slots(self) -> list[Ints]:
         """Where the series of the tree are, per rule; each place in the tree that differs from the others once."""
         if self._places is None:
-            named = [tuple(series_of(each.body)) for each in self.asked]
+            named = [sight(each.body).series for each in self.asked]
             slots = {
                 tuple(each.where.get(series, -1) for each, series in zip(self.asked, slot, strict=True))
                 for slot in zip(*named, strict=True)

@@ -12,6 +12,7 @@ from devices.model import StationKind
 from store.connection import Connection
 
 CLOSED_SHOWN = 30
+OPEN_SHOWN = 100  # of one page
 LATE_SHOWN = timedelta(days=7)
 
 
@@ -317,7 +318,8 @@ select a.alert_id, s.code, s.name, s.name_en, s.kind, a.rule, a.mode, d.unit, a.
        (select v.name from alert_rule_version v
         where v.alert_rule_id = a.alert_rule_id and v.valid_from <= a.phenomenon_time
         order by v.valid_from desc limit 1),
-       exists (select from alert_history h join outbox o using (alert_history_id) where h.alert_id = a.alert_id),
+       exists (select from alert_history h join outbox o using (alert_history_id)
+               where h.alert_id = a.alert_id and h.event <> 'assigned'),
        (select goes.name from alert_history h left join person goes on goes.person_id = h.assigned_person
         where h.alert_id = a.alert_id and h.event = 'assigned' order by h.alert_history_id desc limit 1),
        taken_back.at, retractor.display_name, taken_back.reason, taken_back.reached,

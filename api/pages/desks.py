@@ -14,6 +14,7 @@ from alerts.rules.operation import NOBODY, concerned, kind_of
 from api.access import READERS, Router, SignedIn, access
 from api.pages.alert_list import (
     LATE_SHOWN,
+    OPEN_SHOWN,
     add_events,
     assignable,
     closed_alerts,
@@ -41,6 +42,7 @@ from api.pages.tourism import by_hour, tourism
 from api.pages.town_map import Place, draw
 from api.pages.water import Block, water
 from api.roles import Role
+from store.cameras import cameras
 from store.field_reports import attached_counts
 
 router = Router()
@@ -102,11 +104,12 @@ def disaster_response(
     """The disaster desk's page, also as the answer to an action that was refused there: then `problem` says why."""
     at = moment(request, visit)
     with visit.transaction() as conn:
-        model = disaster(conn, at.now, at.zone)
+        model = disaster(conn, at.now, at.zone, _page_number(request))
         others = other_places(conn, "disaster", at.now)
         apart = apart_now(conn, visit.tenant.municipality_id, at.now)
         desk = headquarters_desk(conn, visit.tenant.municipality_id, at.now, at.zone)
         field = field_desk(conn, visit.tenant.municipality_id)
+        stills = cameras(conn, visit.tenant.municipality_id)
         alerts = open_alerts(conn, visit.user.role)
         places = _places(at, (g.station for g in model.gauges)) + [_rain_place(at, g) for g in model.rain]
         places += _places(at, others)
@@ -127,6 +130,7 @@ def disaster_response(
         marks=marks,
         desk=desk,
         field=field,
+        cameras=stills,
         shadows=apart.levels(),
         drill_others=apart.others(kinds_of("disaster")),
         trials=apart.trials_of(kinds_of("disaster")),
@@ -212,21 +216,29 @@ def alerts_response(
     at = moment(request, visit)
     with visit.transaction() as conn:
         alerts = open_alerts(conn, visit.user.role)
+        pages = max(1, -(-len(alerts) // OPEN_SHOWN))
+        number = min(_page_number(request), pages)
+        shown = alerts[(number - 1) * OPEN_SHOWN : number * OPEN_SHOWN]
         closed = closed_alerts(conn, visit.user.role)
         retracted = closed_alerts(conn, visit.user.role, retracted=True)
-        add_events(conn, [*alerts, *closed, *retracted])
+        add_events(conn, [*shown, *closed, *retracted])
         people = assignable(conn)
         late = late_excursions(conn, at.now - LATE_SHOWN)
         reports = attached_counts(conn, visit.tenant.municipality_id)
         untold = {
             alert.alert_id: untold_now(conn, visit.tenant.municipality_id, at, concerned(alert.cause))
-            for alert in alerts
+            for alert in shown
             if alert.cause is not None and kind_of(alert.cause) in NOBODY
         }
     return page(
-        request, visit, at, "alerts", alerts, status=status, closed=closed, retracted=retracted, people=people,
-        late=late, reports=reports, done=done, problem=problem, untold=untold,
+        request, visit, at, "alerts", alerts, status=status, shown=shown, number=number, pages=pages, closed=closed,
+        retracted=retracted, people=people, late=late, reports=reports, done=done, problem=problem, untold=untold,
     )  # fmt: skip
+
+
+def _page_number(request: Request) -> int:
+    typed = request.query_params.get("page", "")
+    return max(1, int(typed)) if typed.isascii() and typed.isdigit() and len(typed) < 6 else 1
 
 
 def _done(request: Request) -> str | None:

@@ -23,6 +23,9 @@ from devices.model import ObservedProperty, StationKind
 from store.connection import Connection
 
 WINDOW = timedelta(hours=12)
+# Rows and curves of one page: where a town has more gauges the nearest to harm come first, and the others page by page.
+MOST_SHOWN = 100
+_MOST_UNJUDGED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +67,9 @@ class Gauge:
 
 @dataclass(frozen=True, slots=True)
 class Disaster:
-    """`worst` is the gauge nearest to harm, None where none can be judged; `unjudged` the stations that say nothing of
-    the present; `changes` of the last half hour, newest first.
+    """`worst` is the gauge nearest to harm, None where none can be judged; `unjudged` the first stations that say
+    nothing of the present, of `n_unjudged`; `changes` of the last half hour, newest first. `gauges`: those of this
+    page, of `n_gauges` on so many pages; those that cannot be judged come last, from `unjudged_page` on.
     """
 
     gauges: tuple[Gauge, ...]
@@ -73,28 +77,45 @@ class Disaster:
     worst: Gauge | None
     unjudged: tuple[Gauge | RainGauge, ...]
     changes: tuple[Change, ...]
+    n_unjudged: int = 0
+    unjudged_page: int = 1
+    n_gauges: int = 0
+    page: int = 1
+    pages: int = 1
 
 
-def disaster(conn: Connection, now: datetime, zone: ZoneInfo) -> Disaster:
-    """The whole page in six queries."""
+def disaster(conn: Connection, now: datetime, zone: ZoneInfo, page: int = 1) -> Disaster:
+    """The whole page in six queries. Curves and trends are read for the gauges that it shows."""
     stations = stations_now(conn, StationKind.RIVER_GAUGE, now)
     levels = thresholds_at(conn, now)
-    ids = [r.datastream_id for s in stations if (r := s.readings.get(ObservedProperty.WATER_LEVEL)) is not None]
-    series = history(conn, ids, now - WINDOW, now)
-    gauges = tuple(_drawn(gauge_of(s, levels.get(s.station_id, ()), series), series, now, zone) for s in stations)
+    every = [judged(s, levels.get(s.station_id, ())) for s in stations]
+    pages = max(1, -(-len(every) // MOST_SHOWN))
+    page = min(max(page, 1), pages)
+    shown = every
+    if pages > 1:
+        every.sort(key=lambda each: (each.level is not None, *_nearness(each)), reverse=True)
+        shown = every[(page - 1) * MOST_SHOWN : page * MOST_SHOWN]
+    series = history(conn, [each.now.datastream_id for each in shown if each.now is not None], now - WINDOW, now)
+    gauges = tuple(_drawn(_rated(each, series), series, now, zone) for each in shown)
     rain_gauges = rain(conn, now)
     since = now - SPAN
     changes = told_by_alerts(conn, since, now)
     for gauge in gauges:
         changes += steps(gauge.station, tuple(reversed(gauge.recent)), gauge.thresholds, since)
-    silent: list[Gauge | RainGauge] = [gauge for gauge in gauges if gauge.now is None or not gauge.now.current]
+    silent: list[Gauge | RainGauge] = [gauge for gauge in every if gauge.now is None or not gauge.now.current]
     silent += [gauge for gauge in rain_gauges if not gauge.current]
+    worst = worst_of(every)
     return Disaster(
         gauges,
         rain_gauges,
-        worst_of(gauges),
-        tuple(silent),
+        next((each for each in gauges if worst is not None and each.station.code == worst.station.code), worst),
+        tuple(silent if len(silent) <= _MOST_UNJUDGED else silent[:_MOST_UNJUDGED]),
         tuple(sorted(changes, key=lambda change: change.at, reverse=True)),
+        len(silent),
+        1 + sum(each.level is not None for each in every) // MOST_SHOWN,
+        len(every),
+        page,
+        pages,
     )
 
 
@@ -105,7 +126,10 @@ def _nearness(gauge: Gauge) -> tuple[int, float]:
 
 def gauge_of(station: StationNow, thresholds: tuple[Threshold, ...], series: Mapping[int, Sequence[Point]]) -> Gauge:
     """A station's row, without a curve; `series` has its observations of the last WINDOW, oldest first."""
-    gauge = judged(station, thresholds)
+    return _rated(judged(station, thresholds), series)
+
+
+def _rated(gauge: Gauge, series: Mapping[int, Sequence[Point]]) -> Gauge:
     if gauge.now is None or not gauge.now.current:
         return gauge
     return replace(gauge, rate=_rate(series[gauge.now.datastream_id]))

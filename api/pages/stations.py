@@ -13,6 +13,7 @@ from api.errors import NotFound, Text
 from api.pages import gauge_file
 from api.pages.alert_list import open_alerts
 from api.pages.apart_now import apart_now
+from api.pages.cameras import strips
 from api.pages.readings import Now
 from api.pages.site import moment, page
 from api.pages.station import PROPERTIES, RANGES, USUAL_RANGE, find, station_page, table_of
@@ -31,10 +32,21 @@ def gauge_page(request: Request, visit: SignedIn, code: str) -> Response:
     with visit.transaction() as conn:
         model = station_page(conn, code, _range(request), at.now, at.zone)
         apart = apart_now(conn, visit.tenant.municipality_id, at.now).at(code)
+        stills = strips(conn, visit.tenant.municipality_id, code, at.now)
         alerts = open_alerts(conn, visit.user.role)
     if model is None:
         raise _unknown(code)
-    return page(request, visit, at, "disaster_station", alerts, model=model, ranges=tuple(RANGES), apart=apart)
+    return page(
+        request,
+        visit,
+        at,
+        "disaster_station",
+        alerts,
+        model=model,
+        ranges=tuple(RANGES),
+        apart=apart,
+        cameras=stills,
+    )
 
 
 @router.get("/disaster/stations/{code}/observations.csv")

@@ -19,6 +19,7 @@ The JSON object:
     backlog        {readings, seconds, live_s, notifications, p50_seconds, p95_seconds, p99_seconds, worst_seconds,
                    not_told}
     judging, rehearsing    of rules that staff write, without the database: `mimamori.bench.rules`
+    judging_stored, rehearsing_stored    the same with it, as a town does it: `mimamori.bench.rules_stored`
     within_targets     {name: bool}
     broker, sensors
 """
@@ -43,6 +44,7 @@ from mimamori.bench.ingest_outage import wait_until_heard
 from mimamori.bench.ingest_processes import Worker
 from mimamori.bench.report import Row, say
 from mimamori.bench.rules import judging, rehearsing
+from mimamori.bench.rules_stored import stored
 from mimamori.embedded import BrokerChoice, caught_up, child_environment, refuse_real_channels, start_rooms
 from mimamori.errors import StartError
 from store import Connection, connect
@@ -58,7 +60,9 @@ WARMING = 5.0
 
 @dataclass(frozen=True, slots=True)
 class AlertsBench:
-    """What the command line said. `rate` and `live` in readings a second; `backlog` in readings."""
+    """What the command line said. `rate` and `live` in readings a second; `backlog` in readings; `rules` judged through
+    the database.
+    """
 
     rate: int
     seconds: float
@@ -66,6 +70,7 @@ class AlertsBench:
     live: int
     sensors: int
     broker: BrokerChoice
+    rules: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +136,7 @@ def measure(options: AlertsBench, environment: Mapping[str, str]) -> dict[str, A
         say(f"a backlog of {options.backlog} readings, and {options.live} a second beside it")
         outage = _backlog(place, options)
         say("rules that staff write")
-        rules = {"judging": judging(), "rehearsing": rehearsing()}
+        rules = {"judging": judging(), "rehearsing": rehearsing(), **stored(place.server, options.rules)}
         kept = {
             "p95_seconds": steady["p95_seconds"] <= TARGETS["p95_seconds"],
             "p99_seconds": steady["p99_seconds"] <= TARGETS["p99_seconds"],
@@ -289,7 +294,9 @@ def rows(figures: Mapping[str, Any]) -> list[Row]:
             (words, figures[name]["seconds"], figures[name]["limit_s"])
             for name, words in (
                 ("judging", "10,000 rules judged on 10,000 observations, s"),
+                ("judging_stored", "... the evaluator's whole step, with the database, s"),
                 ("rehearsing", "a rule rehearsed over a year of ten minutes, s"),
+                ("rehearsing_stored", "... as the page does it, with the database, s"),
             )
         ),
     ]

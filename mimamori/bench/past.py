@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 from itertools import islice, takewhile
 
 import analytics
-from alerts.evaluator import NAME as ALERTS
 from alerts.evaluator import Evaluator
+from alerts.shards import NAME as ALERTS
 from analytics.config import AnalyticsConfig
 from analytics.maintenance import keep_house
 from devices.clock import FixedClock

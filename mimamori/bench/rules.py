@@ -4,7 +4,7 @@
     rehearsing()   one rule over a year of ten minutes at one station
 
 Made-up levels and rules; what they are makes no difference to the time. Both measure what the engine does (columns,
-judging, how each rule stands), in one process; reading the observations out of the database comes on top.
+judging, how each rule stands), in one process; with the database: `mimamori.bench.rules_stored`.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from typing import Any
 import numpy as np
 
 from alerts.rules.columns import SECOND, Columns
-from alerts.rules.condition import Body, Change, Compare, Condition, Every, Number, Reading, Series, Span, lookback
+from alerts.rules.condition import Body, Change, Compare, Every, Number, Reading, Span, lookback
 from alerts.rules.engine import Asked, excursions, judge, standings
+from mimamori.bench.many import LEVEL, rule
 
 STEP = 600 * SECOND
 LIMITS = {"judging_s": 1.0, "rehearsing_s": 1.0}
-_LEVEL = Series("water_level")
 _BEGIN = 1_780_000_000 * SECOND
 
 
 def judging(rules: int = 10_000) -> dict[str, Any]:
     """Rules of three shapes, each on the level of a station of its own, when one observation of each station comes."""
-    bodies = [_body(n, rules) for n in range(rules)]
+    bodies = [rule(n, rules) for n in range(rules)]
     rows = 4 + max(lookback(body) for body in bodies) // 600
     rng = np.random.default_rng(1)
     stream = np.repeat(np.arange(rules), rows)
@@ -37,7 +37,7 @@ def judging(rules: int = 10_000) -> dict[str, Any]:
     columns = Columns.of(stream, times, values, np.zeros(stream.size, bool), np.full(rules, STEP))
     asked = [
         # As the evaluator asks when what came is the newest: what has to last and to be over, and no more.
-        Asked(n, body, {_LEVEL: n}, newest - (body.lasting + body.hold) * SECOND)
+        Asked(n, body, {LEVEL: n}, newest - (body.lasting + body.hold) * SECOND)
         for n, body in enumerate(bodies)
     ]
     judged = judge(columns, asked)
@@ -61,11 +61,10 @@ def rehearsing(days: int = 365) -> dict[str, Any]:
     rng = np.random.default_rng(2)
     values = np.abs(np.cumsum(rng.normal(0.0, 0.05, rows))) % 3.0
     doubtful = rng.random(rows) < 0.01
-    when = Every((_compare(1.5), Compare(Change(_LEVEL, 1800), "above", Number(0.1))))
-    body = Body(when, lasting=600, hold=1800, season=Span("04-01", "11-30"), hours=Span("18:00", "06:00"))
+    body = rehearsed_body()
     began, used = time.perf_counter(), time.process_time()
     columns = Columns.of(np.zeros(rows), _BEGIN + np.arange(rows) * STEP, values, doubtful, [STEP])
-    found = excursions(judge(columns, [Asked(0, body, {_LEVEL: 0}, _BEGIN, zone="Asia/Tokyo")]))
+    found = excursions(judge(columns, [Asked(0, body, {LEVEL: 0}, _BEGIN, zone="Asia/Tokyo")]))
     seconds = time.perf_counter() - began
     return {
         "observations": rows,
@@ -77,12 +76,11 @@ def rehearsing(days: int = 365) -> dict[str, Any]:
     }
 
 
+def rehearsed_body() -> Body:
+    """Level and rise together, at night, from April to November."""
+    when = Every((_compare(1.5), Compare(Change(LEVEL, 1800), "above", Number(0.1))))
+    return Body(when, lasting=600, hold=1800, season=Span("04-01", "11-30"), hours=Span("18:00", "06:00"))
+
+
 def _compare(value: float) -> Compare:
-    return Compare(Reading(_LEVEL), "above", Number(value), margin=0.1)
-
-
-def _body(n: int, rules: int) -> Body:
-    level = _compare(1.0 + n / rules)
-    rise = Compare(Change(_LEVEL, (600, 1800, 3600)[n % 3]), "above", Number(0.3))
-    shapes: tuple[Condition, ...] = (level, rise, Every((level, rise)))
-    return Body(shapes[n % 3], hold=1800, lasting=600 if n % 2 else 0)
+    return Compare(Reading(LEVEL), "above", Number(value), margin=0.1)

@@ -184,44 +184,56 @@ def waits(
     tell_within: Annotated[
         float | None, typer.Option(help="Hours: of what is known later than that nobody is told.", min=0.1, max=8760)
     ] = None,
+    reason: Annotated[str, typer.Option(help="Why it is changed, for whoever asks later.")] = "",
     as_json: _Json = False,
 ) -> None:
     """How long people wait at each station with reference levels; with options, changes it at one."""
     from alerts.patience import patience, set_patience
     from store import connect
+    from store.errors import RegistrationError
+    from store.town_clock import load_clock
 
     changes = any(each is not None for each in (confirm_within, rain, tell_within))
     if changes and station is None:
         raise InputError("say with --station whose waiting is to be changed")
     with connect(settings().need("owner_dsn"), name="rules waits") as conn:
         town = _town(conn)
-        if station is not None and not set_patience(
-            conn,
-            town,
-            station,
-            confirm_within=None if confirm_within is None else timedelta(minutes=confirm_within),
-            confirming_rain=rain,
-            tell_within=None if tell_within is None else timedelta(hours=tell_within),
-        ):
-            raise InputError(f"--station {station}: there is no such station")
+        if changes and station is not None:
+            try:
+                set_patience(
+                    conn,
+                    town,
+                    station,
+                    reason=reason,
+                    now=load_clock(conn).now(),
+                    user_id=None,
+                    confirm_within=None if confirm_within is None else timedelta(minutes=confirm_within),
+                    confirming_rain=rain,
+                    tell_within=None if tell_within is None else timedelta(hours=tell_within),
+                )
+            except RegistrationError as error:
+                conn.rollback()
+                raise InputError(f"{error.field}: {error}") from error
         found = patience(conn, town, station)
+        if station is not None and not found:
+            raise InputError(f"--station {station}: there is no such station")
     if as_json:
         told = [
             {
                 "station": each.station,
-                "confirm_within_minutes": each.confirm_within / timedelta(minutes=1),
-                "confirming_rain_mm": each.confirming_rain,
-                "tell_within_hours": each.tell_within / timedelta(hours=1),
+                "confirm_within_minutes": each.waits.confirm_within / timedelta(minutes=1),
+                "confirming_rain_mm": each.waits.confirming_rain,
+                "tell_within_hours": each.waits.tell_within / timedelta(hours=1),
             }
             for each in found
         ]
         typer.echo(json.dumps({"stations": told}, ensure_ascii=False))
         return
     for each in found:
-        minutes, hours = each.confirm_within / timedelta(minutes=1), each.tell_within / timedelta(hours=1)
+        minutes, hours = each.waits.confirm_within / timedelta(minutes=1), each.waits.tell_within / timedelta(hours=1)
         typer.echo(
             f"{each.station}: a second reading within {minutes:g} min, "
-            f"or {each.confirming_rain:g} mm of rain in an hour; told up to {hours:g} h late"
+            f"or {each.waits.confirming_rain:g} mm of rain in an hour; told up to {hours:g} h late"
         )
 
 

@@ -12,8 +12,9 @@ import psycopg
 import pytest
 
 from alerts import observed
-from alerts.evaluator import NAME, Evaluator
+from alerts.evaluator import Evaluator
 from alerts.recording import mark_judged
+from alerts.shards import NAME
 from devices.clock import FixedClock
 from devices.model import Outcome, Quality, Reason
 from ingest.gate import judged

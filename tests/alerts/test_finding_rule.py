@@ -12,7 +12,8 @@ import pytest
 
 from alerts import actions
 from alerts.errors import AlreadyCleared, NoteRequired
-from alerts.evaluator import NAME, Evaluator
+from alerts.evaluator import Evaluator
+from alerts.shards import NAME
 from analytics import findings
 from analytics.findings import Finding
 from store import Connection, connect

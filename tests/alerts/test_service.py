@@ -11,6 +11,7 @@ import pytest
 
 from alerts import AlertsConfig, MailConfig, run
 from alerts.errors import RealChannelsOnSimulatedClock
+from alerts.shards import deal
 from store import connect
 from tests.alerts.gauge import Gauge
 
@@ -22,9 +23,12 @@ def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
         time.sleep(0.05)
 
 
-def test_a_reading_becomes_an_alert_and_a_notification_and_the_process_ends_when_told(gauge: Gauge) -> None:
+@pytest.mark.parametrize("evaluators", [1, 3])
+def test_a_reading_becomes_an_alert_and_a_notification_and_the_process_ends_when_told(
+    gauge: Gauge, evaluators: int
+) -> None:
     stop = threading.Event()
-    process = threading.Thread(target=run, args=(AlertsConfig(gauge.town.worker), stop))
+    process = threading.Thread(target=run, args=(AlertsConfig(gauge.town.worker, evaluators=evaluators), stop))
     process.start()
     try:
         gauge.send_series(2.7)
@@ -34,6 +38,21 @@ def test_a_reading_becomes_an_alert_and_a_notification_and_the_process_ends_when
         stop.set()
         process.join(10)
     assert not process.is_alive()
+
+
+def test_where_the_number_of_evaluators_changes_all_begin_where_the_slowest_stood(gauge: Gauge) -> None:
+    def cursors() -> dict[str, int]:
+        return dict(gauge.rows("select consumer, feed_id from feed_cursor"))
+
+    with connect(gauge.town.worker, name="test", autocommit=True) as conn:
+        deal(conn, 2)
+        conn.execute("update feed_cursor set feed_id = case consumer when 'alerts' then 9 else 7 end")
+        deal(conn, 2)
+        assert cursors() == {"alerts": 9, "alerts 2/2": 7}, "nothing is judged again where nothing changed"
+        deal(conn, 3)
+        assert cursors() == {"alerts": 7, "alerts 2/3": 7, "alerts 3/3": 7}
+        deal(conn, 1)
+    assert cursors() == {"alerts": 7}
 
 
 def test_an_outbox_that_fails_ends_the_process_with_its_error(gauge: Gauge) -> None:

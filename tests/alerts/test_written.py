@@ -9,7 +9,7 @@ import pytest
 from psycopg.errors import InsufficientPrivilege
 
 import alerts.written
-from alerts.evaluator import NAME, Evaluator
+from alerts.evaluator import Evaluator
 from alerts.rule_book import add_rule, add_version, rules_of
 from alerts.rules.condition import (
     Body,
@@ -23,6 +23,7 @@ from alerts.rules.condition import (
     Series,
     Total,
 )
+from alerts.shards import NAME
 from devices.model import Quality, Reason, StationKind
 from store import connect
 from store.errors import RegistrationError

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from alerts.evaluator import NAME as ALERTS
 from alerts.evaluator import Evaluator
+from alerts.shards import NAME as ALERTS
 from analytics.service import NAME, handle
 from devices.clock import FixedClock
 from devices.model import Quality

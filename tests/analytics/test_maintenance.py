@@ -154,7 +154,7 @@ def test_the_feed_keeps_all_while_a_consumer_has_never_run(analyst: Analyst, mon
 
 
 def test_the_consumers_of_the_house_are_the_real_ones() -> None:
-    from alerts.evaluator import NAME as alerts
+    from alerts.shards import NAME as alerts
     from analytics.service import NAME as analytics
 
     assert set(maintenance.CONSUMERS) == {alerts, analytics}

@@ -22,6 +22,7 @@ from store.town_clock import write_clock
 from tests.alerts.people import channels, group, person
 from tests.api.serving import TownHall, populate, serving
 from tests.conftest import START, Registered
+from tests.dashboards.reading import main
 from tests.drilling import BRIDGE, STEP, Drill
 from tests.test_authorisation import CALLS, PARAMETERS, SAFE
 
@@ -58,12 +59,6 @@ def staff(hall: TownHall) -> Iterator[httpx.Client]:
 @pytest.fixture
 def drill(hall: TownHall, clock: FixedClock) -> Drill:
     return Drill(hall.database, clock)
-
-
-def main(page: httpx.Response) -> str:
-    found = re.search(r"<main.*</main>", page.text, re.DOTALL)
-    assert found is not None, page.text
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", found[0]))
 
 
 def planned(staff: httpx.Client, **changes: str) -> httpx.Response:

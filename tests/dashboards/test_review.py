@@ -16,8 +16,9 @@ from alerts.rules.condition import Body, Compare, Number, Reading, Series
 from api.roles import Role
 from devices.model import StationKind
 from store import connect
-from tests.api.serving import TownHall, populate, serving
-from tests.conftest import START, Registered
+from tests.api.serving import TownHall
+from tests.conftest import START
+from tests.dashboards.reading import main
 
 HERE = "/disaster/review"
 GAUGE = "river-okusawa/water_level"
@@ -25,22 +26,9 @@ MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture
-def hall(registered: Registered) -> Iterator[TownHall]:
-    populate(registered)
-    with serving(registered) as running:
-        yield running
-
-
-@pytest.fixture
 def staff(hall: TownHall) -> Iterator[httpx.Client]:
     with hall.visitor(Role.DISASTER) as client:
         yield client
-
-
-def main(page: httpx.Response) -> str:
-    found = re.search(r"<main.*</main>", page.text, re.DOTALL)
-    assert found is not None, page.text
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", found[0]))
 
 
 def rows(client: httpx.Client, query: str = "") -> list[list[str]]:

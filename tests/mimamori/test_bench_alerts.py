@@ -36,7 +36,7 @@ def test_a_restless_gauge_goes_through_its_levels_and_never_faster_than_is_belie
 @pytest.mark.demo
 def test_it_measures_and_prints_one_object() -> None:
     words = ("bench", "alerts", "--rate", "200", "--for", "10", "--sensors", "100", "--backlog", "2000", "--live", "20")
-    done = command(*words, "--json", within=400)
+    done = command(*words, "--rules", "300", "--json", within=400)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     assert len(done.stdout.splitlines()) == 1, "nothing else on stdout"
@@ -46,10 +46,14 @@ def test_it_measures_and_prints_one_object() -> None:
     assert found["first"] is None or found["first"]["notifications"] > 0
     assert found["backlog"]["readings"] == 2000
     assert found["targets"] == TARGETS
+    assert found["judging_stored"]["rules"] == found["judging_stored"]["observations"] == 300
+    assert found["judging_stored"]["alerts"] > 0 and found["judging_stored"]["statements"] > 0
     assert found["within_targets"] == {
         "p95_seconds": found["p95_seconds"] <= 0.4,
         "p99_seconds": found["p99_seconds"] <= 1.0,
         "backlog_p95_seconds": found["backlog"]["p95_seconds"] <= 2.0,
         "judging": found["judging"]["seconds"] <= 1.0,
         "rehearsing": found["rehearsing"]["seconds"] <= 1.0,
+        "judging_stored": found["judging_stored"]["seconds"] <= 1.0,
+        "rehearsing_stored": found["rehearsing_stored"]["seconds"] <= 1.0,
     }

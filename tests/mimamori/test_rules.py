@@ -84,7 +84,10 @@ def test_how_long_people_wait_is_shown_and_changed_at_one_station(registered: Re
         "confirming_rain_mm": 10.0,
         "tell_within_hours": 6.0,
     }
-    code, out = run(registered, "waits", "--station", BRIDGE, "--confirm-within", "10", "--rain", "15")
+    change = "waits", "--station", BRIDGE, "--confirm-within", "10", "--rain", "15"
+    code, out = run(registered, *change)
+    assert code != 0 and "reason: say why" in out
+    code, out = run(registered, *change, "--reason", "10分観測のため")
     assert code == 0 and "within 10 min, or 15 mm" in out and "6 h late" in out
     _, out = run(registered, "waits", "--json")
     assert [each["station"] for each in json.loads(out)["stations"] if each["confirm_within_minutes"] == 10] == [BRIDGE]
