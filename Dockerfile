@@ -26,7 +26,7 @@ RUN python -m dashboards.vendor --runtime \
 
 FROM python:3.13-slim-bookworm
 RUN useradd --system --uid 10001 --no-create-home mimamori \
-    && install --directory --owner mimamori /folders
+    && install --directory --owner mimamori /folders /cameras /camera-secrets
 COPY --from=build /opt/venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1
 USER mimamori

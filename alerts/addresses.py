@@ -11,6 +11,7 @@ MOST_LETTERS = 200
 _FORMS = {
     "mail": re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\"]+\.[^@\s,;<>\"]+"),
     "line": re.compile(r"U[0-9a-f]{32}"),
+    "webpush": re.compile(r"(?!)"),  # a browser is allowed by its owner, not typed in by somebody else
 }
 
 
@@ -21,6 +22,8 @@ def fits(kind: str, address: str) -> bool:
     (True, False, False)
     >>> fits("line", "U" + "0123456789abcdef" * 2), fits("line", "@mimamori"), fits("http", "+81-90-0000-0000")
     (True, False, True)
+    >>> fits("webpush", "Android Chrome #12")
+    False
     """
     if not 0 < len(address) <= MOST_LETTERS or not address.isprintable():
         return False

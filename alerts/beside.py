@@ -30,11 +30,11 @@ def beside(
     devices measure. A drill is nobody's work, and has no neighbours.
     """
     conn, now = recorder.conn, recorder.now
-    works = []
+    going = []
     if mode == "actual" and recorder.worked_at(place.station_id, now - _LOOK_BACK):
-        works = _works(conn, place.station_id, datastream_id, now)
-    at_work = any(end > now for _, end in works)
-    over = [end for start, end in works if end <= now and start <= time < end]
+        going = works(conn, place.station_id, datastream_id, now)
+    at_work = any(end > now for _, end in going)
+    over = [end for start, end in going if end <= now and start <= time < end]
     unsure = stand is not None and stand.level != stand.confirmed
     witness = None
     if mode == "actual" and stand is not None and (unsure or over or at_work):
@@ -44,11 +44,11 @@ def beside(
     return Beside(_wait(recorder, datastream_id), at_work, max(over, default=None), witness)
 
 
-def _works(
+def works(
     conn: Connection, station_id: int, datastream_id: int | None, now: datetime
 ) -> list[tuple[datetime, datetime]]:
     """From when until before when somebody works, or worked, at what feeds the series; where nothing is known to feed
-    it, at any device of the station.
+    it, at any device of the station. For the API's role too.
     """
     return conn.execute(
         """

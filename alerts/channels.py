@@ -3,6 +3,7 @@
 A channel tells failures apart::
 
   Undeliverable   this recipient will never get it: do not try again
+    Gone          nor anything else: this way to them is over, and is said so wherever it stands
   Unsure          the line broke after it was handed over: it may have arrived
   Busy            not now; `pause` where the other side said for how long
   anything else   it did not arrive: try again later
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import smtplib
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from email.message import EmailMessage
 from email.utils import formatdate
@@ -32,7 +33,8 @@ class Notification:
     could be public, for channels that are somebody else's; `spoken`: the same for ears. `answer_url`: where the
     recipient says that they have seen it. `event`, `level` and `mode` of the step it tells of, for lamps and relays:
     raised, escalated, lowered, told, called, cleared, or test and letter, which are no steps; 1 to 5 where it has a
-    level; actual, exercise or test.
+    level; actual, exercise or test. `urgent`: of the two highest levels, or of a rule that says to act at once.
+    `target`: what stands behind the recipient where that is only a name for people (`alerts.channels_push`).
     """
 
     outbox_id: int
@@ -47,10 +49,16 @@ class Notification:
     event: str = ""
     level: int | None = None
     mode: str = "actual"
+    urgent: bool = False
+    target: str = field(default="", repr=False)
 
 
 class Undeliverable(Exception):
     """The recipient will never get it: the address is refused for good."""
+
+
+class Gone(Undeliverable):
+    """There is no such recipient any more, for no message."""
 
 
 class Unsure(Exception):

@@ -15,6 +15,7 @@
       host: 192.168.10.5
       topic: town/lamp/${address}
       body: '{"event": "${event}", "level": "${level}", "mode": "${mode}"}'
+    push:      {kind: webpush, key_file: /run/secrets/webpush_key, contact: "mailto:bousai@town.example.jp"}
 
 `read_channels` raises `ChannelFileError`, which names the file, the channel and what is wrong. A name is one word; mail
 and log are taken. An unknown field is an error: a misspelt one is a silent one.
@@ -46,6 +47,7 @@ from alerts.config import (
     FileConfig,
     LineConfig,
     MqttConfig,
+    PushConfig,
     TemplateConfig,
     WebhookConfig,
 )
@@ -83,6 +85,8 @@ def read_channels(path: Path) -> dict[str, ChannelConfig]:
         fields = _Fields(where, {key: value for key, value in given.items() if key != "kind"})
         channels[name] = _KINDS[given["kind"]](fields)
         fields.end()
+    if sum(isinstance(each, PushConfig) for each in channels.values()) > 1:
+        raise ChannelFileError(f"{path}: there is one channel of the kind webpush, with one key")
     return channels
 
 
@@ -101,6 +105,10 @@ def channel_of(name: str, config: ChannelConfig) -> Channel:
             return MqttChannel(name, config)
         case AppriseConfig():
             return AppriseChannel(name, config)
+        case PushConfig():
+            from alerts.channels_push import PushChannel  # who has no such channel need not load its cryptography
+
+            return PushChannel(name, config)
 
 
 class _Fields:
@@ -149,6 +157,12 @@ class _Fields:
         if not isinstance(value, Mapping) or not all(isinstance(each, str) for pair in value.items() for each in pair):
             raise self.wrong(f"{name} must be names with texts")
         return dict(value)
+
+    def words(self, name: str) -> list[str]:
+        value = self._given.pop(name, [])
+        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+            raise self.wrong(f"{name} must be a list of texts")
+        return value
 
     def address(self, name: str, default: str | None = None) -> str:
         value = self.text(name, default)
@@ -252,6 +266,27 @@ def _apprise(fields: _Fields) -> AppriseConfig:
     return AppriseConfig(url)
 
 
+def _webpush(fields: _Fields) -> PushConfig:
+    from alerts.push_message import KeyFault, Sender
+
+    config = PushConfig(
+        fields.secret("key_file"),
+        fields.text("contact"),
+        frozenset(fields.words("allowed_hosts")),
+        fields.text("ca_file") if fields.has("ca_file") else None,
+        fields.seconds(),
+    )
+    if not re.fullmatch(r"mailto:[^@\s]+@[^@\s]+|https://[^\s/]+\S*", config.contact):
+        raise fields.wrong('contact must be "mailto:" with an address, or an address that begins with https://')
+    if config.ca_file is not None and not Path(config.ca_file).is_file():
+        raise fields.wrong(f"ca_file {config.ca_file} is not there")
+    try:
+        Sender(config.private_key, config.contact)
+    except KeyFault as error:
+        raise fields.wrong(f"key_file: {error}; `mimamori push-key FILE` makes one") from error
+    return config
+
+
 _KINDS: Mapping[str, Callable[[_Fields], ChannelConfig]] = {
     "line": _line,
     "webhook": _webhook,
@@ -259,4 +294,5 @@ _KINDS: Mapping[str, Callable[[_Fields], ChannelConfig]] = {
     "file": _file,
     "mqtt": _mqtt,
     "apprise": _apprise,
+    "webpush": _webpush,
 }

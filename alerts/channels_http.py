@@ -53,10 +53,12 @@ class Answer:
     text: str
 
 
-def ask(request: Request, timeout_seconds: float) -> Answer:
-    """Sends it. Raises OSError while nothing was sent yet, `Unsure` after that."""
+def ask(request: Request, timeout_seconds: float, connection: http.client.HTTPConnection | None = None) -> Answer:
+    """Sends it, by a connection of the caller's own where there is one. Raises OSError while nothing was sent yet,
+    `Unsure` after that.
+    """
     parts = urlsplit(request.url)
-    connection = _connection(parts.scheme, parts.hostname or "", parts.port, timeout_seconds)
+    connection = connection or _connection(parts.scheme, parts.hostname or "", parts.port, timeout_seconds)
     try:
         connection.connect()
         try:

@@ -96,7 +96,20 @@ class AppriseConfig:
     url: str = field(repr=False)
 
 
-ChannelConfig = LineConfig | WebhookConfig | TemplateConfig | FileConfig | MqttConfig | AppriseConfig
+@dataclass(frozen=True, slots=True)
+class PushConfig:
+    """Web push. `contact`: where push services write when something is wrong (mailto: or https:). `allowed_hosts`:
+    machines within the town hall that may be push services; `ca_file`: who vouches for them.
+    """
+
+    private_key: str = field(repr=False)
+    contact: str
+    allowed_hosts: frozenset[str] = frozenset()
+    ca_file: str | None = None
+    timeout_seconds: float = 20.0
+
+
+ChannelConfig = LineConfig | WebhookConfig | TemplateConfig | FileConfig | MqttConfig | AppriseConfig | PushConfig
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from alerts.recording import addresses_of
 from devices.clock import Clock, real_now
 from quality.device_health import Sending
 from store import Connection
+from store.trials import open_trials
 
 WRITTEN_AT = timedelta(hours=7)  # o'clock on Monday: before the section comes in
 EMPTY_WITHIN = 90.0  # days: a battery is ordered, and somebody has to drive there
@@ -88,6 +89,17 @@ def week_facts(conn: Connection, municipality_id: int, week: date, now: datetime
             if device_id in places
         ],
     }
+    facts["trials"] = [
+        {
+            "ja": each.name,
+            "en": each.name_en or each.name,
+            "since": _iso(each.starts_at),
+            "days": (until - each.starts_at).days,
+            "long": each.long_open(until),
+            "why": each.why,
+        }
+        for each in open_trials(conn, municipality_id, until)
+    ]
     facts |= _of_devices(health, places)
     return {kind: found[:MOST_LINES] if isinstance(found, list) else found for kind, found in facts.items()}
 

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from alerts import outage_words
 
-KINDS = ("outages", "silences", "batteries", "gaps", "sending", "clocks", "radio", "ends", "works")
+KINDS = ("outages", "silences", "batteries", "gaps", "sending", "clocks", "radio", "ends", "works", "trials")
 
 _TITLES: Mapping[str, tuple[str, str]] = {
     "outages": ("まとめて届かなかったこと", "Many stations silent at once"),
@@ -22,6 +22,7 @@ _TITLES: Mapping[str, tuple[str, str]] = {
     "radio": ("電波が届きにくくなった機器", "Devices that are heard less well"),
     "ends": ("通信サービスの終了が6か月以内の機器", "Communications service ends within 6 months"),
     "works": ("作業予定（来週まで）", "Planned work (until next week)"),
+    "trials": ("試験中の観測所", "Stations in trial"),
 }
 _SENDING = {
     "too_often": ("間隔よりはるかに多く送っています（送信しっぱなし）", "sends far more often than its interval says"),
@@ -131,6 +132,13 @@ def _line(kind: str, row: Mapping[str, Any], zone: ZoneInfo, language: str) -> s
         case "ends":
             day = date.fromisoformat(row["on"])
             return f"{device}：{day.year}年{day.month}月{day.day}日まで" if ja else f"{device}: until {day}"
+        case "trials":
+            since = _time(row["since"], zone)
+            if ja:
+                long = f"{row['days']}日続いています。" if row["long"] else ""
+                return f"{name}：{since} から。{long}{row['why']}"
+            long = f"{row['days']} days now. " if row["long"] else ""
+            return f"{name}: since {since}. {long}{row['why']}"
         case _:
             when = f"{_time(row['starts'], zone)}–{_time(row['ends'], zone)}"
             return f"{device}：{when} {row['work']}" if ja else f"{device}: {when} {row['work']}"

@@ -5,7 +5,7 @@ A loop beside the evaluator with its own connection. It remembers nothing: how f
 its history (`called`), when somebody was told last in the outbox (real time: people do not live on the town clock). Two
 loops take turns on the alert's row. It ends with an acknowledgement, with the end of the alert, below the two highest
 levels, or when everybody was called. Sections that are told by their addresses, because nobody is configured, are not
-called on.
+called on. In a trial nobody is: it is watched by whoever has begun it.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Escalation:
         *about: Any,
     ) -> bool:
         level, peak, severity, said, told_at, step, mode = about
-        roster = recorder.roster_of(municipality_id, mode)
+        roster = recorder.roster_of(municipality_id, mode, station_id)
         what = About(StationKind(kind).desk, station_id, peak, severity)
         steps = ladder(roster, what, recorder.now, recorder.channels())
         if step >= len(steps) or now - told_at < answer_within(watching(roster, what)):
@@ -105,10 +105,11 @@ cross join lateral (
     select max(first) as at from (
         select min(o.written_at) as first from outbox o join alert_history h using (alert_history_id)
         where h.alert_id = a.alert_id and o.person_id is not null and h.alert_history_id >= last.said
-          and h.event <> 'assigned' -- who is asked to go there was not told for the first time by that
+           -- who is asked to go there was not told for the first time by that
+           and h.event not in ('published', 'assigned')
         group by h.alert_history_id) each_time
 ) told
 where (a.rule = 'level' and a.level >= 4 or a.rule = 'written' and a.severity = 3)
-  and a.cleared_at is null and a.acknowledged_at is null and told.at is not null
+  and a.mode <> 'test' and a.cleared_at is null and a.acknowledged_at is null and told.at is not null
 order by a.alert_id for update of a skip locked
 """

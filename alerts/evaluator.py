@@ -27,10 +27,10 @@ from datetime import datetime
 import structlog
 
 from alerts import observed, still_false, wording
+from alerts.apart import close_ended, live
 from alerts.beside import beside
 from alerts.calm import pass_calm
 from alerts.causes import Cause
-from alerts.drills import close_ended, live
 from alerts.late import Late, list_late
 from alerts.recording import Recorder, mark_judged, notice_of
 from alerts.rules.finding import Found, judge_finding
@@ -77,7 +77,7 @@ class Evaluator:
     def handle(self, conn: Connection, rows: Sequence[FeedRow]) -> None:
         """Judges what the rows touched; the body of a feed consumer's transaction."""
         recorder = Recorder(conn, self._clock.now(), self._mail)
-        touched = live(conn, [each for row in rows for each in row.touched])
+        touched = live(conn, [each for row in rows for each in row.touched], recorder.now)
         self._judge_levels(recorder, self._shard.own(conn, touched))
         # A person may have said what is true.
         self._release_levels(recorder, sorted({each for row in rows for each in row.alert_ids}))
@@ -144,7 +144,9 @@ class Evaluator:
         _announce(recorder)
 
     def release(self, conn: Connection) -> None:
-        """Of `tick` the rest: tells of what has waited long enough, and ends the alerts of drills that are over."""
+        """Of `tick` the rest: tells of what has waited long enough, and ends the alerts of drills and trials that are
+        over.
+        """
         recorder = Recorder(conn, self._clock.now(), self._mail)
         self._release(recorder)
         _announce(recorder)

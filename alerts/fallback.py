@@ -73,7 +73,7 @@ join contact c using (contact_id)
 join person p on p.person_id = o.person_id and p.kind = 'person' and p.ended_at is null
 cross join lateral (
     select n.contact_id, n.channel, n.address from contact n
-    where n.person_id = o.person_id and n.ended_at is null and n.channel = any(%(channels)s)
+    where n.person_id = o.person_id and n.ended_at is null and n.gone_at is null and n.channel = any(%(channels)s)
       and (n.position, n.contact_id) > (c.position, c.contact_id)
       and not exists (select from outbox u where u.alert_history_id = o.alert_history_id
                       and u.channel = n.channel and u.recipient = n.address)

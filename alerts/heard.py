@@ -53,10 +53,11 @@ def listened_stations(
 ) -> list[ListenedStation]:
     """The stations that have devices at `now`, and when each device was heard; one station if asked.
 
-    What somebody works on as planned is excused, and listened to anew from the end of the work.
+    What somebody works on as planned, or a station that is in trial with all its series, is excused, and listened to
+    anew from the end of it.
     """
     modes = modes_now(conn, now, tenant=tenant)
-    works = _works(conn, now)
+    works, trials = _works(conn, now), _trials(conn, now)
     rows = conn.execute(_STATIONS + LAST_HEARD + _ATTACHED_NOW, {"now": now, "station_id": station_id}).fetchall()
     return [
         ListenedStation(
@@ -70,7 +71,7 @@ def listened_stations(
                         modes[device_id].mode.silence_after if device_id in modes else silence_after,
                         attached_from,
                         last_heard,
-                        *works.get(device_id, (None, False)),
+                        *_both(works.get(device_id), trials.get(head[3])),
                     ),
                     network,
                     modes[device_id].mode.interval if device_id in modes else step,
@@ -124,6 +125,32 @@ def _works(conn: Connection, now: datetime) -> dict[int, tuple[datetime | None, 
             {"now": now, "from": now - _LOOK_BACK},
         )
     }
+
+
+def _trials(conn: Connection, now: datetime) -> dict[int, tuple[datetime | None, bool]]:
+    """station_id -> when its last trial of all its series ended, and whether it is in one now."""
+    return {
+        station_id: (ended, bool(lasting))
+        for station_id, ended, lasting in conn.execute(
+            """
+            select station_id, max(least(ends_at, ended_at)) filter (where least(ends_at, ended_at) <= %(now)s),
+                   bool_or(least(ends_at, ended_at) is null or least(ends_at, ended_at) > %(now)s)
+            from station_trial
+            where properties is null and starts_at <= %(now)s and (ended_at is null or ended_at > starts_at)
+              and (least(ends_at, ended_at) is null or least(ends_at, ended_at) > %(from)s)
+            group by station_id
+            """,
+            {"now": now, "from": now - _LOOK_BACK},
+        )
+    }
+
+
+def _both(
+    one: tuple[datetime | None, bool] | None, other: tuple[datetime | None, bool] | None
+) -> tuple[datetime | None, bool]:
+    found = [each for each in (one, other) if each is not None]
+    ends = [ended for ended, _ in found if ended is not None]
+    return max(ends, default=None), any(lasting for _, lasting in found)
 
 
 def listeners(conn: Connection) -> dict[int, list[Listener]]:

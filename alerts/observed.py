@@ -34,7 +34,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class LevelStream:
-    """A datastream that the level rule judges; `mode` is exercise for a drill's series. An observation that is older
+    """A datastream that the level rule judges; `mode` as `mode_of` says. An observation that is older
     than `tell_within` when it is judged is told to nobody.
     """
 
@@ -76,10 +76,21 @@ class PlacedFinding:
     unit: str
 
 
+def mode_of(run: str | None) -> str:
+    """The mode of what is judged of a series, by the drill or the trial that it belongs to (`datastream.drill_run`).
+
+    >>> mode_of(None), mode_of("drill:3"), mode_of("trial:12")
+    ('actual', 'exercise', 'test')
+    """
+    if run is None:
+        return "actual"
+    return "test" if run.startswith("trial:") else "exercise"
+
+
 def level_streams(conn: Connection, datastream_ids: Sequence[int]) -> list[LevelStream]:
     """Those of the datastreams that are water levels of a station with reference levels, by id."""
     return [
-        LevelStream(row[0], Place(*row[3:]), "actual" if row[1] is None else "exercise", row[2])
+        LevelStream(row[0], Place(*row[3:]), mode_of(row[1]), row[2])
         for row in conn.execute(
             """
             select d.datastream_id, d.drill_run, s.tell_within,

@@ -7,10 +7,11 @@ none sends what another is sending, and a dispatcher that dies gives its row bac
 At least once, and it is said when it may be twice: a row that was begun and not ended, or whose channel cannot tell
 (`Unsure`: the line broke after the message was handed over), goes out once more, marked as a repetition
 (`Notification.repeated`); after a second such attempt no third one is made. A channel that knows a repetition by its
-key (`knows_repetitions`) needs no mark and may try on. The unique key (history, channel, recipient) keeps everything
+key (`knows_repetitions`) needs no mark and may try on. An address that is gone for good (`Gone`) is no way to its
+person any more, from the same moment. The unique key (history, channel, recipient) keeps everything
 else from doubling, and the mail's Message-ID shows the repetition for what it is.
 
-What is real goes before what is a test of the transmission, whenever either was written.
+What is real goes before what is not - of a drill, of a trial, a test of the transmission - whenever either was written.
 
 A failure is kept with its text and tried again after 5 s, 10 s, 20 s ... at most 15 min, in real time, for about a
 day; then the row stays, unsent and visible. A refused address is not tried again.
@@ -28,7 +29,7 @@ import psycopg
 import structlog
 
 from alerts.answers import ASKING, write_link
-from alerts.channels import Busy, Channel, Notification, Undeliverable, Unsure
+from alerts.channels import Busy, Channel, Gone, Notification, Undeliverable, Unsure
 from alerts.corrections import spare, waits
 from alerts.fallback import fall_back, lock_ways, stand_in
 from devices.clock import real_now
@@ -101,7 +102,7 @@ class Dispatcher:
             return fall_back(conn, self._channels, real_now(), MAX_ATTEMPTS)
 
     def _claim(self, conn: Connection) -> _Claimed | None:
-        """The oldest row that is due and that nobody is sending, tests last, noted as begun. Commits."""
+        """The oldest row that is due and that nobody is sending, what is not real last, noted as begun. Commits."""
         taken: list[int] = []
         while True:
             with conn.transaction():
@@ -111,7 +112,7 @@ class Dispatcher:
                     "channels": list(self._channels),
                     "taken": taken,
                 }
-                found = (conn.execute(_DUE, {**due, "test": test}).fetchone() for test in (False, True))
+                found = (conn.execute(_DUE, {**due, "real": real}).fetchone() for real in (True, False))
                 row = next((each for each in found if each is not None), None)
                 if row is None:
                     return None
@@ -189,6 +190,8 @@ def _failed(conn: Connection, claimed: _Claimed, error: Exception) -> None:
         """,
         (attempts, int(isinstance(error, Unsure)), text, real_now() + pause, notification.outbox_id),
     )
+    if isinstance(error, Gone):
+        conn.execute(_GONE, {"message": notification.outbox_id, "now": real_now()})
     if not isinstance(error, Unsure):
         spare(conn, notification.outbox_id)
 
@@ -221,14 +224,27 @@ where o.outbox_id = %s and (h.event = any(%s) or o.call_test_id is not null)
 _DUE = """
 with due as (
     select outbox_id, alert_history_id, call_test_id, recipient, subject, body, channel, attempts, begun_at, unsure,
-           brief, spoken, key
+           brief, spoken, key, contact_id
     from outbox
     where sent_at is null and not stood_in and next_attempt_at <= %(now)s and attempts < %(most)s
-      and channel = any(%(channels)s) and outbox_id <> all(%(taken)s) and (call_test_id is not null) = %(test)s
+      and channel = any(%(channels)s) and outbox_id <> all(%(taken)s) and (call_test_id is null and not exists (
+          select from alert_history h join alert a using (alert_id)
+          where h.alert_history_id = outbox.alert_history_id and a.mode <> 'actual')) = %(real)s
     order by outbox_id limit 1 for update skip locked
 )
 select due.outbox_id, recipient, subject, body, channel, attempts, begun_at is not null, unsure, brief, spoken, key,
        coalesce(h.event, case when call_test_id is null then 'letter' else 'test' end), h.level,
-       coalesce(a.mode, case when call_test_id is null then 'actual' else 'test' end)
-from due left join alert_history h using (alert_history_id) left join alert a on a.alert_id = h.alert_id
+       coalesce(a.mode, case when call_test_id is null then 'actual' else 'test' end),
+       coalesce(case h.event when 'retracted' then a.peak_level else h.level end >= 4, false)
+           or coalesce(a.severity = 3 and h.event not in ('lowered', 'cleared'), false),
+       case when s.contact_id is null then '' else to_jsonb(s)::text end
+from due
+left join alert_history h using (alert_history_id)
+left join alert a on a.alert_id = h.alert_id
+left join push_subscription s on s.contact_id = due.contact_id
+"""
+# Town time is real time where anything is sent (`alerts.service`).
+_GONE = """
+update contact c set gone_at = %(now)s, gone_why = 'refused'
+from outbox o where o.outbox_id = %(message)s and c.contact_id = o.contact_id and c.gone_at is null
 """

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import cast
 
 from alerts import public_words, roster, wording
+from alerts.apart import roster_apart
 from alerts.calling import About, Call, Roster, ladder, merged
 from alerts.causes import AnyCause, Cause, WrittenCause
-from alerts.drills import drill_roster
 from alerts.rules.transition import Event, Transition
 from devices.clock import real_now
 from store import Connection
@@ -37,7 +38,7 @@ class Recorder:
     mail: bool
     touched: dict[int, list[int]] = field(default_factory=dict)
     _addresses: dict[tuple[int, str], list[str]] = field(default_factory=dict)
-    _rosters: dict[tuple[int, str], Roster] = field(default_factory=dict)
+    _rosters: dict[tuple[int, str, int | None], Roster] = field(default_factory=dict)
     _channels: frozenset[str] | None = None
     _paces: dict[int, timedelta] | None = None
     _worked: frozenset[int] | None = None
@@ -135,11 +136,16 @@ class Recorder:
     ) -> None:
         to: list[Recipient] = [("log", cause.role, None, None)]
         if not isinstance(cause, WrittenCause) or cause.severity is not None:
-            calls = self._calls(cause, alert_id, transition)
-            to += recipients(calls)
-            if self.mail and cause.mode == "actual" and all(call.person.equipment for call in calls):
-                to += [("mail", address, None, None) for address in self._mail_addresses(cause)]
+            to += self.told_of(cause, alert_id, transition)
         self.write(cause.municipality_id, history_id, to, notice)
+
+    def told_of(self, cause: AnyCause, alert_id: int, transition: Transition) -> list[Recipient]:
+        """Who is written to about such a step of an alert."""
+        calls = self._calls(cause, alert_id, transition)
+        to = recipients(calls)
+        if self.mail and cause.mode == "actual" and all(call.person.equipment for call in calls):
+            to += [("mail", address, None, None) for address in self._mail_addresses(cause)]
+        return to
 
     def write(
         self,
@@ -179,7 +185,7 @@ class Recorder:
 
     def _calls(self, cause: AnyCause, alert_id: int, transition: Transition) -> tuple[Call, ...]:
         """Who is told at once: who it is the turn of, and of what goes down or is over all who were told before."""
-        everybody, channels = self.roster_of(cause.municipality_id, cause.mode), self.channels()
+        everybody, channels = self.roster_of(cause.municipality_id, cause.mode, cause.station_id), self.channels()
         peak, severity = transition.level, cause.severity if isinstance(cause, WrittenCause) else None
         if transition.event is not Event.RAISED:
             found = self.conn.execute("select peak_level, severity from alert where alert_id = %s", (alert_id,))
@@ -204,16 +210,17 @@ class Recorder:
         ]
         return merged(steps[0] if steps else (), everybody, told, channels)
 
-    def roster_of(self, municipality_id: int, mode: str = "actual") -> Roster:
-        """Everybody of a municipality and whose turn it is about now; of a drill those who take part; of a test
-        nobody. Read once.
+    def roster_of(self, municipality_id: int, mode: str = "actual", station_id: int | None = None) -> Roster:
+        """Everybody of a municipality and whose turn it is about now; of a drill those who take part; of a test those
+        who are named for the trial of the station. Read once.
         """
-        key = municipality_id, mode
+        key = municipality_id, mode, station_id if mode == "test" else None
         if key not in self._rosters:
             if mode == "actual":
                 self._rosters[key] = roster.load_roster(self.conn, municipality_id, self.now.date())
             else:
-                self._rosters[key] = drill_roster(self.conn, municipality_id, self.roster_of(municipality_id), mode)
+                everybody = self.roster_of(municipality_id)
+                self._rosters[key] = roster_apart(self.conn, municipality_id, everybody, mode, station_id)
         return self._rosters[key]
 
     def channels(self) -> frozenset[str]:
@@ -282,7 +289,7 @@ def notice_of(cause: Cause, transition: Transition, *, simulated: bool) -> wordi
         timezone=place.timezone,
         time=transition.time,
         value=transition.value,
-        mode="exercise" if cause.mode == "exercise" else "actual",
+        mode=cast(wording.Mode, cause.mode),
         simulated=simulated,
     )
 
@@ -352,14 +359,14 @@ update alert set level = coalesce(%(level)s, level),
     phenomenon_time = %(time)s, value = %(value)s, cleared_at = %(cleared)s
 where alert_id = %(alert_id)s
 """
-# In a drill 【訓練】 stays what a text begins with.
+# In a drill 【訓練】, in a trial 【試験】 stays what a text begins with.
 _SAY_AGAIN = r"""
 insert into outbox (municipality_id, alert_history_id, channel, recipient, subject, body, brief, spoken,
                     next_attempt_at, written_at, person_id, contact_id)
 select municipality_id, %(history)s, %(channel)s, %(recipient)s,
-       regexp_replace(subject, '^(((【模擬】)?【訓練】)?)', '\1' || %(mark)s),
-       regexp_replace(body, '^(((【模擬】)?【訓練】)?)', '\1' || %(why)s),
-       regexp_replace(brief, '^(((【模擬】)?【訓練】)?)', '\1' || %(mark)s), spoken, %(now)s, %(now)s,
+       regexp_replace(subject, '^(((【模擬】)?【(訓練|試験)】)?)', '\1' || %(mark)s),
+       regexp_replace(body, '^(((【模擬】)?【(訓練|試験)】)?)', '\1' || %(why)s),
+       regexp_replace(brief, '^(((【模擬】)?【(訓練|試験)】)?)', '\1' || %(mark)s), spoken, %(now)s, %(now)s,
        %(person)s::integer, %(contact)s::integer
 from outbox where alert_history_id = %(said)s order by outbox_id limit 1
 on conflict (alert_history_id, channel, recipient) do nothing

@@ -13,6 +13,9 @@ alert before it decides, in the order of their numbers, until there is no new on
 its recipient is told, or withdrawn, and never begun. The correction of a message that is being sent right now waits for
 its end (`alerts.corrections`). Two officers at once take turns on the alert; the second learns of the first.
 
+What the public was told of it is taken back in the same act (`alerts.public.acts.cancel_false`), whoever had told it: a
+false notice must not stand until somebody thinks of it.
+
 What was false usually still stands at the gauge. Until it is over, or somebody says that it counts again, it raises
 nothing: `alerts.still_false`.
 
@@ -32,6 +35,7 @@ from alerts.actions import checked
 from alerts.errors import AlertNotFound, AlreadyRetracted, NoteRequired, NotRetracted, StillWrong
 from alerts.finding_words import FINDING_RULES
 from alerts.outbox import MAX_ATTEMPTS
+from alerts.public.acts import cancel_false
 from alerts.recording import Recorder
 from alerts.rules.transition import Event
 from alerts.wording import Correction
@@ -127,6 +131,7 @@ def retract(
     recorder.write(municipality_id, history_id, [("log", "retraction", None, None)], notice)
     to = [(each.channel, each.address, each.person_id, each.contact_id) for each in outlook.reached]
     recorder.write(municipality_id, history_id, to, notice)
+    cancel_false(conn, municipality_id, alert_id, user_id, at)
     append_alerts(conn, municipality_id, [alert_id])
     return len(to)
 

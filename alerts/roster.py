@@ -29,7 +29,10 @@ def announce(conn: Connection, ways: Iterable[Channel]) -> None:
     conn.execute("delete from delivery_channel")
     for way in ways:
         if not isinstance(way, LogChannel):
-            conn.execute("insert into delivery_channel (name, kind) values (%s, %s)", (way.name, way.kind))
+            conn.execute(
+                "insert into delivery_channel (name, kind, public_key) values (%s, %s, %s)",
+                (way.name, way.kind, getattr(way, "public_key", None)),
+            )
 
 
 def load_roster(conn: Connection, municipality_id: int, day: date, days: timedelta = _DAYS) -> Roster:
@@ -40,7 +43,8 @@ def load_roster(conn: Connection, municipality_id: int, day: date, days: timedel
     contacts: dict[int, list[Contact]] = {}
     for person_id, *contact in conn.execute(
         "select person_id, contact_id, channel, address from contact "
-        "where municipality_id = %(town)s and ended_at is null order by person_id, position, contact_id",
+        "where municipality_id = %(town)s and ended_at is null and gone_at is null "
+        "order by person_id, position, contact_id",
         town,
     ):
         contacts.setdefault(person_id, []).append(Contact(*contact))

@@ -1,5 +1,5 @@
-"""The alerts process: the evaluator on the feed; beside it the look for who is silent, outbox, calling on, the watch
-over the operation, letters and tests.
+"""The alerts process: the evaluator on the feed; beside it the look for who is silent, what the public is told as was
+approved beforehand, outbox, calling on, the watch over the operation, letters and tests.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from alerts.looking import look_again
 from alerts.monthly import Monthly
 from alerts.operation import Watch
 from alerts.outbox import Dispatcher
+from alerts.public.standing_publish import Standing
 from alerts.roster import announce
 from alerts.shards import NAME, Shard, deal
 from store import connect
@@ -69,6 +70,7 @@ def run(config: AlertsConfig, stop: threading.Event) -> None:
     monthly = Monthly(clock, mail=config.mail is not None)
     dispatcher = Dispatcher(channels, public_url=config.public_url)
     escalation = Escalation(clock, mail=config.mail is not None)
+    standing = Standing(clock, mail=config.mail is not None, public_url=config.public_url)
     evaluator = Evaluator(clock, mail=config.mail is not None, shard=first)
 
     # Silence is a matter of minutes of town time: often enough on a fast clock, not too often on the real one.
@@ -90,6 +92,7 @@ def run(config: AlertsConfig, stop: threading.Event) -> None:
     threads = [
         *(threading.Thread(target=beside, args=(evaluating(s),), name=s.name, daemon=True) for s in others),
         threading.Thread(target=beside, args=(listening,), name="listening", daemon=True),
+        threading.Thread(target=beside, args=(standing.run,), name="standing", daemon=True),
         threading.Thread(target=beside, args=(escalation.run,), name="escalation", daemon=True),
         threading.Thread(target=beside, args=(dispatcher.run,), name="outbox", daemon=True),
         threading.Thread(target=beside, args=(watch.run,), name="operation", daemon=True),

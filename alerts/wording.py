@@ -37,6 +37,7 @@ from alerts.rules.transition import Event
 from devices.model import ThresholdLevel
 
 Language = Literal["ja", "en"]
+Mode = Literal["actual", "exercise", "test"]
 Rule = Literal["level", "silence", "outage", "operation", "written"] | FindingRule
 
 EVENT_LABELS: dict[Event, dict[Language, str]] = {
@@ -102,7 +103,7 @@ class Notice:
     silence_after: timedelta | None = None
     usual: float | None = None
     unit: str = "m"
-    mode: Literal["actual", "exercise", "test"] = "actual"
+    mode: Mode = "actual"
     simulated: bool = False
     cause: str = ""
     details: tuple[tuple[str, str], ...] = ()
@@ -431,7 +432,7 @@ def _footer(notice: Notice, language: Language) -> list[str]:
     if notice.mode == "exercise":
         lines.append("【訓練】訓練です。実際の状況ではありません。" if ja else "EXERCISE: this is not happening.")
     if notice.mode == "test":
-        lines.append("【試験】送信の試験です。" if ja else "TEST of the transmission.")
+        lines.append("【試験】設置・修理中の観測所の試験です。" if ja else "TEST of a station that is being put up.")
     if notice.rule not in ("silence", "operation"):
         lines.append(
             f"{notice.municipality}が設置したセンサーの観測値による参考情報です。速報値のため、後で訂正することがあります。"

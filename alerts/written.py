@@ -19,7 +19,7 @@ from alerts import rule_words, still_false, wording
 from alerts.beside import beside
 from alerts.causes import WrittenCause
 from alerts.late import Late, list_late
-from alerts.observed import Place
+from alerts.observed import Place, mode_of
 from alerts.recording import Recorder, notice_of
 from alerts.rule_book import Rule, Version, rules_touching
 from alerts.rule_series import Key, Site, Stream, read, sites, streams, where_of
@@ -307,15 +307,17 @@ def _target(
     came = [touched[each] for each in mine if each in touched]
     if not came or not isinstance(main, Stream):
         return None
-    if run is not None and not any(each.run == run and each.datastream_id in touched for each in mine.values()):
+    own_run = [each for each in mine.values() if each.run == run]
+    if run is not None and not any(each.datastream_id in touched for each in own_run):
+        return None
+    # A trial is of one station: what others say of it is nobody's to test.
+    if mode_of(run) == "test" and not any(each.station_id == site.place.station_id for each in own_run):
         return None
     newest = max((each.newest for each in mine.values() if each.newest is not None), default=None)
     if newest is None or micros(max(each.end for each in came)) < newest - _KEEP:
         return None
     since = max(micros(min(each.start for each in came)), newest - _KEEP)
-    return Target(
-        rule, site, "actual" if run is None else "exercise", main, tuple(versions), since, since < newest, names
-    )
+    return Target(rule, site, mode_of(run), main, tuple(versions), since, since < newest, names)
 
 
 def _windows(targets: Sequence[Target]) -> list[_Window]:

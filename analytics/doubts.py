@@ -21,14 +21,14 @@ Not everything that is unusual speaks against the sensor: `TOLD` says what does,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
 
 from analytics.beside import Place, near
-from analytics.judging import Doubt, Judging, alone, beside
+from analytics.judging import Doubt, Judging, alone, beside, contained
 from devices.clock import Clock
 from devices.model import ASIDE, ObservedProperty, Quality, Reason
 from quality.estimator import Floats
@@ -46,15 +46,18 @@ RULE = "learnt:1"
 
 # What rises and falls beside each other: others may be added once recordings show that it helps.
 COMPARED = ObservedProperty.WATER_LEVEL
+# What cannot jump.
+CONTAINED = ObservedProperty.TANK_LEVEL
 _SPIKE, _STUCK = Reason.SPIKE, Reason.STUCK
-# A rise of the river is a step, a drift and a tremble in itself; a leak is a step of the flow. Such a value is true,
+# A rise of the river is a step and a tremble in itself, so these are told of a gauge whose neighbours have not shared
+# them; a leak is a step of the flow. Such a value is true,
 # and what it means is for `alerts` and `analytics.leaks` to tell. How many people or cars are there may jump as it
 # likes. What is counted in an interval is compared by `analytics.visitors`; a contact has nothing to learn.
 TOLD: dict[str, frozenset[Reason]] = {
-    ObservedProperty.WATER_LEVEL: frozenset({_SPIKE, Reason.NEIGHBOURS, _STUCK}),
-    ObservedProperty.TANK_LEVEL: frozenset({_SPIKE, _STUCK}),
-    ObservedProperty.FLOW: frozenset({_SPIKE, _STUCK}),
-    ObservedProperty.PRESSURE: frozenset({_SPIKE, _STUCK}),
+    ObservedProperty.WATER_LEVEL: frozenset({_SPIKE, Reason.STEP, Reason.NOISE, Reason.NEIGHBOURS, _STUCK}),
+    ObservedProperty.TANK_LEVEL: frozenset({_SPIKE, Reason.STEP, Reason.NOISE, _STUCK}),
+    ObservedProperty.FLOW: frozenset({_SPIKE, Reason.NOISE, _STUCK}),
+    ObservedProperty.PRESSURE: frozenset({_SPIKE, Reason.NOISE, _STUCK}),
     ObservedProperty.RESIDUAL_CHLORINE: frozenset({_SPIKE, Reason.STEP, Reason.DRIFT, Reason.NOISE, _STUCK}),
     ObservedProperty.TURBIDITY: frozenset({_SPIKE, Reason.DRIFT, Reason.NOISE, _STUCK}),
 }
@@ -67,6 +70,11 @@ _LINGER_STEPS, _LINGER = 6, timedelta(hours=1)
 def told_of(observed: str, *, limited: bool) -> frozenset[Reason]:
     """What may be told of an observed property; `limited`: the gate tells a standstill, as somebody has set a limit."""
     return TOLD.get(observed, frozenset()) - ({Reason.STUCK} if limited else frozenset())
+
+
+def judging_of(observed: str) -> Callable[[], Judging]:
+    """How series of an observed property are judged."""
+    return {COMPARED: beside, CONTAINED: contained}.get(ObservedProperty(observed), alone)
 
 
 def linger(step: timedelta) -> timedelta:
@@ -82,6 +90,7 @@ class _Watched:
 
     datastream_id: int
     municipality_id: int
+    observed: str
     told: frozenset[Reason]
     linger: timedelta
     newest: datetime | None
@@ -93,7 +102,7 @@ class Doubts:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._alone, self._beside = _Judge(alone()), _Judge(beside())
+        self._judges = {each: _Judge(each()) for each in (alone, contained, beside)}
 
     def handle(self, conn: Connection, rows: Sequence[FeedRow]) -> None:
         """Judges what is new in the datastreams that the rows name, in the caller's transaction."""
@@ -103,8 +112,9 @@ class Doubts:
         for municipality_id in sorted({each.municipality_id for each in watched}):
             own = [each for each in watched if each.municipality_id == municipality_id]
             given[municipality_id] = [
-                *self._alone.judged(conn, municipality_id, [each for each in own if each.place is None], now),
-                *self._beside.judged(conn, municipality_id, [each for each in own if each.place is not None], now),
+                told
+                for how, judge in self._judges.items()
+                for told in judge.judged(conn, municipality_id, [e for e in own if judging_of(e.observed) is how], now)
             ]
         for municipality_id, verdicts in given.items():
             if verdicts:
@@ -204,6 +214,7 @@ def _watched(conn: Connection, rows: Iterable[FeedRow]) -> list[_Watched]:
         _Watched(
             i,
             town,
+            name,
             told_of(name, limited=limited),
             linger(step),
             newest.get(i),

@@ -12,8 +12,8 @@ checks are (`mimamori bench quality`) takes this way too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,8 +23,11 @@ from quality.detector import Checks, Counts, Detector
 from quality.estimator import Floats
 from quality.memory import form
 from quality.neighbours import Near, Neighbours
-from quality.online import Online
+from quality.online import Bools
+from quality.shift import Shift
 from quality.spike import Spike
+from quality.tremble import Tremble
+from quality.unshared import Beside, Unshared
 
 
 class Doubt(NamedTuple):
@@ -66,37 +69,57 @@ def alone() -> Judging:
     return Judging(Detector())
 
 
+def contained() -> Judging:
+    """As the town judges the water in a tank, which cannot jump."""
+    return Judging(Detector(), shift=Shift())
+
+
 def beside() -> Judging:
     """As the town judges gauges beside each other. In a flood they tremble: no peak of one value is told of them for
     that alone, and their spikes are farther than they ever move.
     """
-    return Judging(Detector(spike=Spike(peaks=False)), Neighbours())
+    return Judging(Detector(spike=Spike(peaks=False)), Company())
+
+
+@dataclass(frozen=True, slots=True)
+class Company:
+    """What looks at gauges beside each other."""
+
+    neighbours: Neighbours = field(default_factory=Neighbours)
+    unshared: Unshared = field(default_factory=Unshared)
 
 
 class Judging:
-    """The checks, with the neighbours or without."""
+    """The checks of each series, with a look at its neighbours (`company`), or at its shifts, or without."""
 
-    def __init__(self, detector: Detector, neighbours: Neighbours | None = None) -> None:
-        self._detector, self._neighbours = detector, neighbours
-        self._checks: tuple[Online[Any] | Neighbours, ...] = detector.checks
-        if neighbours is not None:
-            self._checks += (neighbours,)
-        self._reasons = tuple(check.reason for check in self._checks)
+    def __init__(self, detector: Detector, company: Company | None = None, shift: Shift | None = None) -> None:
+        self._detector, self._company, self._shift = detector, company, shift
+        self._reasons = (*(check.reason for check in detector.checks), Neighbours.reason)
+        self._tremble = Tremble()
+        self._parts: tuple[Any, ...] = (detector, self._tremble)
+        # A spike is told when it is over, trembling by what it is at this time of day. What a flood does as well is not
+        # told of a series alone.
+        self._unsure: tuple[Reason, ...] = (Reason.SPIKE, Reason.NOISE)
+        if company is not None:
+            self._parts += (company.neighbours, company.unshared)
+            self._unsure += (Reason.STEP, Reason.DRIFT)
+        elif shift is not None:
+            self._parts += (shift,)
+            self._unsure += (Reason.STEP,)
 
     @property
     def compares(self) -> bool:
         """Whether series are compared with others."""
-        return self._neighbours is not None
+        return self._company is not None
 
     @property
     def form(self) -> str:
         """The same for the same settings (`quality.memory`)."""
-        return form(*([self._detector] if self._neighbours is None else [self._detector, self._neighbours]))
+        return form(*self._parts)
 
     def begin(self, n: int) -> list[Any]:
         """What is known of `n` series of which nothing is known."""
-        known: list[Any] = [self._detector.begin(n)]
-        return known if self._neighbours is None else [*known, self._neighbours.begin(n)]
+        return [part.begin(n) for part in self._parts]
 
     def step(self, state: list[Any], times: Floats, values: Floats, near: Near) -> Found:
         """Rows of n series, shapes (rows, n): `times` in s since 1970, of each series ascending, `values` nan where
@@ -105,9 +128,12 @@ class Judging:
         judged = [self._detector.step(state[0], *row) for row in zip(times, values, strict=True)]
         excess = np.where(np.isnan(values), 0.0, [row.excess for row in judged])
         check = np.array([row.check for row in judged])
-        if self._neighbours is not None:
-            compared = self._neighbours.step(state[1], times, values, near)
-            excess, check = self._neighbours.settled(excess, check, compared, self._checks)
+        unsure = [n for n, reason in enumerate(self._reasons) if reason in self._unsure]
+        excess = np.where(np.isin(check, unsure), np.minimum(excess, 0.99), excess)
+        for reason, found in self._looks(state, times, values, near):
+            told = (found >= 1.0) & (excess < 1.0)
+            excess = np.where(told, found, excess)
+            check = np.where(told, np.int8(self._reasons.index(reason)), check).astype(np.int8)
         return Found(
             excess,
             check,
@@ -115,3 +141,19 @@ class Judging:
             np.array([row.height for row in judged]),
             self._reasons,
         )
+
+    def _looks(self, state: list[Any], times: Floats, values: Floats, near: Near) -> Iterator[tuple[Reason, Floats]]:
+        """What is told of the series after a look at more than their own checks, with the excess, shapes (rows, n)."""
+        still: Sequence[Bools | None] = [None] * len(values)
+        if self._shift is not None:
+            rows = [self._shift.step(state[2], *row) for row in zip(times, values, strict=True)]
+            yield Reason.STEP, np.array(rows).reshape(values.shape)
+        if self._company is not None:
+            compared = self._company.neighbours.step(state[2], times, values, near)
+            seen = [Beside(*row) for row in zip(compared.up, compared.down, compared.known, compared.walk, strict=True)]
+            still = [each.still for each in seen]
+            rows = [self._company.unshared.step(state[3], *row) for row in zip(times, values, seen, strict=True)]
+            yield Reason.STEP, np.array(rows).reshape(values.shape)
+            yield Reason.NEIGHBOURS, compared.excess
+        rows = [self._tremble.step(state[1], *row) for row in zip(times, values, still, strict=True)]
+        yield Reason.NOISE, np.array(rows).reshape(values.shape)

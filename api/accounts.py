@@ -34,6 +34,8 @@ DEMO_ACCOUNTS = (
     DemoAccount("tourism", DEMO_PASSWORD, "観光担当（デモ）", Role.TOURISM),
     DemoAccount("digital", DEMO_PASSWORD, "デジタル推進担当（デモ）", Role.DIGITAL),
     DemoAccount("viewer", DEMO_PASSWORD, "閲覧者（デモ）", Role.VIEWER),
+    # What one person of the disaster desk enters beforehand for the public, another has to sign.
+    DemoAccount("disaster2", DEMO_PASSWORD, "防災係長（デモ）", Role.DISASTER),
 )
 
 

@@ -5,8 +5,7 @@ Everyone of the town reads all alerts. Acting on one is its desk's: see `api.rol
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
 from fastapi import Query
@@ -65,8 +64,9 @@ def alerts(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     before: Annotated[int | None, Query(ge=1, description="set by `next`")] = None,
     drill: Annotated[bool, Query(description="true: those of drills instead of the real ones")] = False,
+    trial: Annotated[bool, Query(description="true: those of stations in trial instead of the real ones")] = False,
 ) -> AlertPage:
-    """Alerts, newest first. Those of drills and tests are not among the real ones."""
+    """Alerts, newest first. Those of drills and of stations in trial are not among the real ones."""
     with visit.transaction() as conn, conn.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(
             _ALERT
@@ -81,7 +81,7 @@ def alerts(
                 "open": open,
                 "since": instant("since", since) if since is not None else None,
                 "before": before,
-                "mode": "exercise" if drill else "actual",
+                "mode": "exercise" if drill else "test" if trial else "actual",
                 "limit": limit + 1,
             },
         ).fetchall()
@@ -95,6 +95,8 @@ def alerts(
             query["since"] = since
         if drill:
             query["drill"] = "true"
+        elif trial:
+            query["trial"] = "true"
         following = f"/api/v1/alerts?{urlencode(query)}"
     return AlertPage(alerts=page, next=following)
 
@@ -111,74 +113,42 @@ def alert(visit: SignedIn, alert_id: int) -> AlertDetailOut:
 @access(DESKS, narrowed=_DESK_ONLY)
 def acknowledge(visit: SignedIn, alert_id: int, given: NoteIn | None = None) -> AlertDetailOut:
     """Says that a person has seen it and takes it on. 409 when somebody already has."""
-    note = given.note if given is not None else None
-    return act(
-        visit,
-        alert_id,
-        lambda conn, town, user: actions.acknowledge(conn, town, alert_id, user, visit.clock.now(), note or None),
-    )
+    return act(visit, alert_id, "acknowledge", _note(given))
 
 
 @router.post("/alerts/{alert_id}/comment")
 @access(DESKS, narrowed=_DESK_ONLY)
 def comment(visit: SignedIn, alert_id: int, given: CommentIn) -> AlertDetailOut:
     """Adds a note to its history, also when it is over."""
-    return act(
-        visit,
-        alert_id,
-        lambda conn, town, user: actions.comment(conn, town, alert_id, user, visit.clock.now(), given.note),
-    )
+    return act(visit, alert_id, "comment", given.note)
 
 
 @router.post("/alerts/{alert_id}/assign")
 @access(DESKS, narrowed=_DESK_ONLY)
 def assign(visit: SignedIn, alert_id: int, given: AssignIn) -> AlertDetailOut:
     """Says who goes there. Who did before stays in its history."""
-    return act(
-        visit,
-        alert_id,
-        lambda conn, town, user: actions.assign(
-            conn, town, alert_id, user, visit.clock.now(), given.person_id, given.note
-        ),
-    )
+    return act(visit, alert_id, "assign", given.note, person_id=given.person_id)
 
 
 @router.post("/alerts/{alert_id}/retract")
 @access(DESKS, narrowed=_DESK_ONLY)
 def retract(visit: SignedIn, alert_id: int, given: CommentIn) -> AlertDetailOut:
     """Takes it back as false, also when it is over: whom it reached gets a correction. 409 the second time."""
-    clock = visit.clock
-    return act(
-        visit,
-        alert_id,
-        lambda conn, town, user: retraction.retract(
-            conn, town, alert_id, user, clock.now(), given.note, simulated=clock.simulated
-        ),
-    )
+    return act(visit, alert_id, "retract", given.note)
 
 
 @router.post("/alerts/{alert_id}/clear")
 @access(DESKS, narrowed=_DESK_ONLY)
 def clear(visit: SignedIn, alert_id: int, given: NoteIn | None = None) -> AlertDetailOut:
     """Ends it by a person's decision. 409 while its cause is still there, or when it is over already."""
-    note = given.note if given is not None else None
-    return act(
-        visit,
-        alert_id,
-        lambda conn, town, user: actions.clear(conn, town, alert_id, user, visit.clock.now(), note or None),
-    )
+    return act(visit, alert_id, "clear", _note(given))
 
 
 @router.post("/alerts/{alert_id}/confirm")
 @access(DESKS, narrowed=_DESK_ONLY)
 def confirm(visit: SignedIn, alert_id: int, given: NoteIn | None = None) -> AlertDetailOut:
     """Says that the reading is right on which alone it stands: who was not told yet is told. 409 when none waits."""
-    note = given.note if given is not None else None
-    return act(
-        visit,
-        alert_id,
-        lambda conn, town, user: actions.confirm(conn, town, alert_id, user, visit.clock.now(), note or None),
-    )
+    return act(visit, alert_id, "confirm", _note(given))
 
 
 @router.post("/alerts/{alert_id}/dismiss")
@@ -187,19 +157,23 @@ def dismiss(visit: SignedIn, alert_id: int, given: NoteIn | None = None) -> Aler
     """Says that the reading is wrong on which alone it stands: it ends, or goes down to what is confirmed of it. 409
     when there is no such reading.
     """
-    note = given.note if given is not None else None
-    return act(
-        visit,
-        alert_id,
-        lambda conn, town, user: actions.dismiss(conn, town, alert_id, user, visit.clock.now(), note or None),
-    )
+    return act(visit, alert_id, "dismiss", _note(given))
 
 
-def act(visit: Visit, alert_id: int, do: Callable[[Connection, int, int], object]) -> AlertDetailOut:
-    """Runs one action on an alert for whoever may, and returns what the alert then is; pages use it too.
+def _note(given: NoteIn | None) -> str:
+    return "" if given is None else given.note or ""
+
+
+Act = Literal["acknowledge", "comment", "assign", "retract", "clear", "confirm", "dismiss", "count_again"]
+
+
+def act(visit: Visit, alert_id: int, name: Act, note: str = "", *, person_id: int | None = None) -> AlertDetailOut:
+    """Does this to an alert for whoever may, and returns what the alert then is: what every form and every request of
+    programs comes to. `person_id`: who goes there (assign; None: nobody any more).
 
     Raises `NotFound`, `Refused` (another desk's alert), `Conflict` or `BadRequest` with the reason in words.
     """
+    clock = visit.clock
     with visit.transaction() as conn:
         row = conn.execute(
             "select a.rule, s.kind from alert a left join station s using (station_id) where a.alert_id = %s",
@@ -213,8 +187,25 @@ def act(visit: Visit, alert_id: int, do: Callable[[Connection, int, int], object
                 Text("このアラートは別の担当のものです。", "This alert is another desk's."),
                 Text("担当課に連絡してください。", "Call the section in charge."),
             )
+        who = conn, visit.tenant.municipality_id, alert_id, visit.user.user_id, clock.now()
         try:
-            do(conn, visit.tenant.municipality_id, visit.user.user_id)
+            match name:
+                case "acknowledge":
+                    actions.acknowledge(*who, note)
+                case "comment":
+                    actions.comment(*who, note)
+                case "assign":
+                    actions.assign(*who, person_id, note)
+                case "retract":
+                    retraction.retract(*who, note, simulated=clock.simulated)
+                case "clear":
+                    actions.clear(*who, note)
+                case "confirm":
+                    actions.confirm(*who, note)
+                case "dismiss":
+                    actions.dismiss(*who, note)
+                case "count_again":
+                    retraction.count_again(*who)
         except ActionError as error:
             raise _refusal(visit, error, alert_id) from error
     with visit.transaction() as conn:

@@ -53,11 +53,14 @@ class ObservationOut(Out):
 
 
 class LatestOut(Out):
-    """A datastream's newest observation; `observation` null: nothing has come yet."""
+    """A datastream's newest observation; `observation` null: nothing has come yet. `mode` test: it is not real, its
+    station is in trial.
+    """
 
     datastream: str = Field(description="{station}/{observed_property}")
     station: str
     observed_property: str
+    mode: Literal["actual", "test"]
     observation: ObservationOut | None
 
 
@@ -237,6 +240,7 @@ class AlertEventOut(Out):
         "commented",
         "cleared",
         "retracted",
+        "published",
     ]
     level: int | None
     phenomenon_time: datetime | None

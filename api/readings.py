@@ -1,7 +1,7 @@
 """The queries that the JSON API and the live stream share: latest observations and the state of alerts.
 
 Every function runs in a transaction of one municipality (`api.database`) and sees its rows only. Series of
-drills are left out.
+drills are left out, and those of trials but where the name says so.
 """
 
 from __future__ import annotations
@@ -19,6 +19,20 @@ _LATEST = """
            l.phenomenon_time, l.value, l.quality::text as quality, l.reason
     from datastream d join station s using (station_id) left join datastream_latest l using (datastream_id)
     where d.drill_run is null and (%(ids)s::integer[] is null or d.datastream_id = any(%(ids)s))
+    order by s.code, d.observed_property
+"""
+
+
+# What came of trials: of those that last at a moment, or of these series.
+_TRIALS = """
+    select d.datastream_id, s.code as station, d.observed_property, d.unit, d.statistic, d.step,
+           l.phenomenon_time, l.value, l.quality::text as quality, l.reason
+    from station_trial t
+    join datastream d on d.station_id = t.station_id and d.drill_run = 'trial:' || t.trial_id::text
+    join station s on s.station_id = d.station_id left join datastream_latest l using (datastream_id)
+    where d.datastream_id = any(%(ids)s)
+       or %(ids)s::integer[] is null and t.starts_at <= %(now)s
+          and coalesce(least(t.ends_at, t.ended_at), 'infinity') > %(now)s
     order by s.code, d.observed_property
 """
 
@@ -50,6 +64,16 @@ def latest_of(conn: Connection, datastream_ids: Sequence[int] | None = None) -> 
     """
     ids = None if datastream_ids is None else list(datastream_ids)
     return [Latest(*row) for row in conn.execute(_LATEST, {"ids": ids}).fetchall()]
+
+
+def latest_in_trial(
+    conn: Connection, *, now: datetime | None = None, datastream_ids: Sequence[int] | None = None
+) -> list[Latest]:
+    """The same of trials (`store.trials`): of those that last at `now`, or of these of their series. Never real, and to
+    be marked wherever it goes.
+    """
+    ids = None if datastream_ids is None else list(datastream_ids)
+    return [Latest(*row) for row in conn.execute(_TRIALS, {"ids": ids, "now": now}).fetchall()]
 
 
 def changed_alerts(conn: Connection, alert_ids: Sequence[int]) -> list[dict[str, Any]]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
+from fastapi import Query
 from psycopg.rows import dict_row
 
 from api.access import READERS, Router, SignedIn, access
@@ -21,7 +22,7 @@ from api.models import (
     ThresholdSetOut,
     clock_now,
 )
-from api.readings import Latest, latest_of
+from api.readings import Latest, latest_in_trial, latest_of
 from devices.model import Quality
 from store.connection import Connection
 
@@ -67,17 +68,22 @@ def datastream(visit: SignedIn, station: str, observed_property: str) -> Datastr
 
 @router.get("/latest")
 @access(READERS)
-def latest(visit: SignedIn) -> list[LatestOut]:
+def latest(
+    visit: SignedIn,
+    trial: Annotated[bool, Query(description="true: of the stations in trial instead of the real ones")] = False,
+) -> list[LatestOut]:
     """The newest observation of every datastream, in one cheap call."""
+    now = visit.clock.now()
     with visit.transaction() as conn:
         return [
             LatestOut(
                 datastream=row.datastream,
                 station=row.station,
                 observed_property=row.observed_property,
+                mode="test" if trial else "actual",
                 observation=_observation(row),
             )
-            for row in latest_of(conn)
+            for row in (latest_in_trial(conn, now=now) if trial else latest_of(conn))
         ]
 
 

@@ -1,11 +1,11 @@
 """A photo from a telephone -> a small JPEG that says nothing but what it shows.
 
-    reduced(data) -> Photo(image, thumbnail, width, height)
+    reduced(data, longest=LONGEST) -> Photo(image, thumbnail, width, height)
 
-It is turned upright, made smaller (longest side LONGEST pixels), drawn anew on white, and written without anything
-that came beside it: no place, no time, no owner (EXIF), no comment, no colour profile. JPEG, PNG and WebP are read,
-decided by their first bytes; of a moving picture the first. HEIC is not: no decoder of it is installed. PhotoError, in
-words with a `code`:
+It is turned upright, made smaller (longest side LONGEST pixels, or what is asked), drawn anew on white, and written
+without anything that came beside it: no place, no time, no owner (EXIF), no comment, no colour profile. JPEG, PNG and
+WebP are read, decided by their first bytes; of a moving picture the first. HEIC is not: no decoder of it is installed.
+PhotoError, in words with a `code`:
 
     kind     none of these formats
     broken   it ends in the middle, or cannot be decoded
@@ -62,8 +62,8 @@ class Photo:
     height: int
 
 
-def reduced(data: bytes) -> Photo:
-    """The photo as it is kept. PhotoError where it is none."""
+def reduced(data: bytes, longest: int = LONGEST) -> Photo:
+    """The photo as it is kept, no longer than so many pixels. PhotoError where it is none."""
     if len(data) > MOST_BYTES:
         raise PhotoError("large")
     kind = _kind(data)
@@ -73,7 +73,7 @@ def reduced(data: bytes) -> Photo:
         with Image.open(io.BytesIO(data), formats=[kind]) as opened:
             if opened.width * opened.height > MOST_PIXELS[kind]:
                 raise PhotoError("pixels")
-            return _drawn(opened)
+            return _drawn(opened, longest)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise PhotoError("pixels") from None
     except _FAULTS:
@@ -88,11 +88,11 @@ def _kind(data: bytes) -> str | None:
     return "WEBP" if data[:4] == b"RIFF" and data[8:12] == b"WEBP" else None
 
 
-def _drawn(opened: Image.Image) -> Photo:
+def _drawn(opened: Image.Image, most: int) -> Photo:
     longest = max(opened.size)
     # A JPEG is decoded at half, a quarter or an eighth of its size, which is the most of the memory saved.
-    opened.draft("RGB", (max(1, opened.width * LONGEST // longest), max(1, opened.height * LONGEST // longest)))
-    opened.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS, reducing_gap=None)
+    opened.draft("RGB", (max(1, opened.width * most // longest), max(1, opened.height * most // longest)))
+    opened.thumbnail((most, most), Image.Resampling.LANCZOS, reducing_gap=None)
     upright = _upright(opened)
     # Onto an empty sheet: what was beside the picture stays behind, and what is transparent is white.
     sheet = Image.new("RGB", upright.size, "white")

@@ -10,6 +10,7 @@ Contract
   on; what became due meanwhile comes at once and late, as after an outage.
 - It ends `store.drills.LAST_ANSWERS` after its last reading, when somebody stops it, or at once when an actual alert of
   the disaster desk reaches `stop_level`: nobody is to look for what is real among what is not.
+- It also stores what was measured in a trial and counts after all (`ingest.trial.counted`).
 - A thread of the ingest worker with its own connection. A fault is logged and tried again: it ends neither the thread
   nor the worker. Where there are many workers, one of them feeds (a lock).
 """
@@ -24,13 +25,14 @@ import psycopg
 import structlog
 
 from devices.clock import Clock
-from devices.model import Quality, StationKind
-from ingest.gate import judged
+from devices.model import Quality
+from ingest.gate import judged, judged_there
+from ingest.trial import counted
 from store.connection import Connection, connect
-from store.drills import LAST_ANSWERS
+from store.drills import LAST_ANSWERS, standing_against
 from store.feed import append_headquarters
 from store.registry import DatastreamInfo, Directory
-from store.writer import ObservationRow, write_drill
+from store.writer import ObservationRow, write_unsent
 
 LOOK_SECONDS = 1.0
 # Who planned a drill for ten o'clock does not expect it at eleven.
@@ -38,7 +40,6 @@ LATEST = timedelta(minutes=15)
 MOST_ROWS = 2_000  # in one transaction
 
 _RECONNECT_SECONDS = 2.0
-_DESK = [kind.value for kind in StationKind if kind.desk == "disaster"]
 
 log = structlog.get_logger(__name__)
 
@@ -71,6 +72,8 @@ class Drilling:
                     while not self._stopping.is_set():
                         more = look(conn, self._town, self._clock.now())
                         conn.commit()
+                        more = counted(conn, self._town, self._clock.now(), judged) or more
+                        conn.commit()
                         self._stopping.wait(0.0 if more else LOOK_SECONDS)
             except psycopg.OperationalError as error:
                 log.warning("database lost", consumer="drills", error=str(error).strip())
@@ -101,9 +104,9 @@ def look(conn: Connection, municipality_id: int, now: datetime) -> bool:
         changed = _begin(conn, municipality_id, now)
     else:
         drill_id, started_at, fed_to, lasts, stop_level = row
-        alert = _actual(conn, municipality_id, stop_level)
-        if alert is not None:
-            changed = _end(conn, drill_id, now, "alert", alert)
+        against = standing_against(conn, municipality_id, stop_level)
+        if against is not None:
+            changed = _end(conn, drill_id, now, "alert", against.alert_id)
         else:
             changed, more = _feed(conn, municipality_id, drill_id, started_at, fed_to, now)
             if now >= started_at + lasts + LAST_ANSWERS and not more:
@@ -118,7 +121,7 @@ def _begin(conn: Connection, municipality_id: int, now: datetime) -> bool:
         """
         select drill_id, starts_at, stop_level, speed from drill
         where municipality_id = %(town)s and starts_at <= %(now)s and started_at is null and ended_at is null
-          -- what the one before has left open is ended first (`alerts.drills`)
+          -- what the one before has left open is ended first (`alerts.apart`)
           and not exists (select from drill d where d.municipality_id = %(town)s and d.started_at is not null
                           and d.closed_at is null)
         order by starts_at, drill_id limit 1 for update
@@ -130,9 +133,9 @@ def _begin(conn: Connection, municipality_id: int, now: datetime) -> bool:
     drill_id, starts_at, stop_level, speed = row
     if now - starts_at > LATEST:
         return _end(conn, drill_id, now, "missed")
-    alert = _actual(conn, municipality_id, stop_level)
-    if alert is not None:
-        return _end(conn, drill_id, now, "alert", alert)
+    against = standing_against(conn, municipality_id, stop_level)
+    if against is not None:
+        return _end(conn, drill_id, now, "alert", against.alert_id)
     conn.execute(
         """
         with made as (
@@ -142,13 +145,14 @@ def _begin(conn: Connection, municipality_id: int, now: datetime) -> bool:
                    greatest(d.step / %(speed)s, interval '1 second'), d.range_low, d.range_high, d.max_rate * %(speed)s,
                    d.stuck_after / %(speed)s, 'drill:' || %(drill)s::text
             from drill_station x
-            join datastream d on d.station_id = x.station_id and d.observed_property = 'water_level'
+            join datastream d on d.station_id = x.station_id and d.observed_property = x.observed_property
                  and d.drill_run is null
             where x.drill_id = %(drill)s
-            returning datastream_id, station_id
+            returning datastream_id, station_id, observed_property
         )
         update drill_station x set datastream_id = made.datastream_id from made
         where x.drill_id = %(drill)s and x.station_id = made.station_id
+          and x.observed_property = made.observed_property
         """,
         {"drill": drill_id, "speed": speed},
     )
@@ -157,27 +161,14 @@ def _begin(conn: Connection, municipality_id: int, now: datetime) -> bool:
     return True
 
 
-def _actual(conn: Connection, municipality_id: int, level: int) -> int | None:
-    """The highest actual alert of the disaster desk at this level or above it."""
-    row = conn.execute(
-        """
-        select a.alert_id from alert a join station s using (station_id)
-        where a.municipality_id = %s and a.mode = 'actual' and a.cleared_at is null and s.kind = any(%s)
-          and coalesce(a.level, a.severity + 1) >= %s
-        order by coalesce(a.level, a.severity + 1) desc, a.alert_id limit 1
-        """,
-        (municipality_id, _DESK, level),
-    ).fetchone()
-    return None if row is None else int(row[0])
-
-
 def _feed(
     conn: Connection, municipality_id: int, drill_id: int, started_at: datetime, fed_to: timedelta, now: datetime
 ) -> tuple[bool, bool]:
     """Stores what is due; whether anything was, and whether there is more of it."""
     due = conn.execute(
         """
-        select x.datastream_id, r.after, r.value from drill_reading r join drill_station x using (drill_id, station_id)
+        select x.datastream_id, r.after, r.value from drill_reading r
+        join drill_station x using (drill_id, station_id, observed_property)
         where r.drill_id = %s and r.after > %s and r.after <= %s and x.datastream_id is not null
         order by r.after, x.datastream_id limit %s
         """,
@@ -190,8 +181,8 @@ def _feed(
         last = due[-1][1]
         due = [each for each in due if each[1] < last]
     rows = [ObservationRow(i, started_at + after, value, Quality.GOOD, None) for i, after, value in due]
-    judge = partial(judged, conn, _shadows(conn, municipality_id, drill_id))
-    write_drill(conn, municipality_id, rows, stated=now, judge=judge)
+    judge = partial(judged_there, conn, _shadows(conn, municipality_id, drill_id))
+    write_unsent(conn, municipality_id, rows, stated=now, judge=judge)
     conn.execute("update drill set fed_to = %s where drill_id = %s", (due[-1][1], drill_id))
     return True, more
 

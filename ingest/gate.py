@@ -22,6 +22,7 @@ from msgspec import structs
 from devices.model import ASIDE, EXAMINED, Quality
 from ingest.counters import with_increments
 from ingest.plain import plainly_good
+from ingest.trial import apart
 from quality.gate import Rules, Verdict, free_of, judge
 from store import observations
 from store.connection import Connection
@@ -48,7 +49,14 @@ def through_gate(conn: Connection, directory: Directory, rows: Sequence[UplinkRo
 
 
 def judged(conn: Connection, directory: Directory, rows: Sequence[ObservationRow]) -> list[ObservationRow]:
-    """The same values, judged; the body of `through_gate`, also for values that came without a message."""
+    """The same values, judged; the body of `through_gate`, also for values that came without a message. What lies in a
+    trial of its station is of the trial's series then (`ingest.trial`).
+    """
+    return judged_there(conn, *apart(conn, directory, rows))
+
+
+def judged_there(conn: Connection, directory: Directory, rows: Sequence[ObservationRow]) -> list[ObservationRow]:
+    """The same of values whose series is decided: those of a drill."""
     fresh: dict[int, dict[datetime, float]] = {}
     to_judge = 0
     doubted = []

@@ -70,6 +70,12 @@ def run_folders() -> None:
     _run("folders")
 
 
+@run.command("cameras")
+def run_cameras() -> None:
+    """Fetch the stills of the cameras that are registered."""
+    _run("cameras")
+
+
 @run.command("analytics")
 def run_analytics(
     once: Annotated[bool, typer.Option("--once", help="Answer what is stored so far, and end.")] = False,
@@ -132,6 +138,16 @@ def secrets(
     from mimamori import container_secrets
 
     typer.echo(container_secrets.make(folder, device))
+
+
+@app.command("push-key")
+def push_key(
+    file: Annotated[Path, typer.Argument(help="Where it goes; the file of channels names it as key_file.")],
+) -> None:
+    """Make the key by which push services know this town, in FILE. One that is there stays as it is."""
+    from mimamori import push_key as push
+
+    typer.echo(push.make(file))
 
 
 @town.command("apply")

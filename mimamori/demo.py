@@ -3,6 +3,7 @@
     DATA/postgres, DATA/broker   what the town remembers; the next start goes on where the last one ended
     DATA/logs/NAME.log           what each process says
     DATA/folders                 watched: what is dropped in a folder in it is read (docs/import.md)
+    DATA/cameras                 the town's camera, which is drawn, writes its pictures here
     DATA/ledger.jsonl            every message the simulated devices sent in the latest run
     DATA/history                 the past that a first start loads, as the files of a town (`mimamori.demo_history`)
     DATA/lock                    one demo at a time in a folder
@@ -29,6 +30,7 @@ from dashboards import vendor
 from devices.clock import Clock, ClockSetting, clock_from, real_now
 from devices.town import load_town
 from mimamori import demo_history
+from mimamori.demo_town import furnish
 from mimamori.embedded import (
     answers,
     caught_up,
@@ -103,6 +105,7 @@ def _start(options: DemoOptions, environment: Mapping[str, str], supervisor: Sup
         keep_house(conn, FIRST_EVENING)
         setting, since = _set_clock(conn, options)
         create_demo_users(conn, town.municipality.code)
+        furnish(conn, town.municipality.code, setting.town_start)
     ledger = options.data / "ledger.jsonl"
     ledger.unlink(missing_ok=True)
     url = f"http://127.0.0.1:{port}/"
@@ -116,6 +119,8 @@ def _start(options: DemoOptions, environment: Mapping[str, str], supervisor: Sup
         DEMO="true",
         DATA_FOLDER=str(options.data.resolve()),
         FOLDERS=str(options.data.resolve() / "folders"),
+        # Nobody looks at a headless run.
+        **({"CAMERAS": str(options.data.resolve() / "cameras")} if options.seconds is None else {}),
     )
 
     if past is not None:
@@ -136,8 +141,9 @@ def _start(options: DemoOptions, environment: Mapping[str, str], supervisor: Sup
         supervisor.wait(lambda: answers(url), what="the first page", timeout=60)
         if options.seconds is None:
             _hear(conn, clock, supervisor)
-            (options.data / "folders").mkdir(exist_ok=True)
-            start_rooms(("folders",), child, supervisor)
+            for name in ("folders", "cameras"):
+                (options.data / name).mkdir(exist_ok=True)
+            start_rooms(("folders", "cameras"), child, supervisor)
     (options.data / _LIVED).touch()
     return Demo(options, supervisor, server, url, clock, setting.town_start, before, ledger)
 

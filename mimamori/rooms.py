@@ -102,6 +102,22 @@ def run_folders(settings: Settings, stop: threading.Event) -> None:
         folders.run(config, stop)
 
 
+def run_cameras(settings: Settings, stop: threading.Event) -> None:
+    """Stills of the town's cameras to the database."""
+    from ingest import cameras
+    from ingest.errors import IngestError
+
+    dsn = settings.need("worker_dsn")
+    with _in_a_sentence(IngestError):
+        config = cameras.CamerasConfig(
+            dsn,
+            municipality_of(settings, dsn),
+            None if settings.cameras is None else Path(settings.cameras),
+            None if settings.camera_secrets is None else Path(settings.camera_secrets),
+        )
+        cameras.run(config, stop)
+
+
 def run_analytics(settings: Settings, stop: threading.Event) -> None:
     """Observations to hours, days and nights."""
     from analytics import run
@@ -171,6 +187,7 @@ RUN: Mapping[str, Callable[[Settings, threading.Event], None]] = MappingProxyTyp
     {
         "ingest": run_ingest,
         "folders": run_folders,
+        "cameras": run_cameras,
         "analytics": run_analytics,
         "alerts": run_alerts,
         "api": run_api,
@@ -230,7 +247,17 @@ def run_simulator(
             sigfox=None if sigfox is None else Post(sigfox, _secret(sigfox_secret)),
             seed=seed,
         )
+        _draw_camera(settings, stop)
         simulators.run(config, town, clock, stop, pressed.interventions)
+
+
+def _draw_camera(settings: Settings, stop: threading.Event) -> None:
+    """Where the town has a folder for cameras, the one that is drawn writes into it, beside the devices."""
+    if settings.cameras is not None:
+        from mimamori.demo_town import Drawing
+
+        drawing = Drawing(settings.need("worker_dsn"), Path(settings.cameras))
+        threading.Thread(target=drawing.run, args=(stop,), name="camera", daemon=True).start()
 
 
 def _secret(file: Path | None) -> str:

@@ -51,6 +51,8 @@ class Settings:
     intake_max_bytes: int = 65536
     folders: str | None = None
     folder_max_bytes: int = 20_000_000
+    cameras: str | None = None
+    camera_secrets: str | None = None
     quarantine_days: int = 400
     raw_days: int | None = None
     raw_event_days: int | None = None

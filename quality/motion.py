@@ -48,13 +48,14 @@ class Moving:
 class Moves:
     """Of one row: `move`, this value less the level of the last hours; `up` and `down`, how far it moved up and down
     lately, both from 0 on, the earlier the less; `off`, the mean of a day less that of many. All in units of what one
-    row in fifty exceeds; `off` is nan while too little is known, the others 0.
+    row in fifty exceeds; `off` is nan while too little is known, the others 0. `unit`: that of `off`.
     """
 
     move: Floats
     up: Floats
     down: Floats
     off: Floats
+    unit: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,7 @@ class Motion:
         walked = np.where(there & (age >= 3.0), np.abs(walked), np.nan)
         state.walks.learn(walked, cap, pace=0.04, gain=0.02, weight=weight)
         state.time = np.where(there, times, state.time)
-        return Moves(move, state.up, state.down, off)
+        return Moves(move, state.up, state.down, off, state.walks.high)
 
     def _units(self, values: Floats, tail: tolerance.Tail, least: Floats, known: Bools) -> Floats:
         unit = np.maximum(tail.high, least)

@@ -14,19 +14,17 @@ stands in the same rows. So rows that are cut at a time, for all series the same
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from devices.model import Quality, Reason
 from quality import tolerance
-from quality.detector import Checks
 from quality.estimator import Floats
 from quality.motion import Motion, Moves, Moving
-from quality.online import Bools, Online, ratio, score_of
+from quality.online import Bools, ratio, score_of
 
 Near = npt.NDArray[np.intp]
 
@@ -77,12 +75,15 @@ class Company:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """Of rows of n series, shapes (rows, n). `agree`: how far the neighbours moved in the last hours the way that this
-    value moves, in units of what is usual for them; `walk`: the same of their walk in the last days. `excess`: how far
-    the series has left them, as a multiple of what is tolerated; told from 1 on.
+    """Of rows of n series, shapes (rows, n). `up`, `down`: how far the neighbours moved in the last hours, in units of
+    what is usual for them: as far as two of them did, or one by far. `known`: enough of them say something. `walk`: how
+    far the mean of a day usually is from that of weeks at most, in the unit of the series. `excess`: how far the series
+    has left the neighbours, as a multiple of what is tolerated; told from 1 on.
     """
 
-    agree: Floats
+    up: Floats
+    down: Floats
+    known: Bools
     walk: Floats
     excess: Floats
 
@@ -160,21 +161,20 @@ class Neighbours:
         on.
         """
         if not values.size:
-            return Compared(np.zeros(values.shape), np.zeros(values.shape), np.zeros(values.shape))
+            nothing = np.zeros(values.shape)
+            return Compared(nothing, nothing, np.zeros(values.shape, dtype=np.bool_), nothing, nothing)
         moves = self._moves(state.moving, times, values)
         known = self._recorded(state.records, times, values, moves)
         state.records = _newest(known)
         seen = self._seen(known, times, _two_at_least(near))
         usual, low, high, voices = _usual(seen.off)
-        toward = np.where((moves.move > 0)[..., None], seen.up, np.where((moves.move < 0)[..., None], seen.down, 0.0))
         astir, still = self._together(np.abs(seen.off)), self._together(np.fmax(seen.up, seen.down)) < 1.0
         excess = np.zeros(values.shape)
         compared = ~np.isnan(values) & ~np.isnan(moves.off) & (voices >= _ENOUGH)
         for row in range(len(values)):
             given = (each[row] for each in (times, moves.off, usual, low, high, astir, still, compared))
             excess[row] = self._left(state.relation, *given)
-        walk = np.where(np.isnan(moves.off), 0.0, np.sign(moves.off) * usual)
-        return Compared(self._together(toward), np.maximum(walk, 0.0), excess)
+        return Compared(self._together(seen.up), self._together(seen.down), voices >= _ENOUGH, moves.unit, excess)
 
     def fit(self, times: Floats, values: Floats, near: Near) -> Company:
         """What is known after rows of the past, shapes (rows, n)."""
@@ -190,23 +190,11 @@ class Neighbours:
         """Why a value with this excess is told, as a sentence."""
         return self.sentence.format(excess=f"{min(excess, 999.0):.1f}")
 
-    def settled(
-        self, excess: Floats, check: Checks, compared: Compared, checks: Sequence[Online[Any] | Neighbours]
-    ) -> tuple[Floats, Checks]:
-        """What the checks have told of each series for itself (`excess` and the number in `checks` of which one, shapes
-        (rows, n)), after a look at the neighbours. `checks` has this one among them.
-        """
-        reasons = [each.reason for each in checks]
-        at_once = np.isin(check, [n for n, reason in enumerate(reasons) if reason in _AT_ONCE])
-        allowed = np.where(at_once, compared.agree, np.where(check == reasons.index(Reason.DRIFT), compared.walk, 0.0))
-        found = np.where(excess < np.minimum(allowed, self.most), np.minimum(excess, 0.99), excess)
-        leaves = (compared.excess >= 1.0) & (found < 1.0)
-        number = np.int8(reasons.index(self.reason))
-        return np.where(leaves, compared.excess, found), np.where(leaves, number, check).astype(np.int8)
-
     def _moves(self, state: Moving, times: Floats, values: Floats) -> Moves:
         rows = [self.motion.step(state, *row) for row in zip(times, values, strict=True)]
-        return Moves(*(np.stack([getattr(row, name) for row in rows]) for name in ("move", "up", "down", "off")))
+        return Moves(
+            *(np.stack([getattr(row, name) for row in rows]) for name in ("move", "up", "down", "off", "unit"))
+        )
 
     def _recorded(self, records: Records, times: Floats, values: Floats, moves: Moves) -> Records:
         """The records so far and those of these rows, one in `every` s."""

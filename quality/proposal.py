@@ -22,6 +22,7 @@ from quality.estimator import Floats
 
 _SIDE = 24  # values whose median says what the level is
 _WIDTH = 13
+_LATE = 8 * 3600.0  # s: a jump that neighbours were asked about is told hours later
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,8 @@ def _median(values: Floats) -> float:
 
 def _jump(times: Floats, values: Floats, told: float) -> float:
     """When the level changed that was told some values later: at the largest movement of those before."""
-    near = np.flatnonzero((times <= told) & ~np.isnan(values))[-_SIDE:]
+    known = np.flatnonzero((times <= told) & ~np.isnan(values))
+    near = known[min(max(0, known.size - _SIDE), int(np.searchsorted(times[known], told - _LATE))) :]
     if near.size < 2:
         return told
     return float(times[near[1 + np.abs(np.diff(values[near])).argmax()]])

@@ -58,8 +58,9 @@ class Missed:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How the alerts of one rule have been judged; `unmarked` ones are neither right nor false. `retracted`: of the
-    false ones those that were taken back, and corrected to whom they had reached.
+    """How the alerts of one rule that people were told of have been judged; `unmarked` ones are neither right nor
+    false. `retracted`: of the false ones those that were taken back, and corrected to whom they had reached. `untold`:
+    those that nobody was told of, such as a spike that waited and was not borne out: they are in no other number.
     """
 
     rule: str
@@ -68,6 +69,7 @@ class Tally:
     false: int
     retracted: int
     unmarked: int
+    untold: int
     missed: int
 
 
@@ -196,12 +198,14 @@ def tally(conn: Connection, municipality_id: int, since: datetime, until: dateti
         rule: rest
         for rule, *rest in conn.execute(
             """
-            select a.rule || coalesce(':' || a.alert_rule_id, ''), count(*),
-                   count(*) filter (where back.alert_id is null and said.verdict = 'right'),
-                   count(*) filter (where back.alert_id is not null or said.verdict = 'false'),
-                   count(back.alert_id)
+            select a.rule || coalesce(':' || a.alert_rule_id, ''), count(*) filter (where told.reached),
+                   count(*) filter (where told.reached and back.alert_id is null and said.verdict = 'right'),
+                   count(*) filter (where told.reached and (back.alert_id is not null or said.verdict = 'false')),
+                   count(back.alert_id) filter (where told.reached), count(*) filter (where not told.reached)
             from alert a join station s using (station_id)
             left join alert_retraction back using (alert_id)
+            cross join lateral (select exists (select from outbox o join alert_history h using (alert_history_id)
+                                               where h.alert_id = a.alert_id) as reached) told
             left join lateral (select verdict from alert_review r where r.alert_id = a.alert_id
                                order by alert_review_id desc limit 1) said on true
             where a.municipality_id = %s and a.mode = 'actual' and s.kind = any(%s) and a.part_of is null
@@ -214,6 +218,6 @@ def tally(conn: Connection, municipality_id: int, since: datetime, until: dateti
     missed = [each.rule for each in misses(conn, municipality_id, since, until)]
     told = []
     for rule in (*RULES, *written_rules(conn, municipality_id)):
-        alerts, right, false, retracted = counted.get(rule, (0, 0, 0, 0))
-        told.append(Tally(rule, alerts, right, false, retracted, alerts - right - false, missed.count(rule)))
+        alerts, right, false, retracted, untold = counted.get(rule, (0, 0, 0, 0, 0))
+        told.append(Tally(rule, alerts, right, false, retracted, alerts - right - false, untold, missed.count(rule)))
     return told

@@ -3,6 +3,8 @@
     plan(conn, town, new, now=, user_id=) -> drill_id        kept with all its readings; nothing happens yet
     start(conn, town, drill_id, at, now=, user_id=)          it is to begin at `at`; ingest does it (`ingest.drilling`)
     stop(conn, town, drill_id, now=, user_id=)               it is over, or does not take place
+    repeat(conn, town, drill_id, now=, user_id=) -> drill_id the same plan once more
+    standing_against(conn, town, stop_level)                 the actual alert for which none begins now
     running(conn, town) -> Drill | None                      at most one a town
     drills(conn, town), drill(conn, town, drill_id)
 
@@ -23,10 +25,13 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
+from devices.model import ObservedProperty, StationKind
 from store.arrays import transposed
 from store.connection import Connection
 from store.errors import RecordError
 from store.headquarters import clean
+
+_DESK = [kind.value for kind in StationKind if kind.desk == "disaster"]
 
 MOST_NAME = 80
 MOST_READINGS = 20_000
@@ -35,6 +40,10 @@ SPEEDS = (1.0, 2.0, 6.0)
 LATEST_START = timedelta(days=31)
 # After the last reading: who was called last has time to answer.
 LAST_ANSWERS = timedelta(minutes=10)
+
+
+Series = tuple[int, str]
+"""A station by its id, and an observed property."""
 
 
 class State(StrEnum):
@@ -49,13 +58,15 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewDrill:
-    """`readings`: station_id -> (after the start, metres above gauge zero), ascending, at the drill's own speed."""
+    """`readings`: (station_id, observed property) -> (after the start, value in the property's unit), ascending, at the
+    drill's own speed.
+    """
 
     name: str
     source: Mapping[str, Any]
     speed: float
     stop_level: int
-    readings: Mapping[int, Sequence[tuple[timedelta, float]]]
+    readings: Mapping[Series, Sequence[tuple[timedelta, float]]]
     persons: Sequence[int] = ()
     groups: Sequence[int] = ()
 
@@ -90,18 +101,27 @@ class Drill:
 
 
 @dataclass(frozen=True, slots=True)
-class DrillStation:
-    """A station that takes part, and its shadow; None before the start. `readings`: how many, `peak` the highest."""
+class DrillSeries:
+    """A series that takes part, and its shadow; None before the start. `readings`: how many, `peak` the highest."""
 
     station_id: int
     code: str
     name: str
     name_en: str
+    observed_property: str
     datastream_id: int | None
     readings: int
     start: float
     peak: float
     peak_after: timedelta
+
+    @property
+    def key(self) -> Series:
+        return self.station_id, self.observed_property
+
+    @property
+    def unit(self) -> str:
+        return ObservedProperty(self.observed_property).unit
 
 
 def plan(conn: Connection, municipality_id: int, new: NewDrill, *, now: datetime, user_id: int) -> int:
@@ -109,12 +129,12 @@ def plan(conn: Connection, municipality_id: int, new: NewDrill, *, now: datetime
     name = clean("name", new.name, MOST_NAME)
     if not name:
         raise RecordError("name", "empty")
-    rows = [(station, after, value) for station, series in new.readings.items() for after, value in series]
+    rows = [(*series, after, value) for series, course in new.readings.items() for after, value in course]
     if not rows or not all(new.readings.values()):
         raise RecordError("stations", "empty")
     if len(rows) > MOST_READINGS:
         raise RecordError("stations", "long")
-    lasts = max(after for _, after, _ in rows)
+    lasts = max(after for *_, after, _ in rows)
     if not timedelta(0) < lasts <= LONGEST:
         raise RecordError("source", "long")
     row = conn.execute(
@@ -127,16 +147,19 @@ def plan(conn: Connection, municipality_id: int, new: NewDrill, *, now: datetime
     assert row is not None
     drill_id = int(row[0])
     conn.execute(
-        "insert into drill_station (drill_id, station_id, municipality_id) select %s, unnest(%s::integer[]), %s",
-        (drill_id, sorted(new.readings), municipality_id),
+        "insert into drill_station (drill_id, station_id, observed_property, municipality_id) "
+        "select %s, station_id, observed_property, %s "
+        "from unnest(%s::integer[], %s::text[]) as said (station_id, observed_property)",
+        (drill_id, municipality_id, *transposed(sorted(new.readings), 2)),
     )
     conn.execute(
         """
-        insert into drill_reading (drill_id, station_id, municipality_id, after, value)
-        select %s, station_id, %s, after, value
-        from unnest(%s::integer[], %s::interval[], %s::double precision[]) as said (station_id, after, value)
+        insert into drill_reading (drill_id, station_id, observed_property, municipality_id, after, value)
+        select %s, station_id, observed_property, %s, after, value
+        from unnest(%s::integer[], %s::text[], %s::interval[], %s::double precision[])
+             as said (station_id, observed_property, after, value)
         """,
-        (drill_id, municipality_id, *transposed(rows, 3)),
+        (drill_id, municipality_id, *transposed(rows, 4)),
     )
     conn.execute(
         """
@@ -156,9 +179,14 @@ def plan(conn: Connection, municipality_id: int, new: NewDrill, *, now: datetime
 
 
 def start(conn: Connection, municipality_id: int, drill_id: int, at: datetime, *, now: datetime, user_id: int) -> None:
-    """Says when it is to begin; `changed` where it has begun, is over or was started by somebody else already."""
+    """Says when it is to begin; `changed` where it has begun, is over or was started by somebody else already,
+    `stopped` where it is to begin now and an actual alert stands at its level.
+    """
     if at > now + LATEST_START:
         raise RecordError("starts_at", "long")
+    planned_ = drill(conn, municipality_id, drill_id)
+    if planned_ is not None and at <= now and standing_against(conn, municipality_id, planned_.stop_level) is not None:
+        raise RecordError("drill", "stopped")
     found = conn.execute(
         """
         update drill set starts_at = %s, start_by = %s
@@ -168,6 +196,58 @@ def start(conn: Connection, municipality_id: int, drill_id: int, at: datetime, *
     )
     if not found.rowcount:
         raise RecordError("drill", "changed")
+
+
+@dataclass(frozen=True, slots=True)
+class Against:
+    """An actual alert that ends a drill at once: of a station by its names; `level` None where it has a severity."""
+
+    alert_id: int
+    name: str
+    name_en: str
+    level: int | None
+
+
+def standing_against(conn: Connection, municipality_id: int, stop_level: int) -> Against | None:
+    """The highest actual alert of the disaster desk at this level or above it: while it stands no drill begins."""
+    row = conn.execute(
+        """
+        select a.alert_id, s.name, s.name_en, a.level from alert a join station s using (station_id)
+        where a.municipality_id = %s and a.mode = 'actual' and a.cleared_at is null and s.kind = any(%s)
+          and coalesce(a.level, a.severity + 1) >= %s
+        order by coalesce(a.level, a.severity + 1) desc, a.alert_id limit 1
+        """,
+        (municipality_id, _DESK, stop_level),
+    ).fetchone()
+    return None if row is None else Against(*row)
+
+
+def repeat(conn: Connection, municipality_id: int, drill_id: int, *, now: datetime, user_id: int) -> int:
+    """Keeps the plan of a drill once more, with its readings and those who took part, and returns the new one's id.
+    `unknown` where there is none.
+    """
+    asked = {"town": municipality_id, "drill": drill_id, "now": now, "user": user_id}
+    row = conn.execute(
+        """
+        insert into drill (municipality_id, name, source, speed, stop_level, lasts, made_at, made_by)
+        select municipality_id, name, source, speed, stop_level, lasts, %(now)s, %(user)s from drill
+        where municipality_id = %(town)s and drill_id = %(drill)s returning drill_id
+        """,
+        asked,
+    ).fetchone()
+    if row is None:
+        raise RecordError("drill", "unknown")
+    for table, columns in (
+        ("drill_station", "station_id, observed_property"),
+        ("drill_reading", "station_id, observed_property, after, value"),
+        ("drill_enrolled", "person_id, group_id"),
+    ):
+        conn.execute(
+            f"insert into {table} (drill_id, municipality_id, {columns}) "  # noqa: S608
+            f"select %(new)s, municipality_id, {columns} from {table} where drill_id = %(drill)s",
+            {**asked, "new": row[0]},
+        )
+    return int(row[0])
 
 
 def stop(conn: Connection, municipality_id: int, drill_id: int, *, now: datetime, user_id: int) -> None:
@@ -209,34 +289,36 @@ def running(conn: Connection, municipality_id: int) -> Drill | None:
     return None if row is None else Drill(*row)
 
 
-def stations(conn: Connection, drill_id: int) -> list[DrillStation]:
-    """The stations that take part."""
+def series_of(conn: Connection, drill_id: int) -> list[DrillSeries]:
+    """What takes part, by station: the water before everything else."""
     return [
-        DrillStation(*row)
+        DrillSeries(*row)
         for row in conn.execute(
             """
-            select x.station_id, s.code, s.name, s.name_en, x.datastream_id, r.n, r.start, r.peak, r.peak_after
+            select x.station_id, s.code, s.name, s.name_en, x.observed_property, x.datastream_id,
+                   r.n, r.start, r.peak, r.peak_after
             from drill_station x join station s using (station_id)
             cross join lateral (
                 select count(*) as n, (array_agg(value order by after))[1] as start, max(value) as peak,
                        (array_agg(after order by value desc, after))[1] as peak_after
                 from drill_reading r where r.drill_id = x.drill_id and r.station_id = x.station_id
+                     and r.observed_property = x.observed_property
             ) r
-            where x.drill_id = %s order by s.station_id
+            where x.drill_id = %s order by x.observed_property <> 'water_level', s.station_id, x.observed_property
             """,
             (drill_id,),
         )
     ]
 
 
-def planned(conn: Connection, drill_id: int) -> dict[int, list[tuple[timedelta, float]]]:
-    """station_id -> what it is going to say."""
-    found: dict[int, list[tuple[timedelta, float]]] = {}
-    for station_id, after, value in conn.execute(
-        "select station_id, after, value from drill_reading where drill_id = %s order by station_id, after",
+def planned(conn: Connection, drill_id: int) -> dict[Series, list[tuple[timedelta, float]]]:
+    """What each series is going to say."""
+    found: dict[Series, list[tuple[timedelta, float]]] = {}
+    for station_id, observed, after, value in conn.execute(
+        "select station_id, observed_property, after, value from drill_reading where drill_id = %s order by 1, 2, 3",
         (drill_id,),
     ):
-        found.setdefault(station_id, []).append((after, value))
+        found.setdefault((station_id, observed), []).append((after, value))
     return found
 
 

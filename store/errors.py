@@ -54,7 +54,7 @@ class RecordError(StoreError):
 
     `field` names what is to be put right, `code` says what is wrong with it: `empty`, `long`, `unreadable`, `future`,
     `order` (an end before its beginning), `changed` (somebody else has corrected it meanwhile), `unknown` (there is no
-    such thing).
+    such thing). Those of a camera stand in `store.cameras`.
     """
 
     def __init__(self, field: str, code: str) -> None:

@@ -1,4 +1,5 @@
-"""Photos of reports: kept in the database for some days, then really gone; only a released one is seen outside.
+"""Photos of reports, and stills of cameras (`store.cameras`): kept in the database for some days, then really gone;
+only a released one is seen outside.
 
     put_photos(conn, town, report_id, photos, now=)
     picture(conn, town, photo_id, small=) -> bytes | None      None: no such photo, or its picture is gone
@@ -18,7 +19,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, LiteralString
 
 from psycopg import sql
 
@@ -56,9 +57,22 @@ class FieldPhoto:
         return self.forgotten_at is None
 
 
+# The columns of `FieldPhoto`; its ends say of what.
+PHOTOS: LiteralString = """
+select f.field_photo_id, f.width, f.height, f.received_at, f.forgotten_at, g.display_name,
+       coalesce(last.released, false), coalesce(last.caption, ''), last.at, last.by
+from field_photo f
+left join app_user g on g.user_id = f.forgotten_by
+left join lateral (
+    select p.released, p.caption, p.at, u.display_name as by
+    from field_photo_release p join app_user u using (user_id)
+    where p.field_photo_id = f.field_photo_id order by p.field_photo_release_id desc limit 1) last on true
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class ReleasedPhoto:
-    """A photo as everybody sees it: what the person who released it wrote, and when it was taken in the field."""
+    """A photo as everybody sees it: what the person who released it wrote, and when it was taken (a still: came)."""
 
     photo_id: int
     width: int
@@ -104,17 +118,7 @@ def picture(
 def photos_of(conn: Connection, municipality_id: int, report_id: int) -> list[FieldPhoto]:
     """The photos of a report, also those whose picture is gone."""
     rows = conn.execute(
-        """
-        select f.field_photo_id, f.width, f.height, f.received_at, f.forgotten_at, g.display_name,
-               coalesce(last.released, false), coalesce(last.caption, ''), last.at, last.by
-        from field_photo f
-        left join app_user g on g.user_id = f.forgotten_by
-        left join lateral (
-            select p.released, p.caption, p.at, u.display_name as by
-            from field_photo_release p join app_user u using (user_id)
-            where p.field_photo_id = f.field_photo_id order by p.field_photo_release_id desc limit 1) last on true
-        where f.municipality_id = %s and f.field_report_id = %s order by f.field_photo_id
-        """,
+        PHOTOS + "where f.municipality_id = %s and f.field_report_id = %s order by f.field_photo_id",
         (municipality_id, report_id),
     )
     return [FieldPhoto(*row) for row in rows]
@@ -129,8 +133,9 @@ def release(
         raise RecordError("caption", "empty")
     row = conn.execute(
         """
-        select 1 from field_photo f join field_report r using (field_report_id)
-        where f.municipality_id = %s and f.field_photo_id = %s and f.forgotten_at is null and not r.drill
+        select 1 from field_photo f left join field_report r using (field_report_id)
+        where f.municipality_id = %s and f.field_photo_id = %s and f.forgotten_at is null
+          and (f.camera_id is not null or not r.drill)
         """,
         (municipality_id, photo_id),
     ).fetchone()
@@ -194,14 +199,14 @@ def released(conn: Connection, municipality_id: int) -> list[ReleasedPhoto]:
     """What everybody may see now."""
     rows = conn.execute(
         """
-        select f.field_photo_id, f.width, f.height, last.caption, r.seen_at, last.at
+        select f.field_photo_id, f.width, f.height, last.caption, coalesce(r.seen_at, f.received_at), last.at
         from field_photo f
-        join field_report r using (field_report_id)
+        left join field_report r using (field_report_id)
         join lateral (
             select p.released, p.caption, p.at from field_photo_release p
             where p.field_photo_id = f.field_photo_id
             order by p.field_photo_release_id desc limit 1) last on last.released
-        where f.municipality_id = %s and f.forgotten_at is null and not r.drill
+        where f.municipality_id = %s and f.forgotten_at is null and (f.camera_id is not null or not r.drill)
         order by last.at desc, f.field_photo_id desc limit 100
         """,
         (municipality_id,),

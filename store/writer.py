@@ -21,7 +21,7 @@ that were there already.
 
 `write_history` is the same for values that no device sent: imported files, forms. They have no uplink, so that a
 device's value of equal source rank stands above them; of two of theirs the later statement stands, as a correction.
-`write_drill` is the same for the readings of a drill, which the rules are to judge.
+`write_unsent` is the same for those that the rules are to judge: of a drill, and of a trial that counts after all.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ __all__ = [
     "UplinkRow",
     "write_again",
     "write_batch",
-    "write_drill",
     "write_history",
+    "write_unsent",
 ]
 
 
@@ -231,15 +231,12 @@ def write_history(
 
     Raises ValueError for a row later than `stated`, and `psycopg.Error` as `write_batch` does.
     """
-    newest: dict[int, datetime] = {}
-    for row in rows:
-        newest[row.datastream_id] = max(row.phenomenon_time, newest.get(row.datastream_id, row.phenomenon_time))
-    if newest and max(newest.values()) > stated:
+    if rows and max(row.phenomenon_time for row in rows) > stated:
         raise ValueError(f"history cannot be later than the town's present, {stated.isoformat()}")
-    return _write_unsent(conn, municipality_id, rows, stated, judge, known=newest)
+    return _write_stated(conn, municipality_id, rows, stated, judge, past=True)
 
 
-def write_drill(
+def write_unsent(
     conn: Connection,
     municipality_id: int,
     rows: Sequence[ObservationRow],
@@ -247,24 +244,27 @@ def write_drill(
     stated: datetime,
     judge: Callable[[Sequence[ObservationRow]], Sequence[ObservationRow]],
 ) -> HistoryResult:
-    """The same for the readings of a drill (`store.drills`), of its own datastreams: they are of the present, and every
-    rule judges them.
+    """The same for the readings of a drill (`store.drills`), of its own datastreams, and for what was measured in a
+    trial (`store.trials`) and counts: every rule judges them.
     """
-    return _write_unsent(conn, municipality_id, rows, stated, judge, known={})
+    return _write_stated(conn, municipality_id, rows, stated, judge, past=False)
 
 
-def _write_unsent(
+def _write_stated(
     conn: Connection,
     municipality_id: int,
     rows: Sequence[ObservationRow],
     stated: datetime,
     judge: Callable[[Sequence[ObservationRow]], Sequence[ObservationRow]] | None,
     *,
-    known: Mapping[int, datetime],
+    past: bool,
 ) -> HistoryResult:
-    """`known`: of each datastream up to when it counts as judged by the level rule."""
+    """`past`: each datastream counts as judged by the level rule up to the newest of the rows."""
     seen = feed.newest_id(conn)
     judged = rows if judge is None else judge(rows)
+    known: dict[int, datetime] = {}
+    for row in judged if past else ():
+        known[row.datastream_id] = max(row.phenomenon_time, known.get(row.datastream_id, row.phenomenon_time))
     done = write_candidates(conn, municipality_id, (Candidate(row, NEVER, b"", None, stated) for row in judged))
     count_as_judged(conn, municipality_id, known)
     feed_id = _announce(conn, municipality_id, done, seen)

@@ -38,6 +38,7 @@ from store.embedded import EmbeddedServer
 from store.migrate import migrate
 from store.registry import Directory, RegisteredDevice, load_directory, sync_town
 from store.town_clock import write_clock
+from tests.connections import close_all
 
 # How fast the machine is at the moment decides no test.
 hypothesis.settings.register_profile("mimamori", deadline=None)
@@ -56,7 +57,11 @@ TOWN = f"mimamori_town_{os.getpid()}"
 START = datetime(2026, 6, 1, tzinfo=UTC)
 
 
-_TOWNS = ("tests/demo/", "tests/chaos/", "tests/mimamori/test_bench_")
+_TOWNS = (
+    "tests/demo/",
+    "tests/chaos/",
+    *(f"tests/mimamori/test_bench_{name}.py" for name in ("town", "alerts", "ingest", "posts")),
+)
 
 
 def _together(nodeid: str) -> str:
@@ -69,10 +74,23 @@ def _together(nodeid: str) -> str:
     return "browsers" if file.startswith("tests/browser/") else file
 
 
+# What takes longest, longest first. What is not named here takes less than the last of them.
+_LONGEST = (
+    "browsers",
+    "towns",
+    "tests/test_authorisation.py",
+    "tests/analytics/test_doubts.py",
+    "tests/ingest/test_worker.py",
+    "tests/ingest/test_exactly.py",
+    "tests/dashboards/test_quality.py",
+    "tests/store/test_restore.py",
+)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest begins first, so that nobody waits for it at the end."""
-    longest = {"browsers": 0, "towns": 1}
-    items.sort(key=lambda item: longest.get(_together(item.nodeid), 2))
+    first = {together: n for n, together in enumerate(_LONGEST)}
+    items.sort(key=lambda item: first.get(_together(item.nodeid), len(first)))
 
 
 class Together(LoadFileScheduling):
@@ -102,6 +120,13 @@ def codecs_ended() -> Iterator[None]:
         with suppress(psutil.Error):  # others end meanwhile
             left += [each] if any(Path(part).name == "child.py" for part in each.cmdline()) else []
     assert left == [], "somebody has not closed a Sandbox"
+
+
+@pytest.fixture(autouse=True)
+def connections_closed() -> Iterator[None]:
+    """Those that a test kept (tests/connections.py)."""
+    yield
+    close_all()
 
 
 def run_async(coroutine: Coroutine[Any, Any, T]) -> T:

@@ -65,7 +65,7 @@ class Drill:
             {"kind": "made", "start": values[0], "peak": max(values), "hours": 1.0},
             speed,
             stop_level,
-            {self.station(): [(n * step, value) for n, value in enumerate(values)]},
+            {(self.station(), "water_level"): [(n * step, value) for n, value in enumerate(values)]},
             persons,
             groups,
         )

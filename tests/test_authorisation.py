@@ -14,6 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -21,6 +22,8 @@ from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 
 import api.app
+from alerts.public import standing
+from alerts.public.words import VARIANTS, Text
 from alerts.rule_book import add_rule, add_version
 from alerts.rules.condition import Body, Compare, Number, Reading, Series
 from api.access import READERS, Access, Role, Router, UndeclaredRoute, access, declared, undeclared
@@ -28,11 +31,13 @@ from api.app import create_app
 from api.config import ApiConfig
 from api.roles import desks_of
 from api.tiles import TileFile
+from devices.clock import FixedClock
 from devices.model import StationKind
 from devices.photos import Photo
 from ingest.intake import IntakeConfig
 from ingest.sources import add_source
 from store import (
+    cameras,
     checklists,
     connect,
     drills,
@@ -43,6 +48,7 @@ from store import (
     headquarters,
     models,
     shelters,
+    trials,
 )  # fmt: skip
 from store.sources import add_mqtt_source
 from tests.api.serving import PASSWORD, TownHall, populate, serving
@@ -72,7 +78,7 @@ class Call:
         return bool(
             re.search(
                 r"{(code|station|spot|alert_id|model|sha256|device_id|folder|group|rule_id|source_id|datastream_id|notice_id"
-                r"|entry_id|order_id|stage_id|item_id|report_id|photo_id|shelter_id|drill_id)",
+                r"|entry_id|order_id|stage_id|item_id|report_id|photo_id|shelter_id|drill_id|approval_id|camera_id|trial_id)",
                 self.path,
             )
         )
@@ -117,11 +123,14 @@ PARAMETERS = {
     "stage_id": "1",
     "item_id": "1",
     "drill_id": "1",
+    "trial_id": "1",
     "group": "1",
     "token": "nobody",
     "report_id": "1",
     "photo_id": "1",
     "shelter_id": "1",
+    "approval_id": "1",
+    "camera_id": "1",
 }
 # These are of a notice that somebody has approved; the others of one's draft.
 OF_APPROVED = ("/cap.xml", "/sheet.txt", "/withdraw")
@@ -155,6 +164,20 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /disaster/notices/{notice_id}/approve": {"data": {"text": "{text_id}", "hours": "3"}},
     "POST /disaster/notices/{notice_id}/discard": {},
     "POST /disaster/notices/{notice_id}/withdraw": {"data": {"why": "mistake"}},
+    "POST /disaster/standing": {
+        "data": {
+            "of": f"{STATION}:3",
+            "hours": "12",
+            "holds_to": "2026-10-31",
+            **dict.fromkeys(("authority", "post", "document"), "町長"),
+            "dated": "2026-04-01",
+            **{f"{variant}_headline": "水位" for variant in ("ja", "plain", "en")},
+            **{f"{variant}_body": "［時刻］に ［値］ m" for variant in ("ja", "plain")},
+            "en_body": "[value] m at [time]",
+        }
+    },
+    "POST /disaster/standing/{approval_id}/sign": {},
+    "POST /disaster/standing/{approval_id}/revoke": {},
     "POST /alerts/rules/new": {"data": {"do": "rehearse", **RULE}},
     "POST /alerts/rules/{rule_id}": {"data": {"do": "rehearse", **RULE}},
     "POST /sign-in": {"data": {"login": "own-disaster", "password": PASSWORD}},
@@ -181,6 +204,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /digital/folders/{folder}/contract": {"data": {"every": "1"}},
     "POST /digital/folders/{folder}/again": {},
     "POST /digital/folders/{folder}/end": {},
+    "POST /notifications": {"data": {"do": "test", "contact": "1"}},
     "POST /digital/people": {"data": {"do": "add_group", "name": "当番"}},
     "POST /digital/groups/{group}": {"data": {"do": "members"}},
     "POST /digital/groups/{group}/test": {"data": {"do": "keep", "hour": "10"}},
@@ -188,6 +212,18 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /digital/sources": {"data": {"way": "mqtt", "name": "more", "topic_filter": "more/#", "kind": "mapped"}},
     "POST /digital/sources/{source_id}": {"data": {"do": "try", "example": "{}", "device": "$.id"}},
     "POST /digital/sources/{source_id}/end": {},
+    "POST /digital/cameras": {
+        "data": {
+            "station": STATION,
+            "name": "もう1台",
+            "way": "url",
+            "url": "http://192.0.2.1/snapshot.jpg",
+            "every": "10",
+            "every_alert": "2",
+        }
+    },
+    "POST /digital/cameras/{camera_id}/end": {},
+    "POST /disaster/cameras/{camera_id}": {"data": {"do": "release", "photo": "2", "caption": "橋"}},
     "POST /digital/quality/series/{datastream_id}": {
         "data": {"verdict": "true", "start": "2026-05-31T09:00", "end": "2026-05-31T10:00", "note": "現地で確認"}
     },
@@ -215,6 +251,8 @@ BODIES: dict[str, dict[str, Any]] = {
         }
     },
     "POST /disaster/drills/{drill_id}": {"data": {"do": "stop"}},
+    "POST /digital/trials": {"data": {"station": STATION, "starts_at": "2026-07-01T09:00", "why": "水位計の交換"}},
+    "POST /digital/trials/{trial_id}": {"data": {"do": "end"}},
     "POST /disaster/review": {
         "data": {"do": "miss", "station": STATION, "rule": "level", "missed_at": "0830", "note": "越水"}
     },
@@ -324,14 +362,33 @@ def town_hall(registered: Registered, tmp_path: Path) -> Iterator[TownHall]:
         field_photos.release(conn, town, 1, caption="橋", now=START, user_id=user[0])
         hall = shelters.Entry("浜町公民館")
         assert shelters.put(conn, town, hall, now=START, user_id=user[0]) == int(PARAMETERS["shelter_id"])
+        told = {
+            variant: Text("水位", "［時刻］に ［値］ m" if variant != "en" else "[value] m at [time]")
+            for variant in VARIANTS
+        }
+        approval = standing.Draft(
+            "river-mimamoribashi", 4, told, None, 12, "2026-10-31", "美守", "町長", "1", "2026-04-01"
+        )
+        viewer = conn.execute("select user_id from app_user where login = 'own-viewer'").fetchone()
+        assert viewer is not None
+        entered = standing.enter(conn, town, approval, viewer[0], START, ZoneInfo("Asia/Tokyo"))
+        assert entered == int(PARAMETERS["approval_id"])
+        of_station = cameras.Entry(STATION, "橋のカメラ", folder="bridge")
+        camera_id = cameras.add_camera(conn, town, of_station, now=START, user_id=None)
+        assert camera_id == int(PARAMETERS["camera_id"])
+        assert cameras.keep_still(conn, town, camera_id, b"jpeg", photo, START)
         conn.execute("insert into call_group (municipality_id, name) values (%s, '防災当番')", (town,))
         conn.execute("select set_config('mimamori.municipality_id', %s, true)", (str(town),))
         flood = [(timedelta(0), 1.0), (timedelta(hours=1), 2.0)]
         station_id = registered.directory.datastreams[registered.datastream(STATION, "water_level")].station_id
-        drill = drills.NewDrill("図上訓練", {"kind": "made", "peak": 2.0, "hours": 1.0}, 1.0, 2, {station_id: flood})
+        drill = drills.NewDrill(
+            "図上訓練", {"kind": "made", "peak": 2.0, "hours": 1.0}, 1.0, 2, {(station_id, "water_level"): flood}
+        )
         assert drills.plan(conn, town, drill, now=START, user_id=user[0]) == int(PARAMETERS["drill_id"])
         drills.start(conn, town, 1, START, now=START, user_id=user[0])
         conn.execute("update drill set started_at = starts_at")
+        trial = trials.NewTrial(station_id, ["precipitation"], None, START + timedelta(days=1), "交換")
+        assert trials.begin(conn, town, trial, clock=FixedClock(START), user_id=user[0]) == int(PARAMETERS["trial_id"])
         assert folders.add_folder(conn, town, "shared", START).folder_id == int(PARAMETERS["folder"])
     tiles = tmp_path / "town.pmtiles"
     write_tiles(tiles, {}, (135.0, 32.4, 135.1, 32.5), 10)
@@ -381,6 +438,8 @@ def test_public_is_health_signing_in_the_pages_files_and_what_was_published() ->
         "GET /sign-in",
         "POST /sign-in",
         "GET /static/{release}/{name:path}",
+        "GET /worker.js",
+        "GET /app.webmanifest",
         # what a person has published (tests/api/test_notices.py)
         "GET /public/{municipality}/notices",
         "GET /public/{municipality}/widget",
@@ -441,8 +500,12 @@ def test_another_towns_people_find_nothing_of_this_one(town_hall: TownHall) -> N
     def holds(route: Call, answer: Answer) -> bool:
         if route.of_a_thing:
             return (answer.status, answer.code) == (404, "not_found")
-        if str(route) == "POST /disaster/drills":  # its form names a gauge, which this town has not
-            return answer.status == 400 and "必要な欄が空です" in answer.text and "美守町" not in answer.text
+        # Their forms name a gauge, which this town has not.
+        if str(route) in ("POST /disaster/drills", "POST /digital/trials"):
+            why = "必要な欄が空です" if "drills" in route.path else "選んだものが見つかりません"
+            return answer.status == 400 and why in answer.text and "美守町" not in answer.text
+        if str(route) == "POST /digital/cameras":  # this one's too
+            return answer.status == 422 and "観測所を選んでください" in answer.text and STATION not in answer.text
         return let_in(route, answer) and STATION not in answer.text and "美守町" not in answer.text
 
     for_digital = [route for route in routes if Role.DISASTER not in (route.rule.roles or ())]

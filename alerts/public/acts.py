@@ -11,10 +11,9 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from alerts.public import words
-from alerts.public.basis import sets_in_force
-from alerts.public.evacuation import current_evacuation
 from alerts.public.forbidden import check
-from alerts.public.notices import Notice, draft_of, head_of, notice
+from alerts.public.making import closing_lines, decide, facts_of, insert, write
+from alerts.public.notices import REMEMBERED, Notice, draft_of, head_of, notice
 from alerts.public.refusals import (
     AlreadyDecided,
     DraftThere,
@@ -26,13 +25,11 @@ from alerts.public.refusals import (
     WrongTime,
     WrongWords,
 )
-from alerts.public.words import VARIANTS, Basis, Facts, Kind, Stage, Text, Texts, Why
+from alerts.public.words import MAX_BODY, MAX_HEADLINE, VARIANTS, Kind, Text, Texts, Why, tidy
 from alerts.wording import short_time
 from store import Connection
 from store.feed import append_alerts
 
-MAX_HEADLINE = 200  # characters
-MAX_BODY = 1000
 LONGEST = timedelta(hours=24)  # that a notice may hold without somebody's renewing it
 
 
@@ -46,10 +43,10 @@ def draft(conn: Connection, municipality_id: int, alert_id: int, user_id: int, a
         )
     _refuse_second_draft(conn, alert_id)
     standing = head_of(conn, alert_id)
-    facts = _facts(conn, municipality_id, alert_id, level, time, value, None if standing is None else standing.level)
+    facts = facts_of(conn, municipality_id, alert_id, level, time, value, None if standing is None else standing.level)
     kind: Kind = "alert" if standing is None else "update"
     supersedes = None if standing is None else standing.notice_id
-    return _insert(
+    return insert(
         conn, municipality_id, alert_id, mode, kind, supersedes, level, facts, words.draft(facts), user_id, at
     )
 
@@ -65,8 +62,8 @@ def draft_withdrawal(
             "Only the present notice can be withdrawn. Open the list again.",
         )
     _refuse_second_draft(conn, found.alert_id)
-    facts = _facts(conn, municipality_id, found.alert_id, found.level, found.time, found.value, found.level)
-    return _insert(
+    facts = facts_of(conn, municipality_id, found.alert_id, found.level, found.time, found.value, found.level)
+    return insert(
         conn,
         municipality_id,
         found.alert_id,
@@ -99,10 +96,10 @@ def rewrite(
     found = _undecided(conn, municipality_id, notice_id, zone)
     if found.text_id != text_id:
         raise TextChanged()
-    tidy: Texts = {v: Text(_tidy(texts[v].headline, " "), _tidy(texts[v].body, "\n")) for v in VARIANTS}
-    _refuse_wrong_words(tidy, found)
-    if tidy != found.texts:
-        _write(conn, municipality_id, notice_id, tidy, user_id, at)
+    said: Texts = {v: Text(tidy(texts[v].headline, " "), tidy(texts[v].body, "\n")) for v in VARIANTS}
+    _refuse_wrong_words(said, found)
+    if said != found.texts:
+        write(conn, municipality_id, notice_id, said, user_id, at)
         append_alerts(conn, municipality_id, [found.alert_id])
 
 
@@ -138,11 +135,7 @@ def approve(
             "先のお知らせがもう変わっています。下書きを破棄して、作り直してください。",
             "The notice before it is another one by now. Discard this draft and make a new one.",
         )
-    (municipality,) = conn.execute(
-        "select name from municipality where municipality_id = %s", (municipality_id,)
-    ).fetchone() or ("",)
-    evacuation = current_evacuation(conn, municipality_id, at, zone, mode=found.mode)
-    _decide(
+    decide(
         conn,
         municipality_id,
         found,
@@ -152,14 +145,56 @@ def approve(
         text_id=found.text_id,
         valid_until=valid_until,
         ends=found.supersedes,
-        closing=[words.closing(municipality, evacuation, variant) for variant in ("ja", "en", "plain")],
+        closing=closing_lines(conn, municipality_id, found.mode, at, zone),
     )
+
+
+def cancel_false(conn: Connection, municipality_id: int, alert_id: int, user_id: int, at: datetime) -> int | None:
+    """Takes back what the public was told of an alert that a person calls false, at once and in the words for that; its
+    number, None where nothing is before the public. The caller is the act that retracts: one word of one person.
+
+    What was over for longer than notices are remembered is let be: nobody reads it any more.
+    """
+    _alert(conn, municipality_id, alert_id)
+    head = head_of(conn, alert_id)
+    if head is None or head.valid_until is None or at > head.valid_until + REMEMBERED:
+        return None
+    facts = facts_of(conn, municipality_id, alert_id, head.level, head.time, head.value, head.level)
+    made = insert(
+        conn,
+        municipality_id,
+        alert_id,
+        head.mode,
+        "cancel",
+        head.notice_id,
+        head.level,
+        facts,
+        words.cancelled(facts, "mistake"),
+        user_id,
+        at,
+        equivalent=head.equivalent,
+    )
+    drafted = notice(conn, made)
+    assert drafted is not None, "it was just made"
+    decide(
+        conn,
+        municipality_id,
+        drafted,
+        "approved",
+        user_id,
+        at,
+        text_id=drafted.text_id,
+        valid_until=at + LONGEST,
+        ends=head.notice_id,
+        closing=closing_lines(conn, municipality_id, head.mode, at, facts.zone),
+    )
+    return made
 
 
 def discard(conn: Connection, municipality_id: int, notice_id: int, user_id: int, at: datetime, zone: ZoneInfo) -> None:
     """Lays a draft aside: it is told to nobody."""
     found = _undecided(conn, municipality_id, notice_id, zone)
-    _decide(conn, municipality_id, found, "discarded", user_id, at)
+    decide(conn, municipality_id, found, "discarded", user_id, at)
 
 
 def _alert(
@@ -192,7 +227,7 @@ def _undecided(conn: Connection, municipality_id: int, notice_id: int, zone: Zon
     found = _locked(conn, municipality_id, notice_id)
     if found.event is not None:
         assert found.decided_at is not None, "what is decided has a time"
-        raise AlreadyDecided(found.decided_by or "", short_time(found.decided_at, zone.key), found.event)
+        raise AlreadyDecided(found.decided_by or "事前承認", short_time(found.decided_at, zone.key), found.event)
     return found
 
 
@@ -216,150 +251,6 @@ def _refuse_changed_reading(conn: Connection, found: Notice) -> None:
         raise ReadingChanged()
 
 
-def _facts(
-    conn: Connection,
-    municipality_id: int,
-    alert_id: int,
-    level: int,
-    time: datetime,
-    value: float,
-    before: int | None,
-) -> Facts:
-    row = conn.execute(
-        """
-        select m.name, m.timezone, s.name, s.name_en, s.station_id, newest.phenomenon_time, newest.value
-        from alert a join station s using (station_id)
-        join municipality m on m.municipality_id = a.municipality_id
-        left join lateral (
-            select o.phenomenon_time, o.value from tenant_observation o
-            where o.datastream_id = a.datastream_id and o.quality in ('good', 'manual', 'estimated')
-            order by o.phenomenon_time desc limit 1
-        ) newest on newest.phenomenon_time > %s
-        where a.alert_id = %s and a.municipality_id = %s
-        """,
-        (time, alert_id, municipality_id),
-    ).fetchone()
-    if row is None:
-        raise NoSuchNotice(alert_id)
-    municipality, timezone, station, station_en, station_id, newest_time, newest_value = row
-    held = next(iter(sets_in_force(conn, time, station_id)), None)
-    stage: Stage | None = None if held is None else next((s for s in held.stages if s.level == level), None)
-    return Facts(
-        municipality,
-        station,
-        station_en or station,
-        ZoneInfo(timezone),
-        time,
-        value,
-        stage,
-        Basis() if held is None else held.basis,
-        before,
-        None if newest_time is None else (newest_time, newest_value),
-    )
-
-
-def _insert(
-    conn: Connection,
-    municipality_id: int,
-    alert_id: int,
-    mode: str,
-    kind: Kind,
-    supersedes: int | None,
-    level: int,
-    facts: Facts,
-    texts: Texts,
-    user_id: int,
-    at: datetime,
-    *,
-    equivalent: bool | None = None,
-) -> int:
-    row = conn.execute(
-        """
-        insert into public_notice (municipality_id, station_id, alert_id, mode, kind, supersedes, equivalent, level,
-                                   threshold, phenomenon_time, value, made_at, made_by)
-        select municipality_id, station_id, alert_id, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s
-        from alert where alert_id = %s and municipality_id = %s
-        returning public_notice_id
-        """,
-        (
-            mode,
-            kind,
-            supersedes,
-            facts.basis.equivalent if equivalent is None else equivalent,
-            level,
-            None if facts.stage is None else facts.stage.value,
-            facts.time,
-            facts.value,
-            at,
-            user_id,
-            alert_id,
-            municipality_id,
-        ),
-    ).fetchone()
-    assert row is not None, "the alert is locked"
-    _write(conn, municipality_id, row[0], texts, None, at)
-    append_alerts(conn, municipality_id, [alert_id])
-    return int(row[0])
-
-
-def _write(
-    conn: Connection, municipality_id: int, notice_id: int, texts: Texts, user_id: int | None, at: datetime
-) -> None:
-    conn.execute(
-        """
-        insert into public_notice_text (municipality_id, public_notice_id, ja_headline, ja_body, en_headline, en_body,
-                                        plain_headline, plain_body, written_at, user_id)
-        values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-        """,
-        (
-            municipality_id,
-            notice_id,
-            texts["ja"].headline,
-            texts["ja"].body,
-            texts["en"].headline,
-            texts["en"].body,
-            texts["plain"].headline,
-            texts["plain"].body,
-            at,
-            user_id,
-        ),
-    )
-
-
-def _decide(
-    conn: Connection,
-    municipality_id: int,
-    found: Notice,
-    event: str,
-    user_id: int,
-    at: datetime,
-    *,
-    text_id: int | None = None,
-    valid_until: datetime | None = None,
-    ends: int | None = None,
-    closing: list[str] | None = None,
-) -> None:
-    conn.execute(
-        """
-        insert into public_notice_event (public_notice_id, municipality_id, event, at, user_id, public_notice_text_id,
-                                         valid_until, ends, ja_closing, en_closing, plain_closing)
-        values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-        """,
-        (
-            found.notice_id,
-            municipality_id,
-            event,
-            at,
-            user_id,
-            text_id,
-            valid_until,
-            ends,
-            *(closing or (None, None, None)),
-        ),
-    )
-    append_alerts(conn, municipality_id, [found.alert_id])
-
-
 def _refuse_wrong_words(texts: Texts, found: Notice) -> None:
     wrong: list[Wrong] = []
     for variant in VARIANTS:
@@ -373,9 +264,3 @@ def _refuse_wrong_words(texts: Texts, found: Notice) -> None:
                 wrong.append(Wrong(variant, "headline" if part == "headline" else "body", each))
     if wrong:
         raise WrongWords(wrong)
-
-
-def _tidy(text: str, between: str) -> str:
-    """Lines without what cannot be printed, and without empty ones at the ends."""
-    lines = ["".join(c for c in line if c.isprintable()).strip() for line in text.splitlines()]
-    return between.join(lines).strip()

@@ -27,7 +27,9 @@ class BasisRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SetInForce:
-    """The threshold set of a gauge that is in force, its levels from below, and what was last stated of it."""
+    """The threshold set of a gauge that is in force, its levels from below, and what was last stated of it;
+    `statement_id` None: nothing.
+    """
 
     threshold_set_id: int
     station: str
@@ -37,6 +39,7 @@ class SetInForce:
     basis: Basis
     stated_at: datetime | None
     stated_by: str | None
+    statement_id: int | None
 
 
 def sets_in_force(conn: Connection, at: datetime, station_id: int | None = None) -> list[SetInForce]:
@@ -48,7 +51,8 @@ def sets_in_force(conn: Connection, at: datetime, station_id: int | None = None)
         select t.threshold_set_id, s.code, s.name, s.name_en,
                (select json_agg(json_build_array(l.level, l.name, l.name_en, l.value) order by l.value, l.level)
                 from threshold_level l where l.threshold_set_id = t.threshold_set_id),
-               b.source, b.authority, b.document, b.dated, b.words, b.words_en, b.stated_at, u.display_name
+               b.source, b.authority, b.document, b.dated, b.words, b.words_en, b.stated_at, u.display_name,
+               b.threshold_source_id
         from (
             select distinct on (station_id) station_id, threshold_set_id from threshold_set
             where valid_from <= %s and (%s::integer is null or station_id = %s) order by station_id, valid_from desc
@@ -63,9 +67,7 @@ def sets_in_force(conn: Connection, at: datetime, station_id: int | None = None)
         """,
         (at, station_id, station_id),
     ).fetchall()
-    return [
-        SetInForce(row[0], row[1], row[2], row[3], _stages(row[4]), _basis(row[5:11]), row[11], row[12]) for row in rows
-    ]
+    return [SetInForce(row[0], row[1], row[2], row[3], _stages(row[4]), _basis(row[5:11]), *row[11:]) for row in rows]
 
 
 def state_basis(

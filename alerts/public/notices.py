@@ -1,6 +1,7 @@
 """Notices as they are stored: read for the desk, the public page and the feeds. SQL for the API's role.
 
-A notice is a draft until a person approves or discards it. An approved one stands until its time is over, or until an
+A notice is a draft until a person approves or discards it; one that is told in the name of an approval given beforehand
+(`alerts.public.standing`) is approved from its beginning. An approved one stands until its time is over, or until an
 approved update or cancellation takes its place; the chain of notices of one alert is read along `supersedes`. Nothing
 is ever changed: what a notice is at a moment follows from its rows.
 """
@@ -21,10 +22,23 @@ REMEMBERED = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """事前承認 in whose name a notice was told: who decided it in which post, who entered it, who signed it."""
+
+    approval_id: int
+    authority: str
+    post: str
+    document: str
+    entered_by: str
+    signed_by: str
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """A notice with its words as they are now (of a decided one: as they were decided on). `highest` is the highest
     level its alert reached; `alert_cleared_at` when that was over. `decided_*`: who approved or discarded it;
-    `closing` its last line as approved. `ended_*`: the approved notice that took its place.
+    `closing` its last line as approved. `ended_*`: the approved notice that took its place. `standing`: the approval
+    given beforehand in whose name it was told; then no person made or decided it.
     """
 
     notice_id: int
@@ -46,7 +60,7 @@ class Notice:
     value: float
     alert_cleared_at: datetime | None
     made_at: datetime
-    made_by: str
+    made_by: str | None
     text_id: int
     texts: Texts
     edited_at: datetime | None
@@ -59,6 +73,7 @@ class Notice:
     ended_by: int | None
     ended_kind: Kind | None
     ended_at: datetime | None
+    standing: Standing | None = None
 
     def state(self, now: datetime) -> State:
         """What it is at a moment; a `withdrawal` is an approved cancellation."""
@@ -119,7 +134,13 @@ def chain_before(conn: Connection, found: Notice) -> list[Notice]:
 
 def head_of(conn: Connection, alert_id: int) -> Notice | None:
     """The approved notice of an alert whose place none has taken yet; None where there is none, or it was withdrawn."""
-    found = _first(
+    found = newest_approved(conn, alert_id)
+    return None if found is None or found.kind == "cancel" else found
+
+
+def newest_approved(conn: Connection, alert_id: int) -> Notice | None:
+    """The same, also where that is the withdrawal."""
+    return _first(
         _read(
             conn,
             """
@@ -129,7 +150,6 @@ def head_of(conn: Connection, alert_id: int) -> Notice | None:
             (alert_id,),
         )
     )
-    return None if found is None or found.kind == "cancel" else found
 
 
 def draft_of(conn: Connection, alert_id: int) -> Notice | None:
@@ -154,7 +174,8 @@ def _read(conn: Connection, which: LiteralString, values: tuple[object, ...]) ->
 def _notice(row: tuple[Any, ...]) -> Notice:
     texts: Texts = {"ja": Text(*row[21:23]), "en": Text(*row[23:25]), "plain": Text(*row[25:27])}
     closing = None if row[33] is None else dict(zip(("ja", "en", "plain"), row[33:36], strict=True))
-    fields: tuple[Any, ...] = (*row[:21], texts, *row[27:33], closing, *row[36:])
+    standing = None if row[39] is None else Standing(*row[39:])
+    fields: tuple[Any, ...] = (*row[:21], texts, *row[27:33], closing, *row[36:39], standing)
     return Notice(*fields)
 
 
@@ -165,12 +186,18 @@ select n.public_notice_id, n.alert_id, s.code, s.name, s.name_en, s.latitude, s.
        t.public_notice_text_id, t.ja_headline, t.ja_body, t.en_headline, t.en_body, t.plain_headline, t.plain_body,
        case when t.user_id is not null then t.written_at end, editor.display_name,
        e.event, e.at, decider.display_name, e.valid_until, e.ja_closing, e.en_closing, e.plain_closing,
-       x.public_notice_id, xn.kind, x.at
+       x.public_notice_id, xn.kind, x.at,
+       p.standing_approval_id, p.authority, p.post, p.document, entered.display_name, signer.display_name
 from public_notice n
 join station s using (station_id)
 left join station_river r using (station_id)
 join alert a using (alert_id)
-join app_user maker on maker.user_id = n.made_by
+left join app_user maker on maker.user_id = n.made_by
+left join standing_approval p on p.standing_approval_id = n.standing_approval_id
+left join app_user entered on entered.user_id = p.entered_by
+left join standing_approval_event signed on signed.standing_approval_id = p.standing_approval_id
+     and signed.event = 'signed'
+left join app_user signer on signer.user_id = signed.user_id
 left join public_notice_event e on e.public_notice_id = n.public_notice_id
 join lateral (
     select * from public_notice_text w

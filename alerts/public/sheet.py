@@ -32,7 +32,7 @@ def sheet(publisher: Publisher, found: Notice) -> str:
         *([("先の番号", identifier(publisher, found.supersedes))] if found.supersedes else []),
         ("発信日時", _when(publisher, found.decided_at)),
         ("有効期限", _when(publisher, found.valid_until)),
-        ("承認", found.decided_by or ""),
+        ("承認", _approved_by(found)),
         ("観測所", f"{found.name}{f'（{found.river}）' if found.river else ''}"),
         ("位置", f"緯度 {found.latitude} 経度 {found.longitude}"),
         ("観測日時", _when(publisher, found.time)),
@@ -47,3 +47,9 @@ def sheet(publisher: Publisher, found: Notice) -> str:
 def _when(publisher: Publisher, time: datetime | None) -> str:
     assert time is not None, "what is approved has its times"
     return f"{time.astimezone(publisher.zone):%Y-%m-%d %H:%M}"
+
+
+def _approved_by(found: Notice) -> str:
+    if found.standing is None:
+        return found.decided_by or ""
+    return f"{found.standing.post} {found.standing.authority}（事前承認、{found.standing.document}）"

@@ -26,6 +26,9 @@ Kind = Literal["alert", "update", "cancel"]
 Mode = Literal["actual", "exercise", "test"]
 Why = Literal["below", "mistake"]
 
+MAX_HEADLINE = 200  # characters
+MAX_BODY = 1000
+
 _FULL_WIDTH = str.maketrans("0123456789", "０１２３４５６７８９")
 # Not strftime's, which speaks the language of the process.
 _MONTHS = (
@@ -198,6 +201,12 @@ _STAY = {
     "plain": "まだ 川（かわ）に 近（ちか）づかないで ください。",
     "en": "Please keep away from rivers and channels even after the water has fallen.",
 }
+
+
+def tidy(text: str, between: str) -> str:
+    """Lines without what cannot be printed, and without empty ones at the ends."""
+    lines = ["".join(c for c in line if c.isprintable()).strip() for line in text.splitlines()]
+    return between.join(lines).strip()
 
 
 def owner_of(municipality: str) -> str:

@@ -13,7 +13,7 @@ class Event(StrEnum):
 
     `confirmed`: what one doubtful reading had said is so. `withheld`: it stands on the pages, and nobody is written to
     for the time being. `told`: it stood already, and nobody had been written to, because what was known then was late
-    or withheld. `called`: nobody had answered.
+    or withheld. `called`: nobody had answered. `published`: told to the public, as was approved beforehand.
     """
 
     RAISED = "raised"
@@ -28,6 +28,7 @@ class Event(StrEnum):
     COMMENTED = "commented"
     ASSIGNED = "assigned"
     RETRACTED = "retracted"
+    PUBLISHED = "published"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
     scenario(name, start=, peak=, step=)         a storm's answer by name, between two levels
     made(start=, peak=, hours=, step=)           a smooth rise in so many hours, and the fall after it
+    rain(name, step=), shower(hours=, step=)     the rain of the one, and a rain to the other: mm in each interval
+    wet(course)                                  a contact beside the river: 1 while the water stands high, else 0
 
 What it is not: a forecast, or what this river would do. A scenario is the answer of two equal linear reservoirs in a
 row (Nash, IASH Publication 45, 1957) to hours of rain, as a level by h = c Q^0.6 (Manning, wide channel), stretched
@@ -12,16 +14,19 @@ between the levels that are asked for: its shape is that of a flood, its height 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from math import cos, exp, pi
 from types import MappingProxyType
 
 Course = list[tuple[timedelta, float]]
-"""(after the beginning, metres above gauge zero), ascending."""
+"""(after the beginning, metres above gauge zero; of rain mm in the interval that ends then), ascending."""
 
 _HOUR = timedelta(hours=1)
+# Of the way from the lowest to the highest level: where the low ground beside the river goes under, and is dry again.
+_WET, _DRY = 0.85, 0.6
+_HEAVY = 40.0  # mm/h
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,55 @@ def made(*, start: float, peak: float, hours: float, step: timedelta) -> Course:
     up = [0.5 - 0.5 * cos(pi * i / rise) for i in range(rise + 1)]
     down = [0.5 + 0.5 * cos(pi * i / fall) for i in range(1, fall + 1)]
     return [(step * i, round(start + (peak - start) * share, 2)) for i, share in enumerate([*up, *down])]
+
+
+def rain(name: str, *, step: timedelta) -> Course:
+    """The rain of one of the `SCENARIOS`: what falls in each interval, until the end of the course.
+
+    >>> fallen = rain("cloudburst", step=timedelta(minutes=10))
+    >>> round(sum(amount for _, amount in fallen)), fallen[1], fallen[-1]
+    (124, (datetime.timedelta(seconds=600), 10.3), (datetime.timedelta(seconds=21600), 0.0))
+    """
+    storm = SCENARIOS[name]
+
+    def until(hours: float) -> float:
+        return sum(each * min(1.0, max(0.0, hours - n)) for n, each in enumerate(storm.rain))
+
+    return _intervals(until, round(storm.hours * _HOUR / step), step)
+
+
+def shower(*, hours: float, step: timedelta) -> Course:
+    """A rain of at most 40 mm/h over the `hours` of a rise, and the dry time of its fall.
+
+    >>> round(sum(amount for _, amount in shower(hours=2.0, step=timedelta(minutes=10))))
+    51
+    """
+
+    def until(at: float) -> float:
+        return _HEAVY * hours / pi * (1.0 - cos(pi * min(at, hours) / hours))
+
+    return _intervals(until, round(2.5 * hours * _HOUR / step), step)
+
+
+def wet(course: Course) -> Course:
+    """What a contact on low ground beside a river of this course says.
+
+    >>> [said for _, said in wet([(n * _HOUR, level) for n, level in enumerate((0.0, 1.0, 2.0, 1.5, 1.0))])]
+    [0.0, 0.0, 1.0, 1.0, 0.0]
+    """
+    low, high = min(value for _, value in course), max(value for _, value in course)
+    under, found = False, []
+    for after, value in course:
+        share = (value - low) / (high - low) if high > low else 0.0
+        under = share >= _WET or (under and share >= _DRY)
+        found.append((after, float(under)))
+    return found
+
+
+def _intervals(until: Callable[[float], float], n: int, step: timedelta) -> Course:
+    """Of what has fallen until so many hours, what falls in each interval; in that before the beginning nothing."""
+    ends = [until(step * i / _HOUR) for i in range(n + 1)]
+    return [(step * i, round(ends[i] - ends[i - 1], 1) if i else 0.0) for i in range(n + 1)]
 
 
 def _discharge(storm: Storm, at: float) -> float:

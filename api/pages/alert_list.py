@@ -142,7 +142,8 @@ class Alert:
 @dataclass(frozen=True, slots=True)
 class Strip:
     """The line on top of every page, of what is real. `worst` is the worst open alert, an unacknowledged one before the
-    others. `alarms`: what nobody has acknowledged, for a page that sounds (sound.js); those of drills too.
+    others. `alarms`: what nobody has acknowledged, for a page that sounds (sound.js); of drills too, not of
+    trials.
     """
 
     open: int
@@ -164,7 +165,11 @@ def strip(alerts: Sequence[Alert]) -> Strip:
         len(alerts),
         sum(alert.acknowledged_at is None for alert in alerts),
         max(alerts, key=_weight, default=None),
-        tuple({"id": each.alert_id, "rank": _rank(each), "drill": each.mode != "actual"} for each in unanswered),
+        tuple(
+            {"id": each.alert_id, "rank": _rank(each), "drill": each.mode != "actual"}
+            for each in unanswered
+            if each.mode != "test"
+        ),
     )
 
 

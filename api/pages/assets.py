@@ -34,6 +34,7 @@ _TYPES = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".mjs": "text/javascript; charset=utf-8",
+    ".png": "image/png",
     ".svg": "image/svg+xml",
     ".txt": "text/plain; charset=utf-8",
 }
@@ -84,6 +85,11 @@ class Assets:
         """The address of a file. A name that does not exist is a mistake in a template: KeyError."""
         self._files[name]
         return f"/static/{self._releases[_own(name)]}/{name}"
+
+    @property
+    def release(self) -> str:
+        """Of our own files."""
+        return self._releases[True]
 
     def get(self, release: str, name: str) -> Asset | None:
         """The file of this release; None for an unknown name or another release (never the wrong content)."""

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
 from api.pages.readings import Point, StationNow
-from devices.model import StationKind
+from devices.model import Quality, StationKind
 from store.connection import Connection
 
 SPAN = timedelta(minutes=30)
@@ -34,7 +34,8 @@ class Level(Protocol):
 class Change:
     """One change. `level` is the one reached (rose, fell: 0 is below all), that of the alert once it was raised, or the
     highest it had; `value` in metres. `by`: the person who cleared it, None where the rule did. `time`: of the
-    observation that raised or cleared an alert, which may be older than `at`.
+    observation that raised or cleared an alert, which may be older than `at`. `unconfirmed`: one doubtful reading alone
+    says it.
     """
 
     at: datetime
@@ -47,6 +48,7 @@ class Change:
     value: float | None = None
     by: str | None = None
     time: datetime | None = None
+    unconfirmed: bool = False
 
     @property
     def rule(self) -> str:
@@ -60,13 +62,26 @@ def steps(station: StationNow, points: Sequence[Point], levels: Sequence[Level],
         return
     before: int | None = None
     known = (n for n in range(len(points) - 1, -1, -1) if points[n].time <= since and points[n].usable)
-    for point in points[next(known, 0) :]:
-        if not point.usable or point.value is None:
-            continue
+    usable = [point for point in points[next(known, 0) :] if point.usable and point.value is not None]
+    for n, point in enumerate(usable):
+        assert point.value is not None
         level = max((each.level for each in levels if each.value <= point.value), default=0)
         if before is not None and level != before and point.time > since:
             what: What = "rose" if level > before else "fell"
-            yield Change(point.time, what, station.code, station.name, station.name_en, level, before, point.value)
+            # What the next reading bears out was right, however it had moved.
+            after = usable[n + 1].value if n + 1 < len(usable) else None
+            borne_out = after is not None and any(each.level == level and each.value <= after for each in levels)
+            yield Change(
+                point.time,
+                what,
+                station.code,
+                station.name,
+                station.name_en,
+                level,
+                before,
+                point.value,
+                unconfirmed=what == "rose" and point.quality is Quality.DOUBTFUL and not borne_out,
+            )
         before = level
 
 
@@ -81,7 +96,7 @@ def told_by_alerts(conn: Connection, since: datetime, now: datetime) -> list[Cha
         select h.at, h.event, a.rule, s.code, s.name, s.name_en,
                case when h.event in ('cleared', 'retracted') then a.peak_level else (
                    select max(g.level) from alert_history g where g.alert_id = h.alert_id and g.at = h.at) end,
-               h.value, u.display_name, h.phenomenon_time
+               h.value, u.display_name, h.phenomenon_time, h.unconfirmed
         from alert_history h
         join alert a using (alert_id)
         join station s using (station_id)
@@ -89,7 +104,7 @@ def told_by_alerts(conn: Connection, since: datetime, now: datetime) -> list[Cha
         where h.at > %(since)s and h.at <= %(now)s and h.event in ('raised', 'cleared', 'retracted')
           and a.rule in ('level', 'silence') and a.mode = 'actual' and a.part_of is null and s.kind = any(%(kinds)s)
         union all
-        select h.at, h.event, 'silence', s.code, s.name, s.name_en, null, null, u.display_name, h.phenomenon_time
+        select h.at, h.event, 'silence', s.code, s.name, s.name_en, null, null, u.display_name, h.phenomenon_time, false
         from alert_history h
         join alert a using (alert_id)
         join outage_device o using (alert_id)
@@ -109,6 +124,6 @@ def told_by_alerts(conn: Connection, since: datetime, now: datetime) -> list[Cha
         ("silence", "cleared"): "returned",
     }
     return [
-        Change(at, words[rule, event], code, name, name_en, level, None, value, by, time)
-        for at, event, rule, code, name, name_en, level, value, by, time in rows
+        Change(at, words[rule, event], code, name, name_en, level, None, value, by, time, unconfirmed)
+        for at, event, rule, code, name, name_en, level, value, by, time, unconfirmed in rows
     ]

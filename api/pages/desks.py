@@ -21,12 +21,12 @@ from api.pages.alert_list import (
     late_excursions,
     open_alerts,
 )
+from api.pages.apart_now import apart_now, kinds_of
 from api.pages.daily_counts import calendar, month_range
 from api.pages.daily_entry import COUNTING
 from api.pages.demo import panel
 from api.pages.digital import digital
 from api.pages.disaster import disaster
-from api.pages.drill_now import drill_now
 from api.pages.field_desk import field_desk
 from api.pages.formats import number
 from api.pages.headquarters import EDITORS
@@ -42,6 +42,7 @@ from api.pages.tourism import by_hour, tourism
 from api.pages.town_map import Place, draw
 from api.pages.water import Block, water
 from api.roles import Role
+from store.cameras import cameras
 from store.field_reports import attached_counts
 
 router = Router()
@@ -71,6 +72,7 @@ def digital_page(request: Request, visit: SignedIn) -> Response:
     config = visit.config
     with visit.transaction() as conn:
         model = digital(conn, at.now, raw=visit.user.role is Role.DIGITAL)
+        trials = apart_now(conn, visit.tenant.municipality_id, at.now).trials
         room = machine_room(conn, at.clock, config.worker_silence, config.data_folder)
         alerts = open_alerts(conn, visit.user.role)
         events = panel(visit, conn, at.now)
@@ -82,6 +84,7 @@ def digital_page(request: Request, visit: SignedIn) -> Response:
         "digital",
         alerts,
         model=model,
+        trials=trials,
         room=room,
         panel=events,
         tile_state=tiles,
@@ -103,9 +106,10 @@ def disaster_response(
     with visit.transaction() as conn:
         model = disaster(conn, at.now, at.zone, _page_number(request))
         others = other_places(conn, "disaster", at.now)
-        drill = drill_now(conn, visit.tenant.municipality_id, at.now)
+        apart = apart_now(conn, visit.tenant.municipality_id, at.now)
         desk = headquarters_desk(conn, visit.tenant.municipality_id, at.now, at.zone)
         field = field_desk(conn, visit.tenant.municipality_id)
+        stills = cameras(conn, visit.tenant.municipality_id)
         alerts = open_alerts(conn, visit.user.role)
         places = _places(at, (g.station for g in model.gauges)) + [_rain_place(at, g) for g in model.rain]
         places += _places(at, others)
@@ -126,7 +130,10 @@ def disaster_response(
         marks=marks,
         desk=desk,
         field=field,
-        shadows={} if drill is None else drill.shadows,
+        cameras=stills,
+        shadows=apart.levels(),
+        drill_others=apart.others(kinds_of("disaster")),
+        trials=apart.trials_of(kinds_of("disaster")),
         may_write=visit.user.role in EDITORS,
         done=done,
         problem=problem,
@@ -140,13 +147,26 @@ def water_page(request: Request, visit: SignedIn) -> Response:
     with visit.transaction() as conn:
         model = water(conn, at.now, at.zone)
         others = other_places(conn, "water", at.now)
+        apart = apart_now(conn, visit.tenant.municipality_id, at.now)
         alerts = open_alerts(conn, visit.user.role)
         watched = [*(tank.station for tank in model.tanks), *(block.station for block in model.blocks), *others]
         map_ = draw(conn, visit.tenant.municipality_id, at.words, _places(at, watched), also=("block", "pipe"))
     marks = [_plain_mark(at, tank.station, tank.level) for tank in model.tanks]
     marks += [_block_mark(at, block) for block in model.blocks]
     marks += [_other_mark(at, s) for s in others]
-    return page(request, visit, at, "water", alerts, map=map_, model=model, others=others, marks=marks)
+    return page(
+        request,
+        visit,
+        at,
+        "water",
+        alerts,
+        map=map_,
+        model=model,
+        others=others,
+        marks=marks,
+        drill_others=apart.others(kinds_of("water")),
+        trials=apart.trials_of(kinds_of("water")),
+    )
 
 
 @router.get("/tourism")
@@ -158,6 +178,7 @@ def tourism_page(request: Request, visit: SignedIn) -> Response:
         model = tourism(conn, at.now, at.zone)
         days = calendar(conn, [spot.station for spot in model], shown.first, shown.last, at.now, at.zone)
         others = other_places(conn, "tourism", at.now)
+        apart = apart_now(conn, visit.tenant.municipality_id, at.now)
         alerts = open_alerts(conn, visit.user.role)
         watched = [*(s.station for s in model), *others]
         map_ = draw(conn, visit.tenant.municipality_id, at.words, _places(at, watched))
@@ -173,6 +194,8 @@ def tourism_page(request: Request, visit: SignedIn) -> Response:
         model=model,
         others=others,
         marks=marks,
+        drill_others=apart.others(kinds_of("tourism")),
+        trials=apart.trials_of(kinds_of("tourism")),
         hours=by_hour([spot for spot in model if spot.counter]),
         shown=shown,
         days=days,

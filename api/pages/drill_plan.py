@@ -1,5 +1,9 @@
 """What somebody typed -> a drill: its readings from a scenario, from the town's own past, or made by hand.
 
+The past gives every series of the stations that are chosen: rain, counts, flows, contacts as well as levels. A flood,
+one that is ready or made, gives the levels of rivers, the rain at rain gauges (those of the rivers go along with one
+that is ready) and the contacts on low ground.
+
 Raises `RecordError`: the field, and what is wrong with it.
 """
 
@@ -7,17 +11,18 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from analytics.rivers.rises import SCENARIOS, Course, made, scenario
+from analytics.rivers.rises import SCENARIOS, Course, made, rain, scenario, shower, wet
 from api.pages.disaster import Threshold, thresholds_at
 from api.pages.site import Moment
 from api.pages.town_time import read_time
+from devices.model import ObservedProperty, StationKind
 from store.connection import Connection
-from store.drills import LONGEST, SPEEDS, NewDrill
+from store.drills import LONGEST, SPEEDS, NewDrill, Series
 from store.errors import RecordError
 
 KINDS = ("scenario", "history", "made")
@@ -28,45 +33,66 @@ _DRY = 0.3  # of the lowest level: where a river stands that nothing is known of
 
 
 @dataclass(frozen=True, slots=True)
-class GaugeHere:
-    """A river gauge that can take part: `now` its newest value, None where there is none; levels lowest first."""
+class SeriesHere:
+    """A series that can take part; `now` its newest value, None where there is none."""
 
-    station_id: int
-    code: str
-    name: str
-    name_en: str
+    observed_property: str
     datastream_id: int
     step: timedelta
     low: float | None
     high: float | None
     now: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class StationHere:
+    """A station that can take part. `levels` of a gauge, lowest first; `river` as the register has it."""
+
+    station_id: int
+    code: str
+    kind: StationKind
+    name: str
+    name_en: str
+    river: str | None
+    series: Mapping[str, SeriesHere]
     levels: tuple[Threshold, ...]
 
+    @property
+    def gauge(self) -> SeriesHere | None:
+        """Its water level, where it has reference levels: what a flood is made for."""
+        return self.series.get(ObservedProperty.WATER_LEVEL) if self.levels else None
 
-def gauges_here(conn: Connection, now: datetime) -> list[GaugeHere]:
-    """Every station with a water level and levels in force."""
+
+def stations_here(conn: Connection, now: datetime) -> list[StationHere]:
+    """Every station with something to say, as the register orders them."""
     levels = thresholds_at(conn, now)
-    return [
-        GaugeHere(*(*row, levels[row[0]]))
-        for row in conn.execute(
-            """
-            select s.station_id, s.code, s.name, s.name_en, d.datastream_id, d.step, d.range_low, d.range_high,
-                   l.measured_value
-            from station s
-            join datastream d on d.station_id = s.station_id and d.observed_property = 'water_level'
-                 and d.drill_run is null
-            left join datastream_latest l using (datastream_id)
-            where s.kind = 'river_gauge' order by s.station_id
-            """
+    found: dict[int, StationHere] = {}
+    for station_id, code, kind, name, name_en, river, *series in conn.execute(
+        """
+        select s.station_id, s.code, s.kind, s.name, s.name_en, r.river, d.observed_property, d.datastream_id, d.step,
+               d.range_low, d.range_high, l.measured_value
+        from station s
+        join datastream d on d.station_id = s.station_id and d.drill_run is null and d.observed_property <> %s
+        left join station_river r on r.station_id = s.station_id
+        left join datastream_latest l using (datastream_id)
+        order by s.station_id, d.datastream_id
+        """,
+        (ObservedProperty.PASSAGES_DAY,),  # what people write down no device says
+    ):
+        here = found.setdefault(
+            station_id,
+            StationHere(station_id, code, StationKind(kind), name, name_en, river, {}, levels.get(station_id, ())),
         )
-        if row[0] in levels
-    ]
+        assert isinstance(here.series, dict)
+        here.series[series[0]] = SeriesHere(*series)
+    return list(found.values())
 
 
 def read_plan(conn: Connection, typed: Mapping[str, str], at: Moment) -> NewDrill:
     """The drill that is meant."""
-    gauges = [each for each in gauges_here(conn, at.now) if typed.get(f"station-{each.code}") == "1"]
-    if not gauges:
+    here = stations_here(conn, at.now)
+    chosen = [each for each in here if typed.get(f"station-{each.code}") == "1"]
+    if not chosen:
         raise RecordError("stations", "empty")
     speed = next((each for each in SPEEDS if f"{each:g}" == typed.get("speed", "1")), None)
     if speed is None:
@@ -79,7 +105,11 @@ def read_plan(conn: Connection, typed: Mapping[str, str], at: Moment) -> NewDril
         if name not in SCENARIOS:
             raise RecordError("scenario", "unknown")
         source |= {"name": name, "level": level}
-        courses = {each.station_id: _scenario(name, each, level) for each in gauges}
+        courses = _flood(
+            _with_rain(chosen, here),
+            lambda gauge, series: _scenario(name, gauge, series, level),
+            lambda step: rain(name, step=step),
+        )
     elif kind == "history":
         since, until = _time(typed, "from", at), _time(typed, "to", at)
         if until <= since:
@@ -87,69 +117,111 @@ def read_plan(conn: Connection, typed: Mapping[str, str], at: Moment) -> NewDril
         if until - since > LONGEST:
             raise RecordError("to", "long")
         source |= {"from": since.isoformat(), "to": until.isoformat()}
-        courses = _history(conn, gauges, since, until)
+        courses = _history(conn, chosen, since, until)
     elif kind == "made":
         peak, hours = _number(typed, "peak"), _number(typed, "hours")
         start = None if not typed.get("start", "").strip() else _number(typed, "start")
         if not 0.1 <= hours <= 18:
             raise RecordError("hours", "range")
         source |= {"start": start, "peak": peak, "hours": hours}
-        courses = {each.station_id: _made(each, start, peak, hours) for each in gauges}
+        courses = _flood(
+            chosen,
+            lambda gauge, series: _made(gauge, series, start, peak, hours),
+            lambda step: shower(hours=hours, step=step),
+        )
     else:
         raise RecordError("kind", "empty")
-    readings = {i: [(after / speed, value) for after, value in course] for i, course in courses.items()}
+    readings = {of: [(after / speed, value) for after, value in course] for of, course in courses.items()}
     return NewDrill(
-        typed.get("name", ""), source, speed, stop, readings, _chosen(typed, "person"), _chosen(typed, "group")
+        typed.get("name", ""), source, speed, stop, readings, chosen_ids(typed, "person"), chosen_ids(typed, "group")
     )
 
 
-def _scenario(name: str, gauge: GaugeHere, level: int) -> Course:
+def _with_rain(chosen: Sequence[StationHere], here: Sequence[StationHere]) -> list[StationHere]:
+    """With the rain gauges that the register has on the rivers of the gauges: a flood comes with its rain."""
+    rivers = {each.river for each in chosen if each.gauge is not None and each.river is not None}
+    beside = [
+        each for each in here if each.kind is StationKind.RAIN_GAUGE and each.river in rivers and each not in chosen
+    ]
+    return [*chosen, *beside]
+
+
+def _flood(
+    stations: Sequence[StationHere],
+    level: Callable[[StationHere, SeriesHere], Course],
+    fallen: Callable[[timedelta], Course],
+) -> dict[Series, Course]:
+    """What they say in a flood: the gauges their water, rain gauges the rain, contacts on low ground when the water is
+    high. Of what else there is a flood says nothing: that is for the town's own past.
+    """
+    found: dict[Series, Course] = {}
+    for each in stations:
+        if each.gauge is not None:
+            found[each.station_id, ObservedProperty.WATER_LEVEL] = level(each, each.gauge)
+    river = next(iter(found.values()), None)
+    for each in stations:
+        if ObservedProperty.PRECIPITATION in each.series:
+            step = each.series[ObservedProperty.PRECIPITATION].step
+            found[each.station_id, ObservedProperty.PRECIPITATION] = fallen(step)
+        if ObservedProperty.INUNDATION in each.series and river is not None:
+            found[each.station_id, ObservedProperty.INUNDATION] = wet(river)
+        if not any(station_id == each.station_id for station_id, _ in found):
+            raise RecordError("stations", "past_only")
+    return found
+
+
+def _scenario(name: str, gauge: StationHere, series: SeriesHere, level: int) -> Course:
     aim = next((each for each in gauge.levels if each.level == level), gauge.levels[-1])
     peak = aim.value + ABOVE
-    _possible(gauge, peak, "level")
-    return scenario(name, start=_start(gauge, peak), peak=peak, step=gauge.step)
+    _possible(series, peak, "level")
+    return scenario(name, start=_start(gauge, series, peak), peak=peak, step=series.step)
 
 
-def _made(gauge: GaugeHere, start: float | None, peak: float, hours: float) -> Course:
-    _possible(gauge, peak, "peak")
+def _made(gauge: StationHere, series: SeriesHere, start: float | None, peak: float, hours: float) -> Course:
+    _possible(series, peak, "peak")
     if start is not None:
-        _possible(gauge, start, "start")
-    begin = _start(gauge, peak) if start is None else start
+        _possible(series, start, "start")
+    begin = _start(gauge, series, peak) if start is None else start
     if peak <= begin:
         raise RecordError("peak", "low")
-    return made(start=begin, peak=peak, hours=hours, step=gauge.step)
+    return made(start=begin, peak=peak, hours=hours, step=series.step)
 
 
-def _start(gauge: GaugeHere, peak: float) -> float:
+def _start(gauge: StationHere, series: SeriesHere, peak: float) -> float:
     """Where the river stands, if that is below what it is to reach."""
-    if gauge.now is not None and gauge.now < peak:
-        return gauge.now
+    if series.now is not None and series.now < peak:
+        return series.now
     return min(_DRY * gauge.levels[0].value, peak - ABOVE)
 
 
-def _possible(gauge: GaugeHere, value: float, field: str) -> None:
+def _possible(gauge: SeriesHere, value: float, field: str) -> None:
     if (gauge.low is not None and value < gauge.low) or (gauge.high is not None and value > gauge.high):
         raise RecordError(field, "range")
 
 
-def _history(conn: Connection, gauges: Sequence[GaugeHere], since: datetime, until: datetime) -> dict[int, Course]:
-    stations = {each.datastream_id: each.station_id for each in gauges}
-    courses: dict[int, Course] = {each.station_id: [] for each in gauges}
+def _history(
+    conn: Connection, stations: Sequence[StationHere], since: datetime, until: datetime
+) -> dict[Series, Course]:
+    """What every series of the stations said then. Of each station something must be stored."""
+    series = {
+        each.datastream_id: (s.station_id, each.observed_property) for s in stations for each in s.series.values()
+    }
+    courses: dict[Series, Course] = {}
     for datastream_id, time, value in conn.execute(
         """
         select datastream_id, phenomenon_time, value from tenant_observation
         where datastream_id = any(%s) and phenomenon_time >= %s and phenomenon_time <= %s
           and quality not in ('bad', 'missing') order by phenomenon_time
         """,
-        (list(stations), since, until),
+        (list(series), since, until),
     ):
-        courses[stations[datastream_id]].append((time - since, value))
-    if not all(courses.values()):
+        courses.setdefault(series[datastream_id], []).append((time - since, value))
+    if {station_id for station_id, _ in courses} != {each.station_id for each in stations}:
         raise RecordError("from", "nothing")
     return courses
 
 
-def _chosen(typed: Mapping[str, str], what: str) -> list[int]:
+def chosen_ids(typed: Mapping[str, str], what: str) -> list[int]:
     """The ids whose boxes are ticked."""
     return [
         int(name.removeprefix(f"{what}-"))

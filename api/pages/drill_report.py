@@ -9,17 +9,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from alerts.drills import GIVEN_UP
+from alerts.apart import GIVEN_UP
 from api.pages.chart import Chart, line_chart
 from api.pages.delivery import masked, state
 from api.pages.disaster import Threshold, thresholds_at
 from api.pages.event_steps import Step, steps
 from api.pages.formats import number
+from api.pages.hyetograph import Hyetograph, Interval, picture
 from api.pages.readings import Point, history
 from api.pages.words import Words
-from devices.model import Quality
+from devices.model import ObservedProperty, Quality, Statistic
 from store.connection import Connection
-from store.drills import Drill, DrillStation, planned
+from store.drills import Drill, DrillSeries, Series, planned
 from store.town_clock import read_clock
 
 
@@ -69,10 +70,14 @@ class Raised:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """A station's water in the drill, or as planned: the chart, and when it first stood at which level."""
+    """What a series says in the drill, or is going to: the chart, or the bars of rain with their sum, and when water
+    first stood at which level.
+    """
 
-    station: DrillStation
-    chart: Chart
+    station: DrillSeries
+    chart: Chart | None
+    bars: Hyetograph | None
+    total: float | None
     reached: tuple[tuple[Threshold, datetime], ...]
     peak: float | None
     peak_at: datetime | None
@@ -121,30 +126,30 @@ def _told(conn: Connection, mine: Mapping[str, object]) -> list[Told]:
 
 
 def courses(
-    conn: Connection, drill: Drill, taking_part: Iterable[DrillStation], now: datetime, zone: ZoneInfo
+    conn: Connection, drill: Drill, taking_part: Iterable[DrillSeries], now: datetime, zone: ZoneInfo
 ) -> list[Course]:
-    """What the stations say: of a drill that has begun as it came; else as planned, from `starts_at` or now on."""
-    stations = list(taking_part)
+    """What the series say: of a drill that has begun as it came; else as planned, from `starts_at` or now on."""
+    series = list(taking_part)
     begin = drill.started_at or drill.starts_at or now
     levels = thresholds_at(conn, now)
-    points: dict[int, list[Point]]
+    points: dict[Series, list[Point]]
     if drill.started_at is None:
         points = {
-            station_id: [Point(begin + after, value, Quality.GOOD) for after, value in course]
-            for station_id, course in planned(conn, drill.drill_id).items()
+            of: [Point(begin + after, value, Quality.GOOD) for after, value in course]
+            for of, course in planned(conn, drill.drill_id).items()
         }
     else:
-        ids = {each.datastream_id: each.station_id for each in stations if each.datastream_id is not None}
+        ids = {each.datastream_id: each.key for each in series if each.datastream_id is not None}
         found = history(conn, list(ids), begin - timedelta(microseconds=1), begin + drill.lasts)
-        points = {ids[i]: series for i, series in found.items()}
+        points = {ids[i]: came for i, came in found.items()}
     return [
-        _course(each, points.get(each.station_id, []), begin, drill.lasts, levels.get(each.station_id, ()), zone)
-        for each in stations
+        _course(each, points.get(each.key, []), begin, drill.lasts, levels.get(each.station_id, ()), zone)
+        for each in series
     ]
 
 
 def _course(
-    station: DrillStation,
+    station: DrillSeries,
     points: Sequence[Point],
     begin: datetime,
     lasts: timedelta,
@@ -153,14 +158,23 @@ def _course(
 ) -> Course:
     usable = [(each.time, each.value) for each in points if each.usable and each.value is not None]
     reached = []
-    for level in levels:
+    observed = ObservedProperty(station.observed_property)
+    for level in levels if observed is ObservedProperty.WATER_LEVEL else ():
         first = next((time for time, value in usable if value >= level.value), None)
         if first is not None:
             reached.append((level, first))
     top = max(usable, key=lambda each: each[1], default=None)
-    lines = [(level.level, level.value) for level in levels]
-    chart = line_chart(points, begin, begin + lasts, None, zone, lines)
-    return Course(station, chart, tuple(reached), None if top is None else top[1], None if top is None else top[0])
+    chart = bars = None
+    if observed is ObservedProperty.PRECIPITATION:
+        step = lasts / max(1, station.readings - 1)
+        wide = [Interval(each.time - step, each.time, each.value, 1, 1, each.quality) for each in points]
+        bars = picture(wide, begin, begin + lasts, zone)
+    else:
+        lines = [(level.level, level.value) for level in levels] if observed is ObservedProperty.WATER_LEVEL else []
+        chart = line_chart(points, begin, begin + lasts, None, zone, lines)
+    total = sum(value for _, value in usable) if usable and observed.statistic is Statistic.TOTAL else None
+    peak, peak_at = (None, None) if top is None else (top[1], top[0])
+    return Course(station, chart, bars, total, tuple(reached), peak, peak_at)
 
 
 def level_steps(found: Iterable[Course], words: Words) -> list[Step]:

@@ -14,21 +14,22 @@ from datetime import datetime, timedelta
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from alerts.apart import participants
 from alerts.calling import About, Call, ladder
-from alerts.drills import participants
 from alerts.roster import channels, load_roster
 from analytics.rivers.rises import SCENARIOS
 from api.access import READERS, Router, SignedIn, Visit, access
 from api.errors import BadRequest, Conflict, NotFound, Text
 from api.pages.alert_list import open_alerts
 from api.pages.delivery import masked
-from api.pages.drill_plan import KINDS, USUAL_STOP, gauges_here, read_plan
+from api.pages.drill_plan import KINDS, USUAL_STOP, StationHere, read_plan, stations_here
 from api.pages.drill_report import courses, level_steps, report
 from api.pages.event_steps import Step
 from api.pages.headquarters import EDITORS, csv_file, local
 from api.pages.people_now import groups_now, people_now
 from api.pages.site import Moment, moment, page
 from api.pages.typed import Form
+from devices.model import StationKind
 from store import drills as kept
 from store.connection import Connection
 from store.drills import MOST_NAME, SPEEDS, Drill, State
@@ -38,7 +39,7 @@ from store.feed import append_headquarters
 router = Router()
 
 _HERE = "/disaster/drills"
-_DONE = frozenset({"planned", "started", "stopped", "cancelled"})
+_DONE = frozenset({"planned", "started", "stopped", "cancelled", "repeated"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,19 @@ def plan_drill(request: Request, visit: SignedIn, typed: Form) -> Response:
     return RedirectResponse(f"{_HERE}/{drill_id}?done=planned", 303)
 
 
+def _listed(here: Sequence[StationHere]) -> list[tuple[str, list[StationHere]]]:
+    """The stations as the form lists them: those that a flood is made for, those that can go along with it, and those
+    of which only the past tells something.
+    """
+    along = (StationKind.RAIN_GAUGE, StationKind.INUNDATION_POINT)
+    groups = {
+        "gauges": [each for each in here if each.gauge is not None],
+        "along": [each for each in here if each.gauge is None and each.kind in along],
+        "past": [each for each in here if each.gauge is None and each.kind not in along],
+    }
+    return [(name, found) for name, found in groups.items() if found]
+
+
 def _known(conn: Connection, persons: Sequence[int], groups: Sequence[int]) -> None:
     people = people_now(conn)
     if not set(persons) <= {each.person_id for each in people}:
@@ -91,7 +105,7 @@ def _page(
     at = moment(request, visit)
     with visit.transaction() as conn:
         listed = kept.drills(conn, visit.tenant.municipality_id)
-        gauges = gauges_here(conn, at.now)
+        here = stations_here(conn, at.now)
         people = people_now(conn)
         groups = groups_now(conn, people)
         alerts = open_alerts(conn, visit.user.role)
@@ -105,7 +119,7 @@ def _page(
         alerts,
         status=status,
         drills=listed,
-        gauges=gauges,
+        stations=_listed(here),
         people=people,
         groups=groups,
         kinds=KINDS,
@@ -125,8 +139,8 @@ def drill_page(request: Request, visit: SignedIn, drill_id: int) -> Response:
     town = visit.tenant.municipality_id
     with visit.transaction() as conn:
         drill = _drill(conn, town, drill_id)
-        stations = kept.stations(conn, drill_id)
-        shown = courses(conn, drill, stations, at.now, at.zone)
+        shown = courses(conn, drill, kept.series_of(conn, drill_id), at.now, at.zone)
+        against = None if drill.ended_at is not None else kept.standing_against(conn, town, drill.stop_level)
         came = None if drill.started_at is None else report(conn, town, drill, at.now, at.zone, at.words)
         steps = [] if came is None else _course([*came.course, *level_steps(shown, at.words)])
         calling = _calling(conn, town, drill_id, at.now)
@@ -145,6 +159,7 @@ def drill_page(request: Request, visit: SignedIn, drill_id: int) -> Response:
         report=came,
         steps=steps,
         calling=calling,
+        against=None if drill.started_at is not None else against,
         may_write=visit.user.role in EDITORS,
         done=done if done in _DONE else None,
     )
@@ -153,7 +168,9 @@ def drill_page(request: Request, visit: SignedIn, drill_id: int) -> Response:
 @router.post("/disaster/drills/{drill_id}")
 @access(EDITORS)
 def act_on_drill(request: Request, visit: SignedIn, drill_id: int, typed: Form) -> Response:
-    """`do` start (at `starts_at`; empty: now) or stop; a drill that has not begun is cancelled by the latter."""
+    """`do` start (at `starts_at`; empty: now), stop, or repeat: plan the same once more. A drill that has not begun is
+    cancelled by stop.
+    """
     at = moment(request, visit)
     town, user_id = visit.tenant.municipality_id, visit.user.user_id
     try:
@@ -166,10 +183,24 @@ def act_on_drill(request: Request, visit: SignedIn, drill_id: int, typed: Form) 
             elif typed.get("do") == "stop":
                 kept.stop(conn, town, drill_id, now=at.now, user_id=user_id)
                 done = "cancelled" if drill.started_at is None else "stopped"
+            elif typed.get("do") == "repeat":
+                drill_id = kept.repeat(conn, town, drill_id, now=at.now, user_id=user_id)
+                done = "repeated"
             else:
                 raise BadRequest(Text("その操作はできません。", "There is no such action."))
             append_headquarters(conn, town)
     except RecordError as error:
+        if error.code == "stopped":
+            raise Conflict(
+                Text(
+                    "この訓練を止める段階の、実際のアラートが出ています。始めても、すぐに中止になります。",
+                    "An actual alert stands at the level that breaks this drill off: it would end at once.",
+                ),
+                Text(
+                    "アラートが解除されてから始めるか、これからの日時を決めてください。",
+                    "Start it when that alert is over, or for a time to come.",
+                ),
+            ) from error
         if error.code == "changed":
             raise Conflict(
                 Text(
@@ -210,7 +241,7 @@ def drill_file(request: Request, visit: SignedIn, drill_id: int) -> Response:
         if drill.started_at is None:
             raise Conflict(Text("この訓練はまだ始まっていません。", "This drill has not begun."))
         came = report(conn, town, drill, at.now, at.zone, at.words)
-        shown = courses(conn, drill, kept.stations(conn, drill_id), at.now, at.zone)
+        shown = courses(conn, drill, kept.series_of(conn, drill_id), at.now, at.zone)
     t = at.words
     found = [each for each in came.course if each.kind != "sent"] + level_steps(shown, t)
     for told in came.told:
@@ -228,7 +259,7 @@ def _rows(at: Moment, course: Sequence[Step]) -> Iterator[tuple[object, ...]]:
     t = at.words
     yield tuple(t(f"review_file.{name}") for name in ("time", "kind", "place", "what", "by", "drill"))
     for step in course:
-        yield local(step.at, at.zone), t(f"review.kind.{step.kind}"), step.place, step.what, step.by, t("drill.mark")
+        yield local(step.at, at.zone), t(f"review.kind.{step.kind}"), step.place, step.what, step.by, t("mode.exercise")
 
 
 def _course(found: Sequence[Step]) -> list[Step]:

@@ -54,7 +54,8 @@ def sign_in_submit(request: Request, login: Annotated[str, Form()], password: An
 @router.post("/sign-out")
 @access(READERS)
 def sign_out_submit(request: Request, visit: SignedIn) -> Response:
-    response = RedirectResponse("/sign-in", 303)
+    # the page then takes out of the browser what the report form has kept there (signed_out.js)
+    response = RedirectResponse("/sign-in?out=1", 303)
     sign_out(request, response)
     return response
 
@@ -70,6 +71,7 @@ def _form(request: Request, *, status: int = 200, problem: str = "", login: str 
         request,
         "sign_in",
         demo=state.config.demo,
+        out=request.query_params.get("out") == "1",
         status=status,
         problem=problem,
         login=login,

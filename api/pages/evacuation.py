@@ -377,5 +377,5 @@ def _rows(at: Moment, told: list[EvacuationOrder | ResponseStage]) -> Iterator[t
             t(f"log_file.state.{state}"),
             local(each.entered_at, at.zone),
             each.entered_by,
-            t("drill.mark") if each.drill else "",
+            t("mode.exercise") if each.drill else "",
         )

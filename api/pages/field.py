@@ -4,6 +4,9 @@
 sign-in. A link that is unknown, over or revoked looks the same, and who tries many is slowed down; it is looked up
 before anything of the form is read. Both send the same form and work without JavaScript; a script keeps the draft.
 Where JSON is accepted the answer is JSON: {"report", "again", "unread"}, or a problem with `field`.
+
+With `?copy=1` the form is one to be kept by the browser and opened without a network: it holds no token of a session,
+no key of a report, and of the town its name and the names of its stations alone.
 """
 
 from __future__ import annotations
@@ -70,6 +73,7 @@ class _Sender:
     csrf_token: str | None
     report: str
     shelters: str | None  # None: this link is not for shelters
+    login: str | None  # None: somebody without an account
     expires_at: datetime | None = None
 
 
@@ -142,6 +146,7 @@ def _of_staff(request: Request, visit: Visit) -> _Sender:
         visit.csrf_token,
         STAFF,
         STAFF_SHELTERS,
+        visit.user.login,
     )
 
 
@@ -188,6 +193,7 @@ def _of_link(request: Request, token: str, *, shelters_too: bool = False) -> _Se
         None,
         base,
         f"{base}/shelters" if holder.shelters else None,
+        None,
         holder.expires_at,
     )
 
@@ -258,6 +264,7 @@ def _form_page(
         request,
         sender,
         "field",
+        copy=typed is None and query.get("copy") == "1",
         status=status,
         stations=stations,
         typed={name: (typed or {}).get(name, "") for name in FIELDS},

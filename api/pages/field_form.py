@@ -182,12 +182,17 @@ def _seen(conn: Connection, municipality_id: int, typed: Mapping[str, str], now:
 
 def _when(typed: Mapping[str, str], now: datetime, zone: ZoneInfo) -> datetime:
     """The time of seeing. Left empty it is when the form was first sent: `waited` says how many seconds ago that was,
-    for a report that lay in the browser until the network was there again.
+    for a report that lay in the browser until the network was there again. An hour that was typed is the last one
+    before the button was pressed with it, `since` seconds ago: not before it came, which may be days later.
     """
     if typed.get("time", "").strip():
-        return read_time(typed["time"], now, zone)
-    waited = number(typed.get("waited", ""), "time") or 0.0
-    return now - min(max(timedelta(0), timedelta(seconds=min(waited, 1e9))), LONGEST_AGO - timedelta(minutes=1))
+        return read_time(typed["time"], now - _ago(typed, "since"), zone)
+    return now - _ago(typed, "waited")
+
+
+def _ago(typed: Mapping[str, str], field: str) -> timedelta:
+    seconds = number(typed.get(field, ""), "time") or 0.0
+    return min(max(timedelta(0), timedelta(seconds=min(seconds, 1e9))), LONGEST_AGO - timedelta(minutes=1))
 
 
 def _key(text: str) -> UUID:

@@ -129,7 +129,7 @@ def _rows(at: Moment, entries: list[Entry]) -> Iterator[tuple[object, ...]]:
             t(f"log_file.state.{state}"),
             local(e.entered_at, at.zone),
             e.entered_by,
-            t("drill.mark") if e.drill else "",
+            t("mode.exercise") if e.drill else "",
         )
 
 

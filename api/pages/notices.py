@@ -8,26 +8,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, Any, cast
+from typing import Any, cast
 
-from fastapi import Depends
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from alerts.public import acts, cap
+from alerts.public import acts, cap, words
 from alerts.public.basis import BasisRefused, SetInForce, sets_in_force, state_basis
 from alerts.public.cap import Publisher
 from alerts.public.evacuation import current_evacuation
 from alerts.public.notices import Notice, chain_before, notice, notices
 from alerts.public.refusals import NoSuchNotice, NoticeRefused, WrongWords
 from alerts.public.sheet import sheet
+from alerts.public.standing_publish import outlook
 from alerts.public.words import VARIANTS, Text, Texts, Variant
+from alerts.rules.standing import Why
 from api.access import READERS, Role, Router, SignedIn, Visit, access
 from api.errors import NotFound
 from api.errors import Text as ErrorText
 from api.pages.alert_list import Alert, open_alerts
 from api.pages.public_text import as_read
 from api.pages.site import Moment, moment, page
+from api.pages.typed import Form
 from store.connection import Connection
 
 router = Router()
@@ -38,20 +40,16 @@ _USUAL_HOURS = 3
 _DONE = frozenset({"saved", "approved", "discarded", "drafted", "stated"})
 
 
-async def _typed(request: Request) -> Mapping[str, str]:
-    return {name: value for name, value in (await request.form()).multi_items() if isinstance(value, str)}
-
-
-Typed = Annotated[Mapping[str, str], Depends(_typed)]
-
-
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An open level alert of which a notice can be made: its draft, or the notice that stands, if any."""
+    """An open level alert of which a notice can be made: its draft, or the notice that stands, if any; `standing`: why
+    no approval given beforehand tells of it, None where there is none, or one does.
+    """
 
     alert: Alert
     draft: int | None
     head: int | None
+    standing: Why | None
 
 
 @router.get("/disaster/notices")
@@ -75,6 +73,8 @@ def _list(
         found = notices(conn)
         sets = sets_in_force(conn, at.now)
         alerts = open_alerts(conn, visit.user.role)
+        levels = [each for each in alerts if each.rule == "level"]
+        why = {each.alert_id: outlook(conn, each.alert_id, at.now, at.zone) for each in levels}
     drafts = [each for each in found if each.event is None]
     heads = {
         each.alert_id: each.notice_id
@@ -90,9 +90,8 @@ def _list(
         alerts,
         status=status,
         calls=[
-            Call(alert, by_alert.get(alert.alert_id), heads.get(alert.alert_id))
-            for alert in alerts
-            if alert.rule == "level"
+            Call(alert, by_alert.get(alert.alert_id), heads.get(alert.alert_id), why[alert.alert_id])
+            for alert in levels
         ],
         drafts=drafts,
         standing=[each for each in found if each.state(at.now) == "standing"],
@@ -108,7 +107,7 @@ def _list(
 
 @router.post("/disaster/gauges/{code}/basis")
 @access(_DISASTER)
-def basis(request: Request, visit: SignedIn, code: str, typed: Typed) -> Response:
+def basis(request: Request, visit: SignedIn, code: str, typed: Form) -> Response:
     """States whose reference levels those of a gauge are."""
     at = moment(request, visit)
     try:
@@ -194,7 +193,7 @@ def _one(
         sheet=sheet(publisher, found) if found.event == "approved" else None,
         hours=HOURS,
         usual_hours=_USUAL_HOURS,
-        limits={"headline": acts.MAX_HEADLINE, "body": acts.MAX_BODY},
+        limits={"headline": words.MAX_HEADLINE, "body": words.MAX_BODY},
         may_act=visit.user.role in _DISASTER,
         problem=problem,
         wrong=[] if wrong is None else wrong.wrong,
@@ -205,7 +204,7 @@ def _one(
 
 @router.post("/disaster/notices/{notice_id}")
 @access(_DISASTER)
-def save(request: Request, visit: SignedIn, notice_id: int, typed: Typed) -> Response:
+def save(request: Request, visit: SignedIn, notice_id: int, typed: Form) -> Response:
     """Gives a draft other words."""
     at = moment(request, visit)
     texts: Texts = {
@@ -221,7 +220,7 @@ def save(request: Request, visit: SignedIn, notice_id: int, typed: Typed) -> Res
 
 @router.post("/disaster/notices/{notice_id}/approve")
 @access(_DISASTER)
-def approve(request: Request, visit: SignedIn, notice_id: int, typed: Typed) -> Response:
+def approve(request: Request, visit: SignedIn, notice_id: int, typed: Form) -> Response:
     """Tells the public, in the words that stood on the page."""
     at = moment(request, visit)
     hours = _number(typed.get("hours"))
@@ -248,7 +247,7 @@ def discard(request: Request, visit: SignedIn, notice_id: int) -> Response:
 
 @router.post("/disaster/notices/{notice_id}/withdraw")
 @access(_DISASTER)
-def withdraw(request: Request, visit: SignedIn, notice_id: int, typed: Typed) -> Response:
+def withdraw(request: Request, visit: SignedIn, notice_id: int, typed: Form) -> Response:
     """Drafts the cancellation of a notice."""
     at = moment(request, visit)
     try:
@@ -315,7 +314,7 @@ def _fields(found: Notice, typed: Mapping[str, str] | None) -> dict[tuple[Varian
     for variant in VARIANTS:
         for part in ("headline", "body"):
             own = getattr(found.texts[variant], part)
-            kept[variant, part] = own if typed is None else typed.get(f"{variant}_{part}", own)[: acts.MAX_BODY]
+            kept[variant, part] = own if typed is None else typed.get(f"{variant}_{part}", own)[: words.MAX_BODY]
     return kept
 
 

@@ -1,38 +1,35 @@
-"""連絡先: who is told of alerts and how; the groups; and the duty roster.
+"""連絡先: who is told of alerts and how, and the groups. Whose turn it is stands in `api.pages.duty_roster`.
 
-People, their addresses and what a group is told of are the digital section's to say. Whose turn it is, every desk says
-for itself, on a page that shows names and no addresses. Nothing is deleted that something was sent to: who leaves is
-told no more, and the record of what they were told stays.
+People, their addresses and what a group is told of are the digital section's to say. Nothing is deleted that something
+was sent to: who leaves is told no more, and the record of what they were told stays.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import date, time, timedelta
-from typing import Annotated
+from datetime import time, timedelta
 from urllib.parse import urlencode
 
 import psycopg
-from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from alerts.addresses import MOST_LETTERS, fits
+from alerts.browsers import KIND as BROWSER
 from alerts.monthly_results import newest_tests
-from api.access import DESKS, Role, Router, SignedIn, Visit, access
+from api.access import Role, Router, SignedIn, Visit, access
 from api.errors import NotFound, Text
 from api.pages import typed
 from api.pages.alert_list import open_alerts
-from api.pages.people_now import channels_now, group_now, groups_now, people_now, turns_now, untold_now
+from api.pages.people_now import accounts_now, channels_now, group_now, groups_now, people_now, untold_now
 from api.pages.site import Moment, moment, page
 from store.connection import Connection
 
 router = Router()
 
 KEEPERS = frozenset({Role.DIGITAL})
-PEOPLE, GROUPS, DUTY = "/digital/people", "/digital/groups", "/alerts/duty"
+PEOPLE, GROUPS = "/digital/people", "/digital/groups"
 MOST_NAME = 100
-_DAYS = 14
 _DESKS = ("disaster", "water", "tourism", "digital")
 _LONGEST_ANSWER = 240  # minutes
 
@@ -49,13 +46,14 @@ def people_page(request: Request, visit: SignedIn) -> Response:
         people = people_now(conn)
         groups = groups_now(conn, people)
         channels = channels_now(conn)
+        accounts = accounts_now(conn, visit.tenant.municipality_id)
         untold = untold_now(conn, visit.tenant.municipality_id, at)
         tests = newest_tests(conn, at.now)
         alerts = open_alerts(conn, visit.user.role)
     return page(
         request, visit, at, "digital_people", alerts,
         people=people, groups=groups, channels=channels, said=said_of(request, at),
-        untold=untold, tests=tests,
+        untold=untold, tests=tests, accounts=accounts,
     )  # fmt: skip
 
 
@@ -92,81 +90,6 @@ def change_group(request: Request, visit: SignedIn, group: int, given: typed.For
     return _done(visit, {**given, "group": str(group)}, _GROUP_ACTS, at, back)
 
 
-@router.get(DUTY)
-@access(DESKS, page=True)
-def duty_page(
-    request: Request,
-    visit: SignedIn,
-    group: Annotated[int | None, Query(ge=1)] = None,
-    first: Annotated[str, Query(alias="from")] = "",
-) -> Response:
-    at = moment(request, visit)
-    today = at.now.astimezone(at.zone).date()
-    begin = _day(first) or today
-    with visit.transaction() as conn:
-        people = people_now(conn)
-        groups = groups_now(conn, people)
-        chosen = next((each for each in groups if group is None or each.group_id == group), None)
-        turns = [] if chosen is None else turns_now(conn, chosen.group_id, begin, _DAYS)
-        untold = untold_now(conn, visit.tenant.municipality_id, at)
-        alerts = open_alerts(conn, visit.user.role)
-    return page(
-        request, visit, at, "alerts_duty", alerts,
-        groups=groups, chosen=chosen, turns=turns, today=today, first=begin,
-        before=begin - timedelta(days=_DAYS), after=begin + timedelta(days=_DAYS), said=said_of(request, at),
-        untold=untold,
-    )  # fmt: skip
-
-
-@router.post(DUTY)
-@access(DESKS)
-def keep_duty(visit: SignedIn, given: typed.Form) -> Response:
-    """The turns of the days shown: fields `person.DAY.PART` and `substitute.DAY.PART`; an empty person: nobody."""
-    group = _number(given.get("group", ""))
-    query = {"group": str(group), "from": given.get("from", "")[:10]}
-    with visit.transaction() as conn:
-        found = [each for each in groups_now(conn, people_now(conn)) if each.group_id == group]
-        members = {person.person_id for each in found for person in each.members}
-        problem = None if found else "nothing"
-        for field, value in given.items():
-            what, _, shift = field.partition(".")
-            if what == "person" and found:
-                problem = _keep_turn(conn, visit, group, members, shift, value, given.get(f"substitute.{shift}", ""))
-                if problem is not None:
-                    break
-        if problem is not None:
-            conn.rollback()
-    return _back(DUTY, "turns", **query, said=problem or "turns_kept")
-
-
-def _keep_turn(
-    conn: Connection, visit: Visit, group: int, members: set[int], shift: str, person: str, substitute: str
-) -> str | None:
-    """What is wrong with it, as a key; None where it was kept."""
-    day, _, part = shift.partition(".")
-    on = _day(day)
-    if on is None or part not in ("day", "night"):
-        return "no_day"
-    if not person:
-        conn.execute("delete from duty where group_id = %s and day = %s and part = %s", (group, on, part))
-        return "substitute_alone" if substitute else None
-    first, second = _number(person), _number(substitute) if substitute else None
-    if first not in members or (second is not None and second not in members):
-        return "not_in_group"
-    if first == second:
-        return "same_person"
-    conn.execute(
-        """
-        insert into duty (group_id, day, part, municipality_id, person_id, substitute_id)
-        values (%s, %s, %s, %s, %s, %s)
-        on conflict (group_id, day, part) do update
-            set person_id = excluded.person_id, substitute_id = excluded.substitute_id
-        """,
-        (group, on, part, visit.tenant.municipality_id, first, second),
-    )
-    return None
-
-
 # --- what the forms do: each takes the transaction, the visit, the moment and the fields, and says where to go back
 
 _Act = Callable[[Connection, Visit, Moment, Mapping[str, str]], str]
@@ -191,6 +114,8 @@ def _add_contact(conn: Connection, visit: Visit, at: Moment, given: Mapping[str,
     kinds = channels_now(conn)
     if channel not in kinds:
         raise _No("no_channel")
+    if kinds[channel] == BROWSER:
+        raise _No("own_browser")
     if not fits(kinds[channel], address):
         raise _No("no_address")
     try:
@@ -215,7 +140,7 @@ def _add_contact(conn: Connection, visit: Visit, at: Moment, given: Mapping[str,
 
 def _contact_first(conn: Connection, visit: Visit, at: Moment, given: Mapping[str, str]) -> str:
     """Puts a contact before the others of its person."""
-    contact = _number(given.get("contact", ""))
+    contact = number(given.get("contact", ""))
     conn.execute(
         """
         update contact set position = (select min(position) - 1 from contact o where o.person_id = contact.person_id)
@@ -223,15 +148,42 @@ def _contact_first(conn: Connection, visit: Visit, at: Moment, given: Mapping[st
         """,
         (contact,),
     )
-    return f"person-{_number(given.get('person', ''))}"
+    return f"person-{number(given.get('person', ''))}"
 
 
 def _end_contact(conn: Connection, visit: Visit, at: Moment, given: Mapping[str, str]) -> str:
     conn.execute(
         "update contact set ended_at = %s where contact_id = %s and ended_at is null",
-        (at.now, _number(given.get("contact", ""))),
+        (at.now, number(given.get("contact", ""))),
     )
-    return f"person-{_number(given.get('person', ''))}"
+    return f"person-{number(given.get('person', ''))}"
+
+
+def _keep_account(conn: Connection, visit: Visit, at: Moment, given: Mapping[str, str]) -> str:
+    """Whose account it is, with which they let browsers of their own be written to; another account's browsers are
+    nobody's then, and go.
+    """
+    person = _person(conn, given)
+    user = number(given["user"]) if given.get("user") else None
+    known = conn.execute(
+        "select from app_user where user_id = %s and municipality_id = %s", (user, visit.tenant.municipality_id)
+    ).fetchone()
+    if user is not None and known is None:
+        raise _No("no_account")
+    try:
+        with conn.transaction():
+            conn.execute("update person set user_id = %s where person_id = %s and kind = 'person'", (user, person))
+    except psycopg.errors.UniqueViolation as error:
+        raise _No("no_account") from error
+    conn.execute(
+        """
+        update contact c set ended_at = %s from push_subscription s
+        where s.contact_id = c.contact_id and c.person_id = %s and c.ended_at is null
+          and s.made_by is distinct from %s
+        """,
+        (at.now, person, user),
+    )
+    return f"person-{person}"
 
 
 def _end_person(conn: Connection, visit: Visit, at: Moment, given: Mapping[str, str]) -> str:
@@ -265,21 +217,21 @@ def _keep_group(conn: Connection, visit: Visit, at: Moment, given: Mapping[str, 
         starts, ends = (time.fromisoformat(given.get(key, "")) for key in ("day_starts", "day_ends"))
     except ValueError as error:
         raise _No("no_times") from error
-    minutes = _number(given.get("answer_within", ""))
+    minutes = number(given.get("answer_within", ""))
     if starts.tzinfo or ends.tzinfo or not starts < ends:
         raise _No("no_times")
     if not 1 <= minutes <= _LONGEST_ANSWER:
         raise _No("no_minutes")
     conn.execute(
         "update call_group set name = %s, day_starts = %s, day_ends = %s, answer_within = %s where group_id = %s",
-        (_name(given), starts, ends, timedelta(minutes=minutes), _number(given["group"])),
+        (_name(given), starts, ends, timedelta(minutes=minutes), number(given["group"])),
     )
     return "group"
 
 
 def _keep_members(conn: Connection, visit: Visit, at: Moment, given: Mapping[str, str]) -> str:
-    group = _number(given["group"])
-    wanted = {_number(key.removeprefix("member.")) for key in given if key.startswith("member.")}
+    group = number(given["group"])
+    wanted = {number(key.removeprefix("member.")) for key in given if key.startswith("member.")}
     known = {person.person_id for person in people_now(conn)}
     conn.execute("delete from group_member where group_id = %s", (group,))
     for person in sorted(wanted & known):
@@ -293,9 +245,9 @@ def _keep_members(conn: Connection, visit: Visit, at: Moment, given: Mapping[str
 def _add_watch(conn: Connection, visit: Visit, at: Moment, given: Mapping[str, str]) -> str:
     if given.get("desk") not in _DESKS:
         raise _No("no_desk")
-    station = _number(given["station"]) if given.get("station") else None
-    level = _number(given["least_level"]) if given.get("least_level") else None
-    severity = _number(given["least_severity"]) if given.get("least_severity") else None
+    station = number(given["station"]) if given.get("station") else None
+    level = number(given["least_level"]) if given.get("least_level") else None
+    severity = number(given["least_severity"]) if given.get("least_severity") else None
     if (level is not None and not 1 <= level <= 5) or (severity is not None and not 1 <= severity <= 3):
         raise _No("no_desk")
     known = conn.execute("select from station where station_id = %s", (station,)).fetchone()
@@ -304,14 +256,14 @@ def _add_watch(conn: Connection, visit: Visit, at: Moment, given: Mapping[str, s
     # entered again, it says from now on what was said last
     conn.execute(
         "delete from group_watch where group_id = %s and desk = %s and station_id is not distinct from %s",
-        (_number(given["group"]), given["desk"], station),
+        (number(given["group"]), given["desk"], station),
     )
     conn.execute(
         """
         insert into group_watch (municipality_id, group_id, desk, station_id, least_level, least_severity)
         values (%s, %s, %s, %s, %s, %s)
         """,
-        (visit.tenant.municipality_id, _number(given["group"]), given["desk"], station, level, severity),
+        (visit.tenant.municipality_id, number(given["group"]), given["desk"], station, level, severity),
     )
     return "watches"
 
@@ -319,13 +271,13 @@ def _add_watch(conn: Connection, visit: Visit, at: Moment, given: Mapping[str, s
 def _end_watch(conn: Connection, visit: Visit, at: Moment, given: Mapping[str, str]) -> str:
     conn.execute(
         "delete from group_watch where group_id = %s and group_watch_id = %s",
-        (_number(given["group"]), _number(given.get("watch", ""))),
+        (number(given["group"]), number(given.get("watch", ""))),
     )
     return "watches"
 
 
 def _end_group(conn: Connection, visit: Visit, at: Moment, given: Mapping[str, str]) -> str:
-    conn.execute("update call_group set ended_at = %s where group_id = %s", (at.now, _number(given["group"])))
+    conn.execute("update call_group set ended_at = %s where group_id = %s", (at.now, number(given["group"])))
     return "groups"
 
 
@@ -334,6 +286,7 @@ _PEOPLE_ACTS: Mapping[str, _Act] = {
     "add_contact": _add_contact,
     "contact_first": _contact_first,
     "end_contact": _end_contact,
+    "keep_account": _keep_account,
     "end_person": _end_person,
     "add_group": _add_group,
 }
@@ -349,14 +302,14 @@ _GROUP_ACTS: Mapping[str, _Act] = {
 def _done(visit: Visit, given: Mapping[str, str], acts: Mapping[str, _Act], at: Moment, back: str) -> Response:
     act = acts.get(given.get("do", ""))
     if act is None:
-        return _back(back, "said", said="nothing")
+        return back_to(back, "said", said="nothing")
     with visit.transaction() as conn:
         try:
             place = act(conn, visit, at, given)
         except _No as no:
             conn.rollback()
-            return _back(back, "said", said=str(no))
-    return _back(back, place, said=f"{given['do']}_done")
+            return back_to(back, "said", said=str(no))
+    return back_to(back, place, said=f"{given['do']}_done")
 
 
 def said_of(request: Request, at: Moment) -> str | None:
@@ -373,26 +326,17 @@ def _name(given: Mapping[str, str]) -> str:
 
 
 def _person(conn: Connection, given: Mapping[str, str]) -> int:
-    person = _number(given.get("person", ""))
+    person = number(given.get("person", ""))
     known = conn.execute("select from person where person_id = %s and ended_at is null", (person,)).fetchone()
     if known is None:
         raise NotFound(Text("その人は登録されていません。", "There is no such person."))
     return person
 
 
-def _day(text: str) -> date | None:
-    """A day as the links write it; None for everything else, and for what no roster reaches."""
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        return None
-    return day if date(2000, 1, 1) < day < date(2200, 1, 1) else None
-
-
-def _number(text: str) -> int:
+def number(text: str) -> int:
     """A whole number that fits the database; 0, which is nobody's, for everything else."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
-def _back(address: str, place: str, **query: str) -> Response:
+def back_to(address: str, place: str, **query: str) -> Response:
     return RedirectResponse(f"{address}?{urlencode(query)}#{place}", 303)

@@ -15,22 +15,24 @@ from store.connection import Connection
 
 @dataclass(frozen=True, slots=True)
 class ContactNow:
-    """`usable`: this installation has that channel."""
+    """`usable`: this installation has that channel, and the other side still takes it; `gone`: it does not any more."""
 
     contact_id: int
     channel: str
     address: str
     verified_at: datetime | None
     usable: bool
+    gone: bool
 
 
 @dataclass(frozen=True, slots=True)
 class PersonNow:
-    """`groups`: the names of those that they are in."""
+    """`groups`: the names of those that they are in. `user_id`: their account, for browsers of their own."""
 
     person_id: int
     name: str
     equipment: bool
+    user_id: int | None = None
     contacts: list[ContactNow] = field(default_factory=list)
     groups: list[str] = field(default_factory=list)
 
@@ -83,14 +85,16 @@ class Turn:
 def people_now(conn: Connection) -> list[PersonNow]:
     """Everybody who can be told."""
     people = {
-        person_id: PersonNow(person_id, name, kind == "equipment")
-        for person_id, name, kind in conn.execute(
-            "select person_id, name, kind from person where ended_at is null order by kind desc, name, person_id"
+        person_id: PersonNow(person_id, name, kind == "equipment", user_id)
+        for person_id, name, kind, user_id in conn.execute(
+            "select person_id, name, kind, user_id from person where ended_at is null "
+            "order by kind desc, name, person_id"
         )
     }
     for person_id, *contact in conn.execute(
         """
-        select person_id, contact_id, channel, address, verified_at, d.name is not null
+        select person_id, contact_id, channel, address, verified_at, d.name is not null and gone_at is null,
+               gone_at is not null
         from contact c left join delivery_channel d on d.name = c.channel
         where ended_at is null order by position, contact_id
         """
@@ -151,6 +155,14 @@ def turns_now(conn: Connection, group_id: int, first: date, days: int) -> list[t
         (day, [Turn(day, part, *named.get((day, part), (None, None))) for part in ("day", "night")])
         for day in (first + timedelta(days=n) for n in range(days))
     ]
+
+
+def accounts_now(conn: Connection, municipality_id: int) -> list[tuple[int, str, str]]:
+    """The accounts of the town: id, name, login."""
+    return conn.execute(
+        "select user_id, display_name, login from app_user where municipality_id = %s order by display_name, login",
+        (municipality_id,),
+    ).fetchall()
 
 
 def channels_now(conn: Connection) -> dict[str, str]:

@@ -13,7 +13,7 @@ from alerts.public import words
 from alerts.public.cap import Publisher
 from alerts.public.evacuation import Evacuation
 from alerts.public.notices import Notice, State
-from alerts.public.words import Variant
+from alerts.public.words import Text, Variant
 from alerts.wording import marks
 from api.language import Language
 
@@ -61,6 +61,23 @@ def as_read(publisher: Publisher, found: Notice, variant: Variant, evacuation: E
         told_at=_said(found.decided_at, zone, variant),
         valid_until=_said(found.valid_until, zone, variant),
         ended_at=_said(found.ended_at, zone, variant),
+    )
+
+
+def as_would_be_read(publisher: Publisher, text: Text, variant: Variant, evacuation: Evacuation) -> PublicText:
+    """Words that belong to no notice yet, real if they are ever told."""
+    return PublicText(
+        notice_id=0,
+        variant=variant,
+        state="draft",
+        mark=marks("actual", publisher.simulated, language_of_variant(variant)).strip(),
+        title=words.title(publisher.name, variant),
+        headline=text.headline,
+        body=tuple(text.body.splitlines()),
+        closing=words.closing(publisher.name, evacuation, variant),
+        told_at=None,
+        valid_until=None,
+        ended_at=None,
     )
 
 

@@ -44,8 +44,8 @@ class State(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Care:
     """What else is known of the device behind a series: at which `pace` it reports once the value rises (None: it
-    always keeps its pace), whom to call, until when somebody works on it, and whether an open outage explains its
-    silence.
+    always keeps its pace), whom to call, until when somebody works on it, whether an open outage explains its silence,
+    and whether its station is in trial, so that what it measures is kept apart.
     """
 
     pace: timedelta | None = None
@@ -53,6 +53,7 @@ class Care:
     phone: str | None = None
     work_until: datetime | None = None
     outage: bool = False
+    trial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,9 @@ class Now:
         """What there is to say of it in one sentence: a key of the catalogue behind "sentence."."""
         care = self.care or Care()
         if self.state is State.NEVER:
-            return "never"
+            return "trial" if care.trial else "never"
+        if care.trial:
+            return "trial"
         if care.work_until is not None:
             return "work"
         if self.state is State.SILENT:
@@ -96,10 +99,7 @@ class Now:
     @property
     def contact(self) -> str | None:
         """Which word a contact reads as: `inundation.1` and the like; None of what is read as a number."""
-        observed = self.datastream.rpartition("/")[2]
-        if observed not in CONTACTS or self.value is None:
-            return None
-        return f"{observed}.{1 if self.value >= 0.5 else 0}"
+        return contact_word(self.datastream.rpartition("/")[2], self.value)
 
     @property
     def current(self) -> bool:
@@ -109,6 +109,13 @@ class Now:
             and self.value is not None
             and self.quality is not Quality.BAD
         )
+
+
+def contact_word(observed: str, value: float | None) -> str | None:
+    """Which word a value of a contact reads as: `inundation.1` and the like; None of what is read as a number."""
+    if observed not in CONTACTS or value is None:
+        return None
+    return f"{observed}.{1 if value >= 0.5 else 0}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +155,7 @@ def stations_now(conn: Connection, kind: StationKind | Sequence[StationKind], no
 
 
 def _judge(datastream: str, row: Sequence[object], now: datetime, duties: Mapping[int, DutyNow]) -> Now:
-    datastream_id, unit, step, silence_after, device_id, owner, phone, work_until, outage, *observed = row
+    datastream_id, unit, step, silence_after, device_id, owner, phone, work_until, outage, trial, *observed = row
     time, value, quality, reason, last_time, last_value, last_quality, first = observed
     assert isinstance(datastream_id, int) and isinstance(unit, str) and isinstance(step, timedelta)
     silence = silence_after if isinstance(silence_after, timedelta) else None
@@ -163,6 +170,7 @@ def _judge(datastream: str, row: Sequence[object], now: datetime, duties: Mappin
         None if phone is None else str(phone),
         work_until if isinstance(work_until, datetime) else None,
         bool(outage),
+        bool(trial),
     )
     if not isinstance(time, datetime):
         return Now(datastream_id, datastream, unit, step, State.NEVER, None, None, None, None, None, care=care)
@@ -208,6 +216,9 @@ select s.station_id, s.kind, exists (select from device_duty u where u.device_id
         and w.starts_at <= %(now)s and w.ends_at > %(now)s),
        exists (select from outage_device o join alert a using (alert_id)
                where o.device_id = mounted.device_id and o.returned_at is null and a.cleared_at is null),
+       exists (select from station_trial t where t.station_id = s.station_id and t.starts_at <= %(now)s
+               and coalesce(least(t.ends_at, t.ended_at), 'infinity') > %(now)s
+               and (t.properties is null or d.observed_property = any(t.properties))),
        l.phenomenon_time, l.value, l.quality::text, l.reason,
        l.measured_time, l.measured_value, l.measured_quality::text, l.first_time
 from station s

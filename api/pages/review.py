@@ -232,11 +232,11 @@ def _rows(at: Moment, course: list[Step], drill: bool) -> Iterator[tuple[object,
     yield tuple(t(f"review_file.{name}") for name in _COLUMNS)
     for step in course:
         by = step.by or t("event.by_rule")
-        mark_ = t("drill.mark") if drill else ""
+        mark_ = t("mode.exercise") if drill else ""
         yield local(step.at, at.zone), t(f"review.kind.{step.kind}"), step.place, step.what, by, mark_
 
 
-_COUNTS = ("rule", "alerts", "right", "false", "retracted", "unmarked", "missed")
+_COUNTS = ("rule", "alerts", "right", "false", "retracted", "unmarked", "untold", "missed")
 
 
 @router.get("/disaster/review/counts.csv")
@@ -250,5 +250,7 @@ def counts_file(request: Request, visit: SignedIn) -> Response:
     lines: list[tuple[object, ...]] = [tuple(t(f"review.count.{name}") for name in _COUNTS)]
     for each in counts:
         name = written[each.rule] if each.rule in written else t(f"review.rule.{each.rule}")
-        lines.append((name, each.alerts, each.right, each.false, each.retracted, each.unmarked, each.missed))
+        lines.append(
+            (name, each.alerts, each.right, each.false, each.retracted, each.unmarked, each.untold, each.missed)
+        )
     return csv_file(f"alert_counts_{visit.tenant.code}", iter(lines), t.code)

@@ -12,7 +12,8 @@ from api.access import READERS, Router, SignedIn, access
 from api.errors import NotFound, Text
 from api.pages import gauge_file
 from api.pages.alert_list import open_alerts
-from api.pages.drill_now import drill_now
+from api.pages.apart_now import apart_now
+from api.pages.cameras import strips
 from api.pages.readings import Now
 from api.pages.site import moment, page
 from api.pages.station import PROPERTIES, RANGES, USUAL_RANGE, find, station_page, table_of
@@ -30,12 +31,22 @@ def gauge_page(request: Request, visit: SignedIn, code: str) -> Response:
     at = moment(request, visit)
     with visit.transaction() as conn:
         model = station_page(conn, code, _range(request), at.now, at.zone)
-        drill = drill_now(conn, visit.tenant.municipality_id, at.now)
+        apart = apart_now(conn, visit.tenant.municipality_id, at.now).at(code)
+        stills = strips(conn, visit.tenant.municipality_id, code, at.now)
         alerts = open_alerts(conn, visit.user.role)
     if model is None:
         raise _unknown(code)
-    shadow = None if drill is None else drill.shadows.get(code)
-    return page(request, visit, at, "disaster_station", alerts, model=model, ranges=tuple(RANGES), shadow=shadow)
+    return page(
+        request,
+        visit,
+        at,
+        "disaster_station",
+        alerts,
+        model=model,
+        ranges=tuple(RANGES),
+        apart=apart,
+        cameras=stills,
+    )
 
 
 @router.get("/disaster/stations/{code}/observations.csv")

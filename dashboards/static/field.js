@@ -1,14 +1,16 @@
-// The report form on a bad network: what was typed and photographed is not lost when sending fails.
+// The report form on a bad network, and without one: what was typed and photographed is not lost.
 //
-// The draft lies in this browser from the first letter until the server has it: the texts, the key by which the server
-// knows a repetition and the moment of the first try in localStorage, which is written at once whatever happens to the
-// page; the photos in IndexedDB. Sending again is the same button. Photos are made
-// smaller here, so that little has to pass the network; a picture that this browser cannot read goes as it is. Without
-// this script the form is an ordinary upload.
+// The draft lies in this browser from the first letter on: the texts, the key by which the server knows a repetition and
+// the moment of the first try in localStorage, which is written at once whatever happens to the page; the photos in
+// IndexedDB. What is to be sent waits there too (field_queue.js), and goes out as soon as there is a network, by this page
+// or by the service worker (field_waiting.js). Photos are made smaller here, so that little has to pass the network; a
+// picture that this browser cannot read goes as it is. Without this script the form is an ordinary upload.
 
+import { askForSync, begin, showWaiting } from './field_waiting.js';
+
+const { store, waiting, wait, drop, send } = self.fieldQueue;
 const LONGEST = 1600; // pixels; the server takes no more
 const ENOUGH = 600_000; // bytes: what is smaller goes as it is
-const PATIENCE = 90_000; // ms until a try counts as failed
 const FORGET = 7 * 86_400_000; // ms: the server takes no older sight
 const LOOKS = 96; // pixels of a small picture in the list
 
@@ -22,29 +24,9 @@ const say = (key, values = {}) => Object.entries(values).reduce((text, [name, va
 
 // --- the draft --------------------------------------------------------------------------------------------
 
-const draft = { key: form.elements.key.value, began: null, photos: [] }; // began: ms of the first try to send
+const draft = { key: form.elements.key.value || newKey(), began: null, photos: [] }; // began: ms of the first try to send
 const NAME = form.dataset.draft; // what the draft is kept under
 let keeping = true; // whether this browser keeps anything
-
-function store(mode, act) {
-  return new Promise((resolve, reject) => {
-    const opening = indexedDB.open('mimamori-field', 1);
-    opening.onupgradeneeded = () => opening.result.createObjectStore('drafts');
-    opening.onerror = () => reject(opening.error);
-    opening.onsuccess = () => {
-      const transaction = opening.result.transaction('drafts', mode);
-      const request = act(transaction.objectStore('drafts'));
-      transaction.oncomplete = () => {
-        opening.result.close();
-        resolve(request.result);
-      };
-      transaction.onerror = transaction.onabort = () => {
-        opening.result.close();
-        reject(transaction.error);
-      };
-    };
-  });
-}
 
 function keep() {
   const texts = Object.fromEntries(TEXTS.map((name) => [name, form.elements[name].value]));
@@ -62,7 +44,7 @@ function keep() {
 
 async function keepPhotos() {
   keep();
-  await store('readwrite', (drafts) => drafts.put(draft.photos, NAME)).catch(() => {
+  await store('drafts', 'readwrite', (drafts) => drafts.put(draft.photos, NAME)).catch(() => {
     keeping = false; // a private window, say
   });
 }
@@ -73,7 +55,7 @@ async function forget() {
   } catch {
     // nothing was kept
   }
-  await store('readwrite', (drafts) => drafts.delete(NAME)).catch(() => undefined);
+  await store('drafts', 'readwrite', (drafts) => drafts.delete(NAME)).catch(() => undefined);
 }
 
 async function restore() {
@@ -84,7 +66,8 @@ async function restore() {
     return;
   }
   if (!kept) return;
-  if (Date.now() - kept.at > FORGET) {
+  const waits = (await waiting().catch(() => [])).some((report) => report.key === kept.key);
+  if (waits || Date.now() - kept.at > FORGET) {
     await forget();
     return;
   }
@@ -93,7 +76,7 @@ async function restore() {
   for (const name of TEXTS) form.elements[name].value ||= kept.texts[name] ?? '';
   draft.key = kept.key;
   draft.began = kept.began;
-  draft.photos = (await store('readonly', (drafts) => drafts.get(NAME)).catch(() => undefined)) ?? [];
+  draft.photos = (await store('drafts', 'readonly', (drafts) => drafts.get(NAME)).catch(() => undefined)) ?? [];
   showPhotos();
   showPlace();
   showKept('restored');
@@ -105,7 +88,7 @@ function showKept(key) {
 }
 
 function empty() {
-  draft.key = crypto.randomUUID?.() ?? uuid();
+  draft.key = newKey();
   draft.began = null;
   draft.photos = [];
   form.reset();
@@ -115,8 +98,9 @@ function empty() {
   showKept(null);
 }
 
-/** A random UUID where there is no crypto.randomUUID: on plain HTTP. */
-function uuid() {
+/** A random UUID, also where there is no crypto.randomUUID: on plain HTTP. */
+function newKey() {
+  if (crypto.randomUUID) return crypto.randomUUID();
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   bytes[6] = (bytes[6] & 0x0f) | 0x40;
   bytes[8] = (bytes[8] & 0x3f) | 0x80;
@@ -232,6 +216,14 @@ byId('here-button').addEventListener('click', () => {
 
 let sending = false;
 
+/** What is in the form, as it waits and is sent. */
+function reportOf() {
+  const fields = Object.fromEntries(TEXTS.map((name) => [name, form.elements[name].value]));
+  const { author, by } = form.dataset;
+  const action = new URL(form.action).pathname;
+  return { key: draft.key, action, author, by, drill: Boolean(form.elements.drill), began: draft.began, pressed: Date.now(), fields, photos: draft.photos };
+}
+
 form.addEventListener('submit', async (event) => {
   event.preventDefault();
   if (sending) return;
@@ -241,52 +233,62 @@ form.addEventListener('submit', async (event) => {
   byId('sending').textContent = words.sending;
   keep();
   try {
-    const body = new FormData(form);
-    body.delete('photos');
-    body.set('key', draft.key);
-    body.set('waited', String(Math.max(0, Math.round((Date.now() - draft.began) / 1000))));
-    for (const photo of draft.photos) body.append('photos', photo.blob, photo.name);
-    const answer = await fetch(form.action, {
-      method: 'POST',
-      body,
-      headers: { Accept: 'application/json' },
-      redirect: 'error',
-      signal: AbortSignal.timeout(PATIENCE),
-    });
-    await heard(answer);
-  } catch {
-    failed('failed');
+    const report = reportOf();
+    // It waits before it is sent: whatever becomes of this page, it goes out.
+    const waits = await wait(report).then(() => true, () => false);
+    await heard(await send(report), report, waits);
   } finally {
     sending = false;
     byId('sending').textContent = '';
   }
 });
 
-async function heard(answer) {
-  const said = await answer.json();
-  if (answer.ok) {
-    const left = said.unread.map((each) => say('unread', each));
+async function heard(result, report, waits) {
+  if (result.state === 'sent') {
+    await drop(report.key).catch(() => undefined);
+    const left = result.unread.map((each) => say('unread', each));
     await forget();
     empty();
     byId('send').textContent = words.send;
-    byId('done').textContent = [say(said.again ? 'doubled' : 'sent', { n: said.report }), ...left].join(' ');
+    byId('done').textContent = [say(result.again ? 'doubled' : 'sent', { n: result.report }), ...left].join(' ');
     byId('done').scrollIntoView({ block: 'center' });
-  } else if (answer.status >= 500) {
-    failed('failed');
-  } else if (answer.status === 401 || said.code === 'cross_site') {
-    failed('signed_out');
-  } else {
-    // Refused for what it says: to be put right here, and the key stays, for nothing was taken.
-    byId('problem').textContent = say('refused', { why: [said.detail, said.action].filter(Boolean).join(' ') });
+  } else if (result.state === 'refused') {
+    // For what it says: to be put right here, and the key stays, for nothing was taken.
+    await drop(report.key).catch(() => undefined);
+    byId('problem').textContent = say('refused', { why: result.why });
     byId('problem').scrollIntoView({ block: 'center' });
-    (form.elements[said.field]?.focus ? form.elements[said.field] : null)?.focus({ preventScroll: true });
+    (form.elements[result.field]?.focus ? form.elements[result.field] : null)?.focus({ preventScroll: true });
+  } else if (waits) {
+    await forget();
+    empty();
+    byId('problem').textContent = words[{ signed_out: 'queued_signed_out', other: 'queued_other' }[result.state] ?? 'queued'];
+    byId('problem').scrollIntoView({ block: 'center' });
+    askForSync();
+  } else {
+    failed(result.state === 'away' ? 'failed' : 'signed_out');
   }
+  await showWaiting();
 }
 
+/** There is no store in this browser: it stays in the form. */
 function failed(key) {
   byId('problem').textContent = `${words[key]} ${keeping ? words.kept : words.not_kept}`;
   byId('send').textContent = words.again;
   byId('problem').scrollIntoView({ block: 'center' });
+}
+
+/** Puts a report that was refused back into the form; false where something else is in it. */
+async function takeBack(report) {
+  if (draft.photos.length || TEXTS.some((name) => form.elements[name].value)) return false;
+  for (const name of TEXTS) form.elements[name].value = report.fields[name] ?? '';
+  Object.assign(draft, { key: report.key, began: report.began, photos: report.photos });
+  await keepPhotos();
+  await drop(report.key);
+  showPhotos();
+  showPlace();
+  showKept('restored');
+  form.elements.text.focus();
+  return true;
 }
 
 byId('discard').addEventListener('click', async () => {
@@ -297,4 +299,6 @@ byId('discard').addEventListener('click', async () => {
 });
 
 form.addEventListener('input', keep);
-restore();
+await restore();
+await begin(form, words, takeBack);
+document.documentElement.dataset.ready = 'yes';

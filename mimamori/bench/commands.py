@@ -29,6 +29,7 @@ def town(
     history: Annotated[float, typer.Option(help="Days of history in its tables.", min=0.0, max=60.0)] = 15.0,
     speed: Annotated[float, typer.Option(help="Town seconds a second; 1 is a real town.", min=0.001)] = 1.0,
     mixed: Annotated[bool, typer.Option("--mixed", help="Its further devices speak over four networks.")] = False,
+    settle: Annotated[float, typer.Option(help="Seconds from its start until it is watched.", min=0.0)] = 40.0,
     broker: Annotated[BrokerKind, typer.Option(help="auto: mosquitto where it is, else NATS.")] = BrokerKind.auto,
     as_json: AsJson = False,
 ) -> None:
@@ -36,7 +37,8 @@ def town(
     from mimamori.bench.report import give
     from mimamori.bench.town import TownBench, measure, rows
 
-    figures = measure(TownBench(devices, seconds, history, speed, broker.value, as_json, mixed), os.environ)
+    asked = TownBench(devices, seconds, history, speed, broker.value, as_json, mixed, settle)
+    figures = measure(asked, os.environ)
     title = f"【模擬】{figures['devices']} devices, {figures['seconds']:g} s at speed {speed:g}"
     give(figures, title, ("", "MB", "% of 2 cores", "% with a page"), rows(figures), as_json=as_json)
 

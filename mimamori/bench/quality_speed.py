@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import psutil
 
-from quality.detector import Detector
+from analytics.judging import alone as judging
 from quality.estimator import Floats
 from quality.gate import Rules, judge
 
@@ -27,6 +27,7 @@ PROCESSES = 2
 LIMITS = {"gate_us": 20.0, "learnt_s": 60.0, "learnt_rss_mb": 1536.0}
 
 _WEEK = 7 * A_DAY
+_TOGETHER = 36  # rows, as they come from the feed now and then
 _LEVEL_RULES = Rules(timedelta(seconds=STEP), -0.5, 5.0, 4.0, timedelta(hours=24))
 
 
@@ -87,18 +88,20 @@ def _judge(series: int, days: int, seed: int) -> tuple[float, float, int, float]
     """The work of one process: seconds of judging alone, of processor time in all, rows told, and the most memory it
     had, MB.
     """
-    detector = Detector()
-    state = detector.begin(series)
+    checks, alone = judging(), np.empty((series, 0), dtype=np.intp)
+    state = checks.begin(series)
     process = psutil.Process()
-    judging, told, most = 0.0, 0, 0
+    seconds, told, most = 0.0, 0, 0
     for times, values in _blocks(series, days, seed):
         began = time.perf_counter()
-        for row in range(len(values)):
-            told += int((detector.step(state, np.full(series, times[row]), values[row]).excess >= 1.0).sum())
-        judging += time.perf_counter() - began
+        for first in range(0, len(values), _TOGETHER):
+            rows = values[first : first + _TOGETHER]
+            own = np.repeat(times[first : first + _TOGETHER, None], series, axis=1)
+            told += int((checks.step(state, own, rows, alone).excess >= 1.0).sum())
+        seconds += time.perf_counter() - began
         most = max(most, process.memory_info().rss)
     times_used = process.cpu_times()
-    return judging, times_used.user + times_used.system, told, most / 2**20
+    return seconds, times_used.user + times_used.system, told, most / 2**20
 
 
 def _blocks(series: int, days: int, seed: int) -> Iterator[tuple[Floats, Floats]]:

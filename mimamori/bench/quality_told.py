@@ -21,8 +21,8 @@ import numpy.typing as npt
 
 from alerts.device_health import OTHER_DAYS
 from alerts.rules.silence import Hearing, Listened, hearing
-from analytics.doubts import linger, told_of
-from analytics.judging import Judging, alone
+from analytics.doubts import judging_of, linger, told_of
+from analytics.judging import Judging
 from devices.model import Datastream, ObservedProperty, Quality, Reason
 from mimamori.bench.quality_places import Heard
 from quality.device_health import clock_drift
@@ -93,7 +93,7 @@ def tally(heard: Heard, observed: ObservedProperty) -> dict[FaultKind | None, Ta
     """What is found of one property, each place by itself, by the kind of fault; None: where nothing breaks."""
     stream = heard.streams[observed]
     why, values = gated(heard, observed)
-    learnt(alone(), heard.times, values, np.empty((values.shape[1], 0), dtype=np.intp), stream, why)
+    learnt(judging_of(observed)(), heard.times, values, np.empty((values.shape[1], 0), dtype=np.intp), stream, why)
     found: dict[FaultKind | None, Tally] = {}
     for column, lot in enumerate(heard.lots):
         if lot.of is not None and lot.of is not observed:

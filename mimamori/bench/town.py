@@ -82,7 +82,6 @@ PARTS = ("postgres", "broker", "ingest", "analytics", "alerts", "api")
 _ROOMS = ("ingest", "analytics", "alerts", "api")
 # The watched time begins when most devices have something to say: a short one is rather too busy than too quiet.
 _MARK = datetime(2026, 6, 20, 8, 30, tzinfo=UTC)
-_SETTLING = 40.0  # s until then, in which imports, first queries and joins are over
 _LOOK_EVERY = 5.0
 _APART = "devices"
 _KEEPING = {
@@ -95,7 +94,9 @@ _KEEPING = {
 
 @dataclass(frozen=True, slots=True)
 class TownBench:
-    """What the command line said. `seconds` of each of the two times; `history` in days; `quiet`: no bar."""
+    """What the command line said. `seconds` of each of the two times; `history` in days; `quiet`: no bar;
+    `settle`: seconds before it is watched, in which imports, first queries and joins are over.
+    """
 
     devices: int
     seconds: float
@@ -104,6 +105,7 @@ class TownBench:
     broker: BrokerChoice
     quiet: bool
     mixed: bool = False  # the further devices speak over four networks
+    settle: float = 40.0
 
     @property
     def networks(self) -> tuple[str, ...]:
@@ -153,7 +155,7 @@ def _measure(
     migrate(server.dsn("owner"))
     with connect(server.dsn("owner"), name="bench") as conn:
         municipality_id = sync_town(conn, town)
-        now = _start_clock(conn, options.speed).town_start
+        now = _start_clock(conn, options).town_start
         create_demo_users(conn, town.municipality.code)
         secret = data / "sigfox"
         if options.mixed:
@@ -168,7 +170,7 @@ def _measure(
         )
     with connect(server.dsn("owner"), name="bench") as conn:
         # Again: it begins where the history ends, however long its telling took.
-        clock = clock_from(_start_clock(conn, options.speed))
+        clock = clock_from(_start_clock(conn, options))
 
     say("starting the town")
     port = free_port(0)
@@ -200,9 +202,9 @@ def _measure(
     return _figures(options, town, broker.kind, told, quiet, with_page, page)
 
 
-def _start_clock(conn: Connection, speed: float) -> ClockSetting:
-    town_start = _MARK - timedelta(seconds=_SETTLING * speed)
-    setting = ClockSetting(simulated=True, real_start=real_now(), town_start=town_start, speed=speed)
+def _start_clock(conn: Connection, options: TownBench) -> ClockSetting:
+    town_start = _MARK - timedelta(seconds=options.settle * options.speed)
+    setting = ClockSetting(simulated=True, real_start=real_now(), town_start=town_start, speed=options.speed)
     write_clock(conn, setting)
     return setting
 

@@ -7,6 +7,8 @@ from pathlib import Path
 _TOWNS = {"mimamori": "mimamori-cho.yaml"}
 # The pipes of the demo's town, solved (`simulators.towns.solve`).
 SOLVED = Path(__file__).parent / "mimamori-cho-hydraulics.json"
+# Its shelters, in the very form in which a town uploads them.
+SHELTERS = Path(__file__).parent / "mimamori-cho-shelters.csv"
 
 
 def path(name: str = "mimamori") -> Path:

@@ -14,10 +14,10 @@ from alerts.evaluator import Evaluator
 from alerts.shards import NAME
 from devices.clock import FixedClock
 from devices.model import Outcome, Quality, Reason
-from store import connect
 from store.feed import Consumer
 from store.writer import ObservationRow, UplinkRow, write_batch
 from tests.conftest import START, Registered
+from tests.connections import kept
 
 BRIDGE = "river-mimamoribashi"  # levels 2.00 2.60 3.20 3.60 4.40 since April 2026, margin 0.10, hold 30 min
 KEY = "a84041ffff310003"
@@ -70,23 +70,23 @@ class Gauge:
                     else (ObservationRow(self.datastream_id, at, value, quality, reason),),
                 )
             )
-        with connect(self.town.worker, name="test") as conn:
+        with kept(self.town.worker) as conn:
             write_batch(conn, self.town.municipality_id, rows)
 
     def send_series(self, *values: Reading, start: datetime = START) -> None:
         self.send([(start + n * STEP, value) for n, value in enumerate(values)])
 
     def evaluate(self, *, mail: bool = False) -> None:
-        with connect(self.town.worker, name="test") as conn:
+        with kept(self.town.worker) as conn:
             Consumer(self.town.worker, NAME).drain(conn, Evaluator(self.clock, mail=mail).handle)
 
     def tick(self, *, mail: bool = False) -> None:
-        with connect(self.town.worker, name="test") as conn:
+        with kept(self.town.worker) as conn:
             Evaluator(self.clock, mail=mail).tick(conn)
 
     def listen(self, since: datetime | None) -> None:
         """Ingest's heartbeat, now."""
-        with connect(self.town.worker, name="test") as conn:
+        with kept(self.town.worker) as conn:
             conn.execute(
                 """
                 insert into ingest_worker values ('w1', %s, %s, %s) on conflict (worker_id) do update
@@ -103,7 +103,7 @@ class Gauge:
         return [(row[0], row[1]) for row in self.history()]
 
     def rows(self, query: str, *values: object) -> list[Any]:
-        with connect(self.town.owner, name="test") as conn:
+        with kept(self.town.owner) as conn:
             return conn.execute(query.encode(), values).fetchall()
 
     def wait_until_blocked(self) -> None:
@@ -117,7 +117,7 @@ class Gauge:
 
     def user(self, role: str, email: str | None = None, name: str = "") -> int:
         """Makes an account and returns its id."""
-        with connect(self.town.owner, name="test") as conn:
+        with kept(self.town.owner) as conn:
             row = conn.execute(
                 "insert into app_user (municipality_id, login, display_name, role, email, password_hash) "
                 "values (%s, %s, %s, %s, %s, '-') returning user_id",

@@ -143,6 +143,10 @@ def test_every_kind_has_its_words(language: str) -> None:
         "radio": [{**place, "margin": 2.5, "change": -4.0}],
         "ends": [{**place, "on": "2026-09-30"}],
         "works": [{**place, "starts": since, "ends": since, "work": "電池交換"}],
+        "trials": [
+            {"ja": "試橋", "en": "Trial Bridge", "since": since, "days": 20, "long": long, "why": "水位計の交換"}
+            for long in (False, True)
+        ],
     }
     sections = digest_words.sections(facts, TOKYO, language)
     assert [section.kind for section in sections] == list(digest_words.KINDS)

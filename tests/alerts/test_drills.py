@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from alerts import actions
+from alerts.apart import participants
 from alerts.calling import Group, Person, Roster
-from alerts.drills import participants
 from alerts.escalation import MARK, Escalation
 from alerts.retraction import retract
 from alerts.rule_book import add_rule, add_version

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import psycopg
 import pytest
 
-from alerts.public import acts
+from alerts.public import acts, words
 from alerts.public.basis import BasisRefused, sets_in_force, state_basis
 from alerts.public.notices import REMEMBERED, Notice, chain_before, notice, notices, published
 from alerts.public.refusals import (
@@ -200,7 +200,7 @@ def test_words_that_are_not_the_towns_are_refused_by_name_with_the_reason(desk: 
     with pytest.raises(WrongWords, match="neither empty"):
         desk.rewrite(drafted, plain_body=" \n ")
     with pytest.raises(WrongWords, match="longer"):
-        desk.rewrite(drafted, ja_headline="水" * (acts.MAX_HEADLINE + 1))
+        desk.rewrite(drafted, ja_headline="水" * (words.MAX_HEADLINE + 1))
     assert desk.read(drafted.notice_id).texts == drafted.texts
 
 

@@ -11,10 +11,10 @@ from typing import Any
 
 from analytics.service import NAME, handle
 from devices.model import Outcome, Quality
-from store import connect
 from store.feed import Consumer
 from store.writer import ObservationRow, UplinkRow, write_batch
 from tests.conftest import START, Registered
+from tests.connections import kept
 
 Value = float | None | tuple[float, Quality]
 
@@ -48,17 +48,17 @@ class Analyst:
             detail=None,
             observations=tuple(rows),
         )
-        with connect(self.town.worker, name="test") as conn:
+        with kept(self.town.worker) as conn:
             write_batch(conn, self.town.municipality_id, [uplink])
 
     def work(self) -> int:
-        with connect(self.town.worker, name="test") as conn:
+        with kept(self.town.worker) as conn:
             return Consumer(self.town.worker, NAME).drain(conn, handle)
 
     def rows(self, query: str, *values: object) -> list[Any]:
-        with connect(self.town.owner, name="test") as conn:
+        with kept(self.town.owner) as conn:
             return conn.execute(query.encode(), values).fetchall()
 
     def execute(self, query: str, *values: object) -> None:
-        with connect(self.town.owner, name="test") as conn:
+        with kept(self.town.owner) as conn:
             conn.execute(query.encode(), values)

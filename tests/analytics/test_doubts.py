@@ -14,6 +14,7 @@ import pytest
 import analytics.beside
 from analytics import AnalyticsConfig, doubts, run
 from analytics.beside import MOST, Place, near
+from analytics.judging import alone
 from devices.clock import FixedClock
 from devices.model import Quality
 from quality.detector import Detector
@@ -402,6 +403,7 @@ def test_what_was_found_true_is_not_doubted_again_while_it_lasts(
 ) -> None:
     # as it is for what no flood moves
     monkeypatch.setitem(doubts.TOLD, "water_level", doubts.TOLD["residual_chlorine"])
+    monkeypatch.setattr(doubts, "judging_of", lambda _: alone)
     ds, values = level(analyst), calm()
     values[1000:] = [value + 1.5 for value in values[1000:]]
     analyst.send(ds, [(at(n), value) for n, value in enumerate(values[:1010])])

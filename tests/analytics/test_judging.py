@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from analytics.judging import Doubt, Found, alone, beside
+from analytics.doubts import CONTAINED, TOLD
+from analytics.judging import Doubt, Found, alone, beside, contained
 from devices.model import Reason
 from quality.memory import pack
 
@@ -26,10 +27,21 @@ def test_a_jump_is_told_of_the_values_before_once_they_are_over_and_other_things
     assert list(rows.of(0, frozenset())) == []
 
 
-def test_series_and_gauges_beside_each_other_are_learnt_as_different_things() -> None:
-    assert beside().compares and not alone().compares
-    assert beside().form != alone().form
-    assert len(pack(beside().begin(2))) == 2
+def test_series_tanks_and_gauges_beside_each_other_are_learnt_as_different_things() -> None:
+    assert beside().compares and not alone().compares and not contained().compares
+    assert len({judging().form for judging in (alone, contained, beside)}) == 3
+    assert all(len(pack(judging().begin(2))) == 2 for judging in (alone, contained, beside))
+
+
+def test_a_tank_that_jumps_is_told_and_one_that_is_emptied_by_a_burst_is_not() -> None:
+    times = np.repeat(600.0 * np.arange(1500)[:, None], 2, axis=1)
+    values = 3 + np.sin(2 * np.pi * times / 86400) + 0.005 * np.random.default_rng(1).standard_normal(times.shape)
+    values[1200:, 0] -= 0.4
+    values[1200:, 1] -= np.minimum(0.25 * np.arange(1, 301), 1.5)
+    judging = contained()
+    rows = judging.step(judging.begin(2), times, values, np.empty((2, 0), dtype=np.intp))
+    told = [[(each.row, each.reason) for each in rows.of(n, TOLD[CONTAINED])] for n in range(2)]
+    assert told == [[(1203, Reason.STEP)], []]
 
 
 def test_peaks_of_one_value_are_told_of_a_flow_and_not_of_gauges_in_a_river() -> None:

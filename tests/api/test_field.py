@@ -159,12 +159,15 @@ def test_a_report_that_waited_for_the_network_was_seen_when_it_was_first_sent(
     send(anyone, path, text="一", waited="1800")
     send(anyone, path, text="二", waited="1800", time="0845")
     send(anyone, path, text="三", waited="-5")
+    # pressed two days and two hours before 9 o'clock, START: at 7
+    send(anyone, path, text="四", waited="180000", since="180000", time="0845")
     found = rows(hall, "select text, received_at - seen_at, seen_at from field_report order by 1")
-    assert {row[0]: row[1] for row in found if row[0] != "二"} == {
+    assert {row[0]: row[1] for row in found if row[0] in "一三"} == {
         "一": timedelta(minutes=30),
         "三": timedelta(0),
     }
     assert [row[2] for row in found if row[0] == "二"] == [START - timedelta(minutes=15)]
+    assert [row[2] for row in found if row[0] == "四"] == [START - timedelta(days=3, minutes=15)]
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,7 @@ def test_a_stored_observation_reaches_an_open_page_with_its_quality_and_its_feed
         "observations": [
             {
                 "datastream": LEVEL,
+                "mode": "actual",
                 "station": "river-okusawa",
                 "observed_property": "water_level",
                 "unit": "m",

@@ -58,10 +58,11 @@ def ultrasonic(distance: int) -> bytes:
 
 def tell(town: Town) -> None:
     """Stores the whole morning. Slow things (rollups, nights) are put in as analytics would have left them."""
-    _rain(town)
-    _rivers(town)
-    _water(town)
-    _visitors(town)
+    with town.talking() as telling:
+        _rain(telling)
+        _rivers(telling)
+        _water(telling)
+        _visitors(telling)
 
 
 def _rain(town: Town) -> None:

@@ -210,7 +210,7 @@ def test_the_sign_in_page_is_clean_and_one_click_signs_in(chromium: Browser, tow
     page.locator("button[data-role=water]").click()
     expect(page).to_have_url(f"{town.url}/water")
     page.get_by_role("button", name="サインアウト").click()
-    expect(page).to_have_url(f"{town.url}/sign-in")
+    expect(page).to_have_url(f"{town.url}/sign-in?out=1")
     page.get_by_label("ログイン名").fill("tourism")
     page.get_by_label("パスワード").fill("not the password")
     page.locator(".sign-in-form button").click()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
@@ -12,9 +13,13 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from api.roles import Role
-from tests.browser.conftest import Town, screenshot, town_running, visiting
+from devices.photos import reduced
+from store import connect
+from store.cameras import keep_still
+from tests.browser.conftest import TOWN_NOW, Town, screenshot, town_running, visiting
 from tests.browser.test_look import SMALLEST_TARGET, faults, wait_for_alert
 from tests.conftest import Registered
+from tests.photos import picture
 
 GAUGE = "river-mimamoribashi/water_level"
 
@@ -88,6 +93,42 @@ def test_a_person_drafts_corrects_approves_and_withdraws_a_notice(chromium: Brow
         rows = page.locator("#earlier + table tbody tr")
         assert rows.count() == 2
         assert [text for text in visitor.complaints if "409" not in text] == []
+
+
+def test_what_may_be_told_beforehand_and_where_cameras_stand_are_pages_for_everybody(
+    chromium: Browser, town: Town
+) -> None:
+    with visiting(chromium, town, Role.DISASTER) as visitor:
+        page = visitor.open("/disaster/standing")
+        page.locator("#of").select_option("river-mimamoribashi:4")
+        page.get_by_role("button", name="文面を書く").click()
+        for field, text in (("post", "町長"), ("authority", "美守 太郎"), ("document", "危第12号")):
+            page.locator(f"#{field}").fill(text)
+        for field, day in (("dated", TOWN_NOW - timedelta(days=30)), ("holds_to", TOWN_NOW + timedelta(days=90))):
+            page.locator(f"#{field}").fill(f"{day:%Y-%m-%d}")
+        page.locator("#ja_headline").fill("警報です")
+        page.get_by_role("button", name="保存して署名を依頼する").click()
+        expect(page.locator("#problem-ja_headline")).to_contain_text("「警報」は使えません")
+        page.locator("main details").evaluate("each => { each.open = true; }")
+        fits(page, "standing-refused-ja")
+        page.locator("#ja_headline").fill("美守橋の水位が上がりました")
+        page.get_by_role("button", name="保存して署名を依頼する").click()
+        expect(page.locator("#state")).to_contain_text("署名待ち")
+        fits(page, "standing-ja")
+        fits(visitor.open("/disaster/standing?lang=en"), "standing-list-en")
+        assert [text for text in visitor.complaints if "409" not in text] == []
+    with visiting(chromium, town, Role.DIGITAL) as visitor:
+        page = visitor.open("/digital/cameras?lang=ja")
+        page.locator("#name").fill("美守橋カメラ")
+        page.locator("#url").fill("http://192.0.2.7/snapshot.jpg")
+        page.get_by_role("button", name="登録する").click()
+        expect(page.locator("#done")).to_contain_text("登録しました")
+        fits(page, "cameras-ja")
+        photo = picture()
+        with connect(town.hall.database.worker, name="test") as conn:
+            at, town_id = TOWN_NOW - timedelta(minutes=1), town.hall.database.municipality_id
+            assert keep_still(conn, town_id, 1, photo, reduced(photo), at)
+        fits(visitor.open("/disaster/cameras/1"), "camera-ja")
 
 
 def test_residents_read_it_in_three_variants_without_a_script_or_an_account(chromium: Browser, town: Town) -> None:

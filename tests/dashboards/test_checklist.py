@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -12,19 +11,13 @@ import pytest
 from api.roles import Role
 from store import connect
 from store.checklists import event_since
-from tests.api.serving import TownHall, populate, serving
-from tests.conftest import START, Registered
+from tests.api.serving import TownHall
+from tests.conftest import START
+from tests.dashboards.reading import main
 from tests.store.rights import as_api
 
 HERE = "/disaster/checklist"
 GAUGE = "river-okusawa/water_level"
-
-
-@pytest.fixture
-def hall(registered: Registered) -> Iterator[TownHall]:
-    populate(registered)
-    with serving(registered) as running:
-        yield running
 
 
 @pytest.fixture
@@ -34,12 +27,6 @@ def staff(hall: TownHall) -> Iterator[httpx.Client]:
             f"{HERE}/edit", data={"task-3": "避難所の鍵を開ける\n 広報車を出す \n\n", "call-3": "北区 区長 00-0000"}
         )
         yield client
-
-
-def main(page: httpx.Response) -> str:
-    found = re.search(r"<main.*</main>", page.text, re.DOTALL)
-    assert found is not None, page.text
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", found[0]))
 
 
 def items(hall: TownHall) -> dict[str, int]:

@@ -21,20 +21,13 @@ from store.batch import ObservationRow
 from store.correct import Correction, Operation, correct
 from store.feed import Consumer
 from store.writer import write_history
-from tests.api.serving import TownHall, populate, serving
-from tests.conftest import START, Registered
+from tests.api.serving import TownHall
+from tests.conftest import START
 
 SPOT = "spot-shiryokan"
 FORM = f"/tourism/entry/{SPOT}"
 TODAY = "2026-06-01"  # START is 9:00 of that day in the town, a Monday
 YESTERDAY = "2026-05-31"
-
-
-@pytest.fixture
-def hall(registered: Registered) -> Iterator[TownHall]:
-    populate(registered)
-    with serving(registered) as running:
-        yield running
 
 
 @pytest.fixture

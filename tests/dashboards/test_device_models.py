@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -16,7 +15,7 @@ from api.access import Role
 from api.errors import Text
 from api.pages.codec_files import Refusal, model_name, read_examples
 from store import connect, registration
-from tests.api.serving import TownHall, populate, serving
+from tests.api.serving import TownHall
 from tests.conftest import START, Registered
 from tests.dashboards.test_quarantine import deliver, text_of
 from tests.ingest.town import chirpstack, query
@@ -32,13 +31,6 @@ function decodeUplink(input) {
 RENAMED = CODEC.replace("distance:", "water_distance:")
 GOOD = [{"input": {"bytes": "10cc", "fPort": 1}, "output": {"data": {"distance": {"value": 4300, "unit": "mm"}}}}]
 WRONG = [{"description": "off by one", "input": {"bytes": [16, 204]}, "output": {"data": {"distance": 1}}}]
-
-
-@pytest.fixture
-def hall(registered: Registered) -> Iterator[TownHall]:
-    populate(registered)
-    with serving(registered) as running:
-        yield running
 
 
 def bring(client: httpx.Client, source: str | bytes, examples: object = "", **said: str) -> httpx.Response:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -22,21 +21,14 @@ from devices.sheets import _SENTENCES as SHEET_SENTENCES
 from devices.templates import TEMPLATES
 from store import connect
 from store.duty import duties
-from tests.api.serving import TownHall, populate, serving
-from tests.conftest import START, Registered
+from tests.api.serving import TownHall
+from tests.conftest import START
 from tests.devices.test_pictures import GPS, exif, jpeg
 from tests.devices.test_sheets import workbook
 from tests.ingest.town import GAUGE
 
 PROJECT = Path(__file__).resolve().parents[2]
 PLACE = "新川橋"
-
-
-@pytest.fixture
-def hall(registered: Registered) -> Iterator[TownHall]:
-    populate(registered)
-    with serving(registered) as running:
-        yield running
 
 
 def device(hall: TownHall, key: str = GAUGE) -> str:

@@ -10,6 +10,8 @@ import httpx
 import pytest
 
 from alerts.answers import answer, find, write_link
+from alerts.rule_book import add_rule, add_version
+from alerts.rules.condition import Body, Compare, Every, Number, Series, Total
 from analytics.service import NAME as ANALYTICS
 from analytics.service import handle
 from api.roles import Role
@@ -20,6 +22,7 @@ from store.town_clock import write_clock
 from tests.alerts.people import channels, group, person
 from tests.api.serving import TownHall, populate, serving
 from tests.conftest import START, Registered
+from tests.dashboards.reading import main
 from tests.drilling import BRIDGE, STEP, Drill
 from tests.test_authorisation import CALLS, PARAMETERS, SAFE
 
@@ -56,12 +59,6 @@ def staff(hall: TownHall) -> Iterator[httpx.Client]:
 @pytest.fixture
 def drill(hall: TownHall, clock: FixedClock) -> Drill:
     return Drill(hall.database, clock)
-
-
-def main(page: httpx.Response) -> str:
-    found = re.search(r"<main.*</main>", page.text, re.DOTALL)
-    assert found is not None, page.text
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", found[0]))
 
 
 def planned(staff: httpx.Client, **changes: str) -> httpx.Response:
@@ -132,6 +129,96 @@ def test_the_towns_own_past_comes_as_it_was(hall: TownHall, staff: httpx.Client,
     assert answered.status_code == 303, main(answered)
     assert drill.rows("select after, value from drill_reading order by after") == [(timedelta(0), 2.1), (STEP, 2.4)]
     assert "2026-06-01 03:00 から" in main(staff.get(answered.headers["location"]))
+
+
+def test_the_towns_own_past_gives_every_series_of_what_was_chosen(
+    hall: TownHall, staff: httpx.Client, drill: Drill
+) -> None:
+    ago = START - timedelta(hours=6)
+    for series, *values in (
+        ("rain-okusawa/precipitation", 4.0, 12.5),
+        ("block-hamamachi/flow", 50.0, 61.0),
+        ("block-hamamachi/pressure", 300.0, 280.0),
+        ("spot-todai/passages_in", 3.0, 40.0),
+    ):
+        hall.observe(series, *((ago + n * STEP, value) for n, value in enumerate(values)))
+    past = {"kind": "history", "from": "2026-06-01 03:00", "to": "2026-06-01 04:00", f"station-{BRIDGE}": ""}
+    stations = {f"station-{code}": "1" for code in ("rain-okusawa", "block-hamamachi", "spot-todai")}
+    address = planned(staff, **past, **stations).headers["location"]
+    page = main(staff.get(address))
+    assert "合計 16.5 mm" in page and "最大 61.0" in page and "最大 40" in page
+    assert staff.post(address.partition("?")[0], data={"do": "start"}).status_code == 303
+    for _ in range(2):
+        drill.feed()
+    drill.clock.advance(STEP)
+    drill.feed()
+    found = drill.rows(
+        "select observed_property, array_agg(value order by phenomenon_time) from observation "
+        "join datastream using (datastream_id) where drill_run is not null group by 1 order by 1"
+    )
+    assert found == [
+        ("flow", [50.0, 61.0]),
+        ("passages_in", [3.0, 40.0]),
+        ("precipitation", [4.0, 12.5]),
+        ("pressure", [300.0, 280.0]),
+    ]
+    for path, value in (("/water", "61.0 m³/h"), ("/tourism", "40 人"), ("/disaster", "12.5 mm")):
+        assert re.search(rf"【訓練】 {value}", main(staff.get(path, headers=PAGE))), path
+
+
+def test_a_flood_comes_with_the_rain_of_its_river_and_the_rules_see_it(
+    hall: TownHall, staff: httpx.Client, drill: Drill
+) -> None:
+    """A rule over rain and level: of the rain only the drill's says it."""
+    with connect(hall.database.owner, name="test") as conn:
+        town = hall.database.municipality_id
+        rule = add_rule(conn, town, station_id=drill.station(), kind=None, now=START)
+        rain = Series("precipitation", station="rain-okusawa")
+        both = Every((Compare(Total(rain, 3600), "above", Number(30.0)),))
+        said = {"name": "上流の大雨", "severity": 3, "active": True, "body": Body(both), "reason": "避難の準備"}
+        add_version(conn, town, rule, valid_from=START, now=START, user_id=None, **said)  # type: ignore[arg-type]
+    for n in range(7):
+        hall.observe("rain-okusawa/precipitation", (START + (n - 6) * STEP, 0.0))
+    address = planned(staff, kind="scenario", scenario="cloudburst", level="4").headers["location"].partition("?")[0]
+    assert "奥沢雨量観測所" in main(staff.get(address)), "the register has it on the same river"
+    assert staff.post(address, data={"do": "start"}).status_code == 303
+    drill.feed()
+    drill.run(7)
+    written = drill.rows("select mode from alert where rule = 'written'")
+    assert written == [("exercise",)]
+
+
+def test_of_what_a_flood_says_nothing_there_is_no_drill_but_the_past(staff: httpx.Client) -> None:
+    refused = planned(staff, kind="scenario", scenario="typhoon", level="3", **{"station-spot-todai": "1"})
+    assert refused.status_code == 400 and "出水からは値を作れない観測所" in main(refused)
+
+
+def test_while_an_actual_alert_would_end_it_the_plan_says_so_and_it_cannot_be_started(
+    hall: TownHall, staff: httpx.Client
+) -> None:
+    address = planned(staff).headers["location"].partition("?")[0]
+    assert "今は始められません" not in main(staff.get(address))
+    hall.raise_alert(f"{BRIDGE}/water_level")
+    page = main(staff.get(address))
+    assert "今は始められません" in page and "美守橋水位観測所 警戒レベル３相当" in page
+    assert staff.post(address, data={"do": "start"}).status_code == 409
+    assert "計画（まだ誰にも知らせません）" in main(staff.get(HERE))
+    assert staff.post(address, data={"do": "start", "starts_at": "2026-06-02T09:30"}).status_code == 303
+    assert "開始待ち" in main(staff.get(HERE))
+
+
+def test_a_drill_that_is_over_can_be_planned_once_more(hall: TownHall, staff: httpx.Client, drill: Drill) -> None:
+    channels(hall.database, "mail")
+    tanaka = person(hall.database, "田中", ("mail", "tanaka@example.jp"))
+    first = begun(staff, drill, **{f"person-{tanaka}": "1"})
+    assert "この訓練をもう一度" not in main(staff.get(first))
+    staff.post(first, data={"do": "stop"})
+    assert "この訓練をもう一度" in main(staff.get(first))
+    second = staff.post(first, data={"do": "repeat"}).headers["location"]
+    page = main(staff.get(second))
+    assert second.startswith(f"{HERE}/2?") and "まだ誰にも知らせていません" in page and "田中" in page
+    same = "select station_id, observed_property, after, value from drill_reading where drill_id = %s order by 1, 2, 3"
+    assert drill.rows(same, 1) == drill.rows(same, 2) != []
 
 
 # --- running ----------------------------------------------------------------------------------------------

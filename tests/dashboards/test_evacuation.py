@@ -18,19 +18,13 @@ from alerts.public.evacuation import current_evacuation as current_for_public
 from api.roles import Role
 from store import connect
 from store.evacuation import EvacuationKind, Order, amend, current_evacuation, current_stage, issue
-from tests.api.serving import TownHall, populate, serving
+from tests.api.serving import TownHall, populate
 from tests.conftest import START, Registered
+from tests.dashboards.reading import main
 from tests.store.rights import as_api
 
 HERE = "/disaster/evacuation"
 HOUR = timedelta(hours=1)
-
-
-@pytest.fixture
-def hall(registered: Registered) -> Iterator[TownHall]:
-    populate(registered)
-    with serving(registered) as running:
-        yield running
 
 
 @pytest.fixture
@@ -42,12 +36,6 @@ def staff(hall: TownHall) -> Iterator[httpx.Client]:
 def issued(client: httpx.Client, kind: str = "order", districts: str = "浜町", **more: str) -> httpx.Response:
     typed = {"do": "issue", "kind": kind, "districts": districts, "decided_by": "町長 山田太郎", **more}
     return client.post(HERE, data=typed)
-
-
-def main(page: httpx.Response) -> str:
-    found = re.search(r"<main.*</main>", page.text, re.DOTALL)
-    assert found is not None, page.text
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", found[0]))
 
 
 def in_force(page: httpx.Response) -> str:

@@ -3,45 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import httpx
-import pytest
 
 from analytics.maintenance import Maintenance
 from api.roles import Role
 from devices.clock import FixedClock
 from store import connect
 from store.field_photos import KEPT, STEP
-from tests.api.serving import TownHall, populate, serving
-from tests.conftest import START, Registered
+from tests.api.serving import TownHall
+from tests.conftest import START
+from tests.dashboards.reading import main
 from tests.photos import picture
 
 REPORTS = "/disaster/reports"
 PUBLIC = "/public/999999"
 HTML = {"Accept": "text/html"}
-
-
-@pytest.fixture
-def hall(registered: Registered) -> Iterator[TownHall]:
-    populate(registered)
-    with serving(registered) as running:
-        yield running
-
-
-@pytest.fixture
-def staff(hall: TownHall) -> Iterator[httpx.Client]:
-    with hall.visitor(Role.DISASTER) as client:
-        client.headers.update(HTML)
-        yield client
-
-
-@pytest.fixture
-def outside(hall: TownHall) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=hall.url, headers=HTML, timeout=20, trust_env=False) as client:
-        yield client
 
 
 def report(client: httpx.Client, text: str, *photos: bytes, **said: str) -> int:
@@ -57,12 +36,6 @@ def act(client: httpx.Client, number: int, do: str, **said: str) -> str:
     answer = client.post(f"{REPORTS}/{number}", data={"do": do, **said})
     assert answer.status_code == 303, answer.text
     return str(answer.headers["location"])
-
-
-def main(page: httpx.Response) -> str:
-    found = re.search(r"<main.*</main>", page.text, re.DOTALL)
-    assert found is not None, page.text
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", found[0]))
 
 
 def rows(hall: TownHall, query: str) -> list[tuple[Any, ...]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,10 @@ from ingest.folders.guess import Series, guess
 from ingest.history_map import read_map
 from ingest.history_rows import Table, grid_table
 from store import connect, folders
-from tests.api.serving import TownHall, populate, serving
+from tests.api.serving import TownHall
 from tests.conftest import START, Registered
 from tests.dashboards.test_quarantine import deliver, text_of
-from tests.ingest.test_folders import HEAD, ROWS, Office
+from tests.ingest.office import HEAD, ROWS, Office
 from tests.ingest.town import query
 
 ADDRESS = "/digital/folders"
@@ -39,13 +38,6 @@ KNOWN = (
     Series("block-hamamachi", "flow", "m3/h", ("浜町配水ブロック", "Hamamachi block")),
     Series("block-hamamachi", "pressure", "kPa", ("浜町配水ブロック", "Hamamachi block")),
 )
-
-
-@pytest.fixture
-def hall(registered: Registered) -> Iterator[TownHall]:
-    populate(registered)
-    with serving(registered) as running:
-        yield running
 
 
 @pytest.fixture

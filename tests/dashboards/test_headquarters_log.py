@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
@@ -14,18 +13,12 @@ import pytest
 
 from api.roles import Role
 from store import connect
-from tests.api.serving import TownHall, populate, serving
-from tests.conftest import START, Registered
+from tests.api.serving import TownHall
+from tests.conftest import START
+from tests.dashboards.reading import main
 
 # START is 2026-06-01 09:00 in the town.
 LOG = "/disaster/log"
-
-
-@pytest.fixture
-def hall(registered: Registered) -> Iterator[TownHall]:
-    populate(registered)
-    with serving(registered) as running:
-        yield running
 
 
 @pytest.fixture
@@ -36,12 +29,6 @@ def staff(hall: TownHall) -> Iterator[httpx.Client]:
 
 def write(client: httpx.Client, text: str, address: str = LOG, **more: str) -> httpx.Response:
     return client.post(address, data={"text": text, "source": "phone", **more})
-
-
-def main(page: httpx.Response) -> str:
-    found = re.search(r"<main.*</main>", page.text, re.DOTALL)
-    assert found is not None, page.text
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", found[0]))
 
 
 def rows(client: httpx.Client, query: str = "") -> list[list[str]]:

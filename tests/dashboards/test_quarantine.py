@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -20,20 +19,13 @@ from ingest.settle import KnownDevices, Settling
 from quality.gate import CLOCK
 from store import connect
 from store.quarantine import replay
-from tests.api.serving import TownHall, populate, serving
+from tests.api.serving import TownHall
 from tests.conftest import START, Registered
 from tests.ingest.town import COUNTER, GAUGE, chirpstack, level, query
 
 MINUTE = timedelta(minutes=1)
 PROJECT = Path(__file__).resolve().parents[2]
 ADDRESS = "/digital/quarantine"
-
-
-@pytest.fixture
-def hall(registered: Registered) -> Iterator[TownHall]:
-    populate(registered)
-    with serving(registered) as running:
-        yield running
 
 
 def deliver(registered: Registered, *messages: tuple[str, bytes]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 from unittest.mock import ANY
 from urllib.parse import parse_qs, urlsplit
@@ -16,7 +15,7 @@ from devices.codecs import radar_level
 from devices.duty import DutyCycle, crisis_gauge
 from store import connect
 from store.duty import duties, put_duty
-from tests.api.serving import TownHall, populate, serving
+from tests.api.serving import TownHall
 from tests.conftest import START, Registered
 from tests.dashboards.test_quarantine import deliver, text_of, work
 from tests.ingest.town import chirpstack, query
@@ -26,13 +25,6 @@ ELSEWHERE = "70b3d57ed005aaaa"  # of a maker that no device of the town is of
 MINUTES = timedelta(minutes=1)
 ADDRESS = "/digital/register"
 PLACE = "32.47, 135.05"
-
-
-@pytest.fixture
-def hall(registered: Registered) -> Iterator[TownHall]:
-    populate(registered)
-    with serving(registered) as running:
-        yield running
 
 
 def unknown(registered: Registered, *distances: int, key: str = NEW) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 import httpx
@@ -14,6 +13,7 @@ from store import connect
 from tests.alerts.people import channels, person
 from tests.api.serving import OTHER_TOWN, TownHall, populate, serving
 from tests.conftest import Registered
+from tests.dashboards.reading import main
 from tests.dashboards.test_delivery import write
 
 HTML = {"Accept": "text/html"}
@@ -33,12 +33,6 @@ def hall(registered: Registered) -> Iterator[TownHall]:
 def staff(hall: TownHall) -> Iterator[httpx.Client]:
     with hall.visitor(Role.DISASTER) as client:
         yield client
-
-
-def main(page: httpx.Response) -> str:
-    found = re.search(r"<main.*</main>", page.text, re.DOTALL)
-    assert found is not None, page.text
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", found[0]))
 
 
 def read(client: httpx.Client, alert_id: int) -> str:
@@ -116,21 +110,21 @@ def test_without_a_reason_the_page_asks_for_one(hall: TownHall, staff: httpx.Cli
     assert "訂正を受け取る相手（3件）" in read(staff, alert_id)
 
 
-def test_the_notice_that_stands_before_the_public_is_shown_and_left_to_a_person(
-    hall: TownHall, staff: httpx.Client
-) -> None:
+def test_what_the_public_was_told_is_taken_back_in_the_same_act(hall: TownHall, staff: httpx.Client) -> None:
     notice_id, _ = hall.draft_notice(GAUGE, approved=True)
     with connect(hall.database.owner, name="test") as conn:
         ((alert_id,),) = conn.execute("select alert_id from public_notice").fetchall()
-    for _ in range(2):
-        page = staff.get(f"/alerts/{alert_id}/retract", headers=HTML)
-        assert "住民へのお知らせが残っています" in main(page)
-        assert f'href="/disaster/notices/{notice_id}#change"' in page.text
-        staff.post(f"/alerts/{alert_id}/retract", data={"note": WHY})
+    page = staff.get(f"/alerts/{alert_id}/retract", headers=HTML)
+    assert "公開中のお知らせは「観測値に誤りがあったため取り消します」として、同時に取り消されます" in main(page)
+    assert f'href="/disaster/notices/{notice_id}#change"' in page.text
     public = f"/public/{hall_code(hall)}/notices"
-    assert "取り消し" not in staff.get(public).text
+    assert "観測値に誤りがあったため" not in staff.get(public).text
+    for _ in range(2):
+        staff.post(f"/alerts/{alert_id}/retract", data={"note": WHY})
+    assert "住民へのお知らせを取り消しました" in read(staff, alert_id)
+    assert "観測値に誤りがあったため取り消します" in staff.get(public).text
     with connect(hall.database.owner, name="test") as conn:
-        assert conn.execute("select count(*) from public_notice where kind = 'cancel'").fetchone() == (0,)
+        assert conn.execute("select count(*) from public_notice where kind = 'cancel'").fetchone() == (1,)
 
 
 def test_a_draft_of_a_false_alarm_cannot_be_approved(hall: TownHall, staff: httpx.Client) -> None:

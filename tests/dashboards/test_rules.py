@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,8 +19,8 @@ from api.pages.words import load_words
 from devices.clock import FixedClock
 from store import connect
 from store.feed import Consumer
-from tests.api.serving import TownHall, populate, serving
-from tests.conftest import START, Registered
+from tests.api.serving import TownHall
+from tests.conftest import START
 from tests.dashboards.test_quarantine import text_of
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -43,13 +42,6 @@ RISE = {
     "value-2": "1.0",
     "hold": "20",
 }
-
-
-@pytest.fixture
-def hall(registered: Registered) -> Iterator[TownHall]:
-    populate(registered)
-    with serving(registered) as running:
-        yield running
 
 
 def flood(hall: TownHall) -> None:

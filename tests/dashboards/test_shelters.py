@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -15,34 +13,15 @@ import pytest
 from api.roles import Role
 from store import connect
 from store.shelters import USUALLY_PUBLIC
-from tests.api.serving import TownHall, populate, serving
+from tests.api.serving import TownHall
 from tests.api.test_field import link
-from tests.conftest import START, Registered
+from tests.conftest import START
+from tests.dashboards.reading import main
 
 SHELTERS, SAY = "/disaster/shelters", "/disaster/field/shelters"
 PUBLIC = "/public/999999"
 HTML = {"Accept": "text/html"}
 USUAL = {f"public.{name}": "1" for name in USUALLY_PUBLIC}
-
-
-@pytest.fixture
-def hall(registered: Registered) -> Iterator[TownHall]:
-    populate(registered)
-    with serving(registered) as running:
-        yield running
-
-
-@pytest.fixture
-def staff(hall: TownHall) -> Iterator[httpx.Client]:
-    with hall.visitor(Role.DISASTER) as client:
-        client.headers.update(HTML)
-        yield client
-
-
-@pytest.fixture
-def outside(hall: TownHall) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=hall.url, headers=HTML, timeout=20, trust_env=False) as client:
-        yield client
 
 
 def add(client: httpx.Client, name: str, **said: str) -> httpx.Response:
@@ -55,9 +34,7 @@ def say(client: httpx.Client, state: str, address: str = SAY, shelter: int = 1, 
 
 def read(page: httpx.Response) -> str:
     assert page.status_code == 200, page.text
-    found = re.search(r"<main.*</main>", page.text, re.DOTALL)
-    assert found is not None
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", found[0]))
+    return main(page)
 
 
 def open_data(client: httpx.Client) -> list[dict[str, Any]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Iterator
 
 import pytest
 
@@ -15,17 +14,10 @@ from devices.clock import FixedClock
 from store import connect
 from tests.alerts.gauge import Gauge
 from tests.alerts.test_written import write_rule
-from tests.api.serving import TownHall, populate, serving
-from tests.conftest import START, Registered
+from tests.api.serving import TownHall
+from tests.conftest import START
 
 HIGH = Body(Compare(Reading(Series("water_level")), "above", Number(1.5), margin=0.1), hold=1200)
-
-
-@pytest.fixture
-def hall(registered: Registered) -> Iterator[TownHall]:
-    populate(registered)
-    with serving(registered) as running:
-        yield running
 
 
 def page(hall: TownHall, language: str = "ja") -> str:

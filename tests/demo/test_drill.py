@@ -17,7 +17,7 @@ PLAN = {
     "kind": "made",
     "start": "1.0",
     "peak": "3.7",
-    "hours": "1",
+    "hours": "0.5",
     "speed": "1",
     "stop_level": "2",
     "station-river-mimamoribashi": "1",
@@ -26,8 +26,8 @@ PLAN = {
 
 def test_a_drill_survives_the_death_of_who_feeds_it_and_ends_by_itself(tmp_path: Path) -> None:
     data = tmp_path / "demo"
-    # An hour of the town in half a minute; no gauge comes near its second level by itself.
-    with town(data, "--scenario", "normal", "--speed", "120") as demo:
+    # An hour of the town in half a minute; no gauge comes near its second level by itself. It needs no past.
+    with town(data, "--scenario", "normal", "--speed", "120", "--history-days", "0") as demo:
         with httpx.Client(base_url=demo.url(), timeout=20, trust_env=False) as client:
             signed = client.post("/api/v1/session", json={"login": "disaster", "password": DEMO_PASSWORD})
             assert signed.status_code == 201, signed.text

@@ -15,13 +15,13 @@ from ingest.gate import judged
 from ingest.message import Message
 from ingest.settle import KnownDevices, Settling
 from quality.gate import CLOCK
-from store import connect
 from store.batch import ObservationRow
 from store.connection import Connection
 from store.feed import Consumer
 from store.writer import write_history
 from tests.brokers.running import DEADLINE
 from tests.conftest import START, Registered
+from tests.connections import kept
 from tests.ingest.town import query
 
 _TABLES = (
@@ -46,7 +46,7 @@ def stated(datastream_id: int, time: Any, value: float, quality: Quality, reason
 
 def forget(registered: Registered) -> None:
     """As if nothing had come yet."""
-    with connect(registered.owner, name="test") as conn:
+    with kept(registered.owner) as conn:
         for table in _TABLES.split():  # a few rows: quicker than to truncate
             conn.execute(f"delete from {table}".encode())
 
@@ -59,7 +59,7 @@ def arrive(registered: Registered, *workers: Sequence[Batch]) -> None:
     def work(batches: Sequence[Batch]) -> None:
         try:
             with (
-                connect(registered.worker, name="test worker") as conn,
+                kept(registered.worker) as conn,
                 closing(KnownDevices(registered.municipality_id)) as devices,
             ):
                 devices.refresh(conn)
@@ -78,7 +78,7 @@ def arrive(registered: Registered, *workers: Sequence[Batch]) -> None:
         assert not thread.is_alive()
     if failures:
         raise failures[0]
-    with connect(registered.worker, name="test") as conn:
+    with kept(registered.worker) as conn:
         judge_again(conn, registered.directory)
         Consumer(registered.worker, "analytics").drain(conn, handle)
 

@@ -17,8 +17,9 @@ from ingest.intake import IntakeConfig
 from ingest.sources import add_source
 from store import connect
 from tests.api.serving import TownHall, serving
+from tests.brokers.running import wait_for
 from tests.conftest import START, Registered
-from tests.ingest.town import GAUGE, SENSOR_HEIGHT, level
+from tests.ingest.town import GAUGE, SENSOR_HEIGHT, level, query
 
 KINDS = ("chirpstack_v4", "the_things_stack_v3", "sigfox", "soracom", "mimamori_v1")
 SIGFOX_ID = "1a2b3c"
@@ -116,3 +117,28 @@ def taking(database: Registered, **options: Any) -> Iterator[Intake]:
 
 def minutes_ago(n: float) -> datetime:
     return START - timedelta(minutes=n)
+
+
+def wait_until_open(intake: Intake) -> None:
+    """Until it has seen its sources: before that every answer is 503."""
+
+    def is_open() -> bool:
+        with httpx.Client(base_url=intake.hall.url, trust_env=False) as client:
+            return client.post("/intake/nobody").status_code != 503
+
+    wait_for(is_open, "the intake to open")
+
+
+def outcomes(registered: Registered) -> dict[str, int]:
+    """How many messages had which."""
+    return dict(query(registered.owner, "select outcome, count(*) from uplink group by 1"))  # type: ignore[arg-type]
+
+
+def numbered(n: int) -> Post:
+    """The n-th of a network that counts, of a minute ago."""
+    return post_of("sigfox", 1.0, counter=n, time=minutes_ago(1))
+
+
+def levels(n: int) -> Post:
+    """The n-th of a rising water, of half an hour ago."""
+    return post_of("chirpstack_v4", 1 + n / 1000, counter=n, time=minutes_ago(30 - n))

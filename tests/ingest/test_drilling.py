@@ -12,6 +12,7 @@ from devices.clock import FixedClock
 from ingest.drilling import LATEST, Drilling
 from store import connect
 from store.drills import LAST_ANSWERS
+from store.errors import RecordError
 from store.town_clock import load_clock
 from tests.brokers.running import wait_for
 from tests.conftest import START, Registered
@@ -123,8 +124,14 @@ def test_an_actual_alert_at_its_level_ends_it_at_once(drill: Drill, level: int, 
 
 def test_while_an_actual_alert_stands_it_does_not_begin(drill: Drill) -> None:
     raise_actual(drill, 3)
-    drill.start(drill.plan())
-    assert ending(drill) == [(None, START, "alert")]
+    number = drill.plan()
+    with pytest.raises(RecordError, match="stopped"):
+        drill.start(number)
+    assert ending(drill) == [(None, None, None)]
+    drill.start(number, START + STEP)  # it may be over by then; here it is not
+    drill.clock.advance(STEP)
+    drill.feed()
+    assert ending(drill) == [(None, START + STEP, "alert")]
     assert drill.rows("select count(*) from datastream where drill_run is not null") == [(0,)]
 
 

@@ -12,8 +12,8 @@ pytestmark = pytest.mark.demo
 
 
 def test_it_measures_a_whole_town_and_prints_one_object() -> None:
-    words = ("bench", "town", "--devices", "14", "--for", "8", "--history", "1", "--speed", "240", "--json")
-    done = command(*words, within=300)
+    words = ("bench", "town", "--devices", "14", "--for", "8", "--history", "1", "--speed", "240", "--settle", "8")
+    done = command(*words, "--json", within=300)
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 1, "nothing else on stdout"
     found = json.loads(done.stdout)

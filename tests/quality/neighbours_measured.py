@@ -15,29 +15,34 @@ from __future__ import annotations
 
 import csv
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 
+from analytics.doubts import COMPARED, TOLD
+from analytics.judging import beside
 from analytics.quality_evaluation import events
 from devices.model import Reason
-from quality.detector import Checks, Detector, Known
 from quality.estimator import Flags, Floats
 from quality.memory import pack, unpack
-from quality.neighbours import Company, Near, Neighbours
+from quality.neighbours import Near
 
 DAY = 86400.0
-STEPS, DRIFTS = (0.1, 0.2, 0.3, 1.0, 3.0, 6.0), (0.01, 0.02, 0.05)  # m; m a day
-STEP_DAYS, DRIFT_DAYS = 10.0, 30.0
-FAULTS = [*((Reason.STEP, size) for size in STEPS), *((Reason.DRIFT, size) for size in DRIFTS)]
+LASTS = {Reason.STEP: 10.0, Reason.DRIFT: 30.0, Reason.NOISE: 5.0}  # days
+FAULTS = [
+    *((Reason.STEP, size) for size in (0.1, 0.2, 0.3, 1.0, 3.0, 6.0)),  # m
+    *((Reason.DRIFT, size) for size in (0.01, 0.02, 0.05)),  # m a day
+    *((Reason.NOISE, size) for size in (0.05, 0.1)),  # m, standard deviation
+]
 
-DETECTOR, NEIGHBOURS = Detector(), Neighbours()
-CHECKS = (*DETECTOR.checks, NEIGHBOURS)
-SHOWN = frozenset({Reason.SPIKE, Reason.STEP, Reason.DRIFT, Reason.NOISE, Reason.NEIGHBOURS})
+JUDGING = beside()
+SHOWN = TOLD[COMPARED]
 
 
 @dataclass(frozen=True)
@@ -108,78 +113,69 @@ def floods(river: River) -> Flags:
     return np.asarray(near & ~np.isnan(river.values))
 
 
-@dataclass
-class Judged:
-    """`alone`: told by the checks of the series alone; `left`: of that, what is not taken back; `told`: with those that
-    leave their neighbours; `leaves`: these.
-    """
-
-    alone: Flags
-    left: Flags
-    told: Flags
-    leaves: Flags
-
-
-def judge(known: Known, company: Company, times: Floats, values: Floats, near: Near) -> Judged:
-    times = np.repeat(times[:, None], values.shape[1], axis=1)
-    rows = [DETECTOR.step(known, *row) for row in zip(times, values, strict=True)]
-    excess = np.where(np.isnan(values), 0.0, np.stack([row.excess for row in rows]))
-    check = np.stack([row.check for row in rows])
-    found, number = NEIGHBOURS.settled(excess, check, NEIGHBOURS.step(company, times, values, near), CHECKS)
-    leaves = (found >= 1) & (number == len(CHECKS) - 1)
-    told = _shown(found, number)
-    return Judged(_shown(excess, check), told & ~leaves, told, leaves)
-
-
-def _shown(excess: Floats, check: Checks) -> Flags:
-    return (excess >= 1) & np.isin(check, [n for n, each in enumerate(CHECKS) if each.reason in SHOWN])
+def judge(state: list[Any], times: Floats, values: Floats, near: Near) -> dict[Reason, Flags]:
+    """What the product tells of gauges beside each other, by the reason, shapes (rows, n); the state goes on."""
+    told = {reason: np.zeros(values.shape, dtype=np.bool_) for reason in SHOWN}
+    found = JUDGING.step(state, np.repeat(times[:, None], values.shape[1], axis=1), values, near)
+    for gauge in range(values.shape[1]):
+        there = np.flatnonzero(~np.isnan(values[:, gauge]))
+        for row, back, reason, _ in found.of(gauge, SHOWN):
+            told[reason][there[there < row][-back:] if back else row, gauge] = True
+    return told
 
 
 @dataclass
 class Found:
-    """Of one kind of fault: how many, found by the series alone, by what is not taken back, by the neighbours, by any;
-    hours until it was; gauges beside it that were told for it.
+    """Of one kind of fault: how many, how many of them were found, by which reason first, hours until then; gauges
+    beside it that were told for it.
     """
 
     n: int = 0
-    alone: int = 0
-    left: int = 0
-    leaves: int = 0
-    told: int = 0
+    found: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
     hours: list[float] = field(default_factory=list)
     others: int = 0
 
 
-def faulty(river: River, known: Known, company: Company, at: int) -> tuple[Judged, Floats]:
+def broken(kind: Reason, size: float, values: Floats, passed: Floats, sign: float) -> Floats:
+    """The values of one gauge with a fault that begins with them, `passed` days ago."""
+    lasts = passed < LASTS[kind]
+    if kind is Reason.NOISE:
+        off = np.where(lasts, size * np.random.default_rng(1).standard_normal(len(values)), 0.0)
+    else:
+        off = sign * size * (lasts if kind is Reason.STEP else passed)
+    return np.round(values + off, 3)
+
+
+def faulty(river: River, state: list[Any], at: int) -> tuple[dict[Reason, Flags], Floats]:
     """Every fault in every gauge, from row `at` on, side by side with the others as they are; and their times."""
     n = river.values.shape[1]
-    stop = int(np.searchsorted(river.times, river.times[at] + (DRIFT_DAYS + 2) * DAY))
+    stop = int(np.searchsorted(river.times, river.times[at] + (LASTS[Reason.DRIFT] + 2) * DAY))
     times, copies, passed = river.times[at:stop], [], (river.times[at:stop] - river.times[at]) / DAY
     for gauge in range(n):
         for number, (kind, size) in enumerate(FAULTS):
-            sign = 1 if (gauge + number + at) % 2 else -1
             copy = river.values[at:stop].copy()
-            copy[:, gauge] += sign * size * (passed < STEP_DAYS if kind is Reason.STEP else passed)
-            copies.append(np.round(copy, 3))
+            copy[:, gauge] = broken(kind, size, copy[:, gauge], passed, 1 if (gauge + number + at) % 2 else -1)
+            copies.append(copy)
     near = np.concatenate([river.near + n * number for number in range(len(copies))])
-    many = (unpack(each.begin(n * len(copies)), pack(state) * len(copies)) for each, state in (
-        (DETECTOR, known), (NEIGHBOURS, company)))  # fmt: skip
-    return judge(*many, times, np.concatenate(copies, axis=1), near), times  # type: ignore[arg-type]
+    many = unpack(JUDGING.begin(n * len(copies)), pack(state) * len(copies))
+    return judge(many, times, np.concatenate(copies, axis=1), near), times
 
 
 def measure(river: River) -> None:
     """Prints the figures of one river."""
     n = river.values.shape[1]
     end = river.times[-1]
-    days = np.arange(river.first, (end - river.times[0]) / DAY - DRIFT_DAYS - 5, river.every) if river.every else []
+    room = LASTS[Reason.DRIFT] + 5
+    days = np.arange(river.first, (end - river.times[0]) / DAY - room, river.every) if river.every else []
     onsets = [int(np.searchsorted(river.times, river.times[0] + day * DAY)) for day in days]
-    known, company = DETECTOR.begin(n), NEIGHBOURS.begin(n)
+    state = JUDGING.begin(n)
     parts, faults = [], []
     for begin, stop in zip([0, *onsets], [*onsets, len(river.times)], strict=True):
         if begin in onsets:
-            faults.append((begin, *faulty(river, known, company, begin)))
-        parts.append(judge(known, company, river.times[begin:stop], river.values[begin:stop], river.near))
-    whole = Judged(*(np.concatenate([getattr(p, name) for p in parts]) for name in ("alone", "left", "told", "leaves")))
+            faults.append((begin, *faulty(river, state, begin)))
+        parts.append(judge(state, river.times[begin:stop], river.values[begin:stop], river.near))
+    whole = {reason: np.concatenate([part[reason] for part in parts]) for reason in SHOWN}
     middle = (river.times[0] + end) / 2
     spans = {"": (-np.inf, np.inf)}
     if river.halves:
@@ -189,64 +185,48 @@ def measure(river: River) -> None:
         _say_found(river, whole, [each for each in faults if low <= river.times[each[0]] < high])
 
 
-def _say(river: River, title: str, judged: Judged, span: Flags) -> None:
+def _say(river: River, title: str, told: dict[Reason, Flags], span: Flags) -> None:
     flood = floods(river) & span[:, None]
     months = (~np.isnan(river.values[span])).sum() * float(np.median(np.diff(river.times))) / DAY / 30
-    counted = {
-        name: sum(len(events(np.asarray(column & span))) for column in getattr(judged, name).T)
-        for name in ("alone", "left", "leaves")
-    }
-    print(
-        f"{river.name}{title}: {river.values.shape[1]} gauges, {months:.0f} months of series; "
-        f"flood values {flood.sum()}, told {(judged.alone & flood).sum()} -> {(judged.told & flood).sum()}; "
-        f"events a month {counted['alone'] / months:.3f} -> {counted['left'] / months:.3f}, "
-        f"leaving neighbours {counted['leaves'] / months:.3f}",
-        flush=True,
-    )
-    if river.wrong is not None:
-        back, wrong = judged.alone & ~judged.left & span[:, None], river.wrong
-        alone = judged.alone & span[:, None]
-        print(
-            f"  labelled as wrong {(alone & wrong).sum()} of {alone.sum()} values told, "
-            f"and {(back & wrong).sum()} of {back.sum()} taken back",
-            flush=True,
-        )
+    gauges = river.values.shape[1]
+    print(f"{river.name}{title}: {gauges} gauges, {months:.0f} months, {flood.sum()} flood values", flush=True)
+    for reason in sorted(SHOWN):
+        here = told[reason] & span[:, None]
+        count = sum(len(events(np.asarray(column))) for column in here.T)
+        wrong = None if river.wrong is None else (here & river.wrong).sum()
+        labelled = "" if wrong is None else f", labelled as wrong {wrong} of {here.sum()} values"
+        print(f"  told as {reason}: {(here & flood).sum()} in floods; events a month {count / months:.3f}{labelled}")
 
 
-def _say_found(river: River, whole: Judged, faults: list[tuple[int, Judged, Floats]]) -> None:
+def _say_found(river: River, whole: dict[Reason, Flags], faults: list[tuple[int, dict[Reason, Flags], Floats]]) -> None:
     n = river.values.shape[1]
     found = {fault: Found() for fault in FAULTS}
-    for at, judged, times in faults:
+    for at, told, times in faults:
         passed = (times - times[0]) / DAY
         for copy in range(n * len(FAULTS)):
             gauge, fault = copy // len(FAULTS), FAULTS[copy % len(FAULTS)]
-            lasts = passed < (STEP_DAYS if fault[0] is Reason.STEP else DRIFT_DAYS)
-            early = lasts & (passed < 2) if fault[0] is Reason.STEP else lasts
-            new = {
-                name: getattr(judged, name)[:, n * copy + gauge] & ~getattr(whole, name)[at : at + len(times), gauge]
-                for name in ("alone", "left", "leaves")
-            }
-            of = found[fault]
+            lasts, of = passed < LASTS[fault[0]], found[fault]
             of.n += 1
-            of.alone += bool(new["alone"][early].any())
-            of.left += bool(new["left"][early].any())
-            of.leaves += bool(new["leaves"][lasts].any())
-            any_of_them = (new["left"] & early) | (new["leaves"] & lasts)
-            of.told += bool(any_of_them.any())
-            if any_of_them.any():
-                of.hours.append(float(24 * passed[np.argmax(any_of_them)]))
-            for other in set(range(n)) - {gauge}:
-                of.others += bool(judged.leaves[lasts, n * copy + other].any()) and not bool(
-                    whole.leaves[at : at + len(times), other].any()
-                )
+            new = [
+                {
+                    reason: told[reason][lasts, n * copy + each] & ~whole[reason][at : at + len(times), each][lasts]
+                    for reason in SHOWN
+                }
+                for each in range(n)
+            ]
+            firsts = {reason: int(np.argmax(flags)) for reason, flags in new[gauge].items() if flags.any()}
+            if firsts:
+                first = min(firsts, key=lambda reason: firsts[reason])
+                of.found += 1
+                of.reasons[first] += 1
+                of.hours.append(float(24 * passed[lasts][firsts[first]]))
+            of.others += sum(any(flags.any() for flags in new[other].values()) for other in range(n) if other != gauge)
     for (kind, size), of in found.items():
         if of.n:
             waited = f"{median(of.hours):.0f} h" if of.hours else "-"
             print(
-                f"  {kind} {size:g} m{' a day' if kind is Reason.DRIFT else ''}: {of.n}, "
-                f"found alone {of.alone / of.n:.2f}, not taken back {of.left / of.n:.2f}, "
-                f"leaving neighbours {of.leaves / of.n:.2f}, any {of.told / of.n:.2f} after {waited}; "
-                f"others told {of.others}",
+                f"  {kind} {size:g} m{' a day' if kind is Reason.DRIFT else ''}: found {of.found} of {of.n}"
+                f" = {of.found / of.n:.2f} after {waited} as {dict(of.reasons)}; others told {of.others}",
                 flush=True,
             )
 

@@ -1,4 +1,4 @@
-"""What is taken back for the neighbours, what is told because of them, and that nothing else matters."""
+"""What is told of gauges beside each other, and that nothing else matters."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import quality.neighbours
+from analytics.doubts import COMPARED, TOLD
+from analytics.judging import beside
 from devices.model import Reason
-from quality.detector import Detector
 from quality.estimator import Floats
 from quality.memory import pack, unpack
 from quality.motion import Motion
-from quality.neighbours import Compared, Near, Neighbours
+from quality.neighbours import Near, Neighbours
 from quality.proposal import propose
-from tests.quality.neighbours_measured import DETECTOR, NEIGHBOURS, floods, judge, rivers
+from tests.quality.neighbours_measured import JUDGING, floods, judge, rivers
 
 HOUR, DAY = 3600.0, 24
 ALL: Near = np.array([[1, 2, -1], [0, 2, -1], [0, 1, -1]])
 EAGER = Neighbours(motion=Motion(warm=3, least_days=0.0), least_days=0.0)
-CHECKS = (*Detector().checks, Neighbours())
 
 
 @st.composite
@@ -54,7 +54,7 @@ def compared(times: Floats, values: Floats, near: Near = ALL, *cuts: float) -> l
             cut_times[:length, n], cut_values[:length, n] = times[part[:, n], n], values[part[:, n], n]
         now = EAGER.step(state, cut_times, cut_values, near)
         for n in range(values.shape[1]):
-            columns = (now.agree, now.walk, now.excess)
+            columns = (now.up, now.down, now.known, now.walk, now.excess)
             found[n].append(np.stack([column[: int(part[:, n].sum()), n] for column in columns]))
     return [np.concatenate(each, axis=1) for each in found]
 
@@ -103,7 +103,7 @@ def test_a_row_without_a_value_is_as_if_it_were_not_there(points: tuple[Floats, 
     for n, (one, other) in enumerate(zip(whole, without, strict=True)):
         there = ~np.isnan(values[: one.shape[1], n])
         assert np.array_equal(one[:, there], other)
-        assert not one[2, ~there].any()
+        assert not one[-1, ~there].any()
 
 
 def water(days: int, seed: int = 2) -> tuple[Floats, Floats]:
@@ -118,13 +118,13 @@ def water(days: int, seed: int = 2) -> tuple[Floats, Floats]:
     return np.repeat(times[:, None], 3, axis=1), np.round(values + 0.005 * rng.standard_normal(values.shape), 3)
 
 
-def told(times: Floats, values: Floats, near: Near = ALL) -> tuple[Floats, Floats]:
-    """The excess of each value without and with a look at the neighbours."""
-    detector, neighbours = Detector(), Neighbours()
-    known, company = detector.begin(values.shape[1]), neighbours.begin(values.shape[1])
-    judged = [detector.step(known, *row) for row in zip(times, values, strict=True)]
-    excess, check = np.stack([row.excess for row in judged]), np.stack([row.check for row in judged])
-    return excess, neighbours.settled(excess, check, neighbours.step(company, times, values, near), CHECKS)[0]
+def told(times: Floats, values: Floats, near: Near = ALL) -> dict[Reason, list[int]]:
+    """The rows that the product tells of the second gauge, by the reason."""
+    judging = beside()
+    rows: dict[Reason, list[int]] = {}
+    for each in judging.step(judging.begin(3), times, values, near).of(1, TOLD[COMPARED]):
+        rows.setdefault(each.reason, []).append(each.row)
+    return rows
 
 
 def flood(values: Floats, begin: int, *gauges: int) -> None:
@@ -134,24 +134,38 @@ def flood(values: Floats, begin: int, *gauges: int) -> None:
         values[begin + gauge : begin + gauge + len(rise), gauge] += rise
 
 
-def test_a_flood_that_comes_down_the_river_is_believed_and_the_same_at_one_gauge_is_not() -> None:
+def test_a_flood_is_believed_of_all_gauges_and_of_the_only_one_that_it_reaches() -> None:
     times, values = water(60)
     alone = values.copy()
     flood(values, 1200, 0, 1, 2)
-    flood(alone, 1200, 2)
-    without, beside = told(times, values)
-    assert (without[1200:1280] >= 1).any(axis=0).all()
-    assert not (beside[1203:1280, 2] >= 1).any(), "the lowest gauge was announced by two"
-    assert (beside[1200:1280] >= 1).sum() < 0.4 * (without[1200:1280] >= 1).sum()
-    without, beside = told(times, alone)
-    assert (beside[1200:1210, 2] >= 1).any()
+    flood(alone, 1200, 1)
+    assert told(times, values) == {}
+    assert told(times, alone).keys() == {Reason.NEIGHBOURS}, "no jump: it goes on behind its first movement"
 
 
-def test_a_gauge_that_is_knocked_over_in_a_flood_is_told_all_the_same() -> None:
+@pytest.mark.parametrize("by", [0.4, -0.4])
+def test_a_jump_is_told_once_its_neighbours_have_not_shared_it_for_hours_and_ends_when_it_comes_back(by: float) -> None:
     times, values = water(60)
-    flood(values, 1200, 0, 1, 2)
-    values[1206:, 2] -= 6.0
-    assert told(times, values)[1][1206, 2] >= 1
+    values[1000:1030, 1] += by
+    assert told(times, values)[Reason.STEP] == list(range(1006, 1030))
+
+
+def test_a_jump_that_a_neighbour_shares_is_not_told_and_what_is_told_ends_in_a_flood() -> None:
+    times, values = water(60)
+    shared = values.copy()
+    shared[1000:, 1] += 0.4
+    shared[1002:, [0, 2]] += 0.4
+    assert Reason.STEP not in told(times, shared)
+    values[1000:, 1] += 0.4
+    flood(values, 1020, 0, 1, 2)
+    assert max(told(times, values)[Reason.STEP]) < 1024
+
+
+def test_a_gauge_that_trembles_while_its_neighbours_stand_still_is_told_for_it() -> None:
+    times, values = water(60)
+    values[1000:1072, 1] += 0.3 * np.random.default_rng(3).standard_normal(72)
+    rows = told(times, values)[Reason.NOISE]
+    assert 1003 <= rows[0] < 1050 and rows[-1] < 1130
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
@@ -208,9 +222,9 @@ def test_who_comes_late_sees_the_others_as_they_were_at_its_time() -> None:
             now = neighbours.step(
                 late, np.where(shown, times[part], np.nan), np.where(shown, values[part], np.nan), ALL
             )
-        behind.append(now.agree[:, 2])
-    assert at_once.agree[:, 2].max() > 1
-    assert np.array_equal(np.concatenate(behind), at_once.agree[:, 2])
+        behind.append(now.up[:, 2])
+    assert at_once.up[:, 2].max() > 1
+    assert np.array_equal(np.concatenate(behind), at_once.up[:, 2])
 
 
 def test_units_and_gauge_zeros_are_of_no_consequence() -> None:
@@ -218,8 +232,10 @@ def test_units_and_gauge_zeros_are_of_no_consequence() -> None:
     flood(values, 1200, 0, 1, 2)
     values[1300:, 1] += 1.0
     near = Neighbours().step(Neighbours().begin(3), times, values, ALL)
-    far = Neighbours().step(Neighbours().begin(3), times, values * np.array([1.0, 1024.0, 0.25]), ALL)
-    assert all(np.allclose(getattr(near, name), getattr(far, name)) for name in ("agree", "walk", "excess"))
+    units = np.array([1.0, 1024.0, 0.25])
+    far = Neighbours().step(Neighbours().begin(3), times, values * units, ALL)
+    assert all(np.allclose(getattr(near, name), getattr(far, name)) for name in ("up", "down", "known", "excess"))
+    assert np.allclose(near.walk * units, far.walk)
 
 
 def test_a_state_survives_being_kept() -> None:
@@ -244,16 +260,6 @@ def test_the_state_is_left_by_a_score_and_no_rows_are_no_verdicts() -> None:
     assert neighbours.score(learnt, times[:0], values[:0], ALL).shape == (0, 3)
 
 
-def test_only_what_moves_is_taken_back_and_what_is_told_already_keeps_its_reason() -> None:
-    reasons = [check.reason for check in CHECKS]
-    check = np.array([[reasons.index(reason) for reason in (Reason.STUCK, Reason.GAP, Reason.SPIKE, Reason.STEP)]])
-    excess = np.array([[1.5, 1.5, 1.5, 0.2]])
-    moved = Compared(agree=np.full((1, 4), 9.0), walk=np.full((1, 4), 9.0), excess=np.array([[2.0, 0.0, 0.0, 2.0]]))
-    found, number = Neighbours().settled(excess, check.astype(np.int8), moved, CHECKS)
-    assert (found >= 1).tolist() == [[True, True, False, True]]
-    assert [reasons[n] for n in number[0]] == [Reason.STUCK, Reason.GAP, Reason.SPIKE, Reason.NEIGHBOURS]
-
-
 def test_what_is_proposed_is_what_a_drift_would_be_without() -> None:
     times, values = np.arange(100.0), np.concatenate([np.zeros(50), np.arange(50.0)])
     proposed = propose(Reason.NEIGHBOURS, times, values, 60.0, 99.0)
@@ -276,7 +282,7 @@ def test_recorded_floods_are_believed(shared_data: Path) -> None:
     """The rivers of one group in a storm; all figures: `python -m tests.quality.neighbours_measured`."""
     (river,) = (each for each in rivers(shared_data, ["gloria"]) if each.name == "gloria Y1")
     n = river.values.shape[1]
-    judged = judge(DETECTOR.begin(n), NEIGHBOURS.begin(n), river.times, river.values, river.near)
+    judged = judge(JUDGING.begin(n), river.times, river.values, river.near)
     flood = floods(river)
-    assert (judged.alone & flood).sum() > 100
-    assert (judged.told & flood).sum() < 20
+    assert flood.sum() > 5000
+    assert sum(int((column & flood).sum()) for column in judged.values()) == 0

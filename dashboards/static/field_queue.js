@@ -1,0 +1,188 @@
+// Reports that wait for the network, and the copies of the form: what the page and its service worker share.
+//
+// Not a module: a service worker of today's browsers takes a script by importScripts everywhere, a module not yet.
+// Everything is in `self.fieldQueue`. A report waits in IndexedDB under its key, by which the server knows a repetition:
+// page and worker may both send it, and it is one report. A report of staff goes out only by the account that wrote it.
+
+self.fieldQueue = (() => {
+  const COPIES = 'mimamori-field'; // the form as it was last opened, and its files
+  const SYNC = 'field';
+  const PATIENCE = 90_000; // ms until a try counts as failed
+  const OLDEST = 7 * 86_400_000; // ms: the server takes no older sight
+  const FORGOTTEN = 30 * 86_400_000; // ms: what nobody has come back for
+  const STAFF = '/disaster/field';
+  const LINK = /^\/field\/[\w-]{20,100}$/;
+
+  const isForm = (path) => path === STAFF || LINK.test(path);
+
+  // --- copies of the form
+
+  /** Under which name a copy is kept: a drill's form is another one, its language and what was sent last are not. */
+  const nameOf = (url) => url.pathname + (url.searchParams.get('drill') === '1' ? '?drill=1' : '');
+
+  const copyOf = (url) => caches.match(nameOf(url), { cacheName: COPIES, ignoreVary: true });
+
+  /** Keeps the form of this address with the files it names, and forgets the files that no form names any more. */
+  async function keepCopy(url) {
+    const asked = new URL(url);
+    asked.searchParams.set('copy', '1');
+    const answer = await fetch(asked, { redirect: 'error', headers: { Accept: 'text/html' } });
+    if (!answer.ok) throw new Error(`the form answered ${answer.status}`);
+    const html = await answer.text();
+    const named = new DOMParser().parseFromString(html, 'text/html').querySelectorAll('head [href], head [src]');
+    const files = [...named].map((each) => each.getAttribute('href') ?? each.getAttribute('src'));
+    const copies = await caches.open(COPIES);
+    for (const file of files) if (!(await copies.match(file))) await copies.add(file);
+    const headers = new Headers(answer.headers);
+    for (const name of ['Content-Encoding', 'Content-Length', 'Vary']) headers.delete(name); // of the way, not of the copy
+    headers.set('X-Kept-At', String(Date.now()));
+    headers.set('X-Files', JSON.stringify(files));
+    await copies.put(nameOf(url), new Response(html, { headers }));
+    await tidy(copies);
+  }
+
+  async function tidy(copies) {
+    const needed = new Set();
+    const kept = await copies.keys();
+    for (const request of kept) {
+      const files = (await copies.match(request)).headers.get('X-Files');
+      for (const file of files ? JSON.parse(files) : []) needed.add(new URL(file, self.location.origin).pathname);
+    }
+    for (const request of kept) {
+      const { pathname } = new URL(request.url);
+      if (pathname.startsWith('/static/') && !needed.has(pathname)) await copies.delete(request);
+    }
+  }
+
+  /** When the copy of this address was kept, in ms; nothing where there is none. */
+  async function keptAt(url) {
+    const copy = await copyOf(url).catch(() => undefined);
+    return copy && Number(copy.headers.get('X-Kept-At'));
+  }
+
+  async function dropCopies(path) {
+    const copies = await caches.open(COPIES);
+    for (const request of await copies.keys()) {
+      if (new URL(request.url).pathname === path) await copies.delete(request);
+    }
+    await tidy(copies);
+  }
+
+  // --- the store
+
+  function store(name, mode, act) {
+    return new Promise((resolve, reject) => {
+      const opening = indexedDB.open('mimamori-field', 2);
+      opening.onupgradeneeded = () => {
+        for (const each of ['drafts', 'waiting']) {
+          if (!opening.result.objectStoreNames.contains(each)) opening.result.createObjectStore(each);
+        }
+      };
+      opening.onblocked = () => reject(new Error('another page holds the store'));
+      opening.onerror = () => reject(opening.error);
+      opening.onsuccess = () => {
+        const database = opening.result;
+        database.onversionchange = () => database.close();
+        const transaction = database.transaction(name, mode);
+        const request = act(transaction.objectStore(name));
+        transaction.oncomplete = () => {
+          database.close();
+          resolve(request.result);
+        };
+        transaction.onerror = transaction.onabort = () => {
+          database.close();
+          reject(transaction.error);
+        };
+      };
+    });
+  }
+
+  const waiting = async () => (await store('waiting', 'readonly', (all) => all.getAll())).sort((a, b) => a.began - b.began);
+  const wait = (report) => store('waiting', 'readwrite', (all) => all.put(report, report.key));
+  /** Changes a report that still waits. */
+  const note = (key, change) =>
+    store('waiting', 'readwrite', (all) => {
+      const found = all.get(key);
+      found.onsuccess = () => {
+        if (found.result) all.put({ ...found.result, ...change }, key);
+      };
+      return found;
+    });
+  const drop = (key) => store('waiting', 'readwrite', (all) => all.delete(key));
+
+  // --- sending
+
+  /** Who is signed in now: {login, csrf_token}; nothing where nobody is; `away` where nobody can tell. */
+  async function session() {
+    const answer = await fetch('/api/v1/session', { headers: { Accept: 'application/json' }, signal: AbortSignal.timeout(PATIENCE) });
+    if (answer.status === 401) return null;
+    if (!answer.ok) throw new Error(`the session answered ${answer.status}`);
+    return answer.json();
+  }
+
+  /**
+   * One try of one report. {state}: sent (with `report`, `again`, `unread`), refused (`why`, `field`), signed_out,
+   * other (somebody else is signed in), or away.
+   */
+  async function send(report) {
+    if (Date.now() - report.began > OLDEST) return { state: 'refused', why: null, field: null };
+    try {
+      const body = new FormData();
+      for (const [name, value] of Object.entries(report.fields)) body.set(name, value);
+      body.set('key', report.key);
+      const ago = (ms) => String(Math.max(0, Math.round((Date.now() - ms) / 1000)));
+      body.set('waited', ago(report.began));
+      body.set('since', ago(report.pressed));
+      if (report.drill) body.set('drill', '1');
+      if (report.author) {
+        const now = await session();
+        if (!now) return { state: 'signed_out' };
+        if (now.login !== report.author) return { state: 'other' };
+        body.set('csrf_token', now.csrf_token);
+      }
+      for (const photo of report.photos) body.append('photos', photo.blob, photo.name);
+      const answer = await fetch(report.action, {
+        method: 'POST',
+        body,
+        headers: { Accept: 'application/json' },
+        redirect: 'error',
+        signal: AbortSignal.timeout(PATIENCE),
+      });
+      const said = await answer.json();
+      if (answer.ok) return { state: 'sent', ...said };
+      if (answer.status >= 500) return { state: 'away' };
+      if (answer.status === 401 || said.code === 'cross_site') return { state: 'signed_out' };
+      return { state: 'refused', why: [said.detail, said.action].filter(Boolean).join(' '), field: said.field ?? null };
+    } catch {
+      return { state: 'away' };
+    }
+  }
+
+  /** One after the other; page and worker take turns where the browser lets them. */
+  const alone = (act) => (navigator.locks ? navigator.locks.request('mimamori-field', act) : act());
+
+  /**
+   * Tries every report that waits, and notes what became of it: one that was sent stays as a line (`sent`) until a page
+   * has shown it, one that was refused with the reason, until somebody puts it right.
+   */
+  function sendAll() {
+    return alone(async () => {
+      const results = [];
+      for (const report of await waiting()) {
+        if (report.sent) continue;
+        if (report.refused) {
+          if (Date.now() - report.began > FORGOTTEN) await drop(report.key);
+          continue;
+        }
+        const result = await send(report);
+        if (result.state === 'sent') await note(report.key, { photos: [], sent: result });
+        if (result.state === 'refused') await note(report.key, { refused: { why: result.why } });
+        results.push({ key: report.key, ...result });
+        if (result.state === 'away') break; // the others would wait as long, one after the other
+      }
+      return results;
+    });
+  }
+
+  return { COPIES, SYNC, STAFF, isForm, keepCopy, copyOf, keptAt, dropCopies, store, waiting, wait, drop, send, sendAll, alone };
+})();

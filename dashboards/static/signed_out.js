@@ -1,0 +1,31 @@
+// After signing out: the staff's report form leaves this browser, with what was typed into it. What was to be sent and
+// could not be stays, as the town hall has not got it: the page says so, and a button takes it away.
+
+const { STAFF, dropCopies, store, waiting, drop } = self.fieldQueue;
+const byId = (id) => document.getElementById(id);
+
+async function leave() {
+  for (const name of Object.keys(localStorage)) {
+    if (name === STAFF || name.startsWith(`${STAFF}#`)) localStorage.removeItem(name);
+  }
+  for (const name of [STAFF, `${STAFF}#drill`]) await store('drafts', 'readwrite', (all) => all.delete(name)).catch(() => undefined);
+  if (self.caches) await dropCopies(STAFF);
+  const registration = await navigator.serviceWorker?.getRegistration(STAFF);
+  if (registration && new URL(registration.scope).pathname === STAFF) await registration.unregister();
+}
+
+async function show() {
+  const mine = (await waiting().catch(() => [])).filter((report) => report.author && !report.sent);
+  byId('left').hidden = !mine.length;
+  byId('left-text').textContent = byId('left').dataset.words.replace('{n}', mine.length);
+  return mine;
+}
+
+byId('left-drop').addEventListener('click', async () => {
+  for (const report of await show()) await drop(report.key);
+  await show();
+});
+
+await leave();
+await show();
+document.documentElement.dataset.left = 'done';

@@ -1,0 +1,98 @@
+"""What the demo's town has beside its devices: its shelters, as a town uploads them, and a camera that is drawn.
+
+furnish(conn, code, now)          what is not there yet: the list of shelters with what was said of each (closed, as on
+                                  a quiet day), and the camera
+Drawing(dsn, root).run(stop)      writes the camera's picture of the newest level, like a recorder
+"""
+
+from __future__ import annotations
+
+import threading
+from datetime import datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import psycopg
+import structlog
+
+from api.pages.shelter_file import read_shelters
+from devices.clock import Clock
+from simulators.camera import draw
+from simulators.towns import SHELTERS
+from store import Connection, cameras, connect, shelters
+from store.field_reports import Author
+from store.town_clock import load_clock
+
+STATION, FOLDER = "river-mimamoribashi", "mimamoribashi"
+_EVERY = timedelta(minutes=2)  # of town time
+_LEAST_SECONDS = 2.0  # of real time, however fast the clock is
+_CLOSED = "平常時（閉鎖中）"
+
+log = structlog.get_logger(__name__)
+
+
+def furnish(conn: Connection, code: str, now: datetime) -> None:
+    """Adds what is not there yet, in the name of the demo's disaster desk."""
+    row = conn.execute(
+        "select municipality_id, user_id from app_user join municipality using (municipality_id) "
+        "where code = %s and role = 'disaster' order by user_id limit 1",
+        (code,),
+    ).fetchone()
+    assert row is not None, "the demo's accounts are there"
+    municipality_id, user_id = row
+    there = conn.execute("select from shelter where municipality_id = %s limit 1", (municipality_id,)).fetchone()
+    for _, entry, _ in () if there is not None else read_shelters(SHELTERS.read_bytes()):
+        shelter_id = shelters.put(conn, municipality_id, entry, now=now, user_id=user_id)
+        word = shelters.Word("closed", None, None, _CLOSED, now)
+        shelters.say(conn, municipality_id, shelter_id, Author(user_id=user_id), word, drill=False, now=now)
+    if not cameras.cameras(conn, municipality_id, station=STATION):
+        entry_ = cameras.Entry(STATION, "【模擬】美守橋カメラ", folder=FOLDER)
+        cameras.add_camera(conn, municipality_id, entry_, now=now, user_id=user_id)
+
+
+class Drawing:
+    """The camera at STATION: a file every two minutes of the town's time, in `root`/FOLDER."""
+
+    def __init__(self, dsn: str, root: Path) -> None:
+        self._dsn = dsn
+        self._folder = root / FOLDER
+
+    def run(self, stop: threading.Event) -> None:
+        """Until `stop` is set. Nothing is drawn where nothing was observed."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        while not stop.is_set():
+            try:
+                with connect(self._dsn, name="camera") as conn:
+                    clock = load_clock(conn)
+                    while not stop.is_set():
+                        self.shoot(conn, clock)
+                        conn.commit()
+                        stop.wait(max(_LEAST_SECONDS, _EVERY.total_seconds() / clock.speed))
+            except psycopg.OperationalError as error:
+                log.warning("database_lost", camera=FOLDER, error=str(error).strip())
+                stop.wait(_LEAST_SECONDS)
+
+    def shoot(self, conn: Connection, clock: Clock) -> None:
+        """One picture, there whole or not at all."""
+        row = conn.execute(_NOW, {"station": STATION, "now": clock.now()}).fetchone()
+        if row is None:
+            return
+        value, timezone, levels = row
+        at = clock.now().astimezone(ZoneInfo(timezone))
+        picture = draw(value, levels or [], at, "Mimamori Bridge")
+        part = self._folder / "picture.part"
+        part.write_bytes(picture)
+        part.replace(self._folder / f"{at:%Y%m%d_%H%M%S}.jpg")
+
+
+_NOW = """
+select l.value, m.timezone,
+       (select array_agg(v.value order by v.value) from threshold_level v where v.threshold_set_id = (
+            select t.threshold_set_id from threshold_set t
+            where t.station_id = s.station_id and t.valid_from <= %(now)s order by t.valid_from desc limit 1))
+from station s
+join municipality m using (municipality_id)
+join datastream d on d.station_id = s.station_id and d.observed_property = 'water_level' and d.drill_run is null
+join datastream_latest l using (datastream_id)
+where s.code = %(station)s and l.value is not null
+"""
