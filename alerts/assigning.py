@@ -4,9 +4,9 @@
 
 One message each, at once, by the first of their contacts that this installation has a way for; the others stand behind
 it as always (`alerts.fallback`). The message to who is assigned has a link by which they say that they go. Nobody is
-written to who is the one that says it (their account's mail address is among the person's contacts), who was assigned
-already, or in a drill who takes no part in it. What had not gone out yet to who is replaced does not go out any more,
-and they are not told of the change either.
+written to who is the one that says it (by their account, or its mail address is among the person's contacts), who was
+assigned already, or who takes no part in the drill or trial. What had not gone out yet to who is replaced does not go
+out any more, and they are not told of the change either.
 """
 
 from __future__ import annotations
@@ -50,17 +50,24 @@ def tell(
     clock = read_clock(conn)
     about = false_notice.of(conn, alert_id, None, simulated=clock is not None and clock.simulated)
     recorder = Recorder(conn, at, mail=False)
-    people = recorder.roster_of(municipality_id, about.mode).persons
-    row = conn.execute("select display_name, email from app_user where user_id = %s", (user_id,)).fetchone()
+    row = conn.execute(
+        """
+        select u.display_name, u.email, (select station_id from alert where alert_id = %s),
+               (select person_id from person p where p.user_id = u.user_id and p.ended_at is null)
+        from app_user u where u.user_id = %s
+        """,
+        (alert_id, user_id),
+    ).fetchone()
     assert row is not None, f"account {user_id} exists"
-    by, email = row
+    by, email, station_id, own_id = row
+    people = recorder.roster_of(municipality_id, about.mode, station_id).persons
     here = recorder.channels()
     for person_id, texts in (
         (goes, _asks),
         (before if before is None or _reached(conn, alert_id, before) else None, _releases),
     ):
         person = None if person_id is None else people.get(person_id)
-        if person is None or _is(person, email):
+        if person is None or person.person_id == own_id or _has(person, email):
             continue
         ways = [each for each in person.contacts if each.channel in here][:1]
         to: list[Recipient] = [(each.channel, each.address, person.person_id, each.contact_id) for each in ways]
@@ -69,8 +76,8 @@ def tell(
         recorder.write_texts(municipality_id, history_id, [("log", person.name, None, None), *to], said)
 
 
-def _is(person: Person, email: str | None) -> bool:
-    """Whether this is the person of the account that says so."""
+def _has(person: Person, email: str | None) -> bool:
+    """Whether the mail address of the account that says so is one of the person's."""
     return bool(email) and any(
         each.channel == "mail" and each.address.casefold() == str(email).casefold() for each in person.contacts
     )

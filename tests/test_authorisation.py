@@ -180,6 +180,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /disaster/standing/{approval_id}/revoke": {},
     "POST /alerts/rules/new": {"data": {"do": "rehearse", **RULE}},
     "POST /alerts/rules/{rule_id}": {"data": {"do": "rehearse", **RULE}},
+    "POST /alerts/waits/{code}": {
+        "data": {"confirm_within": "10", "confirming_rain": "10", "tell_within": "6", "reason": "試しに"}
+    },
     "POST /sign-in": {"data": {"login": "own-disaster", "password": PASSWORD}},
     "POST /sign-out": {},
     "POST /answer/{token}": {},

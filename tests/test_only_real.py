@@ -53,7 +53,7 @@ EXEMPT = {
         store/evacuation.py:redeclare store/evacuation.py:stage_revisions store/headquarters.py:correct
         store/headquarters.py:revisions alerts/false_notice.py:_STEP alerts/retraction.py:_locked
         alerts/retraction.py:_MESSAGES api/pages/field_reports.py:reports_page alerts/actions.py:assign
-        alerts/assigning.py:_WITHDRAW alerts/assigning.py:_TOLD
+        alerts/assigning.py:tell alerts/assigning.py:_WITHDRAW alerts/assigning.py:_TOLD
         store/alert_reviews.py:mark store/field_photos.py:_said
         store/field_photos.py:picture store/field_photos.py:PHOTOS store/field_reports.py:_known
         store/field_reports.py:_lately
