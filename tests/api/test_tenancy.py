@@ -35,6 +35,7 @@ OWN_TABLES = (
     "station_trial", "station_trial_told",
     "person", "contact", "call_group", "group_member", "group_watch", "duty",
     "answer_link", "call_test",
+    "camera", "camera_state", "standing_approval", "standing_approval_event", "standing_approval_text",
     "field_link", "field_report", "field_report_event", "field_photo", "field_photo_release", "shelter", "shelter_word",
     "tenant_observation",
 )  # fmt: skip
