@@ -100,10 +100,11 @@ def _asks(said: Assignment) -> tuple[str, str, str, str]:
     """Subject, body, what could be public, and that for ears, to who is to go.
 
     >>> from datetime import UTC
+    >>> from alerts.rules.transition import Event
     >>> at = datetime(2026, 6, 1, tzinfo=UTC)
     >>> notice = Notice("silence", Event.RAISED, "美守町", "奥沢観測所", "Okusawa", "Asia/Tokyo", at, simulated=True)
     >>> texts = _asks(Assignment(notice, "山田", "長靴で", "田中"))
-    >>> texts[0][:18], "山田さん" in texts[1], "長靴" in texts[1], "長靴" in texts[2]
+    >>> texts[0][:16], "山田さん" in texts[1], "長靴" in texts[1], "長靴" in texts[2]
     ('【模擬】対応をお願いします：奥沢', True, True, False)
     """
     lines = [

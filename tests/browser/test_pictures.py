@@ -126,7 +126,7 @@ def test_the_pictures_of_the_readmes_are_the_pages_of_a_flood(
         context = chromium.new_context(locale="ja-JP")
         page, sheet = context.new_page(), context.new_page()
         page.goto(url)
-        page.locator("button[data-role=disaster]").click()
+        page.locator("button[data-login=disaster]").click()
         if kept:
             page.goto(f"{url}start")
             page.locator("button[data-event=burst]").click()

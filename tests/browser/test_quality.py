@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from analytics import doubts
+from analytics.judging import alone
 from api.roles import Role
 from devices.clock import FixedClock
 from store import connect
@@ -21,6 +22,7 @@ from tests.browser.test_look import SMALLEST_TARGET, faults
 def doubted(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     """Eight days of calm water, a spike, and a step that stays: told as it is of what no flood moves."""
     monkeypatch.setitem(doubts.TOLD, "water_level", doubts.TOLD["residual_chlorine"])
+    monkeypatch.setattr(doubts, "judging_of", lambda _: alone)
     values = calm()
     values[900] = 2.4
     values[1100:] = [value + 0.6 for value in values[1100:]]

@@ -143,7 +143,7 @@ def _around_turns(trap: Trap) -> None:
     def execute(self: psycopg.Cursor[Any], query: Any, *arguments: Any, **options: Any) -> Any:
         result = real_execute(self, query, *arguments, **options)
         if isinstance(query, str):
-            if query.lstrip().startswith("insert into alert ("):
+            if "insert into alert (" in query:
                 trap.reached("alert_written")
             elif query.startswith("update feed_cursor"):
                 turning.add(id(self.connection))

@@ -97,7 +97,8 @@ def test_the_product_says_what_is_told() -> None:
 
     assert not tells(FaultKind.STEP, ObservedProperty.FLOW, stream()), "a leak is a step"
     assert tells(FaultKind.STEP, ObservedProperty.WATER_LEVEL, stream()), "beside its neighbours"
-    assert not tells(FaultKind.NOISE, ObservedProperty.WATER_LEVEL, stream()), "floods have it too"
+    assert tells(FaultKind.NOISE, ObservedProperty.WATER_LEVEL, stream()), "beside its neighbours"
+    assert tells(FaultKind.STEP, ObservedProperty.TANK_LEVEL, stream()), "water cannot jump"
     assert not tells(FaultKind.DRIFT, ObservedProperty.TANK_LEVEL, stream())
     assert tells(FaultKind.STEP, ObservedProperty.RESIDUAL_CHLORINE, stream())
     assert tells(FaultKind.STUCK, ObservedProperty.PASSAGES_IN, stream(stuck_after=timedelta(hours=6)))
