@@ -87,6 +87,8 @@ class Company:
 
     neighbours: Neighbours = field(default_factory=Neighbours)
     unshared: Unshared = field(default_factory=Unshared)
+    # a brook is not as regular as a pipe: it has to be learnt for longer, and to tremble more
+    tremble: Tremble = field(default_factory=lambda: Tremble(days=14.0, least=4.0))
 
 
 class Judging:
@@ -95,7 +97,7 @@ class Judging:
     def __init__(self, detector: Detector, company: Company | None = None, shift: Shift | None = None) -> None:
         self._detector, self._company, self._shift = detector, company, shift
         self._reasons = (*(check.reason for check in detector.checks), Neighbours.reason)
-        self._tremble = Tremble()
+        self._tremble = Tremble() if company is None else company.tremble
         self._parts: tuple[Any, ...] = (detector, self._tremble)
         # A spike is told when it is over, trembling by what it is at this time of day. What a flood does as well is not
         # told of a series alone.

@@ -105,7 +105,7 @@ async function refresh() {
     address.searchParams.delete('done');
     address.searchParams.set('fragment', '1');
     const answer = await fetch(address, { headers: { Accept: 'text/html' }, signal: AbortSignal.timeout(10_000) });
-    failing = !(await takeOver(answer, ['done', 'problem']));
+    failing = !(await takeOver(answer, document.querySelectorAll('.done[id], .problem[id]')));
   } catch {
     failing = true;
   } finally {
@@ -117,8 +117,8 @@ async function refresh() {
 }
 
 /** Puts an answer of the server into the page: a fragment, or the whole page an action led to. What stands in `kept`
- *  (ids) stays to be read where the answer has no word of its own for it: what an action has done, or why it was refused,
- *  a page fetched for something else knows nothing of.
+ *  (elements with ids) stays to be read where the answer has no word of its own for it: what an action has done, or why
+ *  it was refused, a page fetched for something else knows nothing of.
  */
 async function takeOver(response, kept = []) {
   if (new URL(response.url).pathname === '/sign-in') {
@@ -126,9 +126,9 @@ async function takeOver(response, kept = []) {
     return false;
   }
   const fresh = new DOMParser().parseFromString(await response.text(), 'text/html');
-  for (const id of kept) {
-    const [said, empty] = [document, fresh].map((page) => page.getElementById(id));
-    if (said && empty && !empty.textContent.trim()) empty.replaceChildren(...said.cloneNode(true).childNodes);
+  for (const said of kept) {
+    const empty = fresh.getElementById(said.id);
+    if (empty && !empty.textContent.trim()) empty.replaceChildren(...said.cloneNode(true).childNodes);
   }
   const blocks = ['strip', 'main'].map((id) => [document.getElementById(id), fresh.getElementById(id)]);
   if (response.status >= 500 || blocks.some(([, to]) => !to || !fresh.getElementById('strip'))) return false;

@@ -107,7 +107,7 @@ def test_papers_photo_and_work_are_entered_with_and_without_script(
         expect(page.get_by_label("電話先")).to_have_value("電話してください")
         page.get_by_label("電話先").fill("0994-12-3456")
         page.get_by_role("button", name="台帳を書き直す").click()
-        expect(page.locator("#done")).to_contain_text("台帳を書き直しました")
+        expect(page.locator("#done-record")).to_contain_text("台帳を書き直しました")
         expect(page.get_by_role("link", name="0994-12-3456")).to_be_visible()
 
         page.get_by_label("写真のファイル").set_input_files(photo)
