@@ -3,7 +3,6 @@
     neighbours = Neighbours()
     state = neighbours.begin(n)                              n series of which nothing is known
     compared = neighbours.step(state, times, values, near)   rows of all of them: compared first, learnt then
-    excess, check = neighbours.settled(excess, check, compared, checks)
 
 As in `online`, what comes later changes nothing, and the state can be kept and taken up again. What is different: a
 series depends on others, on those that `near` names and no more. Each series has times of its own. Of a neighbour
@@ -32,7 +31,6 @@ _DAY = 86400.0
 _KEPT = 12  # records of a series: those that come late may be that much behind
 _APART = 1e10  # s from one series to the next on an axis of time that all of them share
 _ENOUGH = 2  # neighbours, before it is said that a series disagrees with them
-_AT_ONCE = frozenset({Reason.SPIKE, Reason.STEP, Reason.NOISE})
 
 
 @dataclass(slots=True)
@@ -90,12 +88,10 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """Takes back what is told of a series whose neighbours move likewise, and tells one that leaves them.
+    """Says how far the neighbours moved lately, and tells a series that leaves them.
 
-    Taken back is a spike, a step or noise with an excess below the movement of the neighbours in the same direction,
-    and below `most`: no flood is as sudden as a gauge that was knocked over. The movement of the neighbours is the
-    second largest of them, or a third (`strong`) of the largest, each in units that it exceeds in one row of fifty; it
-    counts for `lag` hours, and fades. A drift is taken back for the walk of the neighbours.
+    How far they moved is the second largest of them, or a third (`strong`) of the largest, each in units that it
+    exceeds in one row of fifty; it counts for `lag` hours, and fades.
 
     Told is a series (`excess`) whose mean of a day has left the mean of many days otherwise than the neighbours'
     median says. How it follows them is learnt, with a memory of `memory` days. The distance is measured in units that
@@ -132,7 +128,6 @@ class Neighbours:
     every: float = 300.0  # s between records
     lag: float = 6.0
     strong: float = 3.0
-    most: float = 2.5
     memory: float = 60.0
     nats: float = 3.0
     calm: float = 0.1
