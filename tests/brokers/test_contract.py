@@ -43,8 +43,9 @@ def test_what_was_not_acknowledged_before_the_connection_was_cut_comes_again(bro
     assert second.resumed
     wait_for(lambda: len(second.heard) >= 9, "what was left, and what came meanwhile")
     assert sorted(second.payloads, key=int) == numbered(9, start=4)
-    again = [message.payload for message in second.heard if message.dup]
-    assert again == numbered(7, start=4)
+    again = {message.payload for message in second.heard if message.dup}
+    # A broker may have handed the later two to the cut connection before it noticed: then they come again as well.
+    assert set(numbered(7, start=4)) <= again
     if broker.redelivery_seconds == 0:
         assert second.payloads == numbered(9, start=4)
     second.leave()
