@@ -118,6 +118,23 @@ def run_cameras(settings: Settings, stop: threading.Event) -> None:
         cameras.run(config, stop)
 
 
+def run_jma(settings: Settings, stop: threading.Event) -> None:
+    """The weather agency's telegrams to the database."""
+    from ingest import jma
+    from ingest.errors import IngestError
+
+    dsn = settings.need("worker_dsn")
+    with _in_a_sentence(IngestError):
+        config = jma.JmaConfig(
+            dsn,
+            municipality_of(settings, dsn),
+            feed=settings.jma_feed,
+            folder=None if settings.jma_folder is None else Path(settings.jma_folder),
+            areas=tuple(filter(None, (each.strip() for each in (settings.jma_areas or "").split(",")))),
+        )
+        jma.run(config, stop)
+
+
 def run_analytics(settings: Settings, stop: threading.Event) -> None:
     """Observations to hours, days and nights."""
     from analytics import run
@@ -188,6 +205,7 @@ RUN: Mapping[str, Callable[[Settings, threading.Event], None]] = MappingProxyTyp
         "ingest": run_ingest,
         "folders": run_folders,
         "cameras": run_cameras,
+        "jma": run_jma,
         "analytics": run_analytics,
         "alerts": run_alerts,
         "api": run_api,
@@ -248,6 +266,7 @@ def run_simulator(
             seed=seed,
         )
         _draw_camera(settings, stop)
+        _issue_telegrams(settings, stop)
         simulators.run(config, town, clock, stop, pressed.interventions)
 
 
@@ -258,6 +277,15 @@ def _draw_camera(settings: Settings, stop: threading.Event) -> None:
 
         drawing = Drawing(settings.need("worker_dsn"), Path(settings.cameras))
         threading.Thread(target=drawing.run, args=(stop,), name="camera", daemon=True).start()
+
+
+def _issue_telegrams(settings: Settings, stop: threading.Event) -> None:
+    """The same for the weather agency that does not exist."""
+    if settings.jma_folder is not None:
+        from mimamori.demo_agency import Agency
+
+        agency = Agency(settings.need("worker_dsn"), Path(settings.jma_folder))
+        threading.Thread(target=agency.run, args=(stop,), name="agency", daemon=True).start()
 
 
 def _secret(file: Path | None) -> str:
