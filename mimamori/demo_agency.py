@@ -52,7 +52,7 @@ class Agency:
 
     def look(self, conn: Connection, now: datetime) -> None:
         """Issues what has changed, and says that the agency is there."""
-        levels = dict(conn.execute(_LEVELS, {"now": now}).fetchall())
+        levels: dict[str, int] = dict(conn.execute(_LEVELS, {"now": now}).fetchall())
         highest = max(levels.values(), default=0)
         self._weather("rain", highest, now, "低い土地の浸水や河川の増水に警戒してください。")
         self._weather("landslide", highest - 1, now, "土砂災害に警戒してください。")

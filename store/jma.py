@@ -26,9 +26,9 @@ from store.connection import Connection
 WEATHER = ("rain", "landslide", "surge", "wind", "wave", "snow", "other_weather")
 RIVERS = ("river", "river_level")
 KINDS = (*WEATHER, *RIVERS)
+GOES_ON = "継続"
 ACTUAL, DRILL, TEST = "通常", "訓練", "試験"
-_CANCELS = "取消"
-_CORRECTS = "訂正"
+_ISSUES, _CANCELS, _CORRECTS = "発表", "取消", "訂正"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +92,15 @@ class Kept:
     items: tuple[Item, ...] = ()
     raw: str | None = None
 
+    @property
+    def actual(self) -> bool:
+        return self.status == ACTUAL
+
+    @property
+    def revises(self) -> bool:
+        """Whether it is more than plainly issued: 訂正, 取消, 遅延."""
+        return self.info_type != _ISSUES
+
 
 @dataclass(frozen=True, slots=True)
 class State:
@@ -109,6 +118,10 @@ class State:
     office: str
     report_at: datetime
     info_type: str
+
+    @property
+    def revises(self) -> bool:
+        return self.info_type != _ISSUES
 
 
 @dataclass(frozen=True, slots=True)
