@@ -27,6 +27,8 @@ WEATHER = ("rain", "landslide", "surge", "wind", "wave", "snow", "other_weather"
 RIVERS = ("river", "river_level")
 KINDS = (*WEATHER, *RIVERS)
 GOES_ON = "継続"
+# What was said of a kind longer ago holds no more: each is said anew whenever anything changes in its prefecture.
+REMEMBERED = timedelta(days=400)
 ACTUAL, DRILL, TEST = "通常", "訓練", "試験"
 _ISSUES, _CANCELS, _CORRECTS = "発表", "取消", "訂正"
 
@@ -248,14 +250,14 @@ def current(conn: Connection, municipality_id: int, now: datetime, *, status: st
                 select distinct on (t.kind, t.event_id, i.area_code) t.kind, i.area_code, t.jma_telegram_id
                 from jma_telegram t join jma_item i using (jma_telegram_id)
                 where t.municipality_id = %s and t.status = %s and t.kind <> 'unknown' and t.withdrawn_by is null
-                  and t.info_type <> '取消'
+                  and t.info_type <> '取消' and t.report_at > %s
                 order by t.kind, t.event_id, i.area_code, t.report_at desc, t.sent_at desc, t.jma_telegram_id desc
             ) newest
             join jma_telegram t using (jma_telegram_id)
             join jma_item i on i.jma_telegram_id = t.jma_telegram_id and i.area_code = newest.area_code
             order by i.ordinal
             """,
-            (municipality_id, status),
+            (municipality_id, status, now - REMEMBERED),
         )
     ]
     standing = sorted(

@@ -49,6 +49,10 @@ class Feed:
         """Whether it cannot say what holds now."""
         return self.looked_at is None or now - self.looked_at > patience(speed)
 
+    def asked(self, now: datetime, speed: float = 1.0) -> bool:
+        """Whether a process is at it."""
+        return self.tried_at is not None and now - self.tried_at <= patience(speed)
+
     def unsure(self, report_at: datetime) -> bool:
         """Whether what a report says may have been changed while nobody listened."""
         return self.broken_at is not None and self.complete_since is not None and report_at <= self.complete_since
@@ -196,7 +200,7 @@ def failed(conn: Connection, municipality_id: int, now: datetime, code: str, sai
 
 
 def tried(conn: Connection, municipality_id: int, now: datetime) -> None:
-    """A look that found no sign of life and no fault."""
+    """A look has begun, or has found nothing that is new."""
     conn.execute("update jma_feed set tried_at = %s where municipality_id = %s", (now, municipality_id))
 
 

@@ -29,6 +29,8 @@ from store.jma_feed import Feed
 
 router = Router()
 
+MOST_SHOWN, MOST_ROWS = 200, 20_000
+
 
 @dataclass(frozen=True, slots=True)
 class Board:
@@ -80,8 +82,8 @@ def jma_page(request: Request, visit: SignedIn) -> Response:
     with visit.transaction() as conn:
         now = board(conn, town, at.clock)
         apart = {status: jma.current(conn, town, at.now, status=status).standing for status in others}
-        came = jma.telegrams(conn, town, days.since, days.until, status=(own,))
-        drills = jma.telegrams(conn, town, days.since, days.until, status=others)
+        came = jma.telegrams(conn, town, days.since, days.until, status=(own,), limit=MOST_SHOWN)
+        drills = jma.telegrams(conn, town, days.since, days.until, status=others, limit=MOST_SHOWN)
         unknown = jma.telegrams(conn, town, days.since, days.until, status=(ACTUAL, DRILL, TEST), unknown=True)
         refused = jma_feed.refused(conn, town)
         alerts = open_alerts(conn, visit.user.role)
@@ -95,6 +97,7 @@ def jma_page(request: Request, visit: SignedIn) -> Response:
         apart={status: found for status, found in apart.items() if found},
         range=days,
         came=came,
+        most=MOST_SHOWN,
         drills=drills,
         unknown=unknown,
         refused=refused,
@@ -117,7 +120,7 @@ def jma_file(request: Request, visit: SignedIn) -> Response:
         came: list[Kept] = []
         for unknown in (False, True):
             came += jma.telegrams(
-                conn, town, days.since, days.until, status=(ACTUAL, DRILL, TEST), unknown=unknown, limit=5000
+                conn, town, days.since, days.until, status=(ACTUAL, DRILL, TEST), unknown=unknown, limit=MOST_ROWS
             )
     came.sort(key=lambda each: (each.report_at, each.sent_at, each.telegram_id))
     return csv_file(file_name("jma", visit, days, False), _rows(at, came), at.words.code)

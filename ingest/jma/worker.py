@@ -88,6 +88,10 @@ def _read_until(stop: threading.Event, config: JmaConfig, conn: Connection) -> N
         stop.wait(config.poll_seconds)
 
 
+class Stopped(Exception):
+    """The process is to end; what is not fetched yet comes after its next start."""
+
+
 class Worker:
     """A look at a time. Raises ConfigError at its making."""
 
@@ -137,6 +141,7 @@ class Worker:
         """One look at the feed; how many new telegrams concern the town."""
         now = self._clock.now()
         known = jma_feed.known(self._conn, self.town, now.date())
+        jma_feed.tried(self._conn, self.town, now)
         self._conn.commit()
         self._spent = known.bytes_today
         gap = known.looked_at is None or now - known.looked_at > jma_feed.STALE_AFTER
@@ -156,6 +161,8 @@ class Worker:
             updated = updated or known.feed_updated_at
             if updated is not None and now - updated > FROZEN:
                 raise FeedFault("frozen", updated.isoformat())
+        except Stopped:
+            return 0
         except FeedFault as fault:
             log.warning("the feed says nothing", fault=fault.code, said=fault.said)
             jma_feed.failed(self._conn, self.town, self._clock.now(), fault.code, fault.said)
@@ -205,7 +212,7 @@ class Worker:
         new, lost, fault = 0, None, None
         for each in todo:
             if self._stop.is_set():
-                raise FeedFault("stopped")
+                raise Stopped
             assert self._config.feed is not None
             if not feed.allowed(each.url, self._config.feed):
                 self._refuse(each.url, b"", "host", "")

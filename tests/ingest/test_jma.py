@@ -14,15 +14,20 @@ import pytest
 
 from devices.clock import FixedClock
 from ingest.errors import ConfigError
-from ingest.jma import JmaConfig
+from ingest.jma import JmaConfig, run
 from ingest.jma.telegram import Area, RefusedTelegram, of_town, read
 from ingest.jma.worker import Worker
+from mimamori.administration import end_jma
 from mimamori.demo_agency import Agency
+from mimamori.errors import InputError
+from mimamori.settings import Settings
 from simulators.telegrams import Said, river, weather
 from store import connect, jma, jma_feed, latest
 from store.jma import Current, Telegram
 from store.jma_feed import Feed
+from tests.brokers.running import wait_for
 from tests.conftest import START, Registered
+from tests.connections import kept
 
 MINUTE = timedelta(minutes=1)
 CITY, OTHER = "9999900", "9999800"
@@ -400,3 +405,32 @@ def test_the_agencys_feed_is_not_asked_more_often_than_it_changes(registered: Re
     for wrong in ({"feed": address, "feed_seconds": 10.0}, {"feed": "ftp://x/"}, {}, {"feed": "https://a:b@c/"}):
         with pytest.raises(ConfigError):
             JmaConfig("dsn", "999999", **wrong)  # type: ignore[arg-type]
+
+
+# --- the process ---------------------------------------------------------------------------------------------------
+
+
+def test_the_process_reads_until_it_is_stopped_and_the_town_can_do_without_again(
+    registered: Registered, tmp_path: Path
+) -> None:
+    config = JmaConfig(registered.worker, "999999", folder=tmp_path, poll_seconds=0.02, settle_seconds=0.0)
+    (tmp_path / "a.xml").write_text(weather("rain", {CITY: [Said("美守町", 3)]}, START), "utf-8")
+
+    def stands() -> bool:
+        with kept(registered.worker) as conn:
+            return bool(jma.current(conn, registered.municipality_id, START, status="訓練").standing)
+
+    stop = threading.Event()
+    process = threading.Thread(target=run, args=(config, stop))
+    process.start()
+    try:
+        wait_for(stands, "the telegram stands")
+    finally:
+        stop.set()
+        process.join()
+    settings = Settings(worker_dsn=registered.worker)
+    assert "what came stays" in end_jma(settings) and stands()
+    with kept(registered.worker) as conn:
+        assert jma_feed.feed(conn, registered.municipality_id) is None
+    with pytest.raises(InputError, match="no feed"):
+        end_jma(settings)
