@@ -107,14 +107,16 @@ def river(
     office: str = OFFICE,
     mark: str = MARK,
 ) -> str:
-    """What is said of one river; `level` None: it is over. `cities` that may be flooded, by code."""
+    """What is said of one river; `level` None: it is over. `cities` that may be flooded, by code; where there is none
+    the body is left out, as it may be.
+    """
     word, number = ("解除", "10") if level is None else (f"レベル{_DIGITS[level]}{_RIVER[level][0]}", _RIVER[level][1])
     said = escape(mark + word)
     kind = f"<Kind><Name>{said}</Name><Code>{number}</Code><Condition>{said}</Condition></Kind>"
     lists = "".join(
         f'<Information type="{title}（{what}）"><Item>{kind}<Areas codeType="{what}"><Area><Name>{escape(area)}</Name>'
         f"<Code>{number_}</Code></Area></Areas></Item></Information>"
-        for what, area, number_ in (("河川", name, code), ("府県予報区等", "模擬県", f"{next(iter(cities))[:2]}0000"))
+        for what, area, number_ in (("河川", name, code), ("府県予報区等", "模擬県", "990000"))
     )
     flooded = "".join(
         f"<Area><Name>{escape(name)}</Name><Code>{code}</Code><City>{escape(city)}</City>"
@@ -140,7 +142,7 @@ def river(
         code,
         str(serial),
         f"<Text>{escape(mark + headline)}</Text>{'' if info_type == '取消' else lists}",
-        "" if info_type == "取消" else body,
+        body if cities and info_type != "取消" else "",
     )
 
 

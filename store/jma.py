@@ -50,7 +50,9 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Telegram:
-    """A telegram as it was read (`ingest.jma.telegram`)."""
+    """A telegram as it was read (`ingest.jma.telegram`). `named`: a place of the town stands in it; else it names no
+    place at all, and concerns the town where another of its kind and river does.
+    """
 
     digest: bytes
     kind: str
@@ -67,6 +69,7 @@ class Telegram:
     headline: str
     body: str
     items: tuple[Item, ...]
+    named: bool
     place: str
     raw: str
 
@@ -153,13 +156,14 @@ def keep(conn: Connection, municipality_id: int, telegram: Telegram, now: dateti
     row = conn.execute(
         """
         insert into jma_telegram (municipality_id, digest, kind, title, head_title, status, info_type, office, event_id,
-                                  serial, report_at, sent_at, valid_until, headline, body, received_at, place, raw)
-        values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+                                  serial, report_at, sent_at, valid_until, headline, body, received_at, place, named,
+                                  raw)
+        values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
         on conflict (municipality_id, digest) do nothing returning jma_telegram_id
         """,
         (
             municipality_id, t.digest, t.kind, t.title, t.head_title, t.status, t.info_type, t.office, t.event_id,
-            t.serial, t.report_at, t.sent_at, t.valid_until, t.headline, t.body, now, t.place, t.raw,
+            t.serial, t.report_at, t.sent_at, t.valid_until, t.headline, t.body, now, t.place, t.named, t.raw,
         ),
     ).fetchone()  # fmt: skip
     if row is None:
@@ -221,10 +225,11 @@ def taken_back(reports: Sequence[Report]) -> dict[int, int]:
 
 
 def _withdraw(conn: Connection, municipality_id: int, telegram: Telegram) -> None:
-    stream = (municipality_id, telegram.title, telegram.office, telegram.event_id, telegram.status)
+    stream = (municipality_id, telegram.title, telegram.event_id, telegram.status, telegram.office)
     rows = conn.execute(
         "select jma_telegram_id, info_type, report_at, sent_at, withdrawn_by from jma_telegram "
-        "where municipality_id = %s and title = %s and office = %s and event_id = %s and status = %s",
+        "where municipality_id = %s and title = %s and event_id = %s and status = %s "
+        "and (event_id <> '' or office = %s)",
         stream,
     ).fetchall()
     gone = taken_back([Report(*row[:4]) for row in rows])
@@ -250,7 +255,7 @@ def current(conn: Connection, municipality_id: int, now: datetime, *, status: st
                 select distinct on (t.kind, t.event_id, i.area_code) t.kind, i.area_code, t.jma_telegram_id
                 from jma_telegram t join jma_item i using (jma_telegram_id)
                 where t.municipality_id = %s and t.status = %s and t.kind <> 'unknown' and t.withdrawn_by is null
-                  and t.info_type <> '取消' and t.report_at > %s
+                  and t.info_type <> '取消' and t.report_at > %s and (t.named or jma_ours(t))
                 order by t.kind, t.event_id, i.area_code, t.report_at desc, t.sent_at desc, t.jma_telegram_id desc
             ) newest
             join jma_telegram t using (jma_telegram_id)
@@ -290,17 +295,14 @@ def telegrams(
     limit: int = 500,
 ) -> list[Kept]:
     """Those with since <= 発表時刻 < until, newest first, with their items; `unknown`: those that nobody here reads.
-    A 取消 is among them where there is anything that it could take back.
+    What names no place is among them where another of its kind and river has named the town.
     """
     rows = conn.execute(
         _KEPT
         + """
         where t.municipality_id = %(town)s and t.report_at >= %(since)s and t.report_at < %(until)s
           and t.status = any(%(status)s) and (t.kind = 'unknown') = %(unknown)s
-          and (t.info_type <> '取消' or t.kind = 'unknown' or exists (
-                select from jma_item i join jma_telegram o using (jma_telegram_id)
-                where o.municipality_id = t.municipality_id and o.title = t.title and o.office = t.office
-                  and o.event_id = t.event_id and o.status = t.status))
+          and (t.named or jma_ours(t))
         order by t.report_at desc, t.sent_at desc, t.jma_telegram_id desc limit %(limit)s
         """,
         {

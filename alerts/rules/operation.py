@@ -67,7 +67,7 @@ PATIENCE: Mapping[Kind, timedelta] = {
     "folders_lost": timedelta(minutes=1),
     "folder_away": timedelta(minutes=3),
     "folder_late": timedelta(0),
-    "jma_stale": timedelta(0),
+    "jma_stale": timedelta(minutes=1),
 }
 
 

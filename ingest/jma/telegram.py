@@ -136,8 +136,8 @@ def parse(data: bytes) -> Element:
 
 
 def of_town(report: Report, area: Area) -> Telegram | None:
-    """What it says of the town. A 取消 names no area: it concerns whoever had what it takes back. Raises
-    RefusedTelegram where what every telegram has is missing.
+    """What it says of the town. A 取消 names no place, and neither need the end of a flood: these are kept for whoever
+    was named before. Raises RefusedTelegram where what every telegram has is missing.
     """
     root = report.root
     control, head = _part(root, "Control"), _part(root, "Head")
@@ -149,12 +149,12 @@ def of_town(report: Report, area: Area) -> Telegram | None:
     if title in LEFT_OUT:
         return None
     info_type = _text(head, "InfoType")
-    if info_type == "取消" and kind != "unknown":
-        items: tuple[Item, ...] = ()
-    elif not _concerns(root, area):
+    river, named = kind in _RIVERS.values(), _concerns(root, area)
+    if not named and (kind == "unknown" or (info_type != "取消" and not (river and _placeless(root)))):
         return None
-    else:
-        items = tuple(_rivers(root) if kind in _RIVERS.values() else _weather(root, area) if kind != "unknown" else ())
+    items: tuple[Item, ...] = ()
+    if info_type != "取消" and kind != "unknown":
+        items = tuple(_rivers(root) if river else _weather(root, area))
     headline = head.find("Headline")
     return Telegram(
         digest=_digest(root),
@@ -164,7 +164,7 @@ def of_town(report: Report, area: Area) -> Telegram | None:
         status=status,
         info_type=info_type or "発表",
         office=_text(control, "PublishingOffice"),
-        event_id=_text(head, "EventID") if kind in _RIVERS.values() else "",
+        event_id=(_text(head, "EventID") or (items[0].area_code if items else "")) if river else "",
         serial=_text(head, "Serial"),
         report_at=_time(head, "ReportDateTime"),
         sent_at=_time(control, "DateTime"),
@@ -172,6 +172,7 @@ def of_town(report: Report, area: Area) -> Telegram | None:
         headline="" if headline is None else _text(headline, "Text"),
         body="\n\n".join(_words(root)),
         items=items,
+        named=named,
         place=report.place,
         raw=report.raw.replace("\x00", ""),
     )
@@ -206,6 +207,12 @@ def _concerns(root: Element, area: Area) -> bool:
     return any(area.has(_text(each, "Code"), _text(each, "Name")) for each in root.iter("Area"))
 
 
+def _placeless(root: Element) -> bool:
+    """Whether no municipality stands in it."""
+    codes = [*_texts(root, "CityCode"), *(_text(each, "Code") for each in root.iter("Area"))]
+    return not any(_CITY.fullmatch(code) for code in codes)
+
+
 def _weather(root: Element, area: Area) -> Iterator[Item]:
     """What is issued for each area of the town; of none of them it says so."""
     for warning in root.iter("Warning"):
@@ -219,7 +226,7 @@ def _weather(root: Element, area: Area) -> Iterator[Item]:
                     said, change = _text(kind, "Name"), _text(kind, "Status")
                     if not said and not change:
                         continue
-                    over = not said or change in (_OVER, _NOTHING)
+                    over = said in ("", _OVER) or change in (_OVER, _NOTHING)
                     yield Item(code, name, said, _text(kind, "Code"), change, level_of(said), not over)
 
 

@@ -22,6 +22,7 @@ create table jma_telegram (
     body            text not null,
     received_at     timestamptz not null,
     place           text not null,
+    named           boolean not null,
     raw             text check (raw <> ''),
     withdrawn_by    bigint references jma_telegram,
     unique (municipality_id, digest)
@@ -30,10 +31,19 @@ comment on table jma_telegram is 'a telegram of the weather agency that concerns
 comment on column jma_telegram.digest is 'SHA-256 of its elements and texts without the space between them: the same telegram is kept once, from wherever it comes';
 comment on column jma_telegram.title is '情報名称 (Control/Title); head_title: 標題 (Head/Title); office: 発表官署; report_at: 発表時刻 (Head); sent_at: 発信時刻 (Control)';
 comment on column jma_telegram.place is 'the name of its file, or its address in the feed';
+comment on column jma_telegram.named is 'a place of the town stands in it. False: no place at all does, as in a 取消 or at the end of a flood; it concerns the town where another of its kind and river has named it';
 comment on column jma_telegram.raw is 'the XML as it came; null once it was let go, its words stay';
 comment on column jma_telegram.withdrawn_by is 'the 取消 that took it back: it says nothing any more';
 create index jma_telegram_of on jma_telegram (municipality_id, report_at desc);
-create index jma_telegram_stream on jma_telegram (municipality_id, title, office, event_id);
+create index jma_telegram_stream on jma_telegram (municipality_id, title, event_id, office);
+
+create function jma_ours(t jma_telegram) returns boolean language sql stable as $$
+    select t.named or exists (
+        select from jma_telegram o
+        where o.municipality_id = t.municipality_id and o.title = t.title and o.event_id = t.event_id
+          and (o.event_id <> '' or o.office = t.office) and o.status = t.status and o.named)
+$$;
+comment on function jma_ours is 'whether a telegram concerns the town: it names it, or names no place at all where another of its stream does. Of a river the stream is the river, else the office';
 
 create table jma_item (
     jma_telegram_id bigint not null references jma_telegram,

@@ -180,7 +180,9 @@ def test_the_digital_section_is_told_when_the_feed_is_stale_and_when_it_is_back(
     watch, town = Watch(clock), registered.municipality_id
 
     def look() -> list[str]:
-        with connect(registered.worker, name="test") as conn:
+        with connect(registered.owner, name="test") as conn:
+            watch.look(conn, counts=False, people=False)
+            conn.execute("update operation_condition set since = since - interval '1 minute'")
             watch.look(conn, counts=False, people=False)
             rows = conn.execute("select cause from alert where rule = 'operation' and cleared_at is null").fetchall()
         return [cause for (cause,) in rows if cause == "jma_stale"]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 from datetime import timedelta
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulators.telegrams import Said, weather
+from simulators.telegrams import Said, river, weather
 from store import Connection, connect, jma, jma_feed
 from store.jma import Report, taken_back
 from tests.conftest import START, Registered
@@ -79,6 +80,24 @@ def test_the_newest_report_holds_however_they_come_and_a_mistaken_end_is_undone(
         assert found.level == 4 and [each.info_type for each in found.cancels] == ["取消", "取消"]
         keep(conn, town, 5, 30, "訂正")
         assert jma.current(conn, town, START).level == 5
+
+
+def test_the_end_of_a_flood_that_names_no_place_ends_it_though_it_comes_first(registered: Registered) -> None:
+    from ingest.jma.telegram import Area, of_town, read
+
+    town = registered.municipality_id
+    real: dict[str, Any] = {"status": "通常", "mark": ""}
+    over = river("美守川", "300013000100", None, START + 10 * MINUTE, cities={}, **real)
+    other = river("隣川", "300013000200", None, START + 10 * MINUTE, cities={}, **real)
+    begun = river("美守川", "300013000100", 4, START, cities={"9999900": "美守町"}, **real)
+    with connect(registered.worker, name="test") as conn:
+        for text in (over, other, begun):
+            found = of_town(read(text.encode(), "a.xml"), Area("999999"))
+            assert found is not None and found.named == (text is begun) and jma.keep(conn, town, found, START)
+        found_ = jma.current(conn, town, START)
+        assert found_.standing == () and [each.area for each in found_.calm] == ["美守川"]
+        shown = jma.telegrams(conn, town, START, START + 20 * MINUTE, status=("通常",))
+        assert {each.event_id for each in shown} == {"300013000100"}
 
 
 def test_old_xml_is_let_go_and_its_words_stay(registered: Registered) -> None:
