@@ -180,6 +180,11 @@ def keep(conn: Connection, municipality_id: int, telegram: Telegram, now: dateti
                 item.level, item.in_force,
             ),
         )  # fmt: skip
+        conn.execute(
+            "insert into jma_place (municipality_id, kind, event_id, area_code) values (%s, %s, %s, %s) "
+            "on conflict do nothing",
+            (municipality_id, t.kind, t.event_id, item.area_code),
+        )
     _withdraw(conn, municipality_id, t)
     return int(row[0])
 
@@ -251,18 +256,21 @@ def current(conn: Connection, municipality_id: int, now: datetime, *, status: st
             """
             select t.jma_telegram_id, t.kind, i.area, i.name, i.change, i.level, i.in_force, t.head_title, t.headline,
                    t.office, t.report_at, t.info_type
-            from (
-                select distinct on (t.kind, t.event_id, i.area_code) t.kind, i.area_code, t.jma_telegram_id
-                from jma_telegram t join jma_item i using (jma_telegram_id)
-                where t.municipality_id = %s and t.status = %s and t.kind <> 'unknown' and t.withdrawn_by is null
-                  and t.info_type <> '取消' and t.report_at > %s and (t.named or jma_ours(t))
-                order by t.kind, t.event_id, i.area_code, t.report_at desc, t.sent_at desc, t.jma_telegram_id desc
-            ) newest
-            join jma_telegram t using (jma_telegram_id)
-            join jma_item i on i.jma_telegram_id = t.jma_telegram_id and i.area_code = newest.area_code
+            from jma_place p
+            cross join lateral (
+                select n.* from jma_telegram n
+                where n.municipality_id = p.municipality_id and n.status = %(status)s and n.kind = p.kind
+                  and n.event_id = p.event_id and n.withdrawn_by is null and n.info_type <> '取消'
+                  and n.report_at > %(since)s and (n.named or jma_ours(n))
+                  and exists (select from jma_item i where i.jma_telegram_id = n.jma_telegram_id
+                              and i.area_code = p.area_code)
+                order by n.report_at desc, n.sent_at desc, n.jma_telegram_id desc limit 1
+            ) t
+            join jma_item i on i.jma_telegram_id = t.jma_telegram_id and i.area_code = p.area_code
+            where p.municipality_id = %(town)s
             order by i.ordinal
             """,
-            (municipality_id, status, now - REMEMBERED),
+            {"town": municipality_id, "status": status, "since": now - REMEMBERED},
         )
     ]
     standing = sorted(

@@ -34,6 +34,7 @@ comment on column jma_telegram.place is 'the name of its file, or its address in
 comment on column jma_telegram.named is 'a place of the town stands in it. False: no place at all does, as in a 取消 or at the end of a flood; it concerns the town where another of its kind and river has named it';
 comment on column jma_telegram.raw is 'the XML as it came; null once it was let go, its words stay';
 comment on column jma_telegram.withdrawn_by is 'the 取消 that took it back: it says nothing any more';
+create index jma_telegram_newest on jma_telegram (municipality_id, status, kind, event_id, report_at desc);
 create index jma_telegram_of on jma_telegram (municipality_id, report_at desc);
 create index jma_telegram_stream on jma_telegram (municipality_id, title, event_id, office);
 
@@ -60,7 +61,15 @@ create table jma_item (
 );
 comment on table jma_item is 'what a telegram says of one area or river of the town: the name exactly as issued (empty: nothing is issued there), its code, and what has changed, in its own word';
 comment on column jma_item.level is 'the 警戒レベル that stands in the name, null where none does';
-create index jma_item_area on jma_item (municipality_id, area_code);
+
+create table jma_place (
+    municipality_id integer not null references municipality,
+    kind            text not null,
+    event_id        text not null,
+    area_code       text not null,
+    primary key (municipality_id, kind, event_id, area_code)
+);
+comment on table jma_place is 'the areas and rivers of which a kind has ever spoken here: of each the newest telegram holds';
 
 create table jma_feed (
     municipality_id integer primary key references municipality,
@@ -113,7 +122,7 @@ do $$
 declare
     t text;
 begin
-    foreach t in array array['jma_telegram', 'jma_item', 'jma_feed', 'jma_seen', 'jma_refused'] loop
+    foreach t in array array['jma_telegram', 'jma_item', 'jma_place', 'jma_feed', 'jma_seen', 'jma_refused'] loop
         execute format('alter table %I enable row level security', t);
         execute format('create policy worker on %I to mimamori_worker using (true) with check (true)', t);
         execute format('create policy tenant on %I to mimamori_api
