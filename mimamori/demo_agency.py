@@ -37,17 +37,17 @@ class Agency:
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set."""
-        self._folder.mkdir(parents=True, exist_ok=True)
         while not stop.is_set():
             try:
+                self._folder.mkdir(parents=True, exist_ok=True)
                 with connect(self._dsn, name="agency") as conn:
                     clock = load_clock(conn)
                     while not stop.is_set():
                         self.look(conn, clock.now())
                         conn.commit()
                         stop.wait(SECONDS)
-            except psycopg.OperationalError as error:
-                log.warning("database_lost", agency=str(self._folder), error=str(error).strip())
+            except (psycopg.OperationalError, OSError) as error:
+                log.warning("cannot_issue", agency=str(self._folder), error=str(error).strip())
                 stop.wait(SECONDS)
 
     def look(self, conn: Connection, now: datetime) -> None:
