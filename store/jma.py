@@ -30,6 +30,7 @@ GOES_ON = "継続"
 # What was said of a kind longer ago holds no more: each is said anew whenever anything changes in its prefecture.
 REMEMBERED = timedelta(days=400)
 ACTUAL, DRILL, TEST = "通常", "訓練", "試験"
+_WORDS = (("特別警報", 5), ("危険警報", 4), ("警報", 3), ("注意報", 2))
 _ISSUES, _CANCELS, _CORRECTS = "発表", "取消", "訂正"
 
 
@@ -89,6 +90,7 @@ class Kept:
     serial: str
     report_at: datetime
     sent_at: datetime
+    valid_until: datetime | None
     headline: str
     body: str
     received_at: datetime
@@ -131,7 +133,7 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Current:
-    """`standing`: what is in force, the highest level first. `calm`: kinds of which the newest telegram says that
+    """`standing`: what is in force, the gravest first. `calm`: kinds of which the newest telegram says that
     nothing is, with its time. `never`: kinds of weather of which none has come at all: nobody knows. `cancels`: what
     the agency took back in the last day, newest first.
     """
@@ -275,7 +277,7 @@ def current(conn: Connection, municipality_id: int, now: datetime, *, status: st
     ]
     standing = sorted(
         (each for each in states if each.in_force),
-        key=lambda each: (-(each.level or 0), KINDS.index(each.kind), each.area),
+        key=lambda each: (-_gravity(each), KINDS.index(each.kind), each.area),
     )
     told = {each.kind for each in standing}
     calm: dict[str, State] = {}
@@ -290,6 +292,13 @@ def current(conn: Connection, municipality_id: int, now: datetime, *, status: st
         tuple(kind for kind in WEATHER if kind not in came),
         tuple(each for each in cancels if each.info_type == _CANCELS and each.kind != "unknown"),
     )
+
+
+def _gravity(state: State) -> int:
+    """In which order they are told. A name without a level is ranked by its last word, and is given none by that."""
+    if state.level is not None:
+        return state.level
+    return next((rank for word, rank in _WORDS if word in state.name), 0)
 
 
 def telegrams(
@@ -350,6 +359,6 @@ def telegram(conn: Connection, municipality_id: int, telegram_id: int) -> Kept |
 
 _KEPT: LiteralString = """
 select t.jma_telegram_id, t.kind, t.title, t.head_title, t.status, t.info_type, t.office, t.event_id, t.serial,
-       t.report_at, t.sent_at, t.headline, t.body, t.received_at, t.place, t.withdrawn_by is not null
+       t.report_at, t.sent_at, t.valid_until, t.headline, t.body, t.received_at, t.place, t.withdrawn_by is not null
 from jma_telegram t
 """

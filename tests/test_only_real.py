@@ -32,7 +32,8 @@ TABLES = (
 READS = re.compile(rf"\b(?:from|join|using)\s+(?:lateral\s+)?(?:only\s+)?({'|'.join(TABLES)})\b(?!\s*\()", re.I)
 # The agency's own drills and tests are told by their status.
 ONLY_REAL = re.compile(
-    r"\bstatus = (?:%|any\(%|t\.status)|\bdrill_run is null\b|\bmode = 'actual'|\bmode = %|\bdrill = %|\bnot \w\.drill\b"
+    r"\bstatus = (?:%|any\(%|t\.status)|\bdrill_run is null\b"
+    r"|\bmode = 'actual'|\bmode = %|\bdrill = %|\bnot \w\.drill\b"
 )
 
 EXEMPT = {

@@ -42,8 +42,9 @@ _WEATHER = {
 LEFT_OUT = frozenset({
     "気象特別警報・警報・注意報", "気象警報・注意報", "気象警報・注意報（Ｈ２７）", "土砂災害警戒情報",
     "気象特別警報報知",
-    "記録的短時間大雨情報", "気象警報・注意報（Ｒ０６）（集約通報）", "気象警報・注意報時系列情報（Ｒ０６）",
+    "記録的短時間大雨情報",
 })  # fmt: skip
+_SERIES = re.compile("集約通報|時系列|早期注意情報|天気予報|天気概況|週間|季節|異常天候|海上|台風|紫外線")
 _R06 = re.compile(r"^気象警報・注意報（Ｒ０６）（(.+)）$")
 _RIVERS = {"指定河川洪水予報": "river", "水位周知河川に関する情報": "river_level"}
 _CITIES = "気象警報・注意報（市町村等）"
@@ -146,10 +147,11 @@ def of_town(report: Report, area: Area) -> Telegram | None:
     if status not in _STATUS:
         raise RefusedTelegram("status", status)
     kind = kind_of(title)
-    if title in LEFT_OUT:
+    if title in LEFT_OUT or _SERIES.search(title):
         return None
     info_type = _text(head, "InfoType")
-    river, named = kind in _RIVERS.values(), _concerns(root, area)
+    river = kind in _RIVERS.values()
+    named = _concerns(root, area) or (kind == "unknown" and _in_prefecture(root, area))
     if not named and (kind == "unknown" or (info_type != "取消" and not (river and _placeless(root)))):
         return None
     items: tuple[Item, ...] = ()
@@ -205,6 +207,14 @@ def _concerns(root: Element, area: Area) -> bool:
     if any(area.has(code, "") for code in _texts(root, "CityCode")):
         return True
     return any(area.has(_text(each, "Code"), _text(each, "Name")) for each in root.iter("Area"))
+
+
+def _in_prefecture(root: Element, area: Area) -> bool:
+    """Whether an area of the agency in the town's prefecture stands in it (府県予報区, 細分区域: 6 digits). What nobody
+    here reads is not dropped because it names no municipality.
+    """
+    codes = (_text(each, "Code") for each in root.iter("Area"))
+    return any(len(code) == 6 and code.isdigit() and code[:2] == area.municipality[:2] for code in codes)
 
 
 def _placeless(root: Element) -> bool:

@@ -99,7 +99,10 @@ def test_a_river_is_the_towns_by_its_cities_its_code_or_its_name(title: Any) -> 
 def test_a_kind_that_nobody_here_reads_is_kept_and_one_in_the_old_names_is_not() -> None:
     unknown = told(rain(3).replace("気象警報・注意報（Ｒ０６）（大雨）", "気象防災速報"))
     assert unknown is not None and unknown.kind == "unknown" and unknown.headline == "大雨に警戒。"
-    assert told(rain(3).replace("気象警報・注意報（Ｒ０６）（大雨）", "気象警報・注意報（Ｈ２７）")) is None
+    of_region = rain(3, city="990010").replace("気象警報・注意報（Ｒ０６）（大雨）", "気象防災速報")
+    assert told(of_region) is not None and told(of_region, Area("464911")) is None
+    for title in ("気象警報・注意報（Ｈ２７）", "府県天気予報（Ｒ１）"):
+        assert told(rain(3).replace("気象警報・注意報（Ｒ０６）（大雨）", title)) is None
 
 
 @pytest.mark.parametrize(
@@ -185,6 +188,16 @@ def test_a_telegram_in_the_folder_is_read_once_and_put_away(folder: Reader) -> N
     assert places == ["done/a.xml", "done/again.xml", "done/elsewhere.xml", "failed/c.xml"]
     (kept,) = folder.api(lambda conn, town: jma.telegrams(conn, town, START, START + MINUTE, status=("通常",)))
     assert folder.api(lambda conn, town: jma.telegram(conn, town, kept.telegram_id)).raw == rain(3)
+
+
+def test_the_gravest_comes_first_also_where_no_level_stands_in_the_name(folder: Reader) -> None:
+    drop(folder, rain(2))
+    drop(folder, weather("wind", {CITY: [Said("美守町", 3)]}, START, **REAL), "b.xml")
+    drop(folder, weather("surge", {CITY: [Said("美守町", 4)]}, START, **REAL), "c.xml")
+    found = folder.current()
+    assert [(each.name, each.level) for each in found.standing] == [
+        ("レベル４高潮危険警報", 4), ("暴風警報", None), ("レベル２大雨注意報", 2),
+    ]  # fmt: skip
 
 
 def test_a_folder_that_nobody_writes_into_proves_nothing(folder: Reader) -> None:
