@@ -116,7 +116,11 @@ def river(
     lists = "".join(
         f'<Information type="{title}（{what}）"><Item>{kind}<Areas codeType="{what}"><Area><Name>{escape(area)}</Name>'
         f"<Code>{number_}</Code></Area></Areas></Item></Information>"
-        for what, area, number_ in (("河川", name, code), ("府県予報区等", "模擬県", "990000"))
+        for what, area, number_ in (
+            *((("予報区域", name, code),) if title == "指定河川洪水予報" else ()),
+            ("河川", f"{name}本川" if title == "指定河川洪水予報" else name, code[:10]),
+            ("府県予報区等", "模擬県", "990000"),
+        )
     )
     flooded = "".join(
         f"<Area><Name>{escape(name)}</Name><Code>{code}</Code><City>{escape(city)}</City>"
@@ -151,7 +155,11 @@ def _city(kind: Weather, code: str, said: Said, mark: str) -> str:
         kinds = "<Kind><Status>発表警報・注意報はなし</Status></Kind>"
     else:
         name, number = level_name(kind, said.level or 2)
-        kinds = f"<Kind><Name>{mark}{name}</Name><Code>{number}</Code><Status>{said.change}</Status></Kind>"
+        last, last_number = level_name(kind, 2)
+        kinds = (
+            f"<Kind><Name>{mark}{name}</Name><Code>{number}</Code><Status>{said.change}</Status>"
+            f"<LastKind><Name>{mark}{last}</Name><Code>{last_number}</Code></LastKind></Kind>"
+        )
     return f"<Item>{kinds}<Area><Name>{escape(said.city)}</Name><Code>{code}</Code></Area></Item>"
 
 
