@@ -1,0 +1,207 @@
+"""The job that looks ahead: only where it is switched on, from what is stored, and never from what is not believed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import numpy as np
+import pytest
+
+from analytics.rivers import forecast_store as stored
+from analytics.rivers.forecasting import STALE, TRAINED_EVERY, Forecasts
+from devices.clock import FixedClock
+from devices.model import Quality
+from store import Connection, connect
+from tests.analytics.series import Analyst
+from tests.conftest import START
+
+STEP = timedelta(minutes=10)
+LOWER, UPPER, RAIN = "river-mimamoribashi", "river-takehara", "rain-okusawa"
+DAYS = 8
+
+
+@pytest.fixture
+def worker(analyst: Analyst) -> Iterator[Connection]:
+    with connect(analyst.town.worker, name="test", autocommit=True) as conn:
+        yield conn
+
+
+@pytest.fixture
+def level(analyst: Analyst) -> int:
+    return analyst.town.datastream(LOWER, "water_level")
+
+
+def switch(analyst: Analyst, *, on: bool) -> None:
+    analyst.rows(
+        """
+        insert into internal_forecast_switch (municipality_id, shown, office, person, asked_on, reply, at)
+        values (%s, %s, '美守地方気象台', '気象 花子', '2026-05-01', '支障なし', %s) returning 1
+        """,
+        analyst.town.municipality_id,
+        on,
+        START,
+    )
+
+
+def wave(hours: float) -> float:
+    """A flood every two days."""
+    return 1.0 + 2.0 * max(0.0, float(np.sin(np.pi * hours / 24.0))) ** 4
+
+
+def live(analyst: Analyst, until: datetime, days: float = DAYS) -> None:
+    """So many days of a river whose upper gauge is three hours ahead, up to and with a time."""
+    n = round(days * 144)
+    times = [until - STEP * (n - 1 - i) for i in range(n)]
+    hours = [(time - START) / timedelta(hours=1) for time in times]
+    for station, ahead in ((LOWER, 0.0), (UPPER, 3.0)):
+        series = [(time, round(wave(hour + ahead), 2)) for time, hour in zip(times, hours, strict=True)]
+        analyst.send(analyst.town.datastream(station, "water_level"), series)
+    rain = [(time, 2.0 if wave(hour + 8) > 1.5 else 0.0) for time, hour in zip(times, hours, strict=True)]
+    analyst.send(analyst.town.datastream(RAIN, "precipitation"), rain)
+
+
+def trained(job: Forecasts, worker: Connection) -> int:
+    n = 0
+    while job.train_one(worker):
+        n += 1
+        assert n < 20, "it trains for ever"
+    return n
+
+
+def test_nothing_is_worked_out_where_it_is_not_switched_on(
+    analyst: Analyst, worker: Connection, clock: FixedClock
+) -> None:
+    live(analyst, START, days=1)
+    job = Forecasts(clock)
+    assert not job.train_one(worker) and job.issue(worker) == 0
+    switch(analyst, on=True)
+    assert trained(job, worker) == 4 and job.issue(worker) == 2
+    switch(analyst, on=False)
+    clock.advance(START + STEP - clock.now())
+    live(analyst, START + STEP, days=0.1)
+    assert not job.train_one(worker) and job.issue(worker) == 0
+    assert analyst.rows("select count(*) from forecast where not rehearsed") == [(2,)]
+
+
+def test_each_new_observation_is_looked_ahead_from_once_and_says_what_it_had_to_do_without(
+    analyst: Analyst, worker: Connection, clock: FixedClock, level: int
+) -> None:
+    upper, rain = analyst.town.datastream(UPPER, "water_level"), analyst.town.datastream(RAIN, "precipitation")
+    live(analyst, START)
+    switch(analyst, on=True)
+    job = Forecasts(clock)
+    trained(job, worker)
+    assert job.issue(worker) == 2 and job.issue(worker) == 0, "of the other gauges nothing is known"
+    said = stored.said_last(worker, level, START)
+    assert said is not None and not said.rehearsed and said.time == START
+    assert said.level == round(wave(0), 2) and said.leads == (1, 2, 3, 4, 5, 6)
+    assert (np.diff(said.quantiles, axis=1) >= 0).all()
+    assert not {upper, rain} & {*said.missing, *said.doubtful}
+    assert analyst.town.datastream("river-okusawa", "water_level") in said.missing
+
+    # half an hour in which the gauge above has only doubtful values and the rain gauge says nothing
+    for n in range(1, 10):
+        analyst.send(level, [(START + STEP * n, 1.5)])
+        analyst.send(upper, [(START + STEP * n, (9.0, Quality.DOUBTFUL))])
+    clock.advance(START + 9 * STEP - clock.now())
+    assert job.issue(worker) == 1
+    later = stored.said_last(worker, level, clock.now())
+    assert later is not None and later.time == START + 9 * STEP and later.level == 1.5
+    assert upper in later.doubtful and rain in later.missing
+
+    # what nobody could have acted on any more is not said
+    clock.advance(START + 9 * STEP + STALE - clock.now())
+    analyst.send(level, [(START + 10 * STEP, (1.6, Quality.DOUBTFUL))])
+    assert job.issue(worker) == 0
+
+
+def test_a_version_follows_a_week_and_a_flood_and_the_past_was_rehearsed_without_knowing_it(
+    analyst: Analyst, worker: Connection, clock: FixedClock, level: int
+) -> None:
+    live(analyst, START)
+    switch(analyst, on=True)
+    job = Forecasts(clock)
+    trained(job, worker)
+    (first,) = stored.models(worker, level)
+    assert first.why == "first" and first.used and first.n == DAYS * 144 and first.trained_to == START
+    assert [score.lead for score in first.scores] == [1, 2, 3, 4, 5, 6] and all(score.n for score in first.scores)
+    rehearsed = stored.said(worker, level, START - timedelta(days=DAYS), START)
+    assert rehearsed and all(each.rehearsed for each in rehearsed)
+    # the twin knew two thirds of the time
+    assert min(each.time for each in rehearsed) >= START - timedelta(days=DAYS / 3) - STEP
+
+    clock.advance(START + TRAINED_EVERY - STEP - clock.now())
+    assert not job.train_one(worker)
+    analyst.rows(
+        """
+        insert into alert (municipality_id, station_id, rule, datastream_id, level, peak_level, raised_at,
+                           phenomenon_time, value, cleared_at)
+        select municipality_id, station_id, 'level', datastream_id, 2, 2, %s, %s, 2.7, %s from datastream
+        where datastream_id = %s returning 1
+        """,
+        START,
+        START,
+        START + timedelta(hours=9),
+        level,
+    )
+    assert trained(job, worker) == 1
+    clock.advance(START + TRAINED_EVERY - clock.now())
+    assert trained(job, worker) == 3, "the others are a week old"
+    assert [each.why for each in stored.models(worker, level)] == ["flood", "first"]
+
+
+def test_a_version_that_is_worse_on_what_both_know_is_kept_and_not_used(
+    analyst: Analyst, worker: Connection, clock: FixedClock, level: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live(analyst, START)
+    switch(analyst, on=True)
+    job = Forecasts(clock)
+    trained(job, worker)
+    clock.advance(START + TRAINED_EVERY - clock.now())
+    spoilt = "analytics.rivers.forecasting.train"
+    from analytics.rivers.forecast import forecaster as real
+
+    class Spoilt:
+        """A forecaster that lost a metre."""
+
+        method = "learned"
+
+        def __init__(self, inner: real.Forecaster) -> None:
+            self.inner = inner
+            self.dump = inner.dump
+
+        def forecast(self, record: real.Record, rows: np.ndarray) -> real.Fan:  # type: ignore[type-arg]
+            fan = self.inner.forecast(record, rows)
+            return real.Fan(fan.leads, fan.values + 1.0, fan.quantiles + 1.0, fan.persistence, fan.left_out)
+
+    monkeypatch.setattr(spoilt, lambda record: Spoilt(real.train(record)))
+    trained(job, worker)
+    newest, first = stored.models(worker, level)
+    assert not newest.used and first.used
+    assert stored.newest(worker, [level], used=True)[level].version == 1
+
+
+def test_what_is_old_goes_and_what_was_said_of_a_flood_stays(
+    analyst: Analyst, worker: Connection, clock: FixedClock, level: int
+) -> None:
+    live(analyst, START)
+    switch(analyst, on=True)
+    job = Forecasts(clock)
+    trained(job, worker)
+    analyst.rows(
+        """
+        insert into alert (municipality_id, station_id, rule, datastream_id, level, peak_level, raised_at,
+                           phenomenon_time, value, cleared_at)
+        select municipality_id, station_id, 'level', datastream_id, 2, 2, %s, %s, 2.7, %s from datastream
+        where datastream_id = %s returning 1
+        """,
+        START - timedelta(hours=20),
+        START,
+        START - timedelta(hours=18),
+        level,
+    )
+    clock.advance(START + stored.KEPT + timedelta(days=1) - clock.now())
+    job.prune(worker)
+    left = stored.said(worker, level, START - timedelta(days=DAYS), START)
+    assert left and left[0].time >= START - timedelta(hours=44) and left[-1].time <= START - timedelta(hours=6)
