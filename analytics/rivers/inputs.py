@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
 import numpy as np
 from psycopg import sql
@@ -31,6 +32,7 @@ MOST_NEIGHBOURS, MOST_RAIN = 6, 4
 NEAREST_RAIN = 2  # where nobody has said whose catchment it is
 FINEST = timedelta(minutes=10)
 HOUR = timedelta(hours=1)
+Observations = Literal["observation", "tenant_observation"]
 _KM = 111.2  # a degree of latitude
 
 
@@ -114,19 +116,21 @@ def _rain_of(gauge: Sequence[float | str | None], rains: Sequence[Sequence[float
         yield rain[0]
 
 
-def readings(conn: Connection, ids: Iterable[int], start: datetime, end: datetime) -> dict[int, Readings]:
-    """What each of these datastreams observed, start < time <= end."""
+def readings(
+    conn: Connection, ids: Iterable[int], start: datetime, end: datetime, *, of: Observations = "observation"
+) -> dict[int, Readings]:
+    """What each of these datastreams observed, start < time <= end. `of`: what the role may read."""
     wanted = sorted(set(ids))
     query = sql.SQL(
         """
         select datastream_id::float8, date_part('epoch', phenomenon_time),
                case when quality in ('doubtful', 'bad') then 'NaN' else coalesce(value, 'NaN') end::float8,
                (quality in ('doubtful', 'bad'))::int::float8
-        from observation
+        from {of}
         where datastream_id = any({ids}) and phenomenon_time > {start} and phenomenon_time <= {end}
         order by datastream_id, phenomenon_time
         """
-    ).format(ids=sql.Literal(wanted), start=sql.Literal(start), end=sql.Literal(end))
+    ).format(of=sql.Identifier(of), ids=sql.Literal(wanted), start=sql.Literal(start), end=sql.Literal(end))
     numbers, times, values, doubtful = columns(conn, query, ("number", "at", "value", "doubtful"))
     begins = np.searchsorted(numbers, np.array(wanted, np.float64), side="left")
     ends = np.searchsorted(numbers, np.array(wanted, np.float64), side="right")
