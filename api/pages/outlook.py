@@ -133,10 +133,10 @@ class Flood:
 def outlook(
     conn: Connection, station: StationNow, now: datetime, zone: ZoneInfo, at: datetime | None = None
 ) -> Outlook | None:
-    """What was said last, or last until `at`; None where nothing was."""
+    """What was said last, or in the hour before `at`; None where nothing was."""
     reading = level_of(station)
     said = None if reading is None else stored.said_last(conn, reading.datastream_id, at or now)
-    if reading is None or said is None:
+    if reading is None or said is None or (at is not None and said.time <= at - _HOUR):
         return None
     model = next(m for m in stored.models(conn, reading.datastream_id) if m.model_id == said.model_id)
     levels = thresholds_at(conn, said.time).get(station.station_id, ())

@@ -7,8 +7,12 @@ from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from analytics.rivers import forecast_store as stored
+from analytics.rivers.forecast.fan import Fan
+from analytics.rivers.forecast.forecaster import Forecaster, train
+from analytics.rivers.forecast.record import Record
 from analytics.rivers.forecasting import STALE, TRAINED_EVERY, Forecasts
 from devices.clock import FixedClock
 from devices.model import Quality
@@ -160,22 +164,21 @@ def test_a_version_that_is_worse_on_what_both_know_is_kept_and_not_used(
     trained(job, worker)
     clock.advance(START + TRAINED_EVERY - clock.now())
     spoilt = "analytics.rivers.forecasting.train"
-    from analytics.rivers.forecast import forecaster as real
 
     class Spoilt:
         """A forecaster that lost a metre."""
 
         method = "learned"
 
-        def __init__(self, inner: real.Forecaster) -> None:
+        def __init__(self, inner: Forecaster) -> None:
             self.inner = inner
             self.dump = inner.dump
 
-        def forecast(self, record: real.Record, rows: np.ndarray) -> real.Fan:  # type: ignore[type-arg]
+        def forecast(self, record: Record, rows: NDArray[np.intp]) -> Fan:
             fan = self.inner.forecast(record, rows)
-            return real.Fan(fan.leads, fan.values + 1.0, fan.quantiles + 1.0, fan.persistence, fan.left_out)
+            return Fan(fan.leads, fan.values + 1.0, fan.quantiles + 1.0, fan.persistence, fan.left_out)
 
-    monkeypatch.setattr(spoilt, lambda record: Spoilt(real.train(record)))
+    monkeypatch.setattr(spoilt, lambda record: Spoilt(train(record)))
     trained(job, worker)
     newest, first = stored.models(worker, level)
     assert not newest.used and first.used
