@@ -50,7 +50,7 @@ def rehearse(record: Record) -> Rehearsal:
     rows = _hourly(record, cut, len(record.level) - round(LEADS[-1] * 3600.0 / record.step))[-MOST:]
     if len(rows) < FEWEST // 4:
         return Rehearsal((), np.empty(0), None)
-    fan = train(_until(record, cut)).forecast(record, rows)
+    fan = train(record.before(cut)).forecast(record, rows)
     found = scores(fan.leads, fan.values, fan.quantiles, fan.persistence, _came(record, rows, fan))
     return Rehearsal(found, np.asarray(record.start + rows * record.step, np.float64), fan)
 
@@ -84,8 +84,3 @@ def _hourly(record: Record, first: int, end: int) -> npt.NDArray[np.intp]:
 
 def _came(record: Record, rows: npt.NDArray[np.intp], fan: Fan) -> Floats:
     return came(record.level, rows, fan.leads, record.step)
-
-
-def _until(record: Record, cut: int) -> Record:
-    """The rows before `cut`."""
-    return Record(record.start, record.step, record.level[:cut], record.neighbours[:cut], record.rain[:cut])

@@ -33,7 +33,7 @@ from analytics.rivers.backtest import Rehearsal, rehearse, worse
 from analytics.rivers.forecast.fan import Fan
 from analytics.rivers.forecast.forecaster import Forecaster, train
 from analytics.rivers.forecast_store import Model, Said
-from analytics.rivers.inputs import FINEST, HOUR, Gauge, Readings, gauges, lately, readings, record
+from analytics.rivers.inputs import HOUR, Gauge, Readings, gauges, lately, readings, record, step_of
 from devices.clock import Clock
 from store import Connection, connect
 from store.feed import LOOK_SECONDS, notified
@@ -43,7 +43,7 @@ log = structlog.get_logger(__name__)
 NAME = "forecasts"
 EVERY = timedelta(minutes=10)
 STALE = timedelta(hours=2)
-LOOKBACK = timedelta(days=14)  # of what is looked at to say what may come
+LOOKBACK = timedelta(days=30)  # of what is looked at to say what may come
 TRAINED_EVERY = timedelta(days=7)
 TRAINED_ON = timedelta(days=10 * 366)
 MOST_ROWS = 120_000  # of a longer past rows are an hour long
@@ -152,7 +152,7 @@ class Forecasts:
             fan.quantiles[0],
             tuple(i for i, (there, doubted) in lately_.items() if not there and not doubted),
             tuple(i for i, (_, doubted) in lately_.items() if doubted),
-            _left_out(fan, 0, model.neighbours),
+            tuple(i for i in _left_out(fan, 0, model.neighbours) if lately_[i] == (True, False)),
         )
 
     def _forecaster(self, conn: Connection, model_id: int) -> Forecaster:
@@ -184,9 +184,9 @@ class Forecasts:
         usable = np.flatnonzero(~np.isnan(own.values))
         last = float(own.times[usable[-1]]) if usable.size else now.timestamp()
         since = float(own.times[usable[0]]) if usable.size else last
-        step = max(gauge.step, FINEST)
+        step = step_of(gauge.step)
         if (last - since) / step.total_seconds() > MOST_ROWS:
-            step = max(step, HOUR)
+            step = HOUR
         n = round((last - since) / step.total_seconds()) + 1
         grid = record(found, gauge.datastream_id, gauge.neighbours, gauge.rain, last=last, step=step, n=n)
         forecaster = train(grid)

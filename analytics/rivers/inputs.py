@@ -23,15 +23,15 @@ import numpy as np
 from psycopg import sql
 
 from analytics.beside import Place, near
-from analytics.rivers.forecast.record import Record
+from analytics.rivers.forecast.record import Record, on_grid, summed
 from devices.model import ObservedProperty, StationKind
 from store import Connection
 from store.columns import Floats, columns
 
 MOST_NEIGHBOURS, MOST_RAIN = 6, 4
 NEAREST_RAIN = 2  # where nobody has said whose catchment it is
-FINEST = timedelta(minutes=10)
-HOUR = timedelta(hours=1)
+FINEST, HOUR = timedelta(minutes=10), timedelta(hours=1)
+_STEPS = tuple(timedelta(minutes=each) for each in (10, 12, 15, 20, 30, 60))
 Observations = Literal["observation", "tenant_observation"]
 _KM = 111.2  # a degree of latitude
 
@@ -154,36 +154,30 @@ def record(
     seconds = step.total_seconds()
     start = last - (n - 1) * seconds
 
+    def column(each: int, *, total: bool) -> Floats:
+        told = found.get(each, NOTHING)
+        return (summed if total else on_grid)(told.times, told.values, start, seconds, n)
+
     def stacked(ids: Sequence[int], *, total: bool) -> Floats:
-        told = [_on_grid(found.get(each, NOTHING), start, seconds, n, total=total) for each in ids]
+        told = [column(each, total=total) for each in ids]
         return np.stack(told, axis=1) if told else np.empty((n, 0))
 
     return Record(
         start,
         seconds,
-        _on_grid(found.get(level, NOTHING), start, seconds, n, total=False),
+        column(level, total=False),
         stacked(neighbours, total=False),
         stacked(rain, total=True),
     )
 
 
-def _on_grid(told: Readings, start: float, step: float, n: int, *, total: bool) -> Floats:
-    """A column: of a level the last usable one of each step, of a total the sum.
+def step_of(gauge: timedelta) -> timedelta:
+    """The rows of a gauge that is read at this step: no finer than ten minutes, and whole ones make an hour.
 
-    >>> rain = Readings(np.array([0.0, 600.0, 900.0, 1800.0]), np.array([1.0, 2.0, 3.0, np.nan]), np.zeros(4))
-    >>> _on_grid(rain, 0.0, 600.0, 4, total=True).tolist()
-    [1.0, 2.0, 3.0, nan]
+    >>> [step_of(timedelta(minutes=each)) // timedelta(minutes=1) for each in (1, 10, 25, 90)]
+    [10, 10, 30, 60]
     """
-    column = np.full(n, np.nan)
-    rows = np.ceil((told.times - start) / step).astype(np.int64)
-    usable = ~np.isnan(told.values) & (rows >= 0) & (rows < n)
-    rows, values = rows[usable], told.values[usable]
-    if total:
-        column[rows] = 0.0
-        np.add.at(column, rows, values)
-    else:
-        column[rows] = values  # of several in one row the last one stays
-    return column
+    return next((each for each in _STEPS if each >= gauge), HOUR)
 
 
 def lately(found: Readings, since: float) -> tuple[bool, bool]:

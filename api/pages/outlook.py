@@ -39,7 +39,7 @@ from store.connection import Connection
 
 SPANS = (1.0, 3.0, 6.0)  # hours within which a level may be reached
 OLD = timedelta(hours=1)
-MOST_COMPARED = 4000  # of what was said, spread over all of it
+MOST_COMPARED = 1500  # of what was said, spread over all of it
 _FLOODS, _APART = 12, timedelta(hours=12)
 _HOUR = timedelta(hours=1)
 

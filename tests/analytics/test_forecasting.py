@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from analytics.rivers import forecast_store as stored
 from analytics.rivers.forecast.fan import Fan
-from analytics.rivers.forecast.forecaster import Forecaster, train
+from analytics.rivers.forecast.forecaster import LEADS, Forecaster
 from analytics.rivers.forecast.record import Record
 from analytics.rivers.forecasting import STALE, TRAINED_EVERY, Forecasts
 from devices.clock import FixedClock
@@ -34,6 +34,13 @@ def worker(analyst: Analyst) -> Iterator[Connection]:
 @pytest.fixture
 def level(analyst: Analyst) -> int:
     return analyst.town.datastream(LOWER, "water_level")
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The simple rule instead of what is learned, which takes seconds: what the job does is the same."""
+    for module in ("forecasting", "backtest"):
+        monkeypatch.setattr(f"analytics.rivers.{module}.train", lambda record: Forecaster(LEADS, None))
 
 
 def switch(analyst: Analyst, *, on: bool) -> None:
@@ -92,7 +99,7 @@ def test_each_new_observation_is_looked_ahead_from_once_and_says_what_it_had_to_
     analyst: Analyst, worker: Connection, clock: FixedClock, level: int
 ) -> None:
     upper, rain = analyst.town.datastream(UPPER, "water_level"), analyst.town.datastream(RAIN, "precipitation")
-    live(analyst, START)
+    live(analyst, START, days=5)
     switch(analyst, on=True)
     job = Forecasts(clock)
     trained(job, worker)
@@ -120,6 +127,7 @@ def test_each_new_observation_is_looked_ahead_from_once_and_says_what_it_had_to_
     assert job.issue(worker) == 0
 
 
+@pytest.mark.usefixtures("quick")
 def test_a_version_follows_a_week_and_a_flood_and_the_past_was_rehearsed_without_knowing_it(
     analyst: Analyst, worker: Connection, clock: FixedClock, level: int
 ) -> None:
@@ -155,6 +163,7 @@ def test_a_version_follows_a_week_and_a_flood_and_the_past_was_rehearsed_without
     assert [each.why for each in stored.models(worker, level)] == ["flood", "first"]
 
 
+@pytest.mark.usefixtures("quick")
 def test_a_version_that_is_worse_on_what_both_know_is_kept_and_not_used(
     analyst: Analyst, worker: Connection, clock: FixedClock, level: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -178,13 +187,14 @@ def test_a_version_that_is_worse_on_what_both_know_is_kept_and_not_used(
             fan = self.inner.forecast(record, rows)
             return Fan(fan.leads, fan.values + 1.0, fan.quantiles + 1.0, fan.persistence, fan.left_out)
 
-    monkeypatch.setattr(spoilt, lambda record: Spoilt(train(record)))
+    monkeypatch.setattr(spoilt, lambda record: Spoilt(Forecaster(LEADS, None)))
     trained(job, worker)
     newest, first = stored.models(worker, level)
     assert not newest.used and first.used
     assert stored.newest(worker, [level], used=True)[level].version == 1
 
 
+@pytest.mark.usefixtures("quick")
 def test_what_is_old_goes_and_what_was_said_of_a_flood_stays(
     analyst: Analyst, worker: Connection, clock: FixedClock, level: int
 ) -> None:
