@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 import numpy as np
 
 from analytics.rivers import forecast_store as stored
+from analytics.rivers.forecast.forecaster import LEADS
+from analytics.rivers.forecast_store import Said
 from analytics.rivers.scores import Score
 from store import Connection
+from store.columns import Floats
 from store.forecast_switch import Asked, switch_on
 
 # Metres: as pages, tables and files write it.
@@ -25,8 +29,31 @@ def switched_on(conn: Connection, town: int, now: datetime) -> None:
 
 def planted(conn: Connection, town: int, datastream: int, at: datetime, *, neighbours: tuple[int, ...] = ()) -> None:
     """A model, and what it said from the observation of a time on: the median is `UNMISTAKABLE` at every lead."""
-    leads = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
-    model = stored.put_model(
+    said = Said(
+        datastream, at, _model(conn, town, datastream, at, neighbours), False, at, 1.0, LEADS, _fan(UNMISTAKABLE)
+    )
+    stored.put(conn, town, [replace(said, left_out=neighbours)])
+
+
+def flood_planted(conn: Connection, town: int, datastream: int, at: datetime) -> None:
+    """What was said each hour of the last twelve of a river that rises, the earlier half worked out afterwards."""
+    model = _model(conn, town, datastream, at, ())
+    stored.put(
+        conn,
+        town,
+        [
+            Said(datastream, at - timedelta(hours=n), model, n > 6, at, 2.0 - n / 8, LEADS, _fan(2.3 - n / 8))
+            for n in range(12)
+        ],
+    )
+
+
+def _fan(median: float) -> Floats:
+    return median + np.outer(LEADS, np.array([-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0]) / 10)
+
+
+def _model(conn: Connection, town: int, datastream: int, at: datetime, neighbours: tuple[int, ...]) -> int:
+    return stored.put_model(
         conn,
         town,
         datastream,
@@ -38,10 +65,7 @@ def planted(conn: Connection, town: int, datastream: int, at: datetime, *, neigh
         now=at,
         trained=(at - timedelta(days=90), at),
         n=12_345,
-        scores=[Score(lead, 100, 0.1, 0.2, 0.75, 0.9) for lead in leads],
+        scores=[Score(lead, 100, 0.1, 0.2, 0.75, 0.9) for lead in LEADS],
         used=True,
         dump=b"",
     )
-    spread = np.array([-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0]) / 10
-    quantiles = UNMISTAKABLE + np.outer(leads, spread)
-    stored.put(conn, town, [stored.Said(datastream, at, model, False, at, 1.0, leads, quantiles, left_out=neighbours)])

@@ -7,8 +7,9 @@ Only for towns that have switched internal_forecast on (migration 0049); who see
 - Looked ahead is from the newest usable level of each gauge, at most every 10 minutes of town time. Nothing is said of
   an observation older than STALE: of a gauge that is silent nothing is known. What came while the job was away is not
   said afterwards, for nobody could have acted on it.
-- Trained is anew a week after the last time, after a flood, and when gauges came or went. A version that was trained is
-  kept in any case; where it is worse than the one before it, on the observations that both have seen, that one goes on.
+- A gauge begins with the simple rule at once; what is stored of it is learned from next, and anew a week after the last
+  time, after a flood, and when gauges came or went. Every version is kept; where it is worse than the one before it, on
+  the observations that both have seen, that one goes on.
 - Its scores come from a causal back-test: a twin, trained on the first two thirds of the time, is asked about the last
   one. What it said there is stored as rehearsed, so that past floods can be looked at from the first day on.
 
@@ -31,7 +32,7 @@ import structlog
 from analytics.rivers import forecast_store as stored
 from analytics.rivers.backtest import Rehearsal, rehearse, worse
 from analytics.rivers.forecast.fan import Fan
-from analytics.rivers.forecast.forecaster import Forecaster, train
+from analytics.rivers.forecast.forecaster import LEADS, Forecaster, train
 from analytics.rivers.forecast_store import Model, Said
 from analytics.rivers.inputs import HOUR, Gauge, Readings, gauges, lately, readings, record, step_of
 from devices.clock import Clock
@@ -168,10 +169,12 @@ class Forecasts:
         for town in stored.towns(conn):
             every = gauges(conn, town)
             known = stored.newest(conn, [each.datastream_id for each in every], used=False)
+            for gauge in [each for each in every if each.datastream_id not in known]:
+                _begin(conn, town, gauge, now)
             over = stored.flooded(conn, town)
             wanted = [(why, each) for each in every if (why := _why(each, known, over, now)) is not None]
             if wanted:
-                why, gauge = min(wanted, key=lambda each: ("first", "inputs", "flood", "weekly").index(each[0]))
+                why, gauge = min(wanted, key=lambda each: _WHY.index(each[0]))
                 self._train(conn, town, gauge, why, now)
                 return True
         return False
@@ -227,11 +230,37 @@ class Forecasts:
             self._prune_at = None if more else now + _PRUNED_EVERY
 
 
+_WHY = ("history", "inputs", "flood", "weekly")  # the most urgent first
+
+
+def _begin(conn: Connection, town: int, gauge: Gauge, now: datetime) -> None:
+    """The first version of a gauge goes by the simple rule, so that something is said until the past is learned from,
+    which takes seconds a gauge.
+    """
+    rule = Forecaster(LEADS, None)
+    stored.put_model(
+        conn,
+        town,
+        gauge.datastream_id,
+        why="first",
+        method=rule.method,
+        step=step_of(gauge.step),
+        neighbours=gauge.neighbours,
+        rain=gauge.rain,
+        now=now,
+        trained=None,
+        n=0,
+        scores=(),
+        used=True,
+        dump=rule.dump(),
+    )
+
+
 def _why(gauge: Gauge, known: dict[int, Model], over: dict[int, datetime], now: datetime) -> str | None:
     """Why a gauge is to be trained now; None where it need not be."""
     model = known.get(gauge.datastream_id)
-    if model is None:
-        return "first"
+    if model is None or model.why == "first":
+        return "history"
     if (model.neighbours, model.rain) != (gauge.neighbours, gauge.rain):
         return "inputs"
     flood = over.get(gauge.datastream_id)

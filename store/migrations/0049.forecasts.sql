@@ -49,7 +49,7 @@ create table forecast_model (
     municipality_id   integer not null references municipality,
     datastream_id     integer not null references datastream,
     version           integer not null check (version > 0),
-    why               text not null check (why in ('first', 'weekly', 'flood', 'inputs')),
+    why               text not null check (why in ('first', 'history', 'weekly', 'flood', 'inputs')),
     method            text not null,
     step              interval not null check (step > interval '0'),
     neighbours        integer[] not null,
@@ -64,7 +64,7 @@ create table forecast_model (
     unique (datastream_id, version)
 );
 comment on table forecast_model is 'append-only, internal_forecast: what was learnt of a gauge. The newest that is used speaks';
-comment on column forecast_model.why is 'why it was trained: the first one, a week later, after a flood, because gauges came or went';
+comment on column forecast_model.why is 'why there is one: the first by a rule and at once, then from what is stored, a week later, after a flood, because gauges came or went';
 comment on column forecast_model.neighbours is 'datastreams in the order of its record''s columns; rain likewise';
 comment on column forecast_model.n is 'levels that it was trained on';
 comment on column forecast_model.scores is 'analytics.rivers.scores.Score by lead, of a causal back-test';

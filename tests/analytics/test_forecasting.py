@@ -135,8 +135,9 @@ def test_a_version_follows_a_week_and_a_flood_and_the_past_was_rehearsed_without
     switch(analyst, on=True)
     job = Forecasts(clock)
     trained(job, worker)
-    (first,) = stored.models(worker, level)
-    assert first.why == "first" and first.used and first.n == DAYS * 144 and first.trained_to == START
+    first, begun = stored.models(worker, level)
+    assert (begun.why, begun.method, begun.n) == ("first", "rise", 0), "something was said at once"
+    assert first.why == "history" and first.used and first.n == DAYS * 144 and first.trained_to == START
     assert [score.lead for score in first.scores] == [1, 2, 3, 4, 5, 6] and all(score.n for score in first.scores)
     rehearsed = stored.said(worker, level, START - timedelta(days=DAYS), START)
     assert rehearsed and all(each.rehearsed for each in rehearsed)
@@ -160,7 +161,7 @@ def test_a_version_follows_a_week_and_a_flood_and_the_past_was_rehearsed_without
     assert trained(job, worker) == 1
     clock.advance(START + TRAINED_EVERY - clock.now())
     assert trained(job, worker) == 3, "the others are a week old"
-    assert [each.why for each in stored.models(worker, level)] == ["flood", "first"]
+    assert [each.why for each in stored.models(worker, level)] == ["flood", "history", "first"]
 
 
 @pytest.mark.usefixtures("quick")
@@ -189,9 +190,9 @@ def test_a_version_that_is_worse_on_what_both_know_is_kept_and_not_used(
 
     monkeypatch.setattr(spoilt, lambda record: Spoilt(Forecaster(LEADS, None)))
     trained(job, worker)
-    newest, first = stored.models(worker, level)
-    assert not newest.used and first.used
-    assert stored.newest(worker, [level], used=True)[level].version == 1
+    newest, learned, _ = stored.models(worker, level)
+    assert not newest.used and learned.used
+    assert stored.newest(worker, [level], used=True)[level].version == 2
 
 
 @pytest.mark.usefixtures("quick")

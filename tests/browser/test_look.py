@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from api.roles import Role
 from tests.browser.conftest import PROJECT, TOWN_NOW, Town, screenshot, town_running, visiting, wait_until
 from tests.browser.story import OTHERS, ULTRASONIC, deliver, others, tell, ultrasonic, with_models
 from tests.conftest import Registered
+from tests.forecasts import flood_planted, switched_on
 from tests.ingest.town import chirpstack
 
 PAGES = (
@@ -29,6 +31,9 @@ PAGES = (
     "disaster/evacuation",
     "disaster/checklist",
     "disaster/review",
+    "disaster/outlook",
+    "disaster/stations/river-mimamoribashi/outlook",
+    "disaster/stations/river-mimamoribashi/hindcast",
 )
 STATIONS = ("river-mimamoribashi", "rain-okusawa")
 
@@ -51,6 +56,13 @@ def town(registered: Registered) -> Iterator[Town]:
             from run, (values (104, 104), (200, 203)) as lost (first, last)
             """
         )
+        with running.talking() as talked:
+            assert talked.owner is not None
+            database = running.hall.database
+            switched_on(talked.owner, database.municipality_id, TOWN_NOW)
+            series = database.datastream("river-mimamoribashi", "water_level")
+            flood_planted(talked.owner, database.municipality_id, series, TOWN_NOW - timedelta(minutes=12))
+            talked.owner.commit()
         yield running
 
 
