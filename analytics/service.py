@@ -64,7 +64,11 @@ def run(config: AnalyticsConfig, stop: threading.Event) -> None:
 
     threads = [
         threading.Thread(target=beside, args=(work,), name=name, daemon=True)
-        for name, work in ((doubts.NAME, _doubt), (forecasting.NAME, forecasting.follow))
+        for name, work in (
+            (doubts.NAME, _doubt),
+            (forecasting.NAME, forecasting.follow),
+            (forecasting.LEARNING, forecasting.learn),
+        )
     ]
     for thread in threads:
         thread.start()

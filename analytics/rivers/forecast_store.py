@@ -110,6 +110,11 @@ def dump_of(conn: Connection, model_id: int) -> bytes:
     return bytes(row[0])
 
 
+def versions_alone(conn: Connection, datastream_id: int) -> None:
+    """Until the end of the transaction nobody else adds a version of this gauge."""
+    conn.execute("select pg_advisory_xact_lock(hashtext('forecast_model'), %s)", (datastream_id,))
+
+
 def put_model(
     conn: Connection,
     municipality_id: int,
@@ -127,7 +132,7 @@ def put_model(
     used: bool,
     dump: bytes,
 ) -> int:
-    """The next version of a gauge; its id."""
+    """The next version of a gauge; its id. After `versions_alone`."""
     first, last = trained or (None, None)
     row = conn.execute(
         """

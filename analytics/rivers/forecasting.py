@@ -1,6 +1,7 @@
 """The job that looks ahead: trains a model for each river gauge, and says at each new observation what may come.
 
-    follow(dsn, clock, stop)       in a thread, with a connection of its own: levels and alerts never wait for it
+    follow(dsn, clock, stop)       looks ahead    }  each in a thread and with a connection of its own: levels and
+    learn(dsn, clock, stop)        trains         }  alerts wait for neither, nor does the first wait for the second
 
 Only for towns that have switched internal_forecast on (migration 0049); who sees what it stores is decided there.
 
@@ -13,15 +14,15 @@ Only for towns that have switched internal_forecast on (migration 0049); who see
 - Its scores come from a causal back-test: a twin, trained on the first two thirds of the time, is asked about the last
   one. What it said there is stored as rehearsed, so that past floods can be looked at from the first day on.
 
-It has no cursor: what is due follows from what is stored, so that gaps, restarts and fast clocks need no care. Of two
-processes one does the work (an advisory lock). Cost: reading LOOKBACK of all gauges of a town, once for all of them.
+They have no cursor: what is due follows from what is stored, so that gaps, restarts and fast clocks need no care. Of
+two processes one does the work (an advisory lock). Cost: reading LOOKBACK of all gauges of a town, once for all.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -41,7 +42,7 @@ from store.feed import LOOK_SECONDS, notified
 
 log = structlog.get_logger(__name__)
 
-NAME = "forecasts"
+NAME, LEARNING = "forecasts", "forecast models"
 EVERY = timedelta(minutes=10)
 STALE = timedelta(hours=2)
 LOOKBACK = timedelta(days=30)  # of what is looked at to say what may come
@@ -54,35 +55,47 @@ _PRUNED_EVERY = timedelta(hours=1)
 
 
 def follow(dsn: str, clock: Clock, stop: threading.Event) -> None:
-    """Until `stop` is set; reconnects for as long as that takes."""
+    """Looks ahead at each new observation until `stop` is set; reconnects for as long as that takes."""
+    job = Forecasts(clock)
+
+    def turn(conn: Connection) -> bool:
+        job.issue(conn)
+        job.prune(conn)
+        return False
+
+    _follow(dsn, NAME, turn, stop)
+
+
+def learn(dsn: str, clock: Clock, stop: threading.Event) -> None:
+    """Trains what is due, one gauge after the other, until `stop` is set."""
+    _follow(dsn, LEARNING, Forecasts(clock).train_one, stop)
+
+
+def _follow(dsn: str, name: str, turn: Callable[[Connection], bool], stop: threading.Event) -> None:
+    """Takes a turn whenever there is something new, and at once where the last one says that there is more."""
     while not stop.is_set():
         try:
-            with connect(dsn, name=NAME, autocommit=True) as conn:
+            with connect(dsn, name=name, autocommit=True) as conn:
                 conn.execute("listen feed")
-                job = Forecasts(clock)
                 while not stop.is_set():
-                    trained = False
-                    if _alone(conn):
-                        job.issue(conn)
-                        trained = job.train_one(conn)
-                        job.prune(conn)
+                    more = _alone(conn, name) and turn(conn)
                     # In a flood of messages a look a second is enough.
                     stop.wait(_REST_SECONDS)
-                    if not trained:
+                    if not more:
                         notified(conn, stop, until=time.monotonic() + LOOK_SECONDS)
         except psycopg.OperationalError as error:
-            log.warning("database_lost", consumer=NAME, error=str(error).strip(), retry_in_seconds=_BACKOFF_SECONDS)
+            log.warning("database_lost", consumer=name, error=str(error).strip(), retry_in_seconds=_BACKOFF_SECONDS)
             stop.wait(_BACKOFF_SECONDS)
 
 
-def _alone(conn: Connection) -> bool:
+def _alone(conn: Connection, name: str) -> bool:
     """Whether this session does the work; it holds the lock until it ends."""
     row = conn.execute(
         """
         select exists (select from pg_locks where locktype = 'advisory' and pid = pg_backend_pid() and granted)
                or pg_try_advisory_lock(hashtext(%s))
         """,
-        (NAME,),
+        (name,),
     ).fetchone()
     return row is not None and bool(row[0])
 
@@ -111,7 +124,8 @@ class Forecasts:
         if not due:
             return 0
         known = stored.newest(conn, [each.datastream_id for each in due], used=True)
-        due = [each for each in due if each.datastream_id in known]
+        for gauge in [each for each in due if each.datastream_id not in known]:
+            known |= _begin(conn, town, gauge, now)
         looked_at = {
             i for each in due for i in (*known[each.datastream_id].neighbours, *known[each.datastream_id].rain)
         }
@@ -169,8 +183,6 @@ class Forecasts:
         for town in stored.towns(conn):
             every = gauges(conn, town)
             known = stored.newest(conn, [each.datastream_id for each in every], used=False)
-            for gauge in [each for each in every if each.datastream_id not in known]:
-                _begin(conn, town, gauge, now)
             over = stored.flooded(conn, town)
             wanted = [(why, each) for each in every if (why := _why(each, known, over, now)) is not None]
             if wanted:
@@ -201,6 +213,7 @@ class Forecasts:
             grid_of_old = record(found, old.datastream_id, old.neighbours, old.rain, last=last, step=old.step, n=rows)
             used = not worse(forecaster, grid, before, grid_of_old, until=old.trained_to.timestamp())
         with conn.transaction():
+            stored.versions_alone(conn, gauge.datastream_id)
             model_id = stored.put_model(
                 conn,
                 town,
@@ -219,7 +232,6 @@ class Forecasts:
             )
             if used:
                 stored.put(conn, town, _rehearsed(gauge, model_id, rehearsal, now))
-        self._looked.pop(gauge.datastream_id, None)
         log.info("forecast_trained", station=gauge.code, why=why, method=forecaster.method, used=used)
 
     def prune(self, conn: Connection) -> None:
@@ -233,27 +245,31 @@ class Forecasts:
 _WHY = ("history", "inputs", "flood", "weekly")  # the most urgent first
 
 
-def _begin(conn: Connection, town: int, gauge: Gauge, now: datetime) -> None:
+def _begin(conn: Connection, town: int, gauge: Gauge, now: datetime) -> dict[int, Model]:
     """The first version of a gauge goes by the simple rule, so that something is said until the past is learned from,
-    which takes seconds a gauge.
+    which takes seconds a gauge. What there is then, by datastream.
     """
     rule = Forecaster(LEADS, None)
-    stored.put_model(
-        conn,
-        town,
-        gauge.datastream_id,
-        why="first",
-        method=rule.method,
-        step=step_of(gauge.step),
-        neighbours=gauge.neighbours,
-        rain=gauge.rain,
-        now=now,
-        trained=None,
-        n=0,
-        scores=(),
-        used=True,
-        dump=rule.dump(),
-    )
+    with conn.transaction():
+        stored.versions_alone(conn, gauge.datastream_id)
+        if not stored.newest(conn, [gauge.datastream_id], used=False):
+            stored.put_model(
+                conn,
+                town,
+                gauge.datastream_id,
+                why="first",
+                method=rule.method,
+                step=step_of(gauge.step),
+                neighbours=gauge.neighbours,
+                rain=gauge.rain,
+                now=now,
+                trained=None,
+                n=0,
+                scores=(),
+                used=True,
+                dump=rule.dump(),
+            )
+        return stored.newest(conn, [gauge.datastream_id], used=True)
 
 
 def _why(gauge: Gauge, known: dict[int, Model], over: dict[int, datetime], now: datetime) -> str | None:
