@@ -1,11 +1,12 @@
 """What the rivers may do is told nowhere but on the disaster desk's pages (internal_forecast, docs/rivers.md).
 
-Three walls, each walked whole:
+Walls, each walked whole:
 
 - every route, as everybody: tests/test_authorisation.py plants a figure and looks for it in every answer;
 - the database: a role that has not come through `api.internal_forecast` sees no row, whatever it asks;
 - the sources: whoever names the tables, or imports what reads them, stands here. Alerts, messages, ingest, exports of
-  others and the simulators do not, so no channel has anything of it to tell.
+  others and the simulators do not, so no channel has anything of it to tell; and what the outbox holds of a flood of
+  which something is known beforehand has nothing of it.
 """
 
 from __future__ import annotations
@@ -20,13 +21,16 @@ import pytest
 
 from api.database import enter_municipality
 from api.roles import Role
+from devices.clock import FixedClock
 from store import Connection, connect
 from store.forecast_switch import switch_off
+from tests.alerts.gauge import BRIDGE, Gauge
+from tests.alerts.people import channels, group, person
 from tests.api.conftest import town_hall as town_hall
 from tests.api.serving import TownHall
-from tests.conftest import START
+from tests.conftest import START, Registered
 from tests.dashboards.reading import main
-from tests.forecasts import FIGURE, planted, switched_on
+from tests.forecasts import FIGURE, WORDS, planted, switched_on
 
 ROOT = Path(__file__).parent.parent
 ROOMS = ("alerts", "analytics", "api", "devices", "ingest", "mimamori", "quality", "simulators", "store")
@@ -95,6 +99,25 @@ def told(town_hall: TownHall) -> TownHall:
         series = [town_hall.database.datastream(each, "water_level") for each in (STATION, "river-takehara")]
         planted(conn, town, series[0], START, neighbours=(series[1],))
     return town_hall
+
+
+def test_no_message_of_a_flood_has_anything_of_it(registered: Registered, clock: FixedClock) -> None:
+    town, series = registered.municipality_id, registered.datastream(BRIDGE, "water_level")
+    with connect(registered.owner, name="test") as conn:
+        switched_on(conn, town, START)
+        planted(conn, town, series, START)
+    ways = ("mail", "line", "webhook", "mqtt", "push", "file")
+    channels(registered, *ways)
+    somebody = person(registered, "当番", *((way, f"somebody@{way}.example.jp") for way in ways))
+    group(registered, "防災当番", [somebody])
+    gauge = Gauge(registered, clock)
+    gauge.user("disaster", "desk@town.example.jp")
+    gauge.send_series(1.0, 2.1, 2.7, 3.3, 3.7)
+    gauge.evaluate(mail=True)
+    told = [text for (text,) in gauge.rows("select to_jsonb(o)::text from outbox o")]
+    told += [text for (text,) in gauge.rows("select to_jsonb(h)::text from alert_history h")]
+    assert any("3.70" in text for text in told), "somebody is told of the flood"
+    assert not any(FIGURE.search(text) or WORDS.search(text) or "見込み" in text for text in told)
 
 
 def rows_seen(conn: Connection) -> list[int]:
