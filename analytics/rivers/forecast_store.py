@@ -187,23 +187,26 @@ def _text(numbers: Iterable[float]) -> str:
 
 
 _SAID = """
-select datastream_id, phenomenon_time, forecast_model_id, rehearsed, issued_at, level, leads, quantiles, missing,
-       doubtful, left_out
-from forecast
-where datastream_id = %s and phenomenon_time >= coalesce(%s::timestamptz, '-infinity') and phenomenon_time <= %s
-order by phenomenon_time desc limit %s
+select f.datastream_id, f.phenomenon_time, f.forecast_model_id, f.rehearsed, f.issued_at, f.level, f.leads,
+       f.quantiles, f.missing, f.doubtful, f.left_out
+from unnest(%s::integer[]) as asked (datastream_id)
+cross join lateral (
+    select * from forecast where forecast.datastream_id = asked.datastream_id
+    and phenomenon_time >= coalesce(%s::timestamptz, '-infinity') and phenomenon_time <= %s
+    order by phenomenon_time desc limit %s
+) f
 """
 
 
 def said(conn: Connection, datastream_id: int, start: datetime, end: datetime) -> list[Said]:
     """What was said from observations of start <= time <= end, oldest first."""
-    return [_said(row) for row in conn.execute(_SAID, (datastream_id, start, end, None))][::-1]
+    return [_said(row) for row in conn.execute(_SAID, (array([datastream_id]), start, end, None))][::-1]
 
 
-def said_last(conn: Connection, datastream_id: int, until: datetime) -> Said | None:
-    """The newest that was said from an observation no later than this; None where nothing was."""
-    row = conn.execute(_SAID, (datastream_id, None, until, 1)).fetchone()
-    return None if row is None else _said(row)
+def said_last(conn: Connection, datastream_ids: Sequence[int], until: datetime) -> dict[int, Said]:
+    """The newest of each gauge that was said from an observation no later than this."""
+    rows = conn.execute(_SAID, (array(datastream_ids), None, until, 1))
+    return {said.datastream_id: said for said in map(_said, rows)}
 
 
 def last_times(conn: Connection, datastream_ids: Sequence[int]) -> dict[int, datetime]:

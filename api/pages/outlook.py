@@ -135,7 +135,9 @@ def outlook(
 ) -> Outlook | None:
     """What was said last, or in the hour before `at`; None where nothing was."""
     reading = level_of(station)
-    said = None if reading is None else stored.said_last(conn, reading.datastream_id, at or now)
+    said = None
+    if reading is not None:
+        said = stored.said_last(conn, [reading.datastream_id], at or now).get(reading.datastream_id)
     if reading is None or said is None or (at is not None and said.time <= at - _HOUR):
         return None
     model = next(m for m in stored.models(conn, reading.datastream_id) if m.model_id == said.model_id)
@@ -150,9 +152,40 @@ def outlook(
         _chances(said, levels),
         tuple(_without(conn, said)),
         fan_chart(said, points, reading.step, zone, [(each.level, each.value) for each in levels]),
-        now - said.time > max(OLD, 3 * reading.step),
+        _old(said, reading, now),
         next((each for each in model.scores if each.lead == 3.0 and each.n), None),
     )
+
+
+def _old(said: Said, reading: Now, now: datetime) -> bool:
+    return now - said.time > max(OLD, 3 * reading.step)
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """A gauge in the list of all: `steps` at `SPANS` hours; none, and no time or level, where nothing was said yet."""
+
+    station: StationNow
+    time: datetime | None = None
+    level: float | None = None
+    steps: tuple[Step, ...] = ()
+    old: bool = False
+
+
+def every_gauge(conn: Connection, stations: Sequence[StationNow], now: datetime) -> tuple[Ahead, ...]:
+    """In one query, however many there are."""
+    of = {station.code: level_of(station) for station in stations}
+    said = stored.said_last(conn, [reading.datastream_id for reading in of.values() if reading is not None], now)
+    found = []
+    for station in stations:
+        reading = of[station.code]
+        last = None if reading is None else said.get(reading.datastream_id)
+        if reading is None or last is None:
+            found.append(Ahead(station))
+        else:
+            steps = tuple(step for step in _steps(last) if step.hours in SPANS)
+            found.append(Ahead(station, last.time, last.level, steps, _old(last, reading, now)))
+    return tuple(found)
 
 
 def level_of(station: StationNow) -> Now | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -24,7 +23,7 @@ from api.errors import NotFound, Text
 from api.internal_forecast import WHO, opened
 from api.language import page_language_of
 from api.pages.alert_list import open_alerts
-from api.pages.outlook import SPANS, Step, floods, hour_by_hour, level_of, outlook, track_record
+from api.pages.outlook import SPANS, every_gauge, floods, hour_by_hour, level_of, outlook, track_record
 from api.pages.readings import StationNow, stations_now
 from api.pages.site import moment, page
 from api.pages.typed import Form
@@ -94,7 +93,7 @@ def _switch_page(
     with visit.transaction() as conn:
         switch = opened(conn, visit)
         said = entries(conn, visit.tenant.municipality_id)
-        gauges = _gauges(conn, at.now, at.zone) if switch else ()
+        gauges = every_gauge(conn, stations_now(conn, StationKind.RIVER_GAUGE, at.now), at.now) if switch else ()
         alerts = open_alerts(conn, visit.user.role)
     done = request.query_params.get("done")
     return page(
@@ -112,29 +111,6 @@ def _switch_page(
         done=done if done in ("on", "off") else None,
         today=at.now.astimezone(at.zone).date(),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class GaugeAhead:
-    """A line of the list: the gauge, and its `steps` at `SPANS` hours; none where nothing was said yet."""
-
-    station: StationNow
-    time: datetime | None
-    level: float | None
-    steps: tuple[Step, ...]
-    old: bool
-
-
-def _gauges(conn: Connection, now: datetime, zone: ZoneInfo) -> tuple[GaugeAhead, ...]:
-    found = []
-    for station in stations_now(conn, StationKind.RIVER_GAUGE, now):
-        said = outlook(conn, station, now, zone)
-        if said is None:
-            found.append(GaugeAhead(station, None, None, (), old=False))
-        else:
-            steps = tuple(step for step in said.steps if step.hours in SPANS)
-            found.append(GaugeAhead(station, said.said.time, said.said.level, steps, said.old))
-    return tuple(found)
 
 
 def _day(text: str) -> date | None:

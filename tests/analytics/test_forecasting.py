@@ -108,8 +108,8 @@ def test_each_new_observation_is_looked_ahead_from_once_and_says_what_it_had_to_
     assert trained(job, worker) == 4
     live(analyst, START, days=0.1)
     assert job.issue(worker) == 2
-    said = stored.said_last(worker, level, START)
-    assert said is not None and not said.rehearsed and said.time == START
+    said = stored.said_last(worker, [level], START)[level]
+    assert not said.rehearsed and said.time == START
     assert said.level == round(wave(0), 2) and said.leads == (1, 2, 3, 4, 5, 6)
     assert (np.diff(said.quantiles, axis=1) >= 0).all()
     assert not {upper, rain} & {*said.missing, *said.doubtful}
@@ -121,8 +121,8 @@ def test_each_new_observation_is_looked_ahead_from_once_and_says_what_it_had_to_
         analyst.send(upper, [(START + STEP * n, (9.0, Quality.DOUBTFUL))])
     clock.advance(START + 9 * STEP - clock.now())
     assert job.issue(worker) == 1
-    later = stored.said_last(worker, level, clock.now())
-    assert later is not None and later.time == START + 9 * STEP and later.level == 1.5
+    later = stored.said_last(worker, [level], clock.now())[level]
+    assert later.time == START + 9 * STEP and later.level == 1.5
     assert upper in later.doubtful and rain in later.missing
 
     # what nobody could have acted on any more is not said
