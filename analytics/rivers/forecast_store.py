@@ -233,6 +233,18 @@ def measured_to(conn: Connection, datastream_ids: Sequence[int]) -> dict[int, da
     return dict(rows.fetchall())
 
 
+def span(conn: Connection, datastream_id: int) -> tuple[datetime, datetime] | None:
+    """The first and the newest time at which a gauge was measured; None where it never was."""
+    row = conn.execute(
+        """
+        select first_time, measured_time from datastream_latest join datastream using (datastream_id)
+        where datastream_id = %s and measured_time is not null and drill_run is null
+        """,
+        (datastream_id,),
+    ).fetchone()
+    return None if row is None else (row[0], row[1])
+
+
 def flooded(conn: Connection, municipality_id: int) -> dict[int, datetime]:
     """When the last flood of each gauge was over: an alert of a reference level that was cleared."""
     rows = conn.execute(

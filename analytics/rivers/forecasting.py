@@ -34,8 +34,9 @@ from analytics.rivers import forecast_store as stored
 from analytics.rivers.backtest import Rehearsal, rehearse, worse
 from analytics.rivers.forecast.fan import Fan
 from analytics.rivers.forecast.forecaster import LEADS, Forecaster, train
+from analytics.rivers.forecast.record import Record
 from analytics.rivers.forecast_store import Model, Said
-from analytics.rivers.inputs import HOUR, Gauge, Readings, gauges, lately, readings, record, step_of
+from analytics.rivers.inputs import HOUR, Gauge, Readings, gauges, lately, readings, record, step_of, stored_record
 from devices.clock import Clock
 from store import Connection, connect
 from store.feed import LOOK_SECONDS, notified
@@ -126,11 +127,11 @@ class Forecasts:
         known = stored.newest(conn, [each.datastream_id for each in due], used=True)
         for gauge in [each for each in due if each.datastream_id not in known]:
             known |= _begin(conn, town, gauge, now)
-        looked_at = {
-            i for each in due for i in (*known[each.datastream_id].neighbours, *known[each.datastream_id].rain)
-        }
-        looked_at |= {each.datastream_id for each in due}
-        found = readings(conn, looked_at, now - LOOKBACK, now)
+        looked_at = {each.datastream_id for each in due}
+        looked_at |= {i for each in due for i in known[each.datastream_id].inputs}
+        # A device's clock may run ahead, and its newest level is no less its newest.
+        end = max(now, *(measured[each.datastream_id] for each in due))
+        found = readings(conn, looked_at, now - LOOKBACK, end)
         said = [each for gauge in due if (each := self._look(conn, known[gauge.datastream_id], found, now)) is not None]
         self._looked.update({each.datastream_id: measured[each.datastream_id] for each in due})
         return stored.put(conn, town, said) if said else 0
@@ -193,25 +194,26 @@ class Forecasts:
 
     def _train(self, conn: Connection, town: int, gauge: Gauge, why: str, now: datetime) -> None:
         old = stored.newest(conn, [gauge.datastream_id], used=True).get(gauge.datastream_id)
-        of_old = () if old is None else old.inputs
-        found = readings(conn, {gauge.datastream_id, *gauge.inputs, *of_old}, now - TRAINED_ON, now)
-        own = found[gauge.datastream_id]
-        usable = np.flatnonzero(~np.isnan(own.values))
-        last = float(own.times[usable[-1]]) if usable.size else now.timestamp()
-        since = float(own.times[usable[0]]) if usable.size else last
-        step = step_of(gauge.step)
-        if (last - since) / step.total_seconds() > MOST_ROWS:
+        first, newest = stored.span(conn, gauge.datastream_id) or (now, now)
+        first = max(first, now - TRAINED_ON)
+        step, last = step_of(gauge.step), newest.timestamp()
+        if (newest - first) / step > MOST_ROWS:
             step = HOUR
-        n = round((last - since) / step.total_seconds()) + 1
-        grid = record(found, gauge.datastream_id, gauge.neighbours, gauge.rain, last=last, step=step, n=n)
+
+        def over_all(neighbours: Sequence[int], rain: Sequence[int], step: timedelta) -> Record:
+            n = max(0, round((newest - first) / step)) + 1
+            return stored_record(conn, gauge.datastream_id, neighbours, rain, last=last, step=step, n=n)
+
+        grid = over_all(gauge.neighbours, gauge.rain, step)
+        usable = np.flatnonzero(~np.isnan(grid.level))
         forecaster = train(grid)
         rehearsal = rehearse(grid)
         used = True
         if old is not None and old.trained_to is not None:
             before = self._forecaster(conn, old.model_id)
-            rows = round((last - since) / old.step.total_seconds()) + 1
-            grid_of_old = record(found, old.datastream_id, old.neighbours, old.rain, last=last, step=old.step, n=rows)
-            used = not worse(forecaster, grid, before, grid_of_old, until=old.trained_to.timestamp())
+            same = (old.neighbours, old.rain, old.step) == (gauge.neighbours, gauge.rain, step)
+            of_old = grid if same else over_all(old.neighbours, old.rain, old.step)
+            used = not worse(forecaster, grid, before, of_old, until=old.trained_to.timestamp())
         with conn.transaction():
             stored.versions_alone(conn, gauge.datastream_id)
             model_id = stored.put_model(
@@ -224,8 +226,8 @@ class Forecasts:
                 neighbours=gauge.neighbours,
                 rain=gauge.rain,
                 now=now,
-                trained=(_moment(since), _moment(last)) if usable.size else None,
-                n=int(np.sum(~np.isnan(grid.level))),
+                trained=(_time(grid, usable[0]), _time(grid, usable[-1])) if usable.size else None,
+                n=len(usable),
                 scores=rehearsal.scores,
                 used=used,
                 dump=forecaster.dump(),
@@ -306,6 +308,10 @@ def _rehearsed(gauge: Gauge, model_id: int, rehearsal: Rehearsal, now: datetime)
 
 def _left_out(fan: Fan, n: int, neighbours: Sequence[int]) -> tuple[int, ...]:
     return tuple(each for each, out in zip(neighbours, fan.left_out[n].tolist(), strict=True) if out)
+
+
+def _time(grid: Record, row: int) -> datetime:
+    return _moment(grid.start + int(row) * grid.step)
 
 
 def _moment(seconds: float) -> datetime:

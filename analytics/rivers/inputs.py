@@ -3,6 +3,7 @@
     gauges(conn, municipality_id)            the gauges of a town, each with its neighbours and rain gauges
     readings(conn, ids, start, end)          what was observed, as columns
     record(readings, level, neighbours, rain, last, step, n)      the same on one grid that ends at `last`
+    stored_record(conn, level, neighbours, rain, last, step, n)   such a grid of a long time
 
 The grid hangs on the observation from which is looked ahead: a row stands for what was known at its time, the last
 usable level within its step, the rain that fell in its step. Doubtful, bad and missing values are not on it; they are
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import numpy as np
@@ -33,6 +34,7 @@ NEAREST_RAIN = 2  # where nobody has said whose catchment it is
 FINEST, HOUR = timedelta(minutes=10), timedelta(hours=1)
 _STEPS = tuple(timedelta(minutes=each) for each in (10, 12, 15, 20, 30, 60))
 Observations = Literal["observation", "tenant_observation"]
+_PART = 13_000  # rows
 _KM = 111.2  # a degree of latitude
 
 
@@ -169,6 +171,37 @@ def record(
         stacked(neighbours, total=False),
         stacked(rain, total=True),
     )
+
+
+def stored_record(
+    conn: Connection,
+    level: int,
+    neighbours: Sequence[int],
+    rain: Sequence[int],
+    *,
+    last: float,
+    step: timedelta,
+    n: int,
+) -> Record:
+    """The same of what is stored, read in parts: ten years of ten minutes have no room on a small machine."""
+    seconds, parts = step.total_seconds(), []
+    ids = (level, *neighbours, *rain)
+    for first in range(0, n, _PART):
+        rows = min(_PART, n - first)
+        end = last - (n - first - rows) * seconds
+        found = readings(conn, ids, _moment(end - rows * seconds), _moment(end))
+        parts.append(record(found, level, neighbours, rain, last=end, step=step, n=rows))
+    return Record(
+        parts[0].start,
+        seconds,
+        np.concatenate([part.level for part in parts]),
+        np.concatenate([part.neighbours for part in parts]),
+        np.concatenate([part.rain for part in parts]),
+    )
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def step_of(gauge: timedelta) -> timedelta:

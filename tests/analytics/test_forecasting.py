@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from analytics.rivers import forecast_store as stored
+from analytics.rivers import inputs
 from analytics.rivers.forecast.fan import Fan
 from analytics.rivers.forecast.forecaster import LEADS, Forecaster
 from analytics.rivers.forecast.record import Record
@@ -222,3 +223,18 @@ def test_what_is_old_goes_and_what_was_said_of_a_flood_stays(
     job.prune(worker)
     left = stored.said(worker, level, START - timedelta(days=DAYS), START)
     assert left and left[0].time >= START - timedelta(hours=44) and left[-1].time <= START - timedelta(hours=6)
+
+
+def test_a_long_time_is_read_in_parts_and_comes_to_the_same(
+    analyst: Analyst, worker: Connection, level: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live(analyst, START, days=3)
+    (gauge,) = [each for each in inputs.gauges(worker, analyst.town.municipality_id) if each.datastream_id == level]
+    asked = {"last": START.timestamp() + 120, "step": 2 * STEP, "n": 200}
+    found = inputs.readings(worker, (level, *gauge.inputs), START - timedelta(days=4), START + STEP)
+    at_once = inputs.record(found, level, gauge.neighbours, gauge.rain, **asked)  # type: ignore[arg-type]
+    monkeypatch.setattr(inputs, "_PART", 37)
+    in_parts = inputs.stored_record(worker, level, gauge.neighbours, gauge.rain, **asked)  # type: ignore[arg-type]
+    assert in_parts.start == at_once.start and np.isfinite(at_once.rain[:, 0]).sum() > 150
+    for part in ("level", "neighbours", "rain"):
+        np.testing.assert_array_equal(getattr(in_parts, part), getattr(at_once, part))
