@@ -245,16 +245,18 @@ def span(conn: Connection, datastream_id: int) -> tuple[datetime, datetime] | No
     return None if row is None else (row[0], row[1])
 
 
-def flooded(conn: Connection, municipality_id: int) -> dict[int, datetime]:
-    """When the last flood of each gauge was over: an alert of a reference level that was cleared."""
+def floods(conn: Connection, municipality_id: int) -> tuple[dict[int, datetime], bool]:
+    """When the last flood of each gauge was over: an alert of a reference level that was cleared; and whether any gauge
+    of the town has one that is open.
+    """
     rows = conn.execute(
         """
-        select datastream_id, max(cleared_at) from alert
-        where municipality_id = %s and rule = 'level' and mode = 'actual' and cleared_at is not null group by 1
+        select datastream_id, max(cleared_at), bool_or(cleared_at is null) from alert
+        where municipality_id = %s and rule = 'level' and mode = 'actual' group by 1
         """,
         (municipality_id,),
-    )
-    return dict(rows.fetchall())
+    ).fetchall()
+    return {gauge: over for gauge, over, _ in rows if over is not None}, any(open_ for _, _, open_ in rows)
 
 
 def prune(conn: Connection, now: datetime) -> bool:

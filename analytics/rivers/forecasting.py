@@ -51,7 +51,7 @@ TRAINED_EVERY = timedelta(days=7)
 TRAINED_ON = timedelta(days=10 * 366)
 MOST_ROWS = 120_000  # of a longer past rows are an hour long
 LATELY = timedelta(hours=1)  # who has said nothing usable for so long was missing
-_BACKOFF_SECONDS, _REST_SECONDS = 2.0, 1.0
+_BACKOFF_SECONDS = 2.0
 _PRUNED_EVERY = timedelta(hours=1)
 
 
@@ -64,25 +64,25 @@ def follow(dsn: str, clock: Clock, stop: threading.Event) -> None:
         job.prune(conn)
         return False
 
-    _follow(dsn, NAME, turn, stop)
+    _follow(dsn, NAME, turn, stop, rest=1.0)
 
 
 def learn(dsn: str, clock: Clock, stop: threading.Event) -> None:
     """Trains what is due, one gauge after the other, until `stop` is set."""
-    _follow(dsn, LEARNING, Forecasts(clock).train_one, stop)
+    _follow(dsn, LEARNING, Forecasts(clock).train_one, stop, rest=10.0)
 
 
-def _follow(dsn: str, name: str, turn: Callable[[Connection], bool], stop: threading.Event) -> None:
-    """Takes a turn whenever there is something new, and at once where the last one says that there is more."""
+def _follow(dsn: str, name: str, turn: Callable[[Connection], bool], stop: threading.Event, *, rest: float) -> None:
+    """Takes a turn whenever there is something new, though no more than one in `rest` seconds; and at once where the
+    last one says that there is more.
+    """
     while not stop.is_set():
         try:
             with connect(dsn, name=name, autocommit=True) as conn:
                 conn.execute("listen feed")
                 while not stop.is_set():
-                    more = _alone(conn, name) and turn(conn)
-                    # In a flood of messages a look a second is enough.
-                    stop.wait(_REST_SECONDS)
-                    if not more:
+                    if not (_alone(conn, name) and turn(conn)):
+                        stop.wait(rest)
                         notified(conn, stop, until=time.monotonic() + LOOK_SECONDS)
         except psycopg.OperationalError as error:
             log.warning("database_lost", consumer=name, error=str(error).strip(), retry_in_seconds=_BACKOFF_SECONDS)
@@ -184,8 +184,11 @@ class Forecasts:
         for town in stored.towns(conn):
             every = gauges(conn, town)
             known = stored.newest(conn, [each.datastream_id for each in every], used=False)
-            over = stored.flooded(conn, town)
+            over, rising = stored.floods(conn, town)
             wanted = [(why, each) for each in every if (why := _why(each, known, over, now)) is not None]
+            if rising:
+                # What can wait does not take the machine from those who look at a flood.
+                wanted = [each for each in wanted if each[0] == "history"]
             if wanted:
                 why, gauge = min(wanted, key=lambda each: _WHY.index(each[0]))
                 self._train(conn, town, gauge, why, now)

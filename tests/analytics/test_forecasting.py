@@ -164,6 +164,9 @@ def test_a_version_follows_a_week_and_a_flood_and_the_past_was_rehearsed_without
     )
     assert trained(job, worker) == 1
     clock.advance(START + TRAINED_EVERY - clock.now())
+    analyst.rows("update alert set cleared_at = null returning 1")
+    assert not job.train_one(worker), "a flood is no time to learn"
+    analyst.rows("update alert set cleared_at = raised_at + interval '9 hours' returning 1")
     assert trained(job, worker) == 3, "the others are a week old"
     assert [each.why for each in stored.models(worker, level)] == ["flood", "history"]
 
