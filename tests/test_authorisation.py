@@ -140,7 +140,7 @@ PARAMETERS = {
 AHEAD = {
     f"{place}{page}"
     for place, pages in (
-        ("/disaster/stations/{code}", ("", "/outlook", "/outlook.csv", "/hindcast", "/hindcast.csv")),
+        ("/disaster/stations/{code}", ("", "/outlook", "/outlook.csv", "/record.csv", "/hindcast", "/hindcast.csv")),
         ("/disaster", ("", "/outlook")),
     )
     for page in pages

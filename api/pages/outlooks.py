@@ -23,7 +23,7 @@ from api.errors import NotFound, Text
 from api.internal_forecast import WHO, opened
 from api.language import page_language_of
 from api.pages.alert_list import open_alerts
-from api.pages.outlook import SPANS, every_gauge, floods, hour_by_hour, level_of, outlook, track_record
+from api.pages.outlook import SPANS, Record, every_gauge, floods, hour_by_hour, level_of, outlook, track_record
 from api.pages.readings import StationNow, stations_now
 from api.pages.site import moment, page
 from api.pages.typed import Form
@@ -157,6 +157,19 @@ def outlook_file(request: Request, visit: SignedIn, code: str) -> Response:
     return _file(code, [] if said is None else _lines(code, said.said, zone), zone, now, "outlook")
 
 
+@router.get(_STATION + "/record.csv")
+@access(WHO, page=True)
+def record_file(request: Request, visit: SignedIn, code: str) -> Response:
+    """How it has done: a line a lead, then a line a bin of each reliability diagram."""
+    now, zone = visit.clock.now(), ZoneInfo(visit.tenant.timezone)
+    with visit.transaction() as conn:
+        switch, station = opened(conn, visit), _gauge(conn, code, now)
+        if switch is None:
+            return RedirectResponse(SWITCH, 303)
+        past = track_record(conn, station, now)
+    return _file(code, [] if past is None else _record_lines(code, past), zone, now, "record", _RECORD_HEAD)
+
+
 @router.get(_STATION + "/hindcast")
 @access(WHO, page=True)
 def hindcast_page(request: Request, visit: SignedIn, code: str) -> Response:
@@ -238,9 +251,31 @@ def _lines(
         )
 
 
-def _file(code: str, lines: Iterable[tuple[object, ...]], zone: ZoneInfo, at: datetime, name: str) -> Response:
+_RECORD_HEAD = ("station", "class", "of", "hours", "n", "coverage_90", "rmse", "rmse_persistence", "pi",
+                "chance_from", "chance_to", "chance_said", "share_that_came")  # fmt: skip
+
+
+def _record_lines(code: str, past: Record) -> Iterable[tuple[object, ...]]:
+    for score in past.scores:
+        four = (score.coverage, score.rmse, score.rmse_persistence, score.pi)
+        told = ("" if each is None else f"{each:.4f}" for each in four)
+        yield (code, "internal_forecast", "lead", f"{score.lead:g}", score.n, *told, "", "", "", "")
+    for hours, bins, _ in past.bins:
+        for each in bins:
+            told = (f"{share:.4f}" for share in (each.low, each.high, each.said, each.share))
+            yield (code, "internal_forecast", "chance", f"{hours:g}", each.n, "", "", "", "", *told)
+
+
+def _file(
+    code: str,
+    lines: Iterable[tuple[object, ...]],
+    zone: ZoneInfo,
+    at: datetime,
+    name: str,
+    head: tuple[str, ...] = _HEAD,
+) -> Response:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerows([_HEAD, *lines])
+    csv.writer(text, lineterminator="\r\n").writerows([head, *lines])
     stamp = at.astimezone(zone).strftime("%Y%m%d-%H%M")
     return Response(
         "\ufeff" + text.getvalue(),

@@ -60,6 +60,13 @@ def test_how_it_has_done_is_counted_over_all_that_was_said(rising: TownHall, sta
     # an hour ahead it was wrong by 0.3 - 1/8 m, "as it is now" by 1/8 m; two hours ahead by 0.05 m and 1/4 m
     assert "1時間後 11 100 % 0.17 m 0.12 m -0.96" in told.replace("0.18 m", "0.17 m").replace("0.13 m", "0.12 m")
     assert "2時間後 10 100 % 0.05 m 0.25 m 0.96" in told
+    rows = list(csv.reader(staff.get(f"{PAGE}/record.csv").text.lstrip("\ufeff").splitlines()))
+    named = [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
+    assert [(row["of"], row["hours"], row["n"], row["pi"]) for row in named[:1]] == [("lead", "1", "11", "-0.9600")]
+    # of every level above the water it was said how likely it is, and none was reached
+    assert {row["of"] for row in named[6:]} == {"chance"} and {row["share_that_came"] for row in named[6:]} >= {
+        "0.0000"
+    }
 
 
 def test_looking_back_shows_what_was_said_then_beside_what_came(rising: TownHall, staff: httpx.Client) -> None:
