@@ -22,6 +22,7 @@ from store.columns import Floats
 
 KEPT = timedelta(days=60)
 PRUNED = 5000  # rows in one step
+LEARNED = "learned"  # of `Forecaster.method`
 _BEFORE, _AFTER = timedelta(days=1), timedelta(hours=12)  # of a flood
 
 
@@ -69,6 +70,12 @@ class Said:
     missing: tuple[int, ...] = ()
     doubtful: tuple[int, ...] = ()
     left_out: tuple[int, ...] = ()
+    method: str = ""
+
+    @property
+    def sure(self) -> bool:
+        """Whether its intervals are learned: those of the simple rule come from quiet days and know no flood."""
+        return self.method == LEARNED
 
 
 def towns(conn: Connection) -> list[int]:
@@ -188,13 +195,15 @@ def _text(numbers: Iterable[float]) -> str:
 
 _SAID = """
 select f.datastream_id, f.phenomenon_time, f.forecast_model_id, f.rehearsed, f.issued_at, f.level, f.leads,
-       f.quantiles, f.missing, f.doubtful, f.left_out
+       f.quantiles, f.missing, f.doubtful, f.left_out, m.method
 from unnest(%s::integer[]) as asked (datastream_id)
 cross join lateral (
     select * from forecast where forecast.datastream_id = asked.datastream_id
     and phenomenon_time >= coalesce(%s::timestamptz, '-infinity') and phenomenon_time <= %s
     order by phenomenon_time desc limit %s
 ) f
+join forecast_model m using (forecast_model_id)
+order by f.datastream_id, f.phenomenon_time desc
 """
 
 
@@ -245,18 +254,19 @@ def span(conn: Connection, datastream_id: int) -> tuple[datetime, datetime] | No
     return None if row is None else (row[0], row[1])
 
 
-def floods(conn: Connection, municipality_id: int) -> tuple[dict[int, datetime], bool]:
-    """When the last flood of each gauge was over: an alert of a reference level that was cleared; and whether any gauge
-    of the town has one that is open.
+def floods(conn: Connection, municipality_id: int) -> tuple[dict[int, datetime], dict[int, int]]:
+    """When the last flood of each gauge was over: an alert of a reference level that was cleared; and the level of each
+    that is open.
     """
     rows = conn.execute(
         """
-        select datastream_id, max(cleared_at), bool_or(cleared_at is null) from alert
+        select datastream_id, max(cleared_at), max(level) filter (where cleared_at is null) from alert
         where municipality_id = %s and rule = 'level' and mode = 'actual' group by 1
         """,
         (municipality_id,),
     ).fetchall()
-    return {gauge: over for gauge, over, _ in rows if over is not None}, any(open_ for _, _, open_ in rows)
+    over = {gauge: at for gauge, at, _ in rows if at is not None}
+    return over, {gauge: level for gauge, _, level in rows if level is not None}
 
 
 def prune(conn: Connection, now: datetime) -> bool:

@@ -190,7 +190,8 @@ class Forecasts:
                 # What can wait does not take the machine from those who look at a flood.
                 wanted = [each for each in wanted if each[0] == "history"]
             if wanted:
-                why, gauge = min(wanted, key=lambda each: _WHY.index(each[0]))
+                # Where the water is highest they are waited for.
+                why, gauge = min(wanted, key=lambda e: (_WHY.index(e[0]), -rising.get(e[1].datastream_id, 0)))
                 self._train(conn, town, gauge, why, now)
                 return True
         return False

@@ -90,7 +90,11 @@ def fan_chart(
         right,
         _TOP,
         bottom,
-        tuple(_path([*along(a), *along(b)[::-1]], close=True) for a, b in ((LOW, HIGH), (LOW_HALF, HIGH_HALF))),
+        tuple(
+            _path([*along(a), *along(b)[::-1]], close=True)
+            for a, b in ((LOW, HIGH), (LOW_HALF, HIGH_HALF))
+            if said.sure
+        ),
         _path(along(MEDIAN)),
         lines_of(p for p in shown if p.time <= said.time),
         lines_of(p for p in shown if p.time >= said.time),

@@ -47,22 +47,24 @@ _HOUR = timedelta(hours=1)
 @dataclass(frozen=True, slots=True)
 class Step:
     """After so many hours, metres: the median, the 90 % interval `low` to `high`, the 50 % one. `came`: what was
-    measured then, None where that is not known.
+    measured then, None where that is not known. The intervals are None where none was learned.
     """
 
     hours: float
     at: datetime
     median: float
-    low: float
-    high: float
-    low_half: float
-    high_half: float
+    low: float | None
+    high: float | None
+    low_half: float | None
+    high_half: float | None
     came: float | None = None
 
     @property
     def inside(self) -> bool | None:
         """Whether what came lay within the 90 % interval."""
-        return None if self.came is None else self.low <= self.came <= self.high
+        if self.came is None or self.low is None or self.high is None:
+            return None
+        return self.low <= self.came <= self.high
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,18 +201,23 @@ def _steps(said: Said, later: np.ndarray[tuple[int], np.dtype[np.float64]] | Non
         if not any(map(math.isnan, row)):
             measured = None if later is None or math.isnan(later[n]) else float(later[n])
             at = said.time + timedelta(hours=lead)
-            five = (row[MEDIAN], row[LOW], row[HIGH], row[LOW_HALF], row[HIGH_HALF])
-            found.append(Step(lead, at, *five, came=measured))
+            low, high, low_half, high_half = (
+                row[place] if said.sure else None for place in (LOW, HIGH, LOW_HALF, HIGH_HALF)
+            )
+            found.append(Step(lead, at, row[MEDIAN], low, high, low_half, high_half, measured))
     return tuple(found)
 
 
 def fan_of(said: Sequence[Said]) -> Fan:
-    """Several of one gauge, with the same leads, as `analytics.rivers.forecast` has them."""
+    """Several of one gauge, with the same leads, as `analytics.rivers.forecast` has them: without quantiles where they
+    were not learned.
+    """
     quantiles = np.array([each.quantiles for each in said]).reshape(len(said), -1, len(QUANTILES))
+    sure = np.array([each.sure for each in said])
     return Fan(
         said[0].leads,
         quantiles[:, :, MEDIAN],
-        quantiles,
+        np.where(sure[:, None, None], quantiles, np.nan),
         np.array([each.level for each in said]),
         np.zeros((len(said), 0), np.bool_),
     )
@@ -220,7 +227,7 @@ def _chances(said: Said, levels: Iterable[Threshold]) -> tuple[Chance, ...]:
     fan = fan_of([said])
     found = []
     for level in levels:
-        if level.value > said.level:
+        if said.sure and level.value > said.level:
             within = tuple(_known(float(passing(fan, level.value, hours)[0])) for hours in SPANS)
             times = (_crossing(said, place, level.value) for place in (HIGH, MEDIAN, LOW))
             found.append(Chance(level, within, *times))

@@ -54,6 +54,16 @@ def test_words_first_then_the_picture_and_the_same_in_tables(rising: TownHall, s
     assert {row["class"] for row in named} == {"internal_forecast"}
 
 
+def test_before_anything_is_learned_no_interval_and_no_chance_is_told(rising: TownHall, staff: httpx.Client) -> None:
+    with connect(rising.database.owner, name="test") as conn:
+        conn.execute("update forecast_model set method = 'rise'")
+    for page in (PAGE, f"{PAGE}/outlook", f"{PAGE}/hindcast?at=2026-06-01T01:20", "/disaster/outlook"):
+        answer = staff.get(page)
+        assert "2.30 m" in answer.text or "1.30 m" in answer.text, page
+        assert "、90 %" not in answer.text and 'class="band band-2" d="M4' not in answer.text, page
+    assert "まだ学習していません" in main(staff.get(PAGE))
+
+
 def test_how_it_has_done_is_counted_over_all_that_was_said(rising: TownHall, staff: httpx.Client) -> None:
     told = main(staff.get(f"{PAGE}/outlook"))
     assert "12回（うち5回は、あとから" in told
