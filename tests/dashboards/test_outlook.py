@@ -60,7 +60,7 @@ def test_before_anything_is_learned_no_interval_and_no_chance_is_told(rising: To
     for page in (PAGE, f"{PAGE}/outlook", f"{PAGE}/hindcast?at=2026-06-01T01:20", "/disaster/outlook"):
         answer = staff.get(page)
         assert "2.30 m" in answer.text or "1.30 m" in answer.text, page
-        assert "、90 %" not in answer.text and 'class="band band-2" d="M4' not in answer.text, page
+        assert " m、90 %）" not in answer.text and "band-1" not in answer.text, page
     assert "まだ学習していません" in main(staff.get(PAGE))
 
 
