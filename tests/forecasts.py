@@ -53,7 +53,7 @@ def _fan(median: float) -> Floats:
 
 
 def _model(conn: Connection, town: int, datastream: int, at: datetime, neighbours: tuple[int, ...]) -> int:
-    return stored.put_model(
+    model = stored.put_model(
         conn,
         town,
         datastream,
@@ -65,7 +65,8 @@ def _model(conn: Connection, town: int, datastream: int, at: datetime, neighbour
         now=at,
         trained=(at - timedelta(days=90), at),
         n=12_345,
-        scores=[Score(lead, 100, 0.1, 0.2, 0.75, 0.9) for lead in LEADS],
         used=True,
         dump=b"",
     )
+    stored.score(conn, model, [Score(lead, 100, 0.1, 0.2, 0.75, 0.9) for lead in LEADS])
+    return model

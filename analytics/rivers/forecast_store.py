@@ -135,7 +135,6 @@ def put_model(
     now: datetime,
     trained: tuple[datetime, datetime] | None,
     n: int,
-    scores: Iterable[Score],
     used: bool,
     dump: bytes,
 ) -> int:
@@ -144,19 +143,25 @@ def put_model(
     row = conn.execute(
         """
         insert into forecast_model (municipality_id, datastream_id, version, why, method, step, neighbours, rain,
-                                    trained_at, trained_from, trained_to, n, scores, used, model)
+                                    trained_at, trained_from, trained_to, n, used, model)
         select %s, %s, coalesce(max(version), 0) + 1, %s, %s, %s, %s::integer[], %s::integer[],
-               %s, %s, %s, %s, %s, %s, %s
+               %s, %s, %s, %s, %s, %s
         from forecast_model where datastream_id = %s
         returning forecast_model_id
         """,
         (
             *(municipality_id, datastream_id, why, method, step, array(neighbours), array(rain)),
-            *(now, first, last, n, Jsonb([asdict(each) for each in scores]), used, dump, datastream_id),
+            *(now, first, last, n, used, dump, datastream_id),
         ),
     ).fetchone()
     assert row is not None
     return int(row[0])
+
+
+def score(conn: Connection, model_id: int, scores: Iterable[Score]) -> None:
+    """Keeps what the back-test of a version has come to."""
+    told = Jsonb([asdict(each) for each in scores])
+    conn.execute("update forecast_model set scores = %s where forecast_model_id = %s", (told, model_id))
 
 
 def put(conn: Connection, municipality_id: int, said: Iterable[Said]) -> int:

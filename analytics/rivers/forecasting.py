@@ -211,7 +211,6 @@ class Forecasts:
         grid = over_all(gauge.neighbours, gauge.rain, step)
         usable = np.flatnonzero(~np.isnan(grid.level))
         forecaster = train(grid)
-        rehearsal = rehearse(grid)
         used = True
         if old is not None and old.trained_to is not None:
             before = self._forecaster(conn, old.model_id)
@@ -232,10 +231,12 @@ class Forecasts:
                 now=now,
                 trained=(_time(grid, usable[0]), _time(grid, usable[-1])) if usable.size else None,
                 n=len(usable),
-                scores=rehearsal.scores,
                 used=used,
                 dump=forecaster.dump(),
             )
+        rehearsal = rehearse(grid)
+        with conn.transaction():
+            stored.score(conn, model_id, rehearsal.scores)
             if used:
                 stored.put(conn, town, _rehearsed(gauge, model_id, rehearsal, now))
         log.info("forecast_trained", station=gauge.code, why=why, method=forecaster.method, used=used)
@@ -271,7 +272,6 @@ def _begin(conn: Connection, town: int, gauge: Gauge, now: datetime) -> dict[int
                 now=now,
                 trained=None,
                 n=0,
-                scores=(),
                 used=True,
                 dump=rule.dump(),
             )

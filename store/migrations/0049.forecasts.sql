@@ -58,7 +58,7 @@ create table forecast_model (
     trained_from      timestamptz,
     trained_to        timestamptz,
     n                 integer not null check (n >= 0),
-    scores            jsonb not null,
+    scores            jsonb not null default '[]',
     used              boolean not null,
     model             bytea not null,
     unique (datastream_id, version)
@@ -67,7 +67,7 @@ comment on table forecast_model is 'append-only, internal_forecast: what was lea
 comment on column forecast_model.why is 'why there is one: the first by a rule and at once, then from what is stored, a week later, after a flood, because gauges came or went';
 comment on column forecast_model.neighbours is 'datastreams in the order of its record''s columns; rain likewise';
 comment on column forecast_model.n is 'levels that it was trained on';
-comment on column forecast_model.scores is 'analytics.rivers.scores.Score by lead, of a causal back-test';
+comment on column forecast_model.scores is 'analytics.rivers.scores.Score by lead, of a causal back-test, which takes as long as the learning and comes after it; empty until then, and where there is too little';
 comment on column forecast_model.used is 'false: it was worse than the one before, which goes on';
 
 create table forecast (
@@ -109,4 +109,5 @@ begin
     end loop;
 end $$;
 grant delete on forecast to mimamori_worker;
+grant update (scores) on forecast_model to mimamori_worker;
 grant usage on all sequences in schema public to mimamori_worker, mimamori_api;
