@@ -3,11 +3,9 @@
     came(level, rows, leads, step)                what was measured so many hours after each row
     scores(fan_leads, expected, quantiles, persistence, came)       a `Score` a lead
     reached(level, rows, threshold, hours, step)  whether a level was reached within so many hours: 1, 0, or nan
-    reliability(probabilities, happened)          a reliability diagram's bins
 
-PI = 1 - SSE / SSE of persistence (Kitanidis and Bras 1980, Water Resources Research 16(6)): 1 is perfect, 0 no better
-than "it stays as it is". Coverage is how much of what came lay within the 90 % interval, limits included. Where nothing
-was measured later there is nothing to compare, and it is left out of both.
+PI and coverage are those of `analytics.rivers.forecast.scores`. Where nothing was measured later, or nothing was said,
+there is nothing to compare, and it is left out.
 
 Cost: a few passes over the rows.
 """
@@ -21,11 +19,11 @@ import numpy as np
 import numpy.typing as npt
 
 from analytics.rivers.forecast.fan import QUANTILES
+from analytics.rivers.forecast.scores import coverage, errors
 from store.columns import Floats
 
 LOW, MEDIAN, HIGH = (QUANTILES.index(each) for each in (0.05, 0.5, 0.95))
 LOW_HALF, HIGH_HALF = (QUANTILES.index(each) for each in (0.25, 0.75))
-EDGES = (0.0, 0.05, 0.2, 0.4, 0.6, 0.8, 0.95, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +38,6 @@ class Score:
     rmse_persistence: float | None
     pi: float | None
     coverage: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Bin:
-    """Of `n` probabilities from `low` to `high`, `said` on average, so many came true."""
-
-    low: float
-    high: float
-    n: int
-    said: float
-    came: int
-
-    @property
-    def share(self) -> float:
-        return self.came / self.n
 
 
 def came(level: Floats, rows: npt.NDArray[np.intp], leads: Sequence[float], step: float) -> Floats:
@@ -78,23 +61,10 @@ def scores(
 
 
 def _score(lead: float, expected: Floats, quantiles: Floats, persistence: Floats, later: Floats) -> Score:
-    known = ~np.isnan(expected) & ~np.isnan(later) & ~np.isnan(persistence)
-    n = int(known.sum())
-    if not n:
-        return Score(lead, 0, None, None, None, None)
-    error = float(np.mean((later[known] - expected[known]) ** 2))
-    still = float(np.mean((later[known] - persistence[known]) ** 2))
-    low, high = quantiles[known, LOW], quantiles[known, HIGH]
-    spanned = ~np.isnan(low) & ~np.isnan(high)
-    inside = (later[known] >= low) & (later[known] <= high)
-    return Score(
-        lead,
-        n,
-        error**0.5,
-        still**0.5,
-        1.0 - error / still if still > 0 else None,
-        float(inside[spanned].mean()) if spanned.any() else None,
-    )
+    compared = np.where(np.isnan(expected), np.nan, later)
+    found = errors(expected, persistence, compared)
+    within = coverage(quantiles[:, LOW], quantiles[:, HIGH], compared)
+    return Score(lead, found.n, found.rmse, found.rmse_persistence, found.pi, within)
 
 
 def reached(level: Floats, rows: npt.NDArray[np.intp], threshold: float, hours: float, step: float) -> Floats:
@@ -113,27 +83,3 @@ def reached(level: Floats, rows: npt.NDArray[np.intp], threshold: float, hours: 
     answer = np.where(hit, 1.0, np.where(known.sum(axis=1) * 2 > steps, 0.0, np.nan))
     here = level[rows]
     return np.where(np.isnan(here) | (here >= threshold), np.nan, answer)
-
-
-def reliability(probabilities: Floats, happened: Floats) -> tuple[Bin, ...]:
-    """Bins between `EDGES` that hold anything, the lowest first; pairs with a nan are left out.
-
-    >>> reliability(np.array([0.0, 0.01, 0.5, 1.0]), np.array([0.0, 1.0, np.nan, 1.0]))
-    (Bin(low=0.0, high=0.05, n=2, said=0.005, came=1), Bin(low=0.95, high=1.0, n=1, said=1.0, came=1))
-    """
-    known = ~np.isnan(probabilities) & ~np.isnan(happened)
-    said, true = probabilities[known], happened[known]
-    place = np.clip(np.searchsorted(np.array(EDGES), said, side="right") - 1, 0, len(EDGES) - 2)
-    found = []
-    for n in np.unique(place):
-        inside = place == n
-        found.append(
-            Bin(
-                EDGES[n],
-                EDGES[n + 1],
-                int(inside.sum()),
-                float(said[inside].mean()),
-                int(true[inside].sum()),
-            )
-        )
-    return tuple(found)

@@ -12,8 +12,9 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from analytics.rivers.forecast.scores import Bin
 from analytics.rivers.forecast_store import Said
-from analytics.rivers.scores import HIGH, HIGH_HALF, LOW, LOW_HALF, MEDIAN, Bin
+from analytics.rivers.scores import HIGH, HIGH_HALF, LOW, LOW_HALF, MEDIAN
 from api.pages.chart import HEIGHT, LEFT, RIGHT, WIDTH, Line, Tick, runs_of, scale_of, time_ticks
 from api.pages.readings import Point
 
@@ -124,7 +125,7 @@ def diagram(bins: Iterable[Bin]) -> Diagram:
     dots = tuple(
         (
             round(low + across * each.said, 1),
-            round(high - across * each.share, 1),
+            round(high - across * each.came, 1),
             round(min(14.0, 3.0 + float(np.log10(each.n)) * 3.0), 1),
         )
         for each in bins

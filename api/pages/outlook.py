@@ -16,25 +16,15 @@ import numpy as np
 
 from analytics.rivers import forecast_store as stored
 from analytics.rivers.forecast.fan import QUANTILES, Fan, passing
+from analytics.rivers.forecast.scores import Bin, reliability
 from analytics.rivers.forecast_store import Model, Said
 from analytics.rivers.inputs import FINEST, readings, record
-from analytics.rivers.scores import (
-    HIGH,
-    HIGH_HALF,
-    LOW,
-    LOW_HALF,
-    MEDIAN,
-    Bin,
-    Score,
-    came,
-    reached,
-    reliability,
-    scores,
-)
+from analytics.rivers.scores import HIGH, HIGH_HALF, LOW, LOW_HALF, MEDIAN, Score, came, reached, scores
 from api.pages.disaster import Threshold, thresholds_at
 from api.pages.fan_chart import BEFORE, Diagram, FanChart, diagram, fan_chart
 from api.pages.readings import Now, StationNow, history
 from devices.model import ObservedProperty
+from store.columns import Floats
 from store.connection import Connection
 
 SPANS = (1.0, 3.0, 6.0)  # hours within which a level may be reached
@@ -283,7 +273,7 @@ def track_record(conn: Connection, station: StationNow, now: datetime) -> Record
     found = []
     for hours in SPANS:
         pairs = [(passing(fan, each, hours), reached(level, rows, each, hours, step)) for each in levels]
-        bins = reliability(*map(np.concatenate, zip(*pairs, strict=True))) if pairs else ()
+        bins = _bins(pairs)
         found.append((hours, bins, diagram(bins)))
     later = came(level, rows, fan.leads, step)
     return Record(
@@ -293,6 +283,14 @@ def track_record(conn: Connection, station: StationNow, now: datetime) -> Record
         scores(fan.leads, fan.values, fan.quantiles, fan.persistence, later),
         tuple(found),
     )
+
+
+def _bins(pairs: Sequence[tuple[Floats, Floats]]) -> tuple[Bin, ...]:
+    """Of probabilities and whether it came, of each reference level."""
+    if not pairs:
+        return ()
+    said, true = map(np.concatenate, zip(*pairs, strict=True))
+    return tuple(reliability(np.where(np.isnan(true), np.nan, said), true == 1.0))
 
 
 def _grid(

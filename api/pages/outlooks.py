@@ -252,17 +252,17 @@ def _lines(
 
 
 _RECORD_HEAD = ("station", "class", "of", "hours", "n", "coverage_90", "rmse", "rmse_persistence", "pi",
-                "chance_from", "chance_to", "chance_said", "share_that_came")  # fmt: skip
+                "chance_said", "share_that_came")  # fmt: skip
 
 
 def _record_lines(code: str, past: Record) -> Iterable[tuple[object, ...]]:
     for score in past.scores:
         four = (score.coverage, score.rmse, score.rmse_persistence, score.pi)
         told = ("" if each is None else f"{each:.4f}" for each in four)
-        yield (code, "internal_forecast", "lead", f"{score.lead:g}", score.n, *told, "", "", "", "")
+        yield (code, "internal_forecast", "lead", f"{score.lead:g}", score.n, *told, "", "")
     for hours, bins, _ in past.bins:
         for each in bins:
-            told = (f"{share:.4f}" for share in (each.low, each.high, each.said, each.share))
+            told = (f"{share:.4f}" for share in (each.said, each.came))
             yield (code, "internal_forecast", "chance", f"{hours:g}", each.n, "", "", "", "", *told)
 
 
