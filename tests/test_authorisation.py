@@ -2,6 +2,9 @@
 
 The list of routes is the application's own; a route that nobody thought of here still appears, and one that takes
 a parameter or changes something fails until it is said how to call it.
+
+What the rivers may do (internal_forecast) is planted in the town with a figure that nothing else has: whichever answer
+has it, to anybody but the disaster desk on the pages of `AHEAD`, is broken like one that lets the wrong person in.
 """
 
 from __future__ import annotations
@@ -57,6 +60,7 @@ from store.sources import add_mqtt_source
 from tests.api.serving import PASSWORD, TownHall, populate, serving
 from tests.brokers.running import wait_for
 from tests.conftest import START, Registered
+from tests.forecasts import FIGURE, WORDS, planted, switched_on
 from tests.pmtiles import write as write_tiles
 
 STATION = "river-okusawa"
@@ -136,6 +140,15 @@ PARAMETERS = {
     "approval_id": "1",
     "camera_id": "1",
     "telegram_id": "1",
+}
+# Where the disaster desk is shown what may come; a look back may have nothing to show.
+AHEAD = {
+    f"{place}{page}"
+    for place, pages in (
+        ("/disaster/stations/{code}", ("", "/outlook", "/outlook.csv", "/record.csv", "/hindcast", "/hindcast.csv")),
+        ("/disaster", ("", "/outlook")),
+    )
+    for page in pages
 }
 # These are of a notice that somebody has approved; the others of one's draft.
 OF_APPROVED = ("/cap.xml", "/sheet.txt", "/withdraw")
@@ -273,6 +286,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /disaster/shelters": {"data": {"name": "別の避難所"}},
     "POST /disaster/shelters/file": {"files": {"file": ("list.csv", "名称\n山の上集会所\n".encode())}},
     "POST /disaster/shelters/{shelter_id}": {"data": {"name": "浜町公民館", "do": "keep"}},
+    "POST /disaster/outlook": {
+        "data": {"office": "気象台", "person": "気象", "asked_on": "2026-05-01", "reply": "支障なし", "read": "1"}
+    },
     "POST /intake/{source}": {"json": {}},
     "POST /demo/{event}": {"data": {"page": "start"}},
 }
@@ -401,6 +417,8 @@ def town_hall(registered: Registered, tmp_path: Path) -> Iterator[TownHall]:
         conn.execute("update drill set started_at = starts_at")
         trial = trials.NewTrial(station_id, ["precipitation"], None, START + timedelta(days=1), "交換")
         assert trials.begin(conn, town, trial, clock=FixedClock(START), user_id=user[0]) == int(PARAMETERS["trial_id"])
+        switched_on(conn, town, START)
+        planted(conn, town, registered.datastream(STATION, "water_level"), START)
         assert folders.add_folder(conn, town, "shared", START).folder_id == int(PARAMETERS["folder"])
     tiles = tmp_path / "town.pmtiles"
     write_tiles(tiles, {}, (135.0, 32.4, 135.1, 32.5), 10)
@@ -417,7 +435,9 @@ def broken(
     for route in routes:
         with town_hall.visitor(role, **visitor) as client:
             answer = call(client, town_hall, route)
-        if not holds(route, answer):
+        desk = role is Role.DISASTER and route.path in AHEAD
+        told = FIGURE.search(answer.text) and not (desk and visitor.get("town", "own") == "own")
+        if not holds(route, answer) or told or (WORDS.search(answer.text) and not desk):
             found.append(f"{route} -> {answer.status} {answer.code} {answer.location} {answer.text[:200]}")
     return found
 

@@ -39,6 +39,7 @@ ONLY_REAL = re.compile(
 EXEMPT = {
     "reads the one that its caller has chosen; who lists what can be chosen leaves drills out": """
         alerts/actions.py:_locked alerts/actions.py:_refuse_while_above alerts/answers.py:_ASKED
+        api/pages/outlook.py:floods
         alerts/public/acts.py:_alert alerts/public/acts.py:_refuse_changed_reading alerts/public/making.py:facts_of
         alerts/public/making.py:insert alerts/public/notices.py:chain_before
         alerts/public/standing_publish.py:Standing._one alerts/public/standing_publish.py:_CHAIN

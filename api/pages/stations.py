@@ -14,6 +14,7 @@ from api.pages import gauge_file
 from api.pages.alert_list import open_alerts
 from api.pages.apart_now import apart_now
 from api.pages.cameras import strips
+from api.pages.outlooks import block
 from api.pages.readings import Now
 from api.pages.site import moment, page
 from api.pages.station import PROPERTIES, RANGES, USUAL_RANGE, find, station_page, table_of
@@ -34,6 +35,7 @@ def gauge_page(request: Request, visit: SignedIn, code: str) -> Response:
         apart = apart_now(conn, visit.tenant.municipality_id, at.now).at(code)
         stills = strips(conn, visit.tenant.municipality_id, code, at.now)
         alerts = open_alerts(conn, visit.user.role)
+        ahead = {} if model is None else block(conn, visit, model.station, at.now, at.zone)
     if model is None:
         raise _unknown(code)
     return page(
@@ -46,6 +48,7 @@ def gauge_page(request: Request, visit: SignedIn, code: str) -> Response:
         ranges=tuple(RANGES),
         apart=apart,
         cameras=stills,
+        **ahead,
     )
 
 

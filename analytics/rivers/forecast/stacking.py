@@ -36,6 +36,7 @@ def weigh(expected: Floats, changes: Floats) -> Floats:
         said = expected[:, :, at]
         hold = np.sqrt(HOLD * (said**2).sum(axis=0).mean())
         found[:, at], _ = nnls(
-            np.vstack([said, hold * np.eye(members)]), np.concatenate([changes[:, at], np.full(members, hold / members)])
+            np.vstack([said, hold * np.eye(members)]),
+            np.concatenate([changes[:, at], np.full(members, hold / members)]),
         )
     return found
