@@ -31,6 +31,7 @@ from alerts.apart import close_ended, live
 from alerts.beside import beside
 from alerts.calm import pass_calm
 from alerts.causes import Cause
+from alerts.into_trial import tell_begun
 from alerts.late import Late, list_late
 from alerts.recording import Recorder, mark_judged, notice_of
 from alerts.rules.finding import Found, judge_finding
@@ -163,6 +164,7 @@ class Evaluator:
             (self._shard.names if first else [self._shard.name],),
         )
         if first:
+            tell_begun(recorder, simulated=self._clock.simulated)
             close_ended(recorder, simulated=self._clock.simulated)
         self._release_levels(recorder, None)
         held = [each for each in waiting(recorder.conn, ["written"]) if self._shard.mine(each.place.station_id)]

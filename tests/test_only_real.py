@@ -38,7 +38,7 @@ EXEMPT = {
         alerts/public/making.py:insert alerts/public/notices.py:chain_before
         alerts/public/standing_publish.py:Standing._one alerts/public/standing_publish.py:_CHAIN
         alerts/public/standing_publish.py:_SITUATION alerts/public/standing_publish.py:outlook
-        alerts/public/expiring.py:cause_of
+        alerts/alert_cause.py:_CAUSE
         analytics/visitors/usual.py:_counted_list analytics/visitors/watch.py:_judge_counter
         api/alerting.py:_ALERT api/alerting.py:act api/alerting.py:_detail
         api/curves.py:_QUERIES api/export.py:_part api/observations.py:_raw

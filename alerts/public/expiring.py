@@ -13,13 +13,12 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from alerts.causes import Cause
+from alerts.alert_cause import cause_of
 from alerts.observed import Place
 from alerts.public.notices import Notice, head_of
 from alerts.recording import Recorder
 from alerts.rules.transition import Event, Transition
 from alerts.wording import marks, short_time
-from store import Connection
 from store.feed import append_alerts
 
 BEFORE = timedelta(minutes=30)
@@ -67,20 +66,6 @@ def remind(recorder: Recorder, *, simulated: bool, url: str | None) -> bool:
         append_alerts(conn, municipality_id, [alert_id])
         return True
     return False
-
-
-def cause_of(conn: Connection, alert_id: int) -> Cause:
-    """The cause of an alert of the level rule."""
-    row = conn.execute(
-        """
-        select m.municipality_id, m.name, m.timezone, s.station_id, s.kind, s.name, s.name_en, a.datastream_id, a.mode
-        from alert a join station s using (station_id) join municipality m on m.municipality_id = a.municipality_id
-        where a.alert_id = %s
-        """,
-        (alert_id,),
-    ).fetchone()
-    assert row is not None, "its row is locked"
-    return Cause(Place(*row[:7]), "level", row[8], row[7])
 
 
 def texts(found: Notice, place: Place, event: Event, simulated: bool, url: str | None) -> tuple[str, str, str, str]:

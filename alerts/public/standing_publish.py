@@ -24,11 +24,11 @@ from zoneinfo import ZoneInfo
 import psycopg
 import structlog
 
+from alerts.alert_cause import cause_of
 from alerts.beside import works
 from alerts.looking import look_again
 from alerts.public import expiring, standing, standing_words
 from alerts.public.making import Step, closing_lines, decide, facts_of, insert
-from alerts.public.expiring import cause_of
 from alerts.public.notices import Notice, head_of, notice
 from alerts.public.words import Kind
 from alerts.recording import Recorder
