@@ -12,7 +12,6 @@ from devices.model import StationKind
 from store.connection import Connection
 
 CLOSED_SHOWN = 30
-OPEN_SHOWN = 100  # of one page
 LATE_SHOWN = timedelta(days=7)
 
 
