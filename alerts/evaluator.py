@@ -33,6 +33,7 @@ from alerts.calm import pass_calm
 from alerts.causes import Cause
 from alerts.into_trial import tell_begun
 from alerts.late import Late, list_late
+from alerts.level_words import whose_of
 from alerts.recording import Recorder, mark_judged, notice_of
 from alerts.rules.finding import Found, judge_finding
 from alerts.rules.level import (
@@ -346,6 +347,7 @@ class Evaluator:
         return replace(
             notice,
             level=rule.named(transition.level),
+            whose=whose_of(rule.source),
             next_level=min(above, key=lambda each: each.level, default=None),
         )
 

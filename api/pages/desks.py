@@ -27,7 +27,7 @@ from api.pages.demo import panel
 from api.pages.digital import digital
 from api.pages.disaster import disaster
 from api.pages.field_desk import field_desk
-from api.pages.formats import number
+from api.pages.formats import level_word, number
 from api.pages.headquarters import EDITORS
 from api.pages.headquarters_desk import headquarters_desk
 from api.pages.machine_room import machine_room
@@ -114,7 +114,10 @@ def disaster_response(
         places = _places(at, (g.station for g in model.gauges)) + [_rain_place(at, g) for g in model.rain]
         places += _places(at, others)
         map_ = draw(conn, visit.tenant.municipality_id, at.words, places, also=("catchment",))
-    marks = [(g.station.code, g.badge, at.words(f"level.{g.badge}"), _silent_at(g.now)) for g in model.gauges]
+    marks = [
+        (g.station.code, g.badge, level_word(g.badge, g.station.whose, at.words), _silent_at(g.now))
+        for g in model.gauges
+    ]
     marks += [_rain_mark(at, g) for g in model.rain]
     marks += [_other_mark(at, s) for s in others]
     return page(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -14,20 +13,13 @@ from api.access import Role
 from api.pages import paging
 from devices.model import StationKind
 from store import connect
-from tests.api.serving import TownHall, populate, serving
-from tests.conftest import START, Registered
+from tests.api.serving import TownHall
+from tests.conftest import START
 from tests.dashboards.test_quarantine import text_of
 
 STATION = "river-okusawa"  # observes every 10 minutes
 ADDRESS = f"/alerts/waits/{STATION}"
 USUAL = {"confirm_within": "5", "confirming_rain": "10", "tell_within": "6", "reason": "10分観測のため"}
-
-
-@pytest.fixture
-def hall(registered: Registered) -> Iterator[TownHall]:
-    populate(registered)
-    with serving(registered) as running:
-        yield running
 
 
 def test_the_desk_changes_what_a_gauge_allows_and_the_page_says_what_follows_there(hall: TownHall) -> None:
