@@ -136,7 +136,7 @@ class StationNow:
 
 def stations_now(conn: Connection, kind: StationKind | Sequence[StationKind], now: datetime) -> list[StationNow]:
     """The stations of a kind, or of several, as the register orders them (gauges: downstream). One query, two more
-    where one of their devices has a duty cycle, and one of whose the levels of gauges are.
+    where one of their devices has a duty cycle.
 
     `conn` is inside a tenant's transaction.
     """
@@ -145,10 +145,7 @@ def stations_now(conn: Connection, kind: StationKind | Sequence[StationKind], no
     stations: dict[int, StationNow] = {}
     collected: dict[int, dict[str, Now]] = {}
     duties = modes_now(conn, now, tenant=True) if any(row[2] for row in rows) else {}
-    sources: dict[int, str] = {}
-    if StationKind.RIVER_GAUGE.value in kinds:
-        sources = dict(conn.execute(_SOURCES, {"now": now}).fetchall())
-    for station_id, kind_, _, code, name, name_en, latitude, longitude, observed_property, *reading in rows:
+    for station_id, kind_, _, source, code, name, name_en, latitude, longitude, observed_property, *reading in rows:
         readings = collected.setdefault(station_id, {})
         if station_id not in stations:
             stations[station_id] = StationNow(
@@ -160,7 +157,7 @@ def stations_now(conn: Connection, kind: StationKind | Sequence[StationKind], no
                 longitude,
                 readings,
                 StationKind(kind_),
-                whose_of(sources.get(station_id)),
+                whose_of(source),
             )
         if observed_property is not None:
             readings[observed_property] = _judge(f"{code}/{observed_property}", reading, now, duties)
@@ -220,19 +217,14 @@ def _judge(datastream: str, row: Sequence[object], now: datetime, duties: Mappin
     )
 
 
-_SOURCES = """
-select in_force.station_id, stated.source
-from (
-    select distinct on (station_id) station_id, threshold_set_id from threshold_set
-    where valid_from <= %(now)s order by station_id, valid_from desc, threshold_set_id desc
-) in_force
-cross join lateral (
-    select c.source from threshold_source c where c.threshold_set_id = in_force.threshold_set_id
-    order by c.threshold_source_id desc limit 1
-) stated
-"""
 _STATIONS = """
 select s.station_id, s.kind, exists (select from device_duty u where u.device_id = mounted.device_id),
+       case when s.kind = 'river_gauge' then (
+           select c.source from threshold_source c where c.threshold_set_id = (
+               select t.threshold_set_id from threshold_set t
+               where t.station_id = s.station_id and t.valid_from <= %(now)s
+               order by t.valid_from desc, t.threshold_set_id desc limit 1)
+           order by c.threshold_source_id desc limit 1) end,
        s.code, s.name, s.name_en, s.latitude, s.longitude, d.observed_property,
        d.datastream_id, d.unit, d.step, coalesce(mounted.silence_after, dropped.silence_after),
        mounted.device_id, paper.owner, paper.phone,
