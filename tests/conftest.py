@@ -80,7 +80,7 @@ _LONGEST = (
     "browsers",
     "towns",
     "tests/test_authorisation.py",
-    "tests/analytics/test_doubts.py",
+    "tests/analytics/test_doubts_reviewed.py",
     "tests/ingest/test_worker.py",
     "tests/ingest/test_exactly.py",
     "tests/dashboards/test_quality.py",

@@ -163,6 +163,7 @@ BODIES: dict[str, dict[str, Any]] = {
     },
     "POST /disaster/notices/{notice_id}/approve": {"data": {"text": "{text_id}", "hours": "3"}},
     "POST /disaster/notices/{notice_id}/discard": {},
+    "POST /disaster/notices/{notice_id}/renew": {"data": {"hours": "3"}},
     "POST /disaster/notices/{notice_id}/withdraw": {"data": {"why": "mistake"}},
     "POST /disaster/standing": {
         "data": {
