@@ -35,7 +35,9 @@ from devices.clock import FixedClock
 from devices.model import StationKind
 from devices.photos import Photo
 from ingest.intake import IntakeConfig
+from ingest.jma.telegram import Area, of_town, read
 from ingest.sources import add_source
+from simulators.telegrams import Said, weather
 from store import (
     cameras,
     checklists,
@@ -46,6 +48,7 @@ from store import (
     field_reports,
     folders,
     headquarters,
+    jma,
     models,
     shelters,
     trials,
@@ -78,7 +81,8 @@ class Call:
         return bool(
             re.search(
                 r"{(code|station|spot|alert_id|model|sha256|device_id|folder|group|rule_id|source_id|datastream_id|notice_id"
-                r"|entry_id|order_id|stage_id|item_id|report_id|photo_id|shelter_id|drill_id|approval_id|camera_id|trial_id)",
+                r"|entry_id|order_id|stage_id|item_id|report_id|photo_id|shelter_id|drill_id|approval_id|camera_id|trial_id"
+                r"|telegram_id)",
                 self.path,
             )
         )
@@ -131,6 +135,7 @@ PARAMETERS = {
     "shelter_id": "1",
     "approval_id": "1",
     "camera_id": "1",
+    "telegram_id": "1",
 }
 # These are of a notice that somebody has approved; the others of one's draft.
 OF_APPROVED = ("/cap.xml", "/sheet.txt", "/renew", "/withdraw")
@@ -382,6 +387,10 @@ def town_hall(registered: Registered, tmp_path: Path) -> Iterator[TownHall]:
         camera_id = cameras.add_camera(conn, town, of_station, now=START, user_id=None)
         assert camera_id == int(PARAMETERS["camera_id"])
         assert cameras.keep_still(conn, town, camera_id, b"jpeg", photo, START)
+        found = of_town(
+            read(weather("rain", {"9999900": [Said("美守町", 3)]}, START).encode(), "a.xml"), Area("999999")
+        )
+        assert found is not None and jma.keep(conn, town, found, START) == int(PARAMETERS["telegram_id"])
         conn.execute("insert into call_group (municipality_id, name) values (%s, '防災当番')", (town,))
         conn.execute("select set_config('mimamori.municipality_id', %s, true)", (str(town),))
         flood = [(timedelta(0), 1.0), (timedelta(hours=1), 2.0)]

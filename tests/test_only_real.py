@@ -27,9 +27,14 @@ TABLES = (
     "alert", "alert_history", "alert_judged", "outbox", "late_excursion", "public_notice",
     "headquarters_log", "evacuation_order", "response_stage", "checklist_tick",
     "field_report", "field_photo", "shelter_word", "alert_retraction",
+    "jma_telegram",
 )  # fmt: skip
 READS = re.compile(rf"\b(?:from|join|using)\s+(?:lateral\s+)?(?:only\s+)?({'|'.join(TABLES)})\b(?!\s*\()", re.I)
-ONLY_REAL = re.compile(r"\bdrill_run is null\b|\bmode = 'actual'|\bmode = %|\bdrill = %|\bnot \w\.drill\b")
+# The agency's own drills and tests are told by their status.
+ONLY_REAL = re.compile(
+    r"\bstatus = (?:%|any\(%|t\.status)|\bdrill_run is null\b"
+    r"|\bmode = 'actual'|\bmode = %|\bdrill = %|\bnot \w\.drill\b"
+)
 
 EXEMPT = {
     "reads the one that its caller has chosen; who lists what can be chosen leaves drills out": """
@@ -55,6 +60,7 @@ EXEMPT = {
         alerts/retraction.py:_MESSAGES api/pages/field_reports.py:reports_page alerts/actions.py:assign
         alerts/assigning.py:tell alerts/assigning.py:_WITHDRAW alerts/assigning.py:_TOLD
         store/alert_reviews.py:mark store/field_photos.py:_said
+        store/jma.py:telegram store/jma.py:_KEPT
         store/field_photos.py:picture store/field_photos.py:PHOTOS store/field_reports.py:_known
         store/field_reports.py:_lately
     """,

@@ -30,6 +30,7 @@ from api.pages.field_desk import field_desk
 from api.pages.formats import level_word, number
 from api.pages.headquarters import EDITORS
 from api.pages.headquarters_desk import headquarters_desk
+from api.pages.jma import board
 from api.pages.machine_room import machine_room
 from api.pages.paging import PER_PAGE, page_number
 from api.pages.people_now import untold_now
@@ -76,6 +77,7 @@ def digital_page(request: Request, visit: SignedIn) -> Response:
         room = machine_room(conn, at.clock, config.worker_silence, config.data_folder)
         alerts = open_alerts(conn, visit.user.role)
         events = panel(visit, conn, at.now)
+        agency = board(conn, visit.tenant.municipality_id, at.clock)
     tiles, intake = visit.state.tiles.state(), visit.state.intake
     return page(
         request,
@@ -87,6 +89,7 @@ def digital_page(request: Request, visit: SignedIn) -> Response:
         trials=trials,
         room=room,
         panel=events,
+        jma=agency,
         tile_state=tiles,
         intake=None if intake is None else intake.state,
     )
@@ -110,6 +113,7 @@ def disaster_response(
         desk = headquarters_desk(conn, visit.tenant.municipality_id, at.now, at.zone)
         field = field_desk(conn, visit.tenant.municipality_id)
         stills = cameras(conn, visit.tenant.municipality_id)
+        agency = board(conn, visit.tenant.municipality_id, at.clock)
         alerts = open_alerts(conn, visit.user.role)
         places = _places(at, (g.station for g in model.gauges)) + [_rain_place(at, g) for g in model.rain]
         places += _places(at, others)
@@ -134,6 +138,7 @@ def disaster_response(
         desk=desk,
         field=field,
         cameras=stills,
+        jma=agency,
         shadows=apart.levels(),
         drill_others=apart.others(kinds_of("disaster")),
         trials=apart.trials_of(kinds_of("disaster")),

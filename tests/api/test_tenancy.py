@@ -33,6 +33,7 @@ OWN_TABLES = (
     "headquarters_log", "evacuation_order", "response_stage", "checklist_item", "checklist_tick",
     "alert_review", "drill", "drill_station", "drill_reading", "drill_enrolled",
     "station_trial", "station_trial_told",
+    "jma_telegram", "jma_item", "jma_place", "jma_feed", "jma_seen", "jma_refused",
     "person", "contact", "call_group", "group_member", "group_watch", "duty",
     "answer_link", "call_test",
     "camera", "camera_state", "standing_approval", "standing_approval_event", "standing_approval_text",

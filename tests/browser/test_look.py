@@ -11,6 +11,9 @@ import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from api.roles import Role
+from ingest.jma.telegram import Area, of_town, read
+from simulators.telegrams import Said, weather
+from store import connect, jma, jma_feed
 from tests.browser.conftest import PROJECT, TOWN_NOW, Town, screenshot, town_running, visiting, wait_until
 from tests.browser.story import OTHERS, ULTRASONIC, deliver, others, tell, ultrasonic, with_models
 from tests.conftest import Registered
@@ -29,6 +32,8 @@ PAGES = (
     "disaster/evacuation",
     "disaster/checklist",
     "disaster/review",
+    "disaster/jma",
+    "disaster/jma/1",
 )
 STATIONS = ("river-mimamoribashi", "rain-okusawa")
 
@@ -51,6 +56,13 @@ def town(registered: Registered) -> Iterator[Town]:
             from run, (values (104, 104), (200, 203)) as lost (first, last)
             """
         )
+        with connect(registered.worker, name="test") as conn:
+            town_id = registered.municipality_id
+            jma_feed.begin(conn, town_id, "folder", "/jma", TOWN_NOW)
+            jma_feed.looked(conn, town_id, TOWN_NOW)
+            issued = read(weather("rain", {"9999900": [Said("美守町", 4)]}, TOWN_NOW).encode(), "a.xml")
+            telegram = of_town(issued, Area("999999"))
+            assert telegram is not None and jma.keep(conn, town_id, telegram, TOWN_NOW) == 1
         yield running
 
 

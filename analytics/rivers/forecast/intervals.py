@@ -21,7 +21,7 @@ from scipy.optimize import nnls
 from analytics.rivers.forecast.fan import QUANTILES
 from analytics.rivers.forecast.record import Floats
 
-PACE = 0.04  # of a stretch, in logarithms, for a miss just outside
+PACE = 0.06  # of a stretch, in logarithms, for a miss just outside
 WIDEST, TIGHTEST = 6.0, -4.0  # logarithms
 _MIDDLE = QUANTILES.index(0.5)
 _OUTER = QUANTILES[0]
