@@ -43,8 +43,8 @@ EXEMPT = {
         alerts/public/acts.py:_alert alerts/public/acts.py:_refuse_changed_reading alerts/public/making.py:facts_of
         alerts/public/making.py:insert alerts/public/notices.py:chain_before
         alerts/public/standing_publish.py:Standing._one alerts/public/standing_publish.py:_CHAIN
-        alerts/public/standing_publish.py:_SITUATION alerts/public/standing_publish.py:_place
-        alerts/public/standing_publish.py:outlook
+        alerts/public/standing_publish.py:_SITUATION alerts/public/standing_publish.py:outlook
+        alerts/alert_cause.py:_CAUSE
         analytics/visitors/usual.py:_counted_list analytics/visitors/watch.py:_judge_counter
         api/alerting.py:_ALERT api/alerting.py:act api/alerting.py:_detail
         api/curves.py:_QUERIES api/export.py:_part api/observations.py:_raw
@@ -91,7 +91,8 @@ EXEMPT = {
         store/verdicts.py:around
     """,
     "the rules judge a drill as they judge what is real, with the mode; who is told follows from it": """
-        alerts/escalation.py:_UNANSWERED alerts/observed.py:level_streams alerts/observed.py:unjudged
+        alerts/escalation.py:_UNANSWERED alerts/public/expiring.py:remind alerts/public/expiring.py:_STANDING
+        alerts/public/expiring.py:_NOT_SAID alerts/observed.py:level_streams alerts/observed.py:unjudged
         alerts/observed.py:judged_already alerts/observed.py:window_before alerts/observed.py:open_levels
         alerts/recording.py:Recorder._calls alerts/recording.py:_SAY_AGAIN alerts/rule_series.py:streams
         alerts/written.py:_targets alerts/written.py:_alerts alerts/written.py:_before

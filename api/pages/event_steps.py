@@ -94,7 +94,13 @@ def _alerts(
     ):
         at, event, rule, level, time, value, name, name_en, unit, note, by, goes, called, unconfirmed, reason = row
         said = [words(f"event.{event}")]
-        said.append(words(f"level.{level}") if level else words("alert.silence") if rule == "silence" else called or "")
+        said.append(
+            formats.level_word(level, None, words)
+            if level
+            else words("alert.silence")
+            if rule == "silence"
+            else called or ""
+        )
         if unconfirmed:
             said.append(words("event.taken_back" if event in ("cleared", "lowered") else "event.unconfirmed"))
         if reason:
