@@ -87,7 +87,7 @@ class Intervals:
 
 
 def _even(figures: Floats) -> Floats:
-    """(q, L) each lead with a quarter of its neighbours': what two leads learned apart must not make a fan that jumps."""
+    """(q, L) each lead with a quarter of those beside it: leads are learned apart, and the fan must not jump."""
     beside = np.pad(figures, ((0, 0), (1, 1)), mode="edge")
     even: Floats = 0.5 * figures + 0.25 * (beside[:, :-2] + beside[:, 2:])
     return even
