@@ -44,7 +44,7 @@ EXEMPT = {
         api/curves.py:_QUERIES api/export.py:_part api/observations.py:_raw
         api/pages/daily_counts.py:_entered api/pages/daily_entry.py:_range_of api/pages/day_entries.py:standing
         api/pages/day_entries.py:_ENTRIES api/pages/doubts.py:doubted_series api/pages/doubts.py:month_of
-        api/pages/drill_plan.py:_history api/pages/gauge_file.py:observations api/pages/rain.py:_AMOUNTS
+        api/pages/drill_plan.py:_history api/pages/gauge_file.py:observations analytics/rivers/amounts.py:_AMOUNTS
         api/pages/readings.py:history api/pages/review.py:_range api/pages/station.py:_provenance
         api/pages/tourism.py:counters_now store/correct.py:_count store/correct.py:_STRETCH store/correct.py:_HOLD
         store/correct.py:_CHANGE store/correct.py:_PUT store/correct.py:_NEWEST store/observations.py:series
