@@ -57,6 +57,7 @@ EXEMPT = {
         store/alert_reviews.py:mark store/field_photos.py:_said
         store/field_photos.py:picture store/field_photos.py:PHOTOS store/field_reports.py:_known
         store/field_reports.py:_lately
+        analytics/rivers/link_job.py:_on_grid analytics/rivers/floods.py:_OBSERVED
     """,
     "a still is of a camera, and real during a drill too": """
         store/cameras.py:_CAMERAS
@@ -72,6 +73,7 @@ EXEMPT = {
         analytics/duty_reports.py:_put_right api/pages/device.py:_series api/pages/device_health.py:_DEVICE
         api/pages/register_plan.py:_occupant store/calibrations.py:calibrations store/duty.py:_check_levels
         store/duty.py:modes_now store/duty.py:datastream_duties
+        analytics/rivers/link_job.py:_hours analytics/rivers/floods.py:_HOURS analytics/rivers/floods.py:_RAIN
     """,
     "a drill has no alert of these rules: silence, outage, the operation": """
         alerts/digest.py:_OUTAGES alerts/heard.py:explained alerts/operation.py:_towns

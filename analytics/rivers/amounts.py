@@ -1,7 +1,7 @@
 """What rain gauges measured, as columns for whoever adds it up: read once, and laid into cells of ten minutes.
 
     read(conn, datastreams, start, end) -> {datastream_id: Amounts}      one query for all of them
-    cells(amounts, step, end, n)        -> Cells                         the last n cells, the newest of which ends at `end`
+    cells(amounts, step, end, n)        -> Cells                         the last n cells, up to `end`
 
 What was not measured is not 0: a cell says whether anything of it is missing. An amount belongs to the interval of one
 `step` that ends at its time; of a gauge that counts by the hour it is spread evenly over the cells of that hour.

@@ -16,8 +16,8 @@ When it works badly: snow; a gauge that began less than 20 days ago has its long
 
 Cost: one pass; reading 20 days of 10 minutes is 2,900 rows a gauge.
 
-Source: 土砂災害の警戒・避難に用いる実効雨量 (half-lives 1.5 h and 72 h): 国土交通省河川局砂防部, 土砂災害警戒避難基準雨量の設定手法
-(案), after Senoo and Funasaki (1973), Shin-Sabo 84, 40-43.
+Source: Senoo and Funasaki (1973), Shin-Sabo 84, 40-43; both half-lives as in 国土交通省河川局砂防部,
+土砂災害警戒避難基準雨量の設定手法（案）.
 """
 
 from __future__ import annotations
@@ -102,9 +102,7 @@ def effective(fallen: Cells, half_life: timedelta) -> Effective:
     return Effective(found, whole)
 
 
-def effective_now(
-    conn: Connection, steps: Mapping[int, timedelta], now: datetime
-) -> dict[int, EffectiveNow | None]:
+def effective_now(conn: Connection, steps: Mapping[int, timedelta], now: datetime) -> dict[int, EffectiveNow | None]:
     """Of each of these rain series (with its step); None where nothing came within the longest memory. One query, in a
     transaction of the tenant.
     """

@@ -123,7 +123,7 @@ def test_of_a_stored_gauge_both_are_read_with_what_is_missing_from_them(register
         silent = soil_water_now(conn, row[0], START + timedelta(hours=2))
         long_ago = effective_now(conn, {series: CELL}, START + timedelta(days=40))[series]
     assert told is not None and told.time == START
-    assert (told.short.amount, told.short.complete) == (pytest.approx(expected), False)
+    assert told.short.amount == pytest.approx(expected) and not told.short.complete
     assert told.long.amount == pytest.approx(5.0, rel=0.01) and not told.long.complete
     assert [datetime.fromtimestamp(each, UTC) for each in hours.times.tolist()] == [
         START - timedelta(hours=n) for n in range(24)
