@@ -126,7 +126,7 @@ def effective_by_hour(
     at = n - 1 - per_hour * np.arange(hours)[::-1]
     short, long = (effective(fallen, half_life) for half_life in HALF_LIVES)
     return HourlyEffective(
-        last - 3600.0 * np.arange(hours)[::-1],
+        last - 3600.0 * np.arange(hours, dtype=np.float64)[::-1],
         Effective(short.amounts[at], short.complete[at]),
         Effective(long.amounts[at], long.complete[at]),
     )

@@ -121,7 +121,7 @@ def known_links(conn: Connection, *, downstream_id: int | None = None) -> list[K
     for row in rows:
         verdict, travel, reason, said_at, by = row[-5:]
         said = None if verdict in (None, "open") else Word(Verdict(verdict), travel, reason, said_at, by)
-        found.append(KnownLink(*row[:-5], word=said))
+        found.append(KnownLink(*(*row[:-5], said)))
     return found
 
 
