@@ -20,8 +20,8 @@ from api.pages.chart import Line, Tick, scale_of
 BEFORE, AFTER = timedelta(hours=24), timedelta(hours=24)
 MOST = 6  # courses beside the present one
 LETTERS = ascii_uppercase[:MOST]
-WIDTH, HEIGHT = 640.0, 300.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 48.0, 44.0, 14.0, 30.0
+WIDTH, HEIGHT = 480.0, 260.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 44.0, 26.0, 12.0, 26.0
 _APART = 15.0  # between two letters
 _THIN = 200  # points of a course that can be told apart
 

@@ -124,7 +124,9 @@ def floods(conn: Connection, code: str, now: datetime, chosen: Sequence[str] = (
     levels = thresholds_at(conn, now).get(station.station_id, ())
     past = past_floods(conn, reading.datastream_id, [each.value for each in levels], reading.step, now)
     keys = {_key(each): each for each in past.floods}
-    highest = sorted(keys, key=lambda each: keys[each].peak, reverse=True)
+    # One that still goes on is the present course, which is shown anyway.
+    over = [each for each, flood in keys.items() if not flood.running]
+    highest = sorted(over, key=lambda each: keys[each].peak, reverse=True)
     wanted = [each for each in dict.fromkeys(chosen) if each in keys][:MOST] or highest[:_CHOSEN]
     letters = dict(zip(sorted(wanted, key=lambda each: keys[each].peak, reverse=True), LETTERS, strict=False))
     fallen = _rain(conn, station, [each.peak_at for each in past.floods], now)

@@ -192,6 +192,7 @@ def _formats(at: Moment) -> dict[str, Any]:
         "full_date": lambda value: f"{value.astimezone(at.zone):%Y-%m-%d}",
         "size": formats.size,
         "duration": lambda value: formats.duration(value, at.words),
+        "took": lambda value: formats.took(value, at.words),
         "lengths": lambda: {str(n): formats.duration(timedelta(seconds=n), at.words) for n in LENGTHS},
         "observed": lambda points, unit: formats.observed(points, unit, at.now, at.zone, at.words),
         "stretch": lambda start, end: formats.stretch(start, end, at.now, at.zone),
