@@ -256,6 +256,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /disaster/drills/{drill_id}": {"data": {"do": "stop"}},
     "POST /digital/trials": {"data": {"station": STATION, "starts_at": "2026-07-01T09:00", "why": "水位計の交換"}},
     "POST /digital/trials/{trial_id}": {"data": {"do": "end"}},
+    "POST /disaster/catchments/links": {
+        "data": {"upper": STATION, "lower": "river-takehara", "do": "set", "travel": "40", "reason": "県の調査"}
+    },
     "POST /disaster/review": {
         "data": {"do": "miss", "station": STATION, "rule": "level", "missed_at": "0830", "note": "越水"}
     },

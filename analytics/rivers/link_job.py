@@ -46,7 +46,7 @@ class _Pair:
     upstream: int
     downstream: int
     step: timedelta
-    km: float | None
+    way: float
     days: int
 
 
@@ -88,7 +88,7 @@ def next_link(conn: Connection, now: datetime) -> bool:
 def _learned(conn: Connection, pair: _Pair, now: datetime) -> tuple[Link, list[datetime]]:
     """What the rises say, and when they had their peaks."""
     hours, highs = _hours(conn, pair.downstream, now)
-    longest, step = longest_lag(pair.km), max(pair.step, FINEST)
+    longest, step = longest_lag(pair.way), max(pair.step, FINEST)
     lags: list[Lag] = []
     peaks: list[datetime] = []
     for rise in sorted(rises(despiked(highs), least_rise(highs)), key=lambda each: each.height, reverse=True)[:MOST]:
@@ -176,21 +176,23 @@ with gauge as (
            111.2 * sqrt((u.latitude - l.latitude) ^ 2
                         + ((u.longitude - l.longitude) * cos(radians((u.latitude + l.latitude) / 2))) ^ 2) as by_air
     from gauge u join gauge l on u.municipality_id = l.municipality_id and u.station_id <> l.station_id
+), way as (
+    -- a river that nobody has measured winds half as far again
+    select *, case when one_river and km > 0 then km else 1.5 * by_air end as way from apart
 ), ranked as (
     select *, row_number() over (
         partition by downstream_id, one_river order by case when one_river then km else by_air end, upstream_id
     ) as place
-    from apart where (one_river and km > 0) or (not one_river and by_air <= %(near)s)
+    from way where (one_river and km > 0) or (not one_river and by_air <= %(near)s)
 ), word as (
     select distinct on (upstream_id, downstream_id) upstream_id, downstream_id, verdict from station_link_word
     order by upstream_id, downstream_id, station_link_word_id desc
 ), pair as (
-    select upstream_id, downstream_id, case when one_river then km end as km from ranked where place <= %(nearest)s
+    select upstream_id, downstream_id, way from ranked where place <= %(nearest)s
     union
-    select a.upstream_id, a.downstream_id, case when a.one_river then a.km end
-    from apart a join word w using (upstream_id, downstream_id) where w.verdict = 'set'
+    select a.upstream_id, a.downstream_id, a.way from way a join word w using (upstream_id, downstream_id) where w.verdict = 'set'
 )
-select u.municipality_id, u.station_id, l.station_id, u.datastream_id, l.datastream_id, greatest(u.step, l.step), p.km,
+select u.municipality_id, u.station_id, l.station_id, u.datastream_id, l.datastream_id, greatest(u.step, l.step), p.way,
        (u.days + l.days)::integer
 from pair p join gauge u on u.station_id = p.upstream_id join gauge l on l.station_id = p.downstream_id
 left join lateral (

@@ -109,6 +109,9 @@ class KnownLink:
             and (self.alike or 0.0) >= SURE
             and self.p10 is not None
             and self.p10 > timedelta(0)
+            and self.p50 is not None
+            and self.p90 is not None
+            and self.p90 - self.p10 <= max(self.p50, 2 * self.step)
         )
 
 

@@ -64,14 +64,12 @@ class Link:
     alike: float | None
 
 
-def longest_lag(km: float | None) -> timedelta:
-    """How long a wave may take for so many km of river (None: not known), at most LONGEST.
+def longest_lag(km: float) -> timedelta:
+    """How long a wave may take for so many km of river, at most LONGEST.
 
-    >>> [longest_lag(km) / timedelta(hours=1) for km in (1.0, 18.0, None)]
+    >>> [longest_lag(km) / timedelta(hours=1) for km in (1.0, 18.0, 300.0)]
     [3.0, 10.0, 48.0]
     """
-    if km is None:
-        return LONGEST
     return min(max(timedelta(seconds=km * 1000 / SLOWEST), _SHORTEST), LONGEST)
 
 
