@@ -190,7 +190,8 @@ with gauge as (
 ), pair as (
     select upstream_id, downstream_id, way from ranked where place <= %(nearest)s
     union
-    select a.upstream_id, a.downstream_id, a.way from way a join word w using (upstream_id, downstream_id) where w.verdict = 'set'
+    select a.upstream_id, a.downstream_id, a.way from way a join word w using (upstream_id, downstream_id)
+    where w.verdict = 'set'
 )
 select u.municipality_id, u.station_id, l.station_id, u.datastream_id, l.datastream_id, greatest(u.step, l.step), p.way,
        (u.days + l.days)::integer

@@ -74,21 +74,17 @@ def picture(
     def y(value: float) -> float:
         return round(bottom - (bottom - _TOP) * (value - low) / (high - low), 1)
 
+    ends = [y(float(course.values[-1])) + 4 for _, course in floods if len(course.values)]
+    places = iter(_spread(ends, _TOP + 8, bottom))
     curves = []
-    taken: list[float] = []
     for letter, course in drawn:
-        paths = [
-            "M" + "L".join(f"{x(hour)} {y(value)}" for hour, value in run)
-            for run in _runs(course, step)
-            if len(run) > 1
-        ]
+        runs = [run for run in _runs(course, step) if len(run) > 1]
+        paths = tuple("M" + "L".join(f"{x(hour)} {y(value)}" for hour, value in run) for run in runs)
         at = None
         if len(course.hours):
-            at = (x(float(course.hours[-1])) + 6, y(float(course.values[-1])) + 4)
-            if letter:
-                at = (right + 6, _free(at[1], taken, bottom))
-                taken.append(at[1])
-        curves.append(Curve(letter, tuple(paths), at))
+            here = (x(float(course.hours[-1])) + 6, y(float(course.values[-1])) + 4)
+            at = (right + 6, next(places)) if letter else here
+        curves.append(Curve(letter, paths, at))
     decimals = 2 if tick < 0.1 else 1
     return FloodPicture(
         WIDTH,
@@ -136,12 +132,20 @@ def _runs(course: Course, step: timedelta) -> list[list[tuple[float, float]]]:
     return runs
 
 
-def _free(wanted: float, taken: Sequence[float], bottom: float) -> float:
-    """The place nearest to the one that is wanted at which no other letter stands."""
-    places = [wanted, *(place + side * _APART for place in taken for side in (-1, 1))]
-    open_ = [
-        place
-        for place in places
-        if _TOP <= place <= bottom + 4 and all(abs(place - other) >= _APART - 0.1 for other in taken)
-    ]
-    return min(open_, key=lambda place: abs(place - wanted), default=wanted)
+def _spread(wanted: Sequence[float], top: float, bottom: float) -> list[float]:
+    """Places near to those that are wanted, in their order, so far apart that letters can be told from each other.
+
+    >>> _spread([50.0, 48.0, 49.0], 0.0, 70.0)
+    [70.0, 40.0, 55.0]
+    """
+    order = sorted(range(len(wanted)), key=lambda n: wanted[n])
+    found = list(wanted)
+    lowest = top
+    for n in order:
+        found[n] = lowest = max(wanted[n], lowest)
+        lowest += _APART
+    highest = bottom
+    for n in reversed(order):
+        found[n] = highest = min(found[n], highest)
+        highest -= _APART
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ def test_every_hour_above_is_in_one_flood_and_floods_lie_apart(wet: list[bool], 
     found = spells(hours, highs, 2.0)
     inside = [n * 3600.0 for n in kept if wet[n]]
     assert all(sum(each.begin <= hour < each.end for each in found) == 1 for hour in inside)
-    assert all(b.begin - (a.end - 3600) > 12 * 3600 for a, b in zip(found, found[1:], strict=False))
+    assert all(b.begin - (a.end - 3600) > 12 * 3600 for a, b in pairwise(found))
     assert all(each.high == max(highs[(hours >= each.begin) & (hours < each.end)]) for each in found)
 
 
@@ -52,7 +53,8 @@ def store(
         conn.execute(
             """
             insert into observation (datastream_id, phenomenon_time, value, quality)
-            select %s, %s + (n - 1) * %s * interval '1 min', v, 'good' from unnest(%s::float8[]) with ordinality as u (v, n)
+            select %s, %s + (n - 1) * %s * interval '1 min', v, 'good'
+            from unnest(%s::float8[]) with ordinality as u (v, n)
             """,
             (datastream_id, first, step, values),
         )

@@ -29,8 +29,9 @@ PAGES = (
     "disaster/evacuation",
     "disaster/checklist",
     "disaster/review",
+    "disaster/catchments",
 )
-STATIONS = ("river-mimamoribashi", "rain-okusawa")
+STATIONS = ("river-mimamoribashi", "rain-okusawa", "river-mimamoribashi/floods")
 
 
 @pytest.fixture

@@ -78,7 +78,7 @@ def test_the_pages_tell_what_was_observed_and_their_files_the_same(hall: TownHal
         assert main(client.get(f"/disaster/stations/{LOWER}/floods?flood=nonsense&flood=1")).count("警戒レベル") >= 4
 
         station = main(client.get(f"/disaster/stations/{LOWER}"))
-        assert "過去の6回の増水では、上流で水位が上がった約40分後（" in station
+        assert "過去の6回の増水では、どれも上流で水位が上がった約40分後に" in station
         assert "記録が0回" not in station and "予" not in station.replace("予定", "")
         page = main(client.get("/disaster/catchments"))
         assert page.index("奥沢水位観測所") < page.index("竹原水位観測所") < page.index("美守橋水位観測所")
