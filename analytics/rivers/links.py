@@ -7,8 +7,8 @@ For one rise at the lower gauge, the rates at which both gauges rose are laid ov
 -`longest` / 4 to `longest`; the shift at which they are most alike (Pearson's correlation) is how long it took. Rates
 and not levels, for a level keeps a flood's shape for days while its rise is over in hours; smoothed over a third of
 the rise, at most 3 h, for a rise takes longer than a gauge's noise. A parabola through the best shift and its two
-neighbours says parts of a step. A rise counts where both were alike (`ALIKE`) and the best shift is not the first or
-last that was tried. Of several rises the median is told with the 10th and 90th percentile: as far as they lay apart.
+neighbours says parts of a step. A rise counts where both were alike (`ALIKE`), the best shift is not the first or last
+that was tried, and no other is nearly as good (`CLEAR`: of two showers in a row either may be the one). Of several rises the median is told with the 10th and 90th percentile: as far as they lay apart.
 
 It is a statistic of what was observed and says nothing about a flood that comes.
 
@@ -32,6 +32,7 @@ from analytics.rivers.turning import despiked
 from store.columns import Floats
 
 ALIKE = 0.8  # correlation from which on a rise counts
+CLEAR = 0.2  # by how much the best shift has to be better than any other that is one
 FEWEST = 5  # rises that say something
 LEAST_RISE = 0.1  # m: what is less than this may be a gauge's noise
 SLOWEST = 0.5  # m/s: a wave of high water is faster
@@ -116,6 +117,9 @@ def lag(up: Floats, down: Floats, step: timedelta, begin: int, peak: int, longes
     best = int(np.nanargmax(alike))
     if best in (0, len(alike) - 1):
         return None
+    others = alike[1:-1][(alike[1:-1] >= alike[:-2]) & (alike[1:-1] >= alike[2:])]
+    if (others > alike[best] - CLEAR).sum() > 1:
+        return None  # two showers, either of which may be the one
     shift = float(best - sooner)
     before, at, behind = alike[best - 1 : best + 2].tolist()
     bend = before - 2 * at + behind
