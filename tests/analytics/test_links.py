@@ -45,19 +45,29 @@ def record(n_floods: int, late: timedelta, *, seed: int = 1, days: int = 40) -> 
     ) * chance.uniform(0.9, 1)
 
 
-def learned(up: Floats, down: Floats, step: timedelta, longest: timedelta) -> Link:
-    """What the record says, as the job learns it from what is stored."""
-    found, n = [], 0
+def lags_of(
+    up: Floats, down: Floats, step: timedelta, longest: timedelta, looked_at: list[int] | None = None
+) -> list[Lag]:
+    """Of each rise of the record, as the job finds it in what is stored."""
+    found = []
     for rise in rises(despiked(down), least_rise(down)):
         low = np.flatnonzero(down[rise.begin : rise.peak] <= down[rise.begin] + 0.1 * rise.height)
         begin = rise.begin + int(low[-1])
         before, after = (round(each / step) + 1 for each in margin((rise.peak - begin) * step, step, longest))
         if begin < before or rise.peak + after > len(down) or (rise.peak - begin) * step > timedelta(days=10):
             continue
-        part, n = slice(begin - before, rise.peak + after), n + 1
+        part = slice(begin - before, rise.peak + after)
         said = lag(up[part], down[part], step, before, before + rise.peak - begin, longest)
         found += [] if said is None else [said]
-    return link(found, n)
+        if looked_at is not None:
+            looked_at.append(begin)
+    return found
+
+
+def learned(up: Floats, down: Floats, step: timedelta, longest: timedelta) -> Link:
+    """What the record says."""
+    looked_at: list[int] = []
+    return link(lags_of(up, down, step, longest, looked_at), len(looked_at))
 
 
 def test_a_lag_is_found_whatever_the_height_of_a_flood_and_a_jump_of_the_gauge_changes_nothing() -> None:
@@ -81,17 +91,45 @@ def test_too_few_rises_say_nothing() -> None:
     assert link([], 3) == Link(3, 0, None, None, None, None)
 
 
-@pytest.mark.skipif(not (RECORDS / "han").is_dir(), reason="MIMAMORI_TEST_RIVERS names no folder of recorded rivers")
+def recorded(name: str) -> pytest.MarkDecorator:
+    there = (RECORDS / name).is_dir()
+    return pytest.mark.skipif(not there, reason=f"MIMAMORI_TEST_RIVERS names no folder with recorded rivers, {name}")
+
+
+def columns_of(name: str, *heads: str) -> list[Floats]:
+    with (RECORDS / name / "series.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    return [np.array([float(row[each] or "nan") for row in rows]) for each in heads]
+
+
+@recorded("han")
 @pytest.mark.parametrize(("upper", "lower"), [("wl_1018620", "wl_1018630"), ("wl_1018620", "wl_1018625")])
 def test_on_a_recorded_river_both_halves_of_the_record_say_the_same(upper: str, lower: str) -> None:
     """Han, hourly: five and a half years, each half by itself; the same within the gauges' interval, and downstream."""
-    with (RECORDS / "han" / "series.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    up, down = (np.array([float(row[each] or "nan") for row in rows]) for each in (upper, lower))
-    half = len(rows) // 2
+    up, down = columns_of("han", upper, lower)
+    half = len(up) // 2
     halves = [learned(up[part], down[part], HOUR, 12 * HOUR) for part in (slice(half), slice(half, None))]
     lags = [each.p50 / HOUR for each in halves if each.p50 is not None]
     assert len(lags) == 2 and all(0.0 < each < 2.0 for each in lags) and abs(lags[0] - lags[1]) < 1.0
+
+
+@recorded("gloria_2020_01")
+@pytest.mark.parametrize(
+    ("upper", "lower", "hours"),
+    [
+        ("Y026401001_H", "Y027401001_H", (0.5, 1.2)),
+        ("Y251002001_H", "Y251003001_H", (0.1, 0.6)),
+        ("Y257404001_H", "Y258001002_H", (1.8, 2.8)),
+    ],
+)
+def test_in_a_recorded_storm_every_rise_says_about_the_same_and_they_are_too_few_to_be_told(
+    upper: str, lower: str, hours: tuple[float, float]
+) -> None:
+    """Agly and Orb in the storm Gloria, every 10 minutes: one or two rises a gauge."""
+    up, down = (column / 1000 for column in columns_of("gloria_2020_01", upper, lower))
+    found = lags_of(up, down, STEP, 24 * HOUR)
+    assert found and all(hours[0] < each.after / HOUR < hours[1] for each in found)
+    assert learned(up, down, STEP, 24 * HOUR).p50 is None
 
 
 # --- stored ---------------------------------------------------------------------------------------------------
