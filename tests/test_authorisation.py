@@ -78,7 +78,7 @@ class Call:
         return bool(
             re.search(
                 r"{(code|station|spot|alert_id|model|sha256|device_id|folder|group|rule_id|source_id|datastream_id|notice_id"
-                r"|entry_id|order_id|stage_id|item_id|report_id|photo_id|shelter_id|drill_id|approval_id|camera_id|trial_id)",
+                r"|entry_id|order_id|stage_id|item_id|report_id|photo_id|shelter_id|drill_id|approval_id|camera_id|trial_id|rain_gauge)",
                 self.path,
             )
         )
@@ -103,6 +103,7 @@ OF_SOURCES = [call for call in _ALL if call.rule.source]
 PARAMETERS = {
     "code": STATION,
     "station": STATION,
+    "rain_gauge": "rain-okusawa",
     "spot": "spot-shiryokan",
     "observed_property": "water_level",
     "release": "none",
@@ -218,6 +219,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /digital/cameras": {
         "data": {
             "station": STATION,
+            "rain_gauge": "rain-okusawa",
             "name": "もう1台",
             "way": "url",
             "url": "http://192.0.2.1/snapshot.jpg",

@@ -38,6 +38,7 @@ HALF_LIVES = (timedelta(hours=1.5), timedelta(hours=72))
 LEAST = 0.01  # of what fell: less than that is no gap
 _READ = 1.5  # memories: of what fell before, less than a thousandth is left
 _HOUR = timedelta(hours=1)
+_STALE = timedelta(days=1)
 _LARGEST = 500.0  # half-lives in one block: 2 ** 500 is a number
 
 
@@ -104,12 +105,11 @@ def effective(fallen: Cells, half_life: timedelta) -> Effective:
 
 
 def effective_now(conn: Connection, steps: Mapping[int, timedelta], now: datetime) -> dict[int, EffectiveNow | None]:
-    """Of each of these rain series (with its step); None where nothing came within the longest memory. One query, in a
+    """Of each of these rain series (with its step); None where nothing came for a day. One query, in a
     transaction of the tenant.
     """
-    longest = memory(HALF_LIVES[1])
-    amounts = read(conn, list(steps), now - (1 + _READ) * longest, now)
-    return {each: _newest(amounts.get(each), step, now - longest) for each, step in steps.items()}
+    amounts = read(conn, list(steps), now - _STALE - _READ * memory(HALF_LIVES[1]), now)
+    return {each: _newest(amounts.get(each), step, now - _STALE) for each, step in steps.items()}
 
 
 def effective_by_hour(

@@ -8,7 +8,8 @@ For one rise at the lower gauge, the rates at which both gauges rose are laid ov
 and not levels, for a level keeps a flood's shape for days while its rise is over in hours; smoothed over a third of
 the rise, at most 3 h, for a rise takes longer than a gauge's noise. A parabola through the best shift and its two
 neighbours says parts of a step. A rise counts where both were alike (`ALIKE`), the best shift is not the first or last
-that was tried, and no other is nearly as good (`CLEAR`: of two showers in a row either may be the one). Of several rises the median is told with the 10th and 90th percentile: as far as they lay apart.
+that was tried, and no other is nearly as good (`CLEAR`: of two showers in a row either may be the one). Of several
+rises the median is told with the 10th and 90th percentile: as far as they lay apart.
 
 It is a statistic of what was observed and says nothing about a flood that comes.
 

@@ -19,7 +19,7 @@ Hour = tuple[datetime, float, bool, float, bool]
 
 @dataclass(frozen=True, slots=True)
 class EffectiveHere:
-    """`now` None: nothing came for longer than rain counts. `hours`, newest first: the end of each hour, both figures
+    """`now` None: nothing came for a day. `hours`, newest first: the end of each hour, both figures
     in mm, each with whether nothing is missing from it.
     """
 

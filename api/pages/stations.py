@@ -74,17 +74,17 @@ def gauge_file_of_table(request: Request, visit: SignedIn, code: str) -> Respons
     return Response(body, media_type=_CSV, headers=_attached(f"{code}_{_stamp(now, zone)}_{range_}_table"))
 
 
-@router.get("/disaster/stations/{code}/effective.csv")
+@router.get("/disaster/stations/{rain_gauge}/effective.csv")
 @access(READERS, page=True)
-def gauge_file_of_effective_rain(request: Request, visit: SignedIn, code: str) -> Response:
+def gauge_file_of_effective_rain(request: Request, visit: SignedIn, rain_gauge: str) -> Response:
     """Effective rain of a rain gauge, by the hour."""
     now, zone, range_ = visit.clock.now(), ZoneInfo(visit.tenant.timezone), _range(request)
     with visit.transaction() as conn:
-        kind, reading = _reading(conn, code, now)
+        kind, reading = _reading(conn, rain_gauge, now)
         if kind is not StationKind.RAIN_GAUGE:
-            raise NotFound(Text(f"「{code}」は雨量観測所ではありません。", f"{code!r} is no rain gauge."))
+            raise NotFound(Text(f"「{rain_gauge}」は雨量観測所ではありません。", f"{rain_gauge!r} is no rain gauge."))
         body = effective_file(conn, reading, now - RANGES[range_], now, zone)
-    return Response(body, media_type=_CSV, headers=_attached(f"{code}_{_stamp(now, zone)}_{range_}_effective"))
+    return Response(body, media_type=_CSV, headers=_attached(f"{rain_gauge}_{_stamp(now, zone)}_{range_}_effective"))
 
 
 def _reading(conn: Connection, code: str, now: datetime) -> tuple[StationKind, Now | None]:
