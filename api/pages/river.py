@@ -30,7 +30,9 @@ class Upstream:
 
 @dataclass(frozen=True, slots=True)
 class RiverHere:
-    """`name_en` is the name where the basemap has no English one. `upstream`: the nearest first."""
+    """`name` empty: nobody says which river it is, but what people have set above it. `name_en` is the name where the
+    basemap has no English one. `upstream`: the nearest first.
+    """
 
     name: str
     name_en: str
@@ -40,7 +42,7 @@ class RiverHere:
 
 
 def river_here(conn: Connection, station: StationNow, now: datetime) -> RiverHere | None:
-    """The river of a river or rain gauge; None where the town file does not say which."""
+    """The river of a river or rain gauge; None where nobody says which, nor what lies above it."""
     row = conn.execute(
         """
         select r.river, coalesce(nullif(m.name_en, ''), r.river), r.km_from_mouth, r.catchment_km2
@@ -50,10 +52,9 @@ def river_here(conn: Connection, station: StationNow, now: datetime) -> RiverHer
         """,
         (station.station_id,),
     ).fetchone()
-    if row is None:
-        return None
-    name, name_en, far, drained = row
-    return RiverHere(name, name_en, far, drained, tuple(_upstream(conn, station.station_id, name, far, now)))
+    name, name_en, far, drained = row or ("", "", None, None)
+    upstream = tuple(_upstream(conn, station.station_id, name, far, now))
+    return RiverHere(name, name_en, far, drained, upstream) if name or upstream else None
 
 
 def rain_gauges_of(conn: Connection, station: StationNow) -> frozenset[str]:

@@ -115,6 +115,9 @@ def test_the_desk_decides_on_a_pair_and_every_page_follows(hall: TownHall) -> No
         station = main(client.get(f"/disaster/stations/{LOWER}"))
         assert "防災担当が設定した時間は約55分です。" in station and "過去の6回の増水では" in station
         assert "県の調査" in main(client.get(LINKS))
+        assert client.post(LINKS, data={**said, "lower": "river-shiomibashi", "do": "set"}).status_code == 303
+        other = main(client.get("/disaster/stations/river-shiomibashi"))
+        assert "奥沢水位観測所" in other and "km 上流" not in other, "of another river: no distance"
         for wrong, words in (
             ({"lower": UPPER}, "別の水位観測所を選んでください"),
             ({"lower": "nowhere"}, "別の水位観測所を選んでください"),
@@ -127,8 +130,12 @@ def test_the_desk_decides_on_a_pair_and_every_page_follows(hall: TownHall) -> No
             refused = client.post(LINKS, data={**said, **wrong})
             assert refused.status_code == 422 and words in main(refused), wrong
     with connect(hall.database.owner, name="test") as conn:
-        kept = conn.execute("select verdict, travel, reason from station_link_word order by 1").fetchall()
-    assert kept == [("refused", None, "途中の堰で別れる"), ("set", timedelta(minutes=55), "県の調査")]
+        kept = conn.execute("select verdict, travel, reason from station_link_word order by 1, 2").fetchall()
+    assert kept == [
+        ("refused", None, "途中の堰で別れる"),
+        ("set", timedelta(minutes=55), "県の調査"),
+        ("set", None, "途中の堰で別れる"),
+    ]
     with hall.visitor(Role.WATER) as client:
         assert client.post(LINKS, data=said).status_code == 403
         client.headers["Accept"] = "text/html"
