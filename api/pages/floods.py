@@ -154,8 +154,8 @@ def _courses(
 
 
 def _row(flood: Flood, key: str, letter: str, levels: Sequence[Threshold], fallen: Mapping[int, Fallen]) -> Row:
-    by_value = {each.value: each for each in levels}
-    above = tuple((by_value[each.value], each.length, each.complete) for each in flood.above)
+    # Both are in the order of height, and those that were not reached are the last.
+    above = tuple((level, each.length, each.complete) for level, each in zip(levels, flood.above, strict=False))
     most = max(fallen.values(), key=lambda each: each.rain.amounts[1] or 0.0, default=None)
     return Row(flood, key, letter, above[-1][0] if above else None, above, most, tuple(fallen.values()))
 

@@ -13,12 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from analytics.maintenance import Maintenance
 from analytics.rivers.link_job import EVERY, next_link
 from analytics.rivers.link_records import KnownLink, LinkError, LinkState, Verdict, known_links, say
 from analytics.rivers.links import FEWEST, Lag, Link, lag, least_rise, link, margin
 from analytics.rivers.turning import despiked, rises
 from analytics.rollups import recompute
 from api.database import enter_municipality
+from devices.clock import FixedClock
 from store import Connection, connect
 from store.columns import Floats
 from store.feed import Touched
@@ -221,6 +223,19 @@ def test_the_job_learns_each_pair_once_a_week_and_again_when_much_was_imported(
     with connect(registered.owner, name="test") as conn:
         versions = conn.execute("select count(*), count(distinct learnt_at) from station_link").fetchone()
     assert versions == (18, 4), "what was learned before stays"
+
+
+def test_the_house_learns_them_by_itself(registered: Registered, tell: Callable[[str, Floats], None]) -> None:
+    tell(UPPER, record(12, timedelta(0)))
+    tell(LOWER, record(12, timedelta(minutes=40)))
+    keeper = Maintenance(FixedClock(START))
+    with connect(registered.worker, name="test") as conn:
+        for _ in range(1000):  # steps of the other work that comes before
+            keeper.tick(conn)
+            conn.commit()
+            if conn.execute("select from station_link").fetchone():
+                break
+    assert links(registered)[UPPER, LOWER].learnt_at == START
 
 
 def test_a_word_of_people_stands_above_what_was_learned(
