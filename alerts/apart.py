@@ -18,7 +18,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from alerts import drill_words, trial_words
+from alerts import drill_words, into_trial, trial_words
 from alerts.calling import Group, Roster, Watch
 from store import Connection
 from store.arrays import array
@@ -115,6 +115,7 @@ def close_ended(recorder: Recorder, *, simulated: bool) -> None:
         mine = [row[0] for row in conn.execute(_OF_TRIAL, {"trial": trial_id})]
         conn.execute(_COUNT_AGAIN, {"mine": mine, "now": now})
         _end(recorder, town, mine, f"trial:{trial_id}", trial_words.note(over), TRIAL_OVER, trial_words.texts(over))
+        into_trial.note_ended(recorder, town, trial_id)
         conn.execute("update station_trial set closed_at = %s where trial_id = %s", (now, trial_id))
 
 

@@ -18,7 +18,7 @@ AlertsError
       StillSilent               the device has not been heard again
       StillWrong                what is wrong with the operation is still wrong
 
-`alerts.wording.explain(error, language)` says each ActionError to the person on the page; str() is for logs and the
+`alerts.explaining.explain(error, language)` says each ActionError to the person on the page; str() is for logs and the
 API. A caller writes::
 
     try:

@@ -106,7 +106,7 @@ cross join lateral (
         select min(o.written_at) as first from outbox o join alert_history h using (alert_history_id)
         where h.alert_id = a.alert_id and o.person_id is not null and h.alert_history_id >= last.said
            -- who is asked to go there was not told for the first time by that
-           and h.event not in ('published', 'assigned')
+           and h.event not in ('published', 'assigned', 'expiring', 'lapsed', 'in_trial')
         group by h.alert_history_id) each_time
 ) told
 where (a.rule = 'level' and a.level >= 4 or a.rule = 'written' and a.severity = 3)

@@ -31,7 +31,9 @@ from alerts.apart import close_ended, live
 from alerts.beside import beside
 from alerts.calm import pass_calm
 from alerts.causes import Cause
+from alerts.into_trial import tell_begun
 from alerts.late import Late, list_late
+from alerts.level_words import whose_of
 from alerts.recording import Recorder, mark_judged, notice_of
 from alerts.rules.finding import Found, judge_finding
 from alerts.rules.level import (
@@ -163,6 +165,7 @@ class Evaluator:
             (self._shard.names if first else [self._shard.name],),
         )
         if first:
+            tell_begun(recorder, simulated=self._clock.simulated)
             close_ended(recorder, simulated=self._clock.simulated)
         self._release_levels(recorder, None)
         held = [each for each in waiting(recorder.conn, ["written"]) if self._shard.mine(each.place.station_id)]
@@ -344,6 +347,7 @@ class Evaluator:
         return replace(
             notice,
             level=rule.named(transition.level),
+            whose=whose_of(rule.source),
             next_level=min(above, key=lambda each: each.level, default=None),
         )
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from alerts import observed
 from alerts.errors import AlertNotFound
+from alerts.level_words import whose_of
 from alerts.rule_words import Said
 from alerts.rules.level import rule_at
 from alerts.rules.transition import Event
@@ -28,6 +29,7 @@ def of(conn: Connection, alert_id: int, correction: Correction | None, *, simula
     if rule == "level":
         in_force = rule_at(observed.level_rules(conn, [station_id]).get(station_id, ()), time)
         more["level"] = None if in_force is None or level is None else in_force.named(level)
+        more["whose"] = whose_of(None if in_force is None else in_force.source)
     elif rule == "silence":
         more["silence_after"] = timedelta(seconds=int(version.partition(":")[2])) if version else None
     elif rule == "written":

@@ -111,6 +111,8 @@ def level_rules(conn: Connection, station_ids: Iterable[int]) -> dict[int, tuple
     rows = conn.execute(
         """
         select t.station_id, t.threshold_set_id, t.valid_from, t.clear_margin, t.hold,
+               (select s.source from threshold_source s where s.threshold_set_id = t.threshold_set_id
+                order by s.threshold_source_id desc limit 1),
                l.level, l.name, l.name_en, l.value
         from threshold_set t left join threshold_level l using (threshold_set_id)
         where t.station_id = any(%s) order by t.station_id, t.valid_from, l.level
@@ -118,9 +120,9 @@ def level_rules(conn: Connection, station_ids: Iterable[int]) -> dict[int, tuple
         (sorted(set(station_ids)),),
     ).fetchall()
     rules: dict[int, tuple[LevelRule, ...]] = {}
-    for (station_id, set_id, valid_from, margin, hold), levels in groupby(rows, key=lambda row: row[:5]):
-        named = tuple(ThresholdLevel(*row[5:]) for row in levels if row[5] is not None)
-        rule = LevelRule(f"threshold_set:{set_id}", valid_from, named, margin, hold)
+    for (station_id, set_id, valid_from, margin, hold, source), levels in groupby(rows, key=lambda row: row[:6]):
+        named = tuple(ThresholdLevel(*row[6:]) for row in levels if row[6] is not None)
+        rule = LevelRule(f"threshold_set:{set_id}", valid_from, named, margin, hold, source)
         rules[station_id] = (*rules.get(station_id, ()), rule)
     return rules
 

@@ -40,7 +40,7 @@ from alerts.rules.operation import (
 )
 from alerts.rules.transition import Event, Transition
 from devices.clock import Clock, real_now
-from store import Connection
+from store import Connection, jma_feed
 from store.backup_runs import last_runs
 from store.counts import unclosed
 from store.feed import append_alerts
@@ -212,6 +212,7 @@ class Watch:
             untold=found.causes if (found := self._reach.get(town.municipality_id)) else (),
             folders=self._folders(conn, town.municipality_id),
             folders_silent_for=self._folders_silent_for(conn, town.municipality_id),
+            jma_stale=self._jma_stale(conn, town.municipality_id),
             alarmed=frozenset(town.open_alerts),
             **shared,
         )
@@ -233,6 +234,11 @@ class Watch:
     def _folders_silent_for(self, conn: Connection, municipality_id: int) -> timedelta:
         row = conn.execute("select seen_at from folder_watch where municipality_id = %s", (municipality_id,)).fetchone()
         return timedelta(0) if row is None else (self._clock.now() - row[0]) / self._clock.speed
+
+    def _jma_stale(self, conn: Connection, municipality_id: int) -> bool:
+        found, now = jma_feed.feed(conn, municipality_id), self._clock.now()
+        begun = found is not None and now - found.started_at > jma_feed.patience(self._clock.speed)
+        return found is not None and begun and found.stale(now, self._clock.speed)
 
     def _workers(self, conn: Connection, municipality_id: int) -> tuple[WorkerSeen, ...]:
         now = self._clock.now()

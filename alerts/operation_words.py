@@ -42,6 +42,7 @@ _RAISED: dict[Kind, tuple[str, str]] = {
         "取込停止：監視フォルダ「{about}」に、約束の間隔で新しい値が届いていません",
         'feed stopped: nothing new has come to the watched folder "{about}" for longer than agreed',
     ),
+    "jma_stale": ("気象庁情報を取得できません", "the weather agency's information cannot be obtained"),
 }
 _CLEARED: dict[Kind, tuple[str, str]] = {
     "counts_open": ("受信件数の内訳が合うようになりました", "the counts of messages add up again"),
@@ -70,6 +71,7 @@ _CLEARED: dict[Kind, tuple[str, str]] = {
         "監視フォルダ「{about}」の取り込みが再開しました",
         'new values come to the watched folder "{about}" again',
     ),
+    "jma_stale": ("気象庁情報を取得できるようになりました", "the weather agency's information is obtained again"),
 }
 _TO_DO: dict[Kind, tuple[str, str]] = {
     "counts_open": (
@@ -128,6 +130,12 @@ _TO_DO: dict[Kind, tuple[str, str]] = {
         "「監視フォルダ」の画面で、読めずに残っているファイルがないかを確認してください。",
         "What was observed meanwhile is unknown; it is neither zero nor a sign that all is well. Look at the device, "
         "program and line that make the files, and on the page Watched folders at files that could not be read.",
+    ),
+    "jma_stale": (
+        "発表がないという意味ではありません。気象庁のホームページで確かめてください。理由は「気象庁の電文」の画面に"
+        "あります。mimamori run jma の動作、庁舎の回線、フォルダの受信ソフトを確認してください。",
+        "This does not mean that nothing is issued: look at the agency's own pages. The page Telegrams says why. Look "
+        "whether mimamori run jma runs, at the line, and at the receiver that writes into the folder.",
     ),
 }
 

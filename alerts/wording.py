@@ -17,21 +17,8 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from alerts import finding_words, operation_words, outage_words, rule_words, unconfirmed_words
-from alerts.errors import (
-    ActionError,
-    AlertNotFound,
-    AlreadyAcknowledged,
-    AlreadyCleared,
-    AlreadyRetracted,
-    NoSuchPerson,
-    NoteRequired,
-    NothingUnconfirmed,
-    NotRetracted,
-    StillAbove,
-    StillSilent,
-    StillWrong,
-)
 from alerts.finding_words import FindingRule
+from alerts.level_words import Whose, level_name
 from alerts.rules.telling import OLD
 from alerts.rules.transition import Event
 from devices.model import ThresholdLevel
@@ -55,9 +42,6 @@ EVENT_LABELS: dict[Event, dict[Language, str]] = {
     Event.RETRACTED: {"ja": "訂正・取消", "en": "Retracted"},
 }
 
-_FULL_WIDTH = str.maketrans("0123456789", "０１２３４５６７８９")
-
-
 NOT_LOW: dict[Language, str] = {
     "ja": "いまの状況が安全だという意味ではありません。",
     "en": "It does not mean that all is well there now.",
@@ -79,11 +63,12 @@ class Correction:
 class Notice:
     """One step of an alert, with all that its texts say.
 
-    `level` is the reference level the alert has after the step, None where it has none; `next_level` the one above
-    it; `clearing_level` (m) what the water fell below when it cleared; `silence_after` the device's patience;
-    `usual` what a finding's `value` is compared with, both in `unit`; `cause` what is wrong with the operation, or
-    what an outage's `stations` (names in Japanese and English) have in common; `details` of a cause in the two
-    languages; `age` of the observation when it was judged, and the `newest` one known then, where that is another;
+    `level` is the reference level the alert has after the step, None where it has none; `whose` its set is; and
+    `next_level` the one above it; `clearing_level` (m) what the water fell below when it cleared; `silence_after` the
+    device's patience; `usual` what a finding's `value` is compared with, both in `unit`; `cause` what is wrong with the
+    operation, or what an outage's `stations` (names in Japanese and English) have in common; `details` of a cause in
+    the two languages; `age` of the observation when it was judged, and the `newest` one known then, where that is
+    another;
     `written` what a rule of the staff says; `correction` why it was false, where that is what is told.
     `unconfirmed`: one doubtful reading alone says it (of what is over or lower: said it), `newest_unconfirmed`: so does
     the newest; `at_work`: somebody works at the device; `revised`: what was said of an old reading decided.
@@ -98,6 +83,7 @@ class Notice:
     time: datetime
     value: float | None = None
     level: ThresholdLevel | None = None
+    whose: Whose = "own"
     next_level: ThresholdLevel | None = None
     clearing_level: float | None = None
     silence_after: timedelta | None = None
@@ -136,20 +122,6 @@ def marks(mode: str, simulated: bool, language: Language = "ja") -> str:
     return "".join(found)
 
 
-def level_name(level: ThresholdLevel, municipality: str, language: Language = "ja") -> str:
-    """A reference level by name, with the 警戒レベル it corresponds to and whose criterion that is.
-
-    >>> level_name(ThresholdLevel(4, "氾濫危険水位", "Danger level", 2.3), "美守町")
-    '氾濫危険水位（警戒レベル４相当・町独自基準）'
-    >>> level_name(ThresholdLevel(4, "氾濫危険水位", "Danger level", 2.3), "美守町", "en")
-    "Danger level (corresponds to Alert Level 4; the municipality's own criterion)"
-    """
-    if language == "en":
-        return f"{level.name_en} (corresponds to Alert Level {level.level}; the municipality's own criterion)"
-    owner = municipality[-1] if municipality[-1:] in ("市", "町", "村", "区") else "市町村"
-    return f"{level.name}（警戒レベル{_digits(level.level)}相当・{owner}独自基準）"
-
-
 def headline(notice: Notice, language: Language = "ja") -> str:
     """What happened, in one sentence without place, value and time: for a list that has columns for those."""
     if notice.event is Event.RETRACTED:
@@ -166,7 +138,7 @@ def headline(notice: Notice, language: Language = "ja") -> str:
     if notice.rule != "level":
         cleared = notice.event is Event.CLEARED
         return finding_words.headline(notice.rule, cleared, notice.value, notice.usual, language)
-    name = "" if notice.level is None else level_name(notice.level, notice.municipality, language)
+    name = "" if notice.level is None else level_name(notice.level, notice.municipality, language, notice.whose)
     if notice.revised:
         return unconfirmed_words.revised(name, language)
     if notice.unconfirmed:
@@ -227,79 +199,6 @@ def _old(notice: Notice, language: Language) -> str:
     if language == "en":
         return f"Observed {f'{minutes} min' if minutes < 120 else f'{hours} h'} ago: "
     return f"{f'{minutes}分' if minutes < 120 else f'{hours}時間'}前の観測 "
-
-
-def explain(error: ActionError, language: Language = "ja", *, timezone: str = "Asia/Tokyo") -> str:
-    """Why an action was refused, and what to do, for the person who asked for it."""
-    ja = language == "ja"
-    match error:
-        case AlertNotFound():
-            return (
-                "このアラートは見つかりません。一覧を開き直してください。"
-                if ja
-                else "There is no such alert. Open the list again."
-            )
-        case AlreadyAcknowledged():
-            when = short_time(error.at, timezone)
-            return f"{error.by}が {when} に確認済みです。" if ja else f"{error.by} acknowledged it at {when}."
-        case AlreadyCleared():
-            when = short_time(error.at, timezone)
-            if ja:
-                return f"{error.by or '自動判定'}により {when} に解除済みです。"
-            return f"{error.by or 'Its rule'} cleared it at {when}."
-        case AlreadyRetracted():
-            when = short_time(error.at, timezone)
-            return f"{error.by}が {when} に訂正済みです。" if ja else f"{error.by} retracted it at {when}."
-        case NotRetracted():
-            return "このアラートは訂正されていません。" if ja else "This alert has not been retracted."
-        case NoSuchPerson():
-            return (
-                "その人は連絡先にいません。一覧から選び直してください。"
-                if ja
-                else "There is no such person in the list of people. Choose another one."
-            )
-        case NoteRequired() if error.overlong:
-            return (
-                "メモが長すぎます。2000字以内にしてください。"
-                if ja
-                else "The note is too long: 2,000 characters at most."
-            )
-        case NothingUnconfirmed():
-            return (
-                "確かめを待っている値はもうありません。画面を開き直してください。"
-                if ja
-                else "No reading of it waits to be confirmed any more. Open the page again."
-            )
-        case NoteRequired():
-            return "確認した内容をメモに書いてください。" if ja else "Please write down what you know or have seen."
-        case StillAbove():
-            when = short_time(error.time, timezone)
-            if ja:
-                return (
-                    f"最新の観測値 {error.value:.2f} m（{when}）が解除の目安 {error.clearing_level:.2f} m を"
-                    "下回っていないため、解除できません。"
-                )
-            return (
-                f"The latest reading, {error.value:.2f} m at {when}, is not below {error.clearing_level:.2f} m: "
-                "it cannot be cleared yet."
-            )
-        case StillSilent():
-            since = None if error.since is None else short_time(error.since, timezone)
-            if ja:
-                heard = "一度も受信していません" if since is None else f"最後の受信は {since} です"
-                return f"機器 {error.device_key} からの受信が途絶えたままのため、解除できません（{heard}）。"
-            heard = "it was never heard" if since is None else f"last heard at {since}"
-            return f"Device {error.device_key} is still silent ({heard}): it cannot be cleared yet."
-        case StillWrong():
-            said = (outage_words if error.outage else operation_words).headline(error.cause, False, language)
-            if ja:
-                return f"{said}（続いています）。解消すると自動で解除されます。"
-            return f"Still so: {said}. It clears by itself when that is over."
-    return str(error)
-
-
-def _digits(number: int) -> str:
-    return str(number).translate(_FULL_WIDTH)
 
 
 def _about(rule: Rule, language: Language) -> str:
@@ -390,13 +289,13 @@ def _level_facts(notice: Notice, language: Language) -> list[str]:
             f"最新の観測値：{latest}（観測時刻 {newest}{sure}）" if ja else f"Newest: {latest} at {newest}{sure}"
         )
     if notice.level is not None:
-        name = level_name(notice.level, notice.municipality, language)
+        name = level_name(notice.level, notice.municipality, language, notice.whose)
         facts.append(f"段階：{name} {notice.level.value:.2f} m" if ja else f"Stage: {name}, {notice.level.value:.2f} m")
     elif notice.clearing_level is not None and not (notice.unconfirmed or notice.revised):
         below = f"{notice.clearing_level:.2f} m"
         facts.append(f"解除の目安 {below} を下回りました" if ja else f"Below the clearing level of {below}")
     if notice.next_level is not None and notice.value is not None and notice.value < notice.next_level.value:
-        name = level_name(notice.next_level, notice.municipality, language)
+        name = level_name(notice.next_level, notice.municipality, language, notice.whose)
         above, left = notice.next_level.value, notice.next_level.value - notice.value
         facts.append(
             f"次の段階：{name} {above:.2f} m まで {left:.2f} m"

@@ -293,30 +293,36 @@ def _target(
     names: rule_words.Names,
 ) -> Target | None:
     """None where nothing of it was touched, nothing of it exists there, or what came is older than a week."""
+    # Asked of every rule of a town in every turn: plain loops, and nothing that a rule without a drill does not need.
     versions = []
     mine: dict[int, Stream] = {}
     main = None
+    begins = [micros(each.valid_from) for each in rule.versions]
+    begins.append(FOREVER)
     for n, version in enumerate(rule.versions):
-        until = micros(rule.versions[n + 1].valid_from) if n + 1 < len(rule.versions) else FOREVER
         where = where_of(version.body, site.place.station_id, run, known, by_code)
-        own = [each for each in where.values() if isinstance(each, Stream)]
-        if own:
+        heard = False
+        for found in where.values():
+            if isinstance(found, Stream):
+                mine[found.datastream_id] = found
+                heard = True
+        if heard:
             main = next((where[s] for s in sight(version.body).series if s in where), main)
-        mine |= {each.datastream_id: each for each in own}
-        versions.append((version, where, micros(version.valid_from), until))
+        versions.append((version, where, begins[n], begins[n + 1]))
     came = [touched[each] for each in mine if each in touched]
     if not came or not isinstance(main, Stream):
         return None
-    own_run = [each for each in mine.values() if each.run == run]
-    if run is not None and not any(each.datastream_id in touched for each in own_run):
+    if run is not None:
+        own_run = [each for each in mine.values() if each.run == run]
+        if not any(each.datastream_id in touched for each in own_run):
+            return None
+        # A trial is of one station: what others say of it is nobody's to test.
+        if mode_of(run) == "test" and not any(each.station_id == site.place.station_id for each in own_run):
+            return None
+    newest = max([each.newest for each in mine.values() if each.newest is not None], default=None)
+    if newest is None or micros(max([each.end for each in came])) < newest - _KEEP:
         return None
-    # A trial is of one station: what others say of it is nobody's to test.
-    if mode_of(run) == "test" and not any(each.station_id == site.place.station_id for each in own_run):
-        return None
-    newest = max((each.newest for each in mine.values() if each.newest is not None), default=None)
-    if newest is None or micros(max(each.end for each in came)) < newest - _KEEP:
-        return None
-    since = max(micros(min(each.start for each in came)), newest - _KEEP)
+    since = max(micros(min([each.start for each in came])), newest - _KEEP)
     return Target(rule, site, mode_of(run), main, tuple(versions), since, since < newest, names)
 
 

@@ -1,14 +1,17 @@
-"""The analytics process: feed consumers that keep rollups and findings equal to the observations, and doubt values."""
+"""The analytics process: feed consumers that keep rollups and findings equal to the observations, doubt values,
+and look ahead."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from analytics import doubts, duty_reports, findings, old_values, rollups
 from analytics.config import AnalyticsConfig
 from analytics.leaks import nights
 from analytics.leaks import watch as leaks
 from analytics.maintenance import Maintenance
+from analytics.rivers import forecasting
 from analytics.visitors import watch
 from devices.clock import Clock
 from store import Connection, connect
@@ -45,22 +48,30 @@ def catch_up(config: AnalyticsConfig) -> None:
 def run(config: AnalyticsConfig, stop: threading.Event) -> None:
     """Follows the feed and keeps house until `stop` is set.
 
-    The learnt checks have a cursor, a thread and a connection of their own: what they find can wait, hours and days
-    cannot. Should they fail, `stop` is set and their error is raised here.
+    The learnt checks, and whoever looks ahead on the rivers, have threads and connections of their own: what they find
+    can wait, hours and days cannot. Should one fail, `stop` is set and its error is raised here.
     """
     with connect(config.dsn, name=NAME) as conn:
         clock = load_clock(conn)
     failures: list[Exception] = []
 
-    def beside() -> None:
+    def beside(work: Callable[[str, Clock, threading.Event], None]) -> None:
         try:
-            _doubt(config.dsn, clock, stop)
+            work(config.dsn, clock, stop)
         except Exception as error:
             failures.append(error)
             stop.set()
 
-    thread = threading.Thread(target=beside, name=doubts.NAME, daemon=True)
-    thread.start()
+    threads = [
+        threading.Thread(target=beside, args=(work,), name=name, daemon=True)
+        for name, work in (
+            (doubts.NAME, _doubt),
+            (forecasting.NAME, forecasting.follow),
+            (forecasting.LEARNING, forecasting.learn),
+        )
+    ]
+    for thread in threads:
+        thread.start()
     # Housekeeping is a matter of an hour of town time: soon enough on a fast clock, and seldom on the real one.
     seconds = min(10.0, max(0.5, 60.0 / clock.speed))
     try:
@@ -70,7 +81,8 @@ def run(config: AnalyticsConfig, stop: threading.Event) -> None:
         )
     finally:
         stop.set()
-        thread.join(_LAST_STEP_SECONDS)
+        for thread in threads:
+            thread.join(_LAST_STEP_SECONDS)
     if failures:
         raise failures[0]
 

@@ -13,7 +13,7 @@ from psycopg.rows import dict_row
 
 from alerts import actions, retraction
 from alerts.errors import ActionError, AlertNotFound, NoSuchPerson, NoteRequired
-from alerts.wording import explain
+from alerts.explaining import explain
 from api.access import DESKS, READERS, Router, SignedIn, Visit, access
 from api.errors import ApiError, BadRequest, Conflict, NotFound, Refused, Text
 from api.models import AlertDetailOut, AlertEventOut, AlertOut, AlertPage, AssignIn, CommentIn, NoteIn

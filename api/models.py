@@ -241,6 +241,9 @@ class AlertEventOut(Out):
         "cleared",
         "retracted",
         "published",
+        "expiring",
+        "lapsed",
+        "in_trial",
     ]
     level: int | None
     phenomenon_time: datetime | None

@@ -12,9 +12,11 @@ from api.accounts import AccountError, create_user
 from devices.town import load_town
 from mimamori.errors import InputError, SettingError
 from mimamori.settings import Settings, variable
-from store import Connection, connect
+from store import Connection, connect, jma_feed
 from store import migrate as schema
+from store.feed import append_headquarters
 from store.registry import sync_town
+from store.town_clock import load_clock
 
 
 def migrate(settings: Settings) -> str:
@@ -55,6 +57,21 @@ def add_user(
         except AccountError as error:
             raise InputError(str(error)) from error
     return f"{login} may now sign in as {role}"
+
+
+def end_jma(settings: Settings) -> str:
+    """The town reads no telegrams any more. InputError where it has none."""
+    from mimamori.rooms import municipality_of
+
+    dsn = settings.need("worker_dsn")
+    with connect(dsn, name="jma off") as conn:
+        row = conn.execute(
+            "select municipality_id from municipality where code = %s", (municipality_of(settings, dsn),)
+        ).fetchone()
+        if row is None or not jma_feed.end(conn, row[0], load_clock(conn).now()):
+            raise InputError("this town has no feed of telegrams: there is nothing to end")
+        append_headquarters(conn, row[0])
+    return "no telegrams are shown any more; what came stays. Stop the process `mimamori run jma` too"
 
 
 def _role_addresses(settings: Settings) -> list[tuple[str, str]]:

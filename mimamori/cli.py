@@ -76,6 +76,21 @@ def run_cameras() -> None:
     _run("cameras")
 
 
+@run.command("jma")
+def run_jma(
+    off: Annotated[
+        bool, typer.Option("--off", help="The town reads none any more: what came stays, pages end.")
+    ] = False,
+) -> None:
+    """Read the weather agency's telegrams from its feed, or from a folder (docs/rivers.md)."""
+    if off:
+        from mimamori import administration
+
+        typer.echo(administration.end_jma(settings()))
+    else:
+        _run("jma")
+
+
 @run.command("analytics")
 def run_analytics(
     once: Annotated[bool, typer.Option("--once", help="Answer what is stored so far, and end.")] = False,

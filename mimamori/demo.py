@@ -4,6 +4,7 @@
     DATA/logs/NAME.log           what each process says
     DATA/folders                 watched: what is dropped in a folder in it is read (docs/import.md)
     DATA/cameras                 the town's camera, which is drawn, writes its pictures here
+    DATA/jma                     telegrams of a weather agency that does not exist (`mimamori.demo_agency`)
     DATA/ledger.jsonl            every message the simulated devices sent in the latest run
     DATA/history                 the past that a first start loads, as the files of a town (`mimamori.demo_history`)
     DATA/lock                    one demo at a time in a folder
@@ -120,7 +121,14 @@ def _start(options: DemoOptions, environment: Mapping[str, str], supervisor: Sup
         DATA_FOLDER=str(options.data.resolve()),
         FOLDERS=str(options.data.resolve() / "folders"),
         # Nobody looks at a headless run.
-        **({"CAMERAS": str(options.data.resolve() / "cameras")} if options.seconds is None else {}),
+        **(
+            {}
+            if options.seconds is not None
+            else {
+                "CAMERAS": str(options.data.resolve() / "cameras"),
+                "JMA_FOLDER": str(options.data.resolve() / "jma"),
+            }
+        ),
     )
 
     if past is not None:
@@ -141,9 +149,9 @@ def _start(options: DemoOptions, environment: Mapping[str, str], supervisor: Sup
         supervisor.wait(lambda: answers(url), what="the first page", timeout=60)
         if options.seconds is None:
             _hear(conn, clock, supervisor)
-            for name in ("folders", "cameras"):
+            for name in ("folders", "cameras", "jma"):
                 (options.data / name).mkdir(exist_ok=True)
-            start_rooms(("folders", "cameras"), child, supervisor)
+            start_rooms(("folders", "cameras", "jma"), child, supervisor)
     (options.data / _LIVED).touch()
     return Demo(options, supervisor, server, url, clock, setting.town_start, before, ledger)
 

@@ -1,7 +1,8 @@
-"""What the demo's town has beside its devices: its shelters, as a town uploads them, and a camera that is drawn.
+"""What the demo's town has beside its devices: its shelters, as a town uploads them, a camera that is drawn, and a
+meteorological office that has been asked.
 
 furnish(conn, code, now)          what is not there yet: the list of shelters with what was said of each (closed, as on
-                                  a quiet day), and the camera
+                                  a quiet day), the camera, and internal_forecast switched on, for it is no real river
 Drawing(dsn, root).run(stop)      writes the camera's picture of the newest level, like a recorder
 """
 
@@ -19,7 +20,7 @@ from api.pages.shelter_file import read_shelters
 from devices.clock import Clock
 from simulators.camera import draw
 from simulators.towns import SHELTERS
-from store import Connection, cameras, connect, shelters
+from store import Connection, cameras, connect, forecast_switch, shelters
 from store.field_reports import Author
 from store.town_clock import load_clock
 
@@ -27,6 +28,7 @@ STATION, FOLDER = "river-mimamoribashi", "mimamoribashi"
 _EVERY = timedelta(minutes=2)  # of town time
 _LEAST_SECONDS = 2.0  # of real time, however fast the clock is
 _CLOSED = "平常時（閉鎖中）"
+_REPLY = "【模擬】この町も川も架空のもので、実在する気象台の回答ではありません。"
 
 log = structlog.get_logger(__name__)
 
@@ -48,6 +50,11 @@ def furnish(conn: Connection, code: str, now: datetime) -> None:
     if not cameras.cameras(conn, municipality_id, station=STATION):
         entry_ = cameras.Entry(STATION, "【模擬】美守橋カメラ", folder=FOLDER)
         cameras.add_camera(conn, municipality_id, entry_, now=now, user_id=user_id)
+    if forecast_switch.switch_now(conn, municipality_id) is None:
+        asked = forecast_switch.Asked("架空地方気象台", "【模擬】担当者", now.date(), _REPLY)
+        forecast_switch.switch_on(
+            conn, municipality_id, asked, on_wall=False, now=now, today=now.date(), user_id=user_id
+        )
 
 
 class Drawing:

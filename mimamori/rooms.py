@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Self
-
-import psycopg
+from typing import TYPE_CHECKING
 
 from mimamori.errors import InputError, SettingError, StartError
 from mimamori.heap import settle
 from mimamori.settings import Settings, variable
-from store import Connection, connect
+from store import connect
 from store.town_clock import load_clock
 
 if TYPE_CHECKING:
@@ -29,7 +27,6 @@ if TYPE_CHECKING:
     from ingest.config import IngestConfig
     from ingest.drain import Drained
     from ingest.intake import IntakeConfig
-    from simulators.interventions import Intervention
     from store.retention import Retention
 
 # Messages of the last days are counted again and again, to see that none is missing.
@@ -118,6 +115,23 @@ def run_cameras(settings: Settings, stop: threading.Event) -> None:
         cameras.run(config, stop)
 
 
+def run_jma(settings: Settings, stop: threading.Event) -> None:
+    """The weather agency's telegrams to the database."""
+    from ingest import jma
+    from ingest.errors import IngestError
+
+    dsn = settings.need("worker_dsn")
+    with _in_a_sentence(IngestError):
+        config = jma.JmaConfig(
+            dsn,
+            municipality_of(settings, dsn),
+            feed=settings.jma_feed,
+            folder=None if settings.jma_folder is None else Path(settings.jma_folder),
+            areas=tuple(filter(None, (each.strip() for each in (settings.jma_areas or "").split(",")))),
+        )
+        jma.run(config, stop)
+
+
 def run_analytics(settings: Settings, stop: threading.Event) -> None:
     """Observations to hours, days and nights."""
     from analytics import run
@@ -188,6 +202,7 @@ RUN: Mapping[str, Callable[[Settings, threading.Event], None]] = MappingProxyTyp
         "ingest": run_ingest,
         "folders": run_folders,
         "cameras": run_cameras,
+        "jma": run_jma,
         "analytics": run_analytics,
         "alerts": run_alerts,
         "api": run_api,
@@ -218,6 +233,7 @@ def run_simulator(
     """
     import simulators
     from devices.town import load_town
+    from mimamori.pressed import Pressed
     from simulators.config import Post, Scenario, SimulatorConfig
     from simulators.errors import SimulatorError
     from simulators.faults import USUAL
@@ -248,6 +264,7 @@ def run_simulator(
             seed=seed,
         )
         _draw_camera(settings, stop)
+        _issue_telegrams(settings, stop)
         simulators.run(config, town, clock, stop, pressed.interventions)
 
 
@@ -258,6 +275,15 @@ def _draw_camera(settings: Settings, stop: threading.Event) -> None:
 
         drawing = Drawing(settings.need("worker_dsn"), Path(settings.cameras))
         threading.Thread(target=drawing.run, args=(stop,), name="camera", daemon=True).start()
+
+
+def _issue_telegrams(settings: Settings, stop: threading.Event) -> None:
+    """The same for the weather agency that does not exist."""
+    if settings.jma_folder is not None:
+        from mimamori.demo_agency import Agency
+
+        agency = Agency(settings.need("worker_dsn"), Path(settings.jma_folder))
+        threading.Thread(target=agency.run, args=(stop,), name="agency", daemon=True).start()
 
 
 def _secret(file: Path | None) -> str:
@@ -293,50 +319,6 @@ def write_history(
     except OSError as error:
         raise InputError(f"{folder}: cannot be written: {error.strerror}") from error
     return [each.file for each in written]
-
-
-class Pressed:
-    """What visitors of the demo have set off, from the table demo_event.
-
-    While the database is away the town goes on with what is known: a storm does not end because nobody can read of it.
-    """
-
-    def __init__(self, dsn: str, municipality: str) -> None:
-        self._dsn = dsn
-        self._municipality = municipality
-        self._conn: Connection | None = None
-        self._known: tuple[Intervention, ...] = ()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._close()
-
-    def interventions(self) -> Sequence[Intervention]:
-        """All there ever were, oldest first."""
-        from simulators.interventions import Happening, Intervention
-
-        try:
-            if self._conn is None:
-                self._conn = connect(self._dsn, name="simulate", autocommit=True)
-            rows = self._conn.execute(
-                """
-                select kind, starts_at, ends_at, target from demo_event join municipality using (municipality_id)
-                where code = %s order by demo_event_id
-                """,
-                (self._municipality,),
-            ).fetchall()
-        except psycopg.OperationalError:
-            self._close()
-        else:
-            self._known = tuple(Intervention(Happening(kind), *rest) for kind, *rest in rows)
-        return self._known
-
-    def _close(self) -> None:
-        if self._conn is not None:
-            self._conn.close()
-            self._conn = None
 
 
 @contextmanager

@@ -53,6 +53,9 @@ class Settings:
     folder_max_bytes: int = 20_000_000
     cameras: str | None = None
     camera_secrets: str | None = None
+    jma_feed: str | None = None
+    jma_folder: str | None = None
+    jma_areas: str | None = None
     quarantine_days: int = 400
     raw_days: int | None = None
     raw_event_days: int | None = None

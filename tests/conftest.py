@@ -11,6 +11,7 @@ import os
 import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -79,7 +80,7 @@ _LONGEST = (
     "browsers",
     "towns",
     "tests/test_authorisation.py",
-    "tests/analytics/test_doubts.py",
+    "tests/analytics/test_doubts_reviewed.py",
     "tests/ingest/test_worker.py",
     "tests/ingest/test_exactly.py",
     "tests/dashboards/test_quality.py",
@@ -258,7 +259,18 @@ def copied(template: str, engine: str, addresses: tuple[str, str, str]) -> Itera
     name = f"mimamori_test_{os.getpid()}_{next(_numbers)}"
     _makers[engine].execute(f"create database {name} template {template} strategy file_copy")
     yield Database(engine, *(_with_database(address, name) for address in addresses))
+    _leave(_makers[engine], name)
     _makers[engine].execute(f"drop database {name} with (force)")
+
+
+def _leave(conn: psycopg.Connection[Any], database: str) -> None:
+    """Ends whoever still speaks to a database. Who drops one that is in use is made to wait for a tenth of a second,
+    however soon the others have gone: in nearly two thousand tests that were minutes.
+    """
+    close_all()
+    ending = "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s"
+    while conn.execute(ending, (database,)).fetchall():
+        time.sleep(0.002)
 
 
 @pytest.fixture(params=_ENGINES)

@@ -2,6 +2,9 @@
 
 The list of routes is the application's own; a route that nobody thought of here still appears, and one that takes
 a parameter or changes something fails until it is said how to call it.
+
+What the rivers may do (internal_forecast) is planted in the town with a figure that nothing else has: whichever answer
+has it, to anybody but the disaster desk on the pages of `AHEAD`, is broken like one that lets the wrong person in.
 """
 
 from __future__ import annotations
@@ -35,7 +38,9 @@ from devices.clock import FixedClock
 from devices.model import StationKind
 from devices.photos import Photo
 from ingest.intake import IntakeConfig
+from ingest.jma.telegram import Area, of_town, read
 from ingest.sources import add_source
+from simulators.telegrams import Said, weather
 from store import (
     cameras,
     checklists,
@@ -46,6 +51,7 @@ from store import (
     field_reports,
     folders,
     headquarters,
+    jma,
     models,
     shelters,
     trials,
@@ -54,6 +60,7 @@ from store.sources import add_mqtt_source
 from tests.api.serving import PASSWORD, TownHall, populate, serving
 from tests.brokers.running import wait_for
 from tests.conftest import START, Registered
+from tests.forecasts import FIGURE, WORDS, planted, switched_on
 from tests.pmtiles import write as write_tiles
 
 STATION = "river-okusawa"
@@ -78,7 +85,8 @@ class Call:
         return bool(
             re.search(
                 r"{(code|station|spot|alert_id|model|sha256|device_id|folder|group|rule_id|source_id|datastream_id|notice_id"
-                r"|entry_id|order_id|stage_id|item_id|report_id|photo_id|shelter_id|drill_id|approval_id|camera_id|trial_id|rain_gauge)",
+                r"|entry_id|order_id|stage_id|item_id|report_id|photo_id|shelter_id|drill_id|approval_id|camera_id|trial_id"
+                r"|telegram_id|rain_gauge)",
                 self.path,
             )
         )
@@ -132,9 +140,19 @@ PARAMETERS = {
     "shelter_id": "1",
     "approval_id": "1",
     "camera_id": "1",
+    "telegram_id": "1",
+}
+# Where the disaster desk is shown what may come; a look back may have nothing to show.
+AHEAD = {
+    f"{place}{page}"
+    for place, pages in (
+        ("/disaster/stations/{code}", ("", "/outlook", "/outlook.csv", "/record.csv", "/hindcast", "/hindcast.csv")),
+        ("/disaster", ("", "/outlook")),
+    )
+    for page in pages
 }
 # These are of a notice that somebody has approved; the others of one's draft.
-OF_APPROVED = ("/cap.xml", "/sheet.txt", "/withdraw")
+OF_APPROVED = ("/cap.xml", "/sheet.txt", "/renew", "/withdraw")
 RULE = {"place": "kind:river_gauge", "property-1": "water_level", "measure-1": "reading", "value-1": "1.5"}
 BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/session": {"json": {"login": "own-disaster", "password": PASSWORD}},
@@ -164,6 +182,7 @@ BODIES: dict[str, dict[str, Any]] = {
     },
     "POST /disaster/notices/{notice_id}/approve": {"data": {"text": "{text_id}", "hours": "3"}},
     "POST /disaster/notices/{notice_id}/discard": {},
+    "POST /disaster/notices/{notice_id}/renew": {"data": {"hours": "3"}},
     "POST /disaster/notices/{notice_id}/withdraw": {"data": {"why": "mistake"}},
     "POST /disaster/standing": {
         "data": {
@@ -256,7 +275,8 @@ BODIES: dict[str, dict[str, Any]] = {
         }
     },
     "POST /disaster/drills/{drill_id}": {"data": {"do": "stop"}},
-    "POST /digital/trials": {"data": {"station": STATION, "starts_at": "2026-07-01T09:00", "why": "水位計の交換"}},
+    # of a gauge of which no alert is open: else they would have to say that they know
+    "POST /digital/trials": {"data": {"station": "river-takehara", "starts_at": "2026-07-01T09:00", "why": "交換"}},
     "POST /digital/trials/{trial_id}": {"data": {"do": "end"}},
     "POST /disaster/catchments/links": {
         "data": {"upper": STATION, "lower": "river-takehara", "do": "set", "travel": "40", "reason": "県の調査"}
@@ -273,6 +293,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /disaster/shelters": {"data": {"name": "別の避難所"}},
     "POST /disaster/shelters/file": {"files": {"file": ("list.csv", "名称\n山の上集会所\n".encode())}},
     "POST /disaster/shelters/{shelter_id}": {"data": {"name": "浜町公民館", "do": "keep"}},
+    "POST /disaster/outlook": {
+        "data": {"office": "気象台", "person": "気象", "asked_on": "2026-05-01", "reply": "支障なし", "read": "1"}
+    },
     "POST /intake/{source}": {"json": {}},
     "POST /demo/{event}": {"data": {"page": "start"}},
 }
@@ -385,6 +408,10 @@ def town_hall(registered: Registered, tmp_path: Path) -> Iterator[TownHall]:
         camera_id = cameras.add_camera(conn, town, of_station, now=START, user_id=None)
         assert camera_id == int(PARAMETERS["camera_id"])
         assert cameras.keep_still(conn, town, camera_id, b"jpeg", photo, START)
+        found = of_town(
+            read(weather("rain", {"9999900": [Said("美守町", 3)]}, START).encode(), "a.xml"), Area("999999")
+        )
+        assert found is not None and jma.keep(conn, town, found, START) == int(PARAMETERS["telegram_id"])
         conn.execute("insert into call_group (municipality_id, name) values (%s, '防災当番')", (town,))
         conn.execute("select set_config('mimamori.municipality_id', %s, true)", (str(town),))
         flood = [(timedelta(0), 1.0), (timedelta(hours=1), 2.0)]
@@ -397,6 +424,8 @@ def town_hall(registered: Registered, tmp_path: Path) -> Iterator[TownHall]:
         conn.execute("update drill set started_at = starts_at")
         trial = trials.NewTrial(station_id, ["precipitation"], None, START + timedelta(days=1), "交換")
         assert trials.begin(conn, town, trial, clock=FixedClock(START), user_id=user[0]) == int(PARAMETERS["trial_id"])
+        switched_on(conn, town, START)
+        planted(conn, town, registered.datastream(STATION, "water_level"), START)
         assert folders.add_folder(conn, town, "shared", START).folder_id == int(PARAMETERS["folder"])
     tiles = tmp_path / "town.pmtiles"
     write_tiles(tiles, {}, (135.0, 32.4, 135.1, 32.5), 10)
@@ -413,7 +442,9 @@ def broken(
     for route in routes:
         with town_hall.visitor(role, **visitor) as client:
             answer = call(client, town_hall, route)
-        if not holds(route, answer):
+        desk = role is Role.DISASTER and route.path in AHEAD
+        told = FIGURE.search(answer.text) and not (desk and visitor.get("town", "own") == "own")
+        if not holds(route, answer) or told or (WORDS.search(answer.text) and not desk):
             found.append(f"{route} -> {answer.status} {answer.code} {answer.location} {answer.text[:200]}")
     return found
 

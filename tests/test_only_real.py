@@ -27,18 +27,24 @@ TABLES = (
     "alert", "alert_history", "alert_judged", "outbox", "late_excursion", "public_notice",
     "headquarters_log", "evacuation_order", "response_stage", "checklist_tick",
     "field_report", "field_photo", "shelter_word", "alert_retraction",
+    "jma_telegram",
 )  # fmt: skip
 READS = re.compile(rf"\b(?:from|join|using)\s+(?:lateral\s+)?(?:only\s+)?({'|'.join(TABLES)})\b(?!\s*\()", re.I)
-ONLY_REAL = re.compile(r"\bdrill_run is null\b|\bmode = 'actual'|\bmode = %|\bdrill = %|\bnot \w\.drill\b")
+# The agency's own drills and tests are told by their status.
+ONLY_REAL = re.compile(
+    r"\bstatus = (?:%|any\(%|t\.status)|\bdrill_run is null\b"
+    r"|\bmode = 'actual'|\bmode = %|\bdrill = %|\bnot \w\.drill\b"
+)
 
 EXEMPT = {
     "reads the one that its caller has chosen; who lists what can be chosen leaves drills out": """
         alerts/actions.py:_locked alerts/actions.py:_refuse_while_above alerts/answers.py:_ASKED
+        api/pages/outlook.py:floods
         alerts/public/acts.py:_alert alerts/public/acts.py:_refuse_changed_reading alerts/public/making.py:facts_of
         alerts/public/making.py:insert alerts/public/notices.py:chain_before
         alerts/public/standing_publish.py:Standing._one alerts/public/standing_publish.py:_CHAIN
-        alerts/public/standing_publish.py:_SITUATION alerts/public/standing_publish.py:_place
-        alerts/public/standing_publish.py:outlook
+        alerts/public/standing_publish.py:_SITUATION alerts/public/standing_publish.py:outlook
+        alerts/alert_cause.py:_CAUSE
         analytics/visitors/usual.py:_counted_list analytics/visitors/watch.py:_judge_counter
         api/alerting.py:_ALERT api/alerting.py:act api/alerting.py:_detail
         api/curves.py:_QUERIES api/export.py:_part api/observations.py:_raw
@@ -55,6 +61,7 @@ EXEMPT = {
         alerts/retraction.py:_MESSAGES api/pages/field_reports.py:reports_page alerts/actions.py:assign
         alerts/assigning.py:tell alerts/assigning.py:_WITHDRAW alerts/assigning.py:_TOLD
         store/alert_reviews.py:mark store/field_photos.py:_said
+        store/jma.py:telegram store/jma.py:_KEPT
         store/field_photos.py:picture store/field_photos.py:PHOTOS store/field_reports.py:_known
         store/field_reports.py:_lately
         analytics/rivers/link_job.py:_on_grid analytics/rivers/floods.py:_OBSERVED
@@ -86,7 +93,8 @@ EXEMPT = {
         store/verdicts.py:around
     """,
     "the rules judge a drill as they judge what is real, with the mode; who is told follows from it": """
-        alerts/escalation.py:_UNANSWERED alerts/observed.py:level_streams alerts/observed.py:unjudged
+        alerts/escalation.py:_UNANSWERED alerts/public/expiring.py:remind alerts/public/expiring.py:_STANDING
+        alerts/public/expiring.py:_NOT_SAID alerts/observed.py:level_streams alerts/observed.py:unjudged
         alerts/observed.py:judged_already alerts/observed.py:window_before alerts/observed.py:open_levels
         alerts/recording.py:Recorder._calls alerts/recording.py:_SAY_AGAIN alerts/rule_series.py:streams
         alerts/written.py:_targets alerts/written.py:_alerts alerts/written.py:_before

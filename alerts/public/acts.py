@@ -1,4 +1,4 @@
-"""What a person does about a notice: draft, rewrite, approve, update, withdraw, discard. For the API.
+"""What a person does about a notice: draft, rewrite, approve, update, renew, withdraw, discard. For the API.
 
 Each runs in the caller's transaction, on a connection of the API's role in one municipality, adds rows with the
 person's name and a feed row (its last statement), and leaves the commit to the caller. `at` is town time. Raises a
@@ -147,6 +147,69 @@ def approve(
         ends=found.supersedes,
         closing=closing_lines(conn, municipality_id, found.mode, at, zone),
     )
+
+
+def renew(
+    conn: Connection,
+    municipality_id: int,
+    notice_id: int,
+    valid_until: datetime,
+    user_id: int,
+    at: datetime,
+    zone: ZoneInfo,
+) -> int:
+    """The public reads the same words for longer: an update with them, approved in the same act; its number. Also of
+    one whose time is over already.
+
+    Refused where a new draft is what is needed: the alert is over or at another level, the reading was corrected since,
+    somebody is writing already, or the words may not be said of the reference levels any more.
+    """
+    found = _locked(conn, municipality_id, notice_id)
+    _, _, cleared_at, level, _, _ = _alert(conn, municipality_id, found.alert_id)
+    if found.event != "approved" or found.kind == "cancel" or found.ended_by is not None or cleared_at is not None:
+        raise NothingToTell(
+            "延長できるのは、続いているアラートの今のお知らせだけです。一覧を開き直してください。",
+            "Only the present notice of an alert that lasts can be renewed. Open the list again.",
+        )
+    if level != found.level:
+        raise NothingToTell(
+            "アラートの段階が変わっています。更新の下書きを作ってください。",
+            "The alert is at another level by now: draft an update.",
+        )
+    if not at < valid_until <= at + LONGEST:
+        raise WrongTime()
+    _refuse_second_draft(conn, found.alert_id)
+    _refuse_changed_reading(conn, found)
+    facts = facts_of(conn, municipality_id, found.alert_id, found.level, found.time, found.value, found.level)
+    made = insert(
+        conn,
+        municipality_id,
+        found.alert_id,
+        found.mode,
+        "update",
+        found.notice_id,
+        found.level,
+        facts,
+        found.texts,
+        user_id,
+        at,
+    )
+    drafted = notice(conn, made)
+    assert drafted is not None, "it was just made"
+    _refuse_wrong_words(drafted.texts, drafted)
+    decide(
+        conn,
+        municipality_id,
+        drafted,
+        "approved",
+        user_id,
+        at,
+        text_id=drafted.text_id,
+        valid_until=valid_until,
+        ends=found.notice_id,
+        closing=closing_lines(conn, municipality_id, found.mode, at, zone),
+    )
+    return made
 
 
 def cancel_false(conn: Connection, municipality_id: int, alert_id: int, user_id: int, at: datetime) -> int | None:

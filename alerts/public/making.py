@@ -20,7 +20,7 @@ from alerts.public.words import Basis, Facts, Kind, Stage, Texts
 from store import Connection
 from store.feed import append_alerts
 
-Step = Literal["reached", "ended"]
+Step = Literal["reached", "renewed", "ended"]
 
 
 def facts_of(

@@ -46,7 +46,9 @@ class StandingRefused(AlertsError):
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What somebody has typed. `ended` None: the end of the alert takes nothing back. `holds_to` the last day."""
+    """What somebody has typed. `ended` None: the end of the alert takes nothing back. `holds_to` the last day.
+    `renews`: before the time of a notice is over it is told anew, while the level stands.
+    """
 
     station: str
     level: int
@@ -58,6 +60,7 @@ class Draft:
     post: str
     document: str
     dated: str
+    renews: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,7 @@ class StandingApproval:
     ended_at: datetime | None
     ended_by: str | None
     told: int
+    renews: bool
     texts: dict[Step, Texts]
     held: SetInForce | None = None
 
@@ -134,6 +138,7 @@ class StandingApproval:
             self.same_levels,
             self.clean(zone),
             "ended" in self.texts,
+            self.renews,
         )
 
 
@@ -225,8 +230,9 @@ def enter(conn: Connection, municipality_id: int, draft: Draft, user_id: int, at
     row = conn.execute(
         """
         insert into standing_approval (municipality_id, station_id, level, threshold_set_id, threshold_source_id, hours,
-                                       holds_until, authority, post, document, dated, entered_at, entered_by)
-        select %s, station_id, %s, threshold_set_id, %s, %s, %s, %s, %s, %s, %s, %s, %s
+                                       holds_until, authority, post, document, dated, entered_at, entered_by,
+                                       renews)
+        select %s, station_id, %s, threshold_set_id, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s
         from threshold_set where threshold_set_id = %s returning standing_approval_id
         """,
         (
@@ -241,6 +247,7 @@ def enter(conn: Connection, municipality_id: int, draft: Draft, user_id: int, at
             dated,
             at,
             user_id,
+            draft.renews,
             held.threshold_set_id,
         ),
     ).fetchone()
@@ -355,7 +362,7 @@ def _read(conn: Connection, now: datetime, which: LiteralString, values: tuple[o
         held[station_id] = next(iter(sets_in_force(conn, now, station_id)), None)
     found = []
     for row in rows:
-        fields: tuple[Any, ...] = (*row[:24], _texts(row[24]), held[row[1]])
+        fields: tuple[Any, ...] = (*row[:25], _texts(row[25]), held[row[1]])
         found.append(StandingApproval(*fields))
     return found
 
@@ -377,6 +384,7 @@ select p.standing_approval_id, p.station_id, s.code, s.name, s.name_en, p.level,
        over.event, over.at, ender.display_name,
        (select count(*) from public_notice n
         where n.standing_approval_id = p.standing_approval_id and n.standing_step = 'reached' and n.mode = 'actual'),
+       p.renews,
        (select json_object_agg(t.step, json_build_array(t.ja_headline, t.ja_body, t.en_headline, t.en_body,
                                                         t.plain_headline, t.plain_body))
         from standing_approval_text t where t.standing_approval_id = p.standing_approval_id)

@@ -18,21 +18,21 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import LiteralString
 from zoneinfo import ZoneInfo
 
 import psycopg
 import structlog
 
+from alerts.alert_cause import cause_of
 from alerts.beside import works
-from alerts.causes import Cause
 from alerts.looking import look_again
-from alerts.observed import Place
-from alerts.public import standing, standing_words
+from alerts.public import expiring, standing, standing_words
 from alerts.public.making import Step, closing_lines, decide, facts_of, insert
-from alerts.public.notices import head_of, notice
+from alerts.public.notices import Notice, head_of, notice
 from alerts.public.words import Kind
 from alerts.recording import Recorder
-from alerts.rules.standing import Seen, Situation, Why, choose, ended
+from alerts.rules.standing import Seen, Situation, Why, choose, ended, renewed
 from alerts.rules.transition import Event, Transition
 from devices.clock import Clock
 from devices.model import Quality
@@ -48,7 +48,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _At:
-    """What there may be to tell: that a level of an alert was reached, or that the alert is over."""
+    """What there may be to tell: that a level of an alert was reached, still stands, or that the alert is over."""
 
     step: Step
     alert_id: int
@@ -71,18 +71,18 @@ class Standing:
         """Tells of one alert, where there is one to tell of; the next look sees the next. The body of a transaction: it
         ends with what it has told, and so holds the feed and an alert no longer than it must.
         """
-        for step, query in (("reached", _REACHED), ("ended", _ENDED)):
+        for step, query in _STEPS:
             now = self._clock.now()
-            found = conn.execute(query, {"now": now, "lately": now - _ENDED_WITHIN}).fetchall()
-            for alert_id, municipality_id, station_id in found:
+            asked = {"now": now, "lately": now - _ENDED_WITHIN, "soon": now + expiring.BEFORE}
+            for alert_id, municipality_id, station_id in conn.execute(query, asked).fetchall():
                 try:
                     with conn.transaction():
-                        at = _At("reached" if step == "reached" else "ended", alert_id, municipality_id, station_id)
-                        if self._one(conn, at):
+                        if self._one(conn, _At(step, alert_id, municipality_id, station_id)):
                             return True
                 except (psycopg.IntegrityError, ArithmeticError, LookupError, TypeError, ValueError, AssertionError):
                     log.exception("nothing was told in the name of an approval", alert=alert_id, step=step)
-        return False
+        recorder = Recorder(conn, self._clock.now(), self._mail)
+        return expiring.remind(recorder, simulated=self._clock.simulated, url=self._url)
 
     def _one(self, conn: Connection, at: _At) -> bool:
         # As the API sees it: one municipality.
@@ -111,7 +111,12 @@ class Standing:
             chosen, _ = choose((each.rule(zone) for each in _current(known)), situation)
             return None if chosen is None else (known[chosen.approval_id], situation)
         head = head_of(conn, at.alert_id)
-        by = None if head is None or head.standing is None else known.get(head.standing.approval_id)
+        if head is None or head.standing is None:
+            return None
+        if at.step == "renewed":
+            again = next((each for each in _current(known) if _renewal(each, head, situation, zone) is None), None)
+            return None if again is None else (again, situation)
+        by = known.get(head.standing.approval_id)
         return None if by is None or ended(by.rule(zone), situation) is not None else (by, situation)
 
     def _tell(
@@ -125,7 +130,7 @@ class Standing:
         step, alert_id, municipality_id = at.step, at.alert_id, at.municipality_id
         seen, now, head = situation.newest, situation.now, head_of(conn, alert_id)
         assert seen is not None, "the rule has looked at it"
-        level = by.level if head is None or step == "reached" else head.level
+        level = head.level if head is not None and step == "ended" else by.level
         facts = facts_of(
             conn, municipality_id, alert_id, level, seen.time, seen.value, None if head is None else head.level
         )
@@ -140,7 +145,7 @@ class Standing:
             supersedes,
             level,
             facts,
-            standing_words.filled(by.texts[step], zone, seen.time, seen.value),
+            standing_words.filled(by.texts["ended" if step == "ended" else "reached"], zone, seen.time, seen.value),
             None,
             now,
             standing=(by.approval_id, step),
@@ -175,13 +180,12 @@ class Standing:
             (municipality_id, alert_id, situation.now, Event.PUBLISHED.value, level),
         ).fetchone()
         assert row is not None
-        place, datastream_id = _place(conn, alert_id)
-        cause = Cause(place, "level", situation.mode, datastream_id)
+        cause = cause_of(conn, alert_id)
         recorder = Recorder(conn, situation.now, self._mail)
         texts = standing_words.to_desk(
-            found, place.municipality, simulated=self._clock.simulated, url=self._url, ended=step == "ended"
+            found, cause.place.municipality, simulated=self._clock.simulated, url=self._url, step=step
         )
-        told = Transition(Event.TOLD if step == "reached" else Event.CLEARED, level, seen.time, seen.value, "")
+        told = Transition(Event.CLEARED if step == "ended" else Event.TOLD, level, seen.time, seen.value, "")
         to = [("log", cause.role, None, None), *recorder.told_of(cause, alert_id, told)]
         recorder.write_texts(municipality_id, row[0], to, texts)
         append_alerts(conn, municipality_id, [alert_id])
@@ -221,31 +225,33 @@ def situation_of(conn: Connection, alert_id: int, now: datetime) -> Situation:
 
 
 def outlook(conn: Connection, alert_id: int, now: datetime, zone: ZoneInfo) -> Why | None:
-    """Why no approval tells of this open alert now; None where none is there, or one does."""
+    """Why no approval tells of this open alert now, or why the notice of one is not told anew before its time is over;
+    None where none is there, or one does.
+    """
     row = conn.execute("select station_id from alert where alert_id = %s and rule = 'level'", (alert_id,)).fetchone()
     if row is None:
         return None
     (station_id,) = row
     known = {each.approval_id: each for each in standing.approvals(conn, now, station_id=station_id)}
-    current = _current(known)
-    return choose((each.rule(zone) for each in current), situation_of(conn, alert_id, now))[1] if current else None
+    current, head = _current(known), head_of(conn, alert_id)
+    if not current:
+        return None
+    situation = situation_of(conn, alert_id, now)
+    if head is not None and head.standing is not None and expiring.soon(head, now):
+        whys = [_renewal(each, head, situation, zone) for each in current if each.level == head.level]
+        return None if None in whys else whys[0] if whys else Why.REVOKED
+    return choose((each.rule(zone) for each in current), situation)[1]
+
+
+def _renewal(by: standing.StandingApproval, head: Notice, situation: Situation, zone: ZoneInfo) -> Why | None:
+    """Why a notice is not told anew in the name of an approval now; None where it is."""
+    if not expiring.soon(head, situation.now):
+        return Why.TOLD
+    return renewed(by.rule(zone), situation)
 
 
 def _current(known: dict[int, standing.StandingApproval]) -> list[standing.StandingApproval]:
     return [each for each in known.values() if each.signed_at is not None and each.ended is None]
-
-
-def _place(conn: Connection, alert_id: int) -> tuple[Place, int]:
-    row = conn.execute(
-        """
-        select m.municipality_id, m.name, m.timezone, s.station_id, s.kind, s.name, s.name_en, a.datastream_id
-        from alert a join station s using (station_id) join municipality m on m.municipality_id = a.municipality_id
-        where a.alert_id = %s
-        """,
-        (alert_id,),
-    ).fetchone()
-    assert row is not None, "its row is locked"
-    return Place(*row[:7]), row[7]
 
 
 # Cheap where nothing was approved: it begins with the approvals in force.
@@ -297,3 +303,8 @@ _CHAIN = """
 select n.kind, n.standing_step from public_notice n join public_notice_event e using (public_notice_id)
 where n.alert_id = %(alert)s and e.event = 'approved'
 """
+_STEPS: tuple[tuple[Step, LiteralString], ...] = (
+    ("reached", _REACHED),
+    ("renewed", expiring.OF_APPROVALS),
+    ("ended", _ENDED),
+)

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 from alerts.public import words
 from alerts.public.forbidden import check
+from alerts.public.making import Step
 from alerts.public.notices import Notice
 from alerts.public.words import MAX_BODY, MAX_HEADLINE, VARIANTS, Facts, Text, Texts, Variant, said_time
 from alerts.wording import marks
@@ -104,13 +105,13 @@ def problems(texts: Texts, zone: ZoneInfo, *, equivalent: bool, level: int, pref
 
 
 def to_desk(
-    found: Notice, municipality: str, *, simulated: bool, url: str | None, ended: bool
+    found: Notice, municipality: str, *, simulated: bool, url: str | None, step: Step
 ) -> tuple[str, str, str, str]:
     """What the desk is told when the system has told the public: subject, body, what could be public, and for ears."""
     standing = found.standing
     assert standing is not None, "it was told in the name of an approval"
     mark, mark_en = marks(found.mode, simulated), marks(found.mode, simulated, "en")
-    what = "取消を公開しました" if ended else "公開しました"
+    what, what_en = _DONE[step]
     link = f"{url}/disaster/notices/{found.notice_id}" if url else ""
     where = link or "「住民へのお知らせ」の画面"
     subject = f"{mark}【事前承認により公開】{found.name}の住民へのお知らせを{what}"
@@ -126,13 +127,20 @@ def to_desk(
         f"取り消すとき：{where}",
         "観測値が誤りなら、アラートを「誤報として訂正する」と、お知らせも同時に取り消されます。",
         "",
-        f"{mark_en}As was approved beforehand, the public {'reads a withdrawal' if ended else 'was told'}: "
+        f"{mark_en}As was approved beforehand, the public {what_en}: "
         f"{found.texts['en'].headline}. To withdraw it: {link or 'the page Notices to residents'}.",
     ]
     brief = f"{mark}{found.name}の水位のお知らせを{what}（事前承認）。取り消すとき：{where}"
     opening = "これは模擬です。" if simulated else ""
     spoken = f"{opening}{found.name}の水位のお知らせを、住民に{what}。画面で確かめてください。"
     return subject, "\n".join(lines), brief, spoken
+
+
+_DONE: dict[Step, tuple[str, str]] = {
+    "reached": ("公開しました", "was told"),
+    "renewed": ("期限の前に、最新の値で公開し直しました", "was told anew, with the newest reading"),
+    "ended": ("取消を公開しました", "reads a withdrawal"),
+}
 
 
 def _with_places(texts: Texts, zone: ZoneInfo) -> Texts:

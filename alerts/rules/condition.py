@@ -226,9 +226,23 @@ def _check_part(part: Part) -> None:
         case Compare(margin=margin):
             if not 0 <= margin < float("inf"):
                 raise BodyError(f"a margin is 0 or more, not {margin}")
+            if _looks_ahead(part):
+                raise BodyError(
+                    "a water level and its own rise in one comparison say when a level will be reached, which may go "
+                    "into no message: compare the level and the rise each by itself and join them with every"
+                )
         case Every(of=of) | Either(of=of):
             if not of:
                 raise BodyError("every or either of nothing")
+
+
+def _looks_ahead(compare: Compare) -> bool:
+    """Whether a river's level and its own rise are added up: that is a time to a level (internal_forecast), and a
+    message goes to people of whom nobody knows the role.
+    """
+    parts = [each for each in walk(compare) if isinstance(each, Reading | Change)]
+    levels, rises = ({each.series for each in parts if isinstance(each, kind)} for kind in (Reading, Change))
+    return any(each.observed_property == ObservedProperty.WATER_LEVEL for each in levels & rises)
 
 
 def _inside(part: Body | Part) -> tuple[Part, ...]:

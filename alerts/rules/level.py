@@ -75,13 +75,16 @@ class Newest:
 
 @dataclass(frozen=True, slots=True)
 class LevelRule:
-    """One threshold set: in force from `valid_from` until the next one's. Metres above gauge zero."""
+    """One threshold set: in force from `valid_from` until the next one's. Metres above gauge zero. `source`: whose
+    levels they are, as was stated last; None: nobody has said.
+    """
 
     version: str
     valid_from: datetime
     levels: tuple[ThresholdLevel, ...]
     clear_margin: float
     hold: timedelta
+    source: str | None = None
 
     def reached(self, value: float) -> int | None:
         """The highest level whose threshold `value` is at or above."""

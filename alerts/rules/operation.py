@@ -32,6 +32,7 @@ Kind = Literal[
     "folders_lost",
     "folder_away",
     "folder_late",
+    "jma_stale",
 ]
 
 # Those of which `alerts.reach` knows whose rules and from when to when.
@@ -66,6 +67,7 @@ PATIENCE: Mapping[Kind, timedelta] = {
     "folders_lost": timedelta(minutes=1),
     "folder_away": timedelta(minutes=3),
     "folder_late": timedelta(0),
+    "jma_stale": timedelta(minutes=1),
 }
 
 
@@ -109,7 +111,8 @@ class Seen:
     refused again and again and are not sent. `untold`: the causes of which nobody would be told within the coming day
     (`alerts.rules.reach`). `backup`: how old the newest one is, None where none was ever made.
     `folders`: those that are watched; `folders_silent_for`: how old the last sign of life of the process is that reads
-    them. `alarmed`: the causes that are alerts already.
+    them. `jma_stale`: the feed of the weather agency's telegrams cannot say what holds now (False: it can, or there is
+    none). `alarmed`: the causes that are alerts already.
     """
 
     open_hours: int = 0
@@ -121,6 +124,7 @@ class Seen:
     backup: timedelta | None = None
     folders: tuple[FolderSeen, ...] = ()
     folders_silent_for: timedelta = timedelta(0)
+    jma_stale: bool = False
     alarmed: frozenset[str] = frozenset()
 
 
@@ -212,6 +216,12 @@ def folders_late(seen: Seen) -> Iterator[str]:
             yield cause
 
 
+def jma_stale(seen: Seen) -> Iterator[str]:
+    """What the weather agency issues does not arrive, and nobody may take that for silence."""
+    if seen.jma_stale:
+        yield "jma_stale"
+
+
 CONDITIONS: tuple[Callable[[Seen], Iterator[str]], ...] = (
     counts_open,
     consumers_behind,
@@ -224,6 +234,7 @@ CONDITIONS: tuple[Callable[[Seen], Iterator[str]], ...] = (
     folders_lost,
     folders_away,
     folders_late,
+    jma_stale,
 )
 
 

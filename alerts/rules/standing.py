@@ -2,6 +2,7 @@
 
     refused(approval, situation) -> why not, None: it may
     choose(approvals, situation) -> (the one in whose name it is told, why none is)
+    renewed(approval, situation) -> why what it told is not told anew before its time is over, None: it is
     ended(approval, situation)   -> why what it told may not be taken back by itself, None: it may
 
 What a person would look at before telling everybody is asked here one by one: that the approval is signed by two and
@@ -49,8 +50,9 @@ class Why(StrEnum):
     PASSED = "passed"  # the newest reading is below the level
     OLD = "old"
     STILL_UP = "still_up"  # of an end: the newest reading is not below all levels
-    BY_HAND = "by_hand"  # of an end: a person cleared the alert, or tells the public already
+    BY_HAND = "by_hand"  # of an end and of what is told anew: a person cleared the alert, or tells the public already
     NO_WORDS = "no_words"  # of an end: none were approved
+    NO_RENEWAL = "no_renewal"  # of what is told anew: that was not approved
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class Approval:
     same_levels: bool = True
     clean: bool = True
     tells_end: bool = False
+    renews: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +134,7 @@ def refused(approval: Approval, situation: Situation) -> Why | None:
         return Why.WITHDRAWN
     if situation.told is not None and situation.told >= approval.level:
         return Why.TOLD
-    seen = _of_reading(situation)
-    if isinstance(seen, Why):
-        return seen
-    if approval.threshold is None:
-        return Why.LEVELS
-    return None if seen.value >= approval.threshold else Why.PASSED
+    return _not_standing(approval, situation)
 
 
 def choose(approvals: Iterable[Approval], situation: Situation) -> tuple[Approval | None, Why | None]:
@@ -150,6 +148,28 @@ def choose(approvals: Iterable[Approval], situation: Situation) -> tuple[Approva
             return each, None
     reasons = [why for _, why in whys if why is not None]
     return None, next((why for why in reasons if why is not Why.BELOW), reasons[0] if reasons else None)
+
+
+def renewed(approval: Approval, situation: Situation) -> Why | None:
+    """Why the public is not told of the same level anew in the name of this approval, before what it was told of it is
+    over; None where it is: all is as it has to be for telling it at all, and the newest word is no person's.
+    """
+    if not approval.renews:
+        return Why.NO_RENEWAL
+    why = _of_approval(approval, situation.now) or _of_alert(situation)
+    if why is not None:
+        return why
+    if situation.withdrawn or situation.told is None:
+        return Why.WITHDRAWN
+    if situation.told_by_hand:
+        return Why.BY_HAND
+    if situation.told != approval.level:
+        return Why.TOLD
+    if situation.level < approval.level:
+        return Why.BELOW
+    if situation.confirmed is None or situation.confirmed < approval.level:
+        return Why.UNCONFIRMED
+    return _not_standing(approval, situation)
 
 
 def ended(approval: Approval, situation: Situation) -> Why | None:
@@ -196,6 +216,16 @@ def _of_alert(situation: Situation) -> Why | None:
     if situation.retracted:
         return Why.RETRACTED
     return Why.CLEARED if situation.cleared else None
+
+
+def _not_standing(approval: Approval, situation: Situation) -> Why | None:
+    """Why the newest reading does not bear out that the water stands at the level of the approval."""
+    seen = _of_reading(situation)
+    if isinstance(seen, Why):
+        return seen
+    if approval.threshold is None:
+        return Why.LEVELS
+    return None if seen.value >= approval.threshold else Why.PASSED
 
 
 def _of_reading(situation: Situation) -> Seen | Why:

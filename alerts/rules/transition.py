@@ -13,7 +13,9 @@ class Event(StrEnum):
 
     `confirmed`: what one doubtful reading had said is so. `withheld`: it stands on the pages, and nobody is written to
     for the time being. `told`: it stood already, and nobody had been written to, because what was known then was late
-    or withheld. `called`: nobody had answered. `published`: told to the public, as was approved beforehand.
+    or withheld. `called`: nobody had answered. `published`: told to the public, as was approved beforehand. `expiring`:
+    the time of its notice to the public ends soon; `lapsed`: is over. `in_trial`: its station is in trial, and it hears
+    nothing of what is measured there.
     """
 
     RAISED = "raised"
@@ -29,6 +31,9 @@ class Event(StrEnum):
     ASSIGNED = "assigned"
     RETRACTED = "retracted"
     PUBLISHED = "published"
+    EXPIRING = "expiring"
+    LAPSED = "lapsed"
+    IN_TRIAL = "in_trial"
 
 
 @dataclass(frozen=True, slots=True)

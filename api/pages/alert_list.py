@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from alerts import operation_words, outage_words
+from alerts.level_words import Whose, whose_of
 from api.roles import Role, desks_of
 from devices.model import StationKind
 from store.connection import Connection
 
 CLOSED_SHOWN = 30
-OPEN_SHOWN = 100  # of one page
 LATE_SHOWN = timedelta(days=7)
 
 
@@ -66,7 +66,7 @@ class Alert:
     from none. One about the operation or an outage has no station and no unit: `code`, `kind` and `unit` are None,
     `name` says what is wrong and `to_do` what the digital section does about it. `silenced`: the stations of an outage.
     `rule_name` and `severity` of a rule that staff wrote. `told`: whether anybody was written to about it. `assigned`:
-    who goes there. `confirmed_level` and `withheld` as in the database.
+    who goes there. `confirmed_level` and `withheld` as in the database; `source` of its reference levels, as stated.
     """
 
     alert_id: int
@@ -96,8 +96,14 @@ class Alert:
     retracted: Retracted | None
     confirmed_level: int | None
     withheld: str | None
+    source: str | None
     silenced: tuple[Silenced, ...] = ()
     events: list[Event] = field(default_factory=list)
+
+    @property
+    def whose(self) -> Whose:
+        """Whose its reference levels are."""
+        return whose_of(self.source)
 
     @property
     def badge(self) -> str:
@@ -328,6 +334,12 @@ select a.alert_id, s.code, s.name, s.name_en, s.kind, a.rule, a.mode, d.unit, a.
            where later.station_id = a.station_id and later.rule = a.rule and later.mode = a.mode
              and later.alert_rule_id is not distinct from a.alert_rule_id and later.alert_id > a.alert_id),
        a.confirmed_level, a.withheld,
+       case when a.rule = 'level' then (
+           select c.source from threshold_source c where c.threshold_set_id = (
+               select t.threshold_set_id from threshold_set t
+               where t.station_id = a.station_id and t.valid_from <= a.phenomenon_time
+               order by t.valid_from desc, t.threshold_set_id desc limit 1)
+           order by c.threshold_source_id desc limit 1) end,
        case when a.rule = 'outage' then (
            select json_agg(json_build_array(o.code, o.kind, o.name, o.name_en, o.back)) from (
                select c.code, c.kind, c.name, c.name_en, bool_and(o.returned_at is not null) as back

@@ -117,7 +117,7 @@ def line_chart(
     def y(value: float) -> float:
         return round(bottom - up * (value - low), 1)
 
-    runs = _runs(points, step)
+    runs = runs_of(points, step)
     paths, dots = [], []
     for run in runs:
         places = [(x(time), y(value)) for time, value, _ in run if value is not None]
@@ -157,7 +157,7 @@ def _seconds(time: datetime) -> float:
     return time.timestamp()
 
 
-def _runs(points: Sequence[Point], step: timedelta | None) -> list[list[Point]]:
+def runs_of(points: Sequence[Point], step: timedelta | None) -> list[list[Point]]:
     """Stretches of usable points with no gap between them."""
     runs: list[list[Point]] = []
     open_run = False

@@ -14,7 +14,6 @@ from alerts.rules.operation import NOBODY, concerned, kind_of
 from api.access import READERS, Router, SignedIn, access
 from api.pages.alert_list import (
     LATE_SHOWN,
-    OPEN_SHOWN,
     add_events,
     assignable,
     closed_alerts,
@@ -28,10 +27,12 @@ from api.pages.demo import panel
 from api.pages.digital import digital
 from api.pages.disaster import disaster
 from api.pages.field_desk import field_desk
-from api.pages.formats import number
+from api.pages.formats import level_word, number
 from api.pages.headquarters import EDITORS
 from api.pages.headquarters_desk import headquarters_desk
+from api.pages.jma import board
 from api.pages.machine_room import machine_room
+from api.pages.paging import PER_PAGE, page_number
 from api.pages.people_now import untold_now
 from api.pages.places import badge, headline, other_places
 from api.pages.rain import RainGauge
@@ -76,6 +77,7 @@ def digital_page(request: Request, visit: SignedIn) -> Response:
         room = machine_room(conn, at.clock, config.worker_silence, config.data_folder)
         alerts = open_alerts(conn, visit.user.role)
         events = panel(visit, conn, at.now)
+        agency = board(conn, visit.tenant.municipality_id, at.clock)
     tiles, intake = visit.state.tiles.state(), visit.state.intake
     return page(
         request,
@@ -87,6 +89,7 @@ def digital_page(request: Request, visit: SignedIn) -> Response:
         trials=trials,
         room=room,
         panel=events,
+        jma=agency,
         tile_state=tiles,
         intake=None if intake is None else intake.state,
     )
@@ -104,17 +107,21 @@ def disaster_response(
     """The disaster desk's page, also as the answer to an action that was refused there: then `problem` says why."""
     at = moment(request, visit)
     with visit.transaction() as conn:
-        model = disaster(conn, at.now, at.zone, _page_number(request))
+        model = disaster(conn, at.now, at.zone, page_number(request))
         others = other_places(conn, "disaster", at.now)
         apart = apart_now(conn, visit.tenant.municipality_id, at.now)
         desk = headquarters_desk(conn, visit.tenant.municipality_id, at.now, at.zone)
         field = field_desk(conn, visit.tenant.municipality_id)
         stills = cameras(conn, visit.tenant.municipality_id)
+        agency = board(conn, visit.tenant.municipality_id, at.clock)
         alerts = open_alerts(conn, visit.user.role)
         places = _places(at, (g.station for g in model.gauges)) + [_rain_place(at, g) for g in model.rain]
         places += _places(at, others)
         map_ = draw(conn, visit.tenant.municipality_id, at.words, places, also=("catchment",))
-    marks = [(g.station.code, g.badge, at.words(f"level.{g.badge}"), _silent_at(g.now)) for g in model.gauges]
+    marks = [
+        (g.station.code, g.badge, level_word(g.badge, g.station.whose, at.words), _silent_at(g.now))
+        for g in model.gauges
+    ]
     marks += [_rain_mark(at, g) for g in model.rain]
     marks += [_other_mark(at, s) for s in others]
     return page(
@@ -131,6 +138,7 @@ def disaster_response(
         desk=desk,
         field=field,
         cameras=stills,
+        jma=agency,
         shadows=apart.levels(),
         drill_others=apart.others(kinds_of("disaster")),
         trials=apart.trials_of(kinds_of("disaster")),
@@ -216,9 +224,9 @@ def alerts_response(
     at = moment(request, visit)
     with visit.transaction() as conn:
         alerts = open_alerts(conn, visit.user.role)
-        pages = max(1, -(-len(alerts) // OPEN_SHOWN))
-        number = min(_page_number(request), pages)
-        shown = alerts[(number - 1) * OPEN_SHOWN : number * OPEN_SHOWN]
+        pages = max(1, -(-len(alerts) // PER_PAGE))
+        number = min(page_number(request), pages)
+        shown = alerts[(number - 1) * PER_PAGE : number * PER_PAGE]
         closed = closed_alerts(conn, visit.user.role)
         retracted = closed_alerts(conn, visit.user.role, retracted=True)
         add_events(conn, [*shown, *closed, *retracted])
@@ -234,11 +242,6 @@ def alerts_response(
         request, visit, at, "alerts", alerts, status=status, shown=shown, number=number, pages=pages, closed=closed,
         retracted=retracted, people=people, late=late, reports=reports, done=done, problem=problem, untold=untold,
     )  # fmt: skip
-
-
-def _page_number(request: Request) -> int:
-    typed = request.query_params.get("page", "")
-    return max(1, int(typed)) if typed.isascii() and typed.isdigit() and len(typed) < 6 else 1
 
 
 def _done(request: Request) -> str | None:

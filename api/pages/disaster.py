@@ -1,7 +1,7 @@
 """防災: the worst level now and where, what has changed, what cannot be judged; then the rain, every gauge, the map,
 the curves.
 
-A level here is what the present observation reaches of the town's own thresholds. The alert strip may stand one level
+A level here is what the present observation reaches of its thresholds. The alert strip may stand one level
 higher for a while: an alert clears only after its hold time below the threshold.
 """
 

@@ -14,7 +14,7 @@ from api.pages.chart import Chart, line_chart
 from api.pages.delivery import masked, state
 from api.pages.disaster import Threshold, thresholds_at
 from api.pages.event_steps import Step, steps
-from api.pages.formats import number
+from api.pages.formats import level_word, number
 from api.pages.hyetograph import Hyetograph, Interval, picture
 from api.pages.readings import Point, history
 from api.pages.words import Words
@@ -184,7 +184,7 @@ def level_steps(found: Iterable[Course], words: Words) -> list[Step]:
             at,
             "water",
             words.name(each.station.name, each.station.name_en),
-            words("drills.reached", level=words(f"level.{level.level}"), value=number(level.value, "m")),
+            words("drills.reached", level=level_word(level.level, None, words), value=number(level.value, "m")),
             "",
         )
         for each in found

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from api.pages import formats
 from api.pages.words import Words
+from store import jma
 from store.alert_reviews import KINDS
 from store.checklists import ticks
 from store.connection import Connection
@@ -63,6 +64,7 @@ def steps(
         *_sent(conn, since, until, words, drill),
         *_written(conn, municipality_id, since, until, words, drill),
         *_reported(conn, municipality_id, since, until, words, drill),
+        *(() if drill else _issued(conn, municipality_id, since, until)),
     ]
     return sorted((step for step in found if since <= step.at < until), key=lambda step: step.at)
 
@@ -92,7 +94,13 @@ def _alerts(
     ):
         at, event, rule, level, time, value, name, name_en, unit, note, by, goes, called, unconfirmed, reason = row
         said = [words(f"event.{event}")]
-        said.append(words(f"level.{level}") if level else words("alert.silence") if rule == "silence" else called or "")
+        said.append(
+            formats.level_word(level, None, words)
+            if level
+            else words("alert.silence")
+            if rule == "silence"
+            else called or ""
+        )
         if unconfirmed:
             said.append(words("event.taken_back" if event in ("cleared", "lowered") else "event.unconfirmed"))
         if reason:
@@ -178,6 +186,22 @@ def _reported(
         said.append(words("report.title", n=each.report_id))
         place = "・".join(filter(None, (each.place, station)))
         yield Step(each.seen_at, "report", place, "・".join(filter(None, said)), each.author)
+
+
+def _issued(conn: Connection, municipality_id: int, since: datetime, until: datetime) -> Iterator[Step]:
+    """What the weather agency issued and what it ended, at its own time and in its own words; what only goes on is no
+    step.
+    """
+    clock = read_clock(conn)
+    own = jma.DRILL if clock is not None and clock.simulated else jma.ACTUAL
+    for each in jma.telegrams(conn, municipality_id, since, until, status=(own,)):
+        for item in each.items:
+            if item.name and item.change != jma.GOES_ON:
+                said = [item.name, item.change if item.change != item.name else "", each.headline]
+                yield Step(each.report_at, "jma", item.area, "・".join(filter(None, said)), each.office)
+        if not each.items:
+            said = [each.head_title, each.info_type, each.headline]
+            yield Step(each.report_at, "jma", "", "・".join(filter(None, said)), each.office)
 
 
 def peaks(conn: Connection, since: datetime, until: datetime) -> list[Peak]:

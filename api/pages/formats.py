@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from alerts.level_words import Whose, level_said
 from api.pages.readings import Point
 from api.pages.words import Words
 from devices.model import Quality
@@ -136,3 +137,10 @@ def hour_words(time: datetime, now: datetime, zone: ZoneInfo, words: Words) -> s
     local = time.astimezone(zone)
     hour = words("hour", hour=local.hour)
     return hour if local.date() == now.astimezone(zone).date() else f"{local.month}/{local.day} {hour}"
+
+
+def level_word(badge: str | int, whose: Whose | None, words: Words) -> str:
+    """A level as a badge says it, and whose criterion it is where that is known; what is no level has its own words."""
+    if str(badge) not in "12345":
+        return words(f"level.{badge}")
+    return level_said(int(badge), whose, "en" if words.code == "en" else "ja")

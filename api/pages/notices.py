@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from starlette.requests import Request
@@ -17,6 +17,7 @@ from alerts.public import acts, cap, words
 from alerts.public.basis import BasisRefused, SetInForce, sets_in_force, state_basis
 from alerts.public.cap import Publisher
 from alerts.public.evacuation import current_evacuation
+from alerts.public.expiring import soon
 from alerts.public.notices import Notice, chain_before, notice, notices
 from alerts.public.refusals import NoSuchNotice, NoticeRefused, WrongWords
 from alerts.public.sheet import sheet
@@ -37,18 +38,20 @@ router = Router()
 _DISASTER = frozenset({Role.DISASTER})
 HOURS = (1, 3, 6, 12, 24)
 _USUAL_HOURS = 3
-_DONE = frozenset({"saved", "approved", "discarded", "drafted", "stated"})
+_DONE = frozenset({"saved", "approved", "discarded", "drafted", "stated", "renewed"})
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An open level alert of which a notice can be made: its draft, or the notice that stands, if any; `standing`: why
-    no approval given beforehand tells of it, None where there is none, or one does.
+    """An open level alert of which a notice can be made: its draft, or its present notice, if any, and whether the time
+    of that ends soon or is over; `standing`: why no approval given beforehand tells of it (anew), None where there is
+    none, or one does.
     """
 
     alert: Alert
     draft: int | None
-    head: int | None
+    head: Notice | None
+    soon: bool
     standing: Why | None
 
 
@@ -77,7 +80,7 @@ def _list(
         why = {each.alert_id: outlook(conn, each.alert_id, at.now, at.zone) for each in levels}
     drafts = [each for each in found if each.event is None]
     heads = {
-        each.alert_id: each.notice_id
+        each.alert_id: each
         for each in reversed(found)
         if each.event == "approved" and each.ended_by is None and each.kind != "cancel"
     }
@@ -90,12 +93,20 @@ def _list(
         alerts,
         status=status,
         calls=[
-            Call(alert, by_alert.get(alert.alert_id), heads.get(alert.alert_id), why[alert.alert_id])
+            Call(
+                alert,
+                by_alert.get(alert.alert_id),
+                head := heads.get(alert.alert_id),
+                head is not None and soon(head, at.now),
+                why[alert.alert_id],
+            )
             for alert in levels
         ],
         drafts=drafts,
         standing=[each for each in found if each.state(at.now) == "standing"],
         earlier=[each for each in found if each.event is not None and each.state(at.now) != "standing"],
+        hours=HOURS,
+        usual_hours=_USUAL_HOURS,
         sets=sets,
         refused=refused,
         typed=typed or {"code": ""},
@@ -193,6 +204,7 @@ def _one(
         sheet=sheet(publisher, found) if found.event == "approved" else None,
         hours=HOURS,
         usual_hours=_USUAL_HOURS,
+        soon=found.ended_by is None and found.kind != "cancel" and soon(found, at.now),
         limits={"headline": words.MAX_HEADLINE, "body": words.MAX_BODY},
         may_act=visit.user.role in _DISASTER,
         problem=problem,
@@ -223,8 +235,7 @@ def save(request: Request, visit: SignedIn, notice_id: int, typed: Form) -> Resp
 def approve(request: Request, visit: SignedIn, notice_id: int, typed: Form) -> Response:
     """Tells the public, in the words that stood on the page."""
     at = moment(request, visit)
-    hours = _number(typed.get("hours"))
-    until = at.now + timedelta(hours=hours if hours in HOURS else 0)
+    until = _until(at, typed)
 
     def tell(conn: Connection) -> None:
         text_id, user_id = _number(typed.get("text")), visit.user.user_id
@@ -243,6 +254,22 @@ def discard(request: Request, visit: SignedIn, notice_id: int) -> Response:
         acts.discard(conn, visit.tenant.municipality_id, notice_id, visit.user.user_id, at.now, at.zone)
 
     return _act(request, visit, at, notice_id, lay_aside, "discarded")
+
+
+@router.post("/disaster/notices/{notice_id}/renew")
+@access(_DISASTER)
+def renew(request: Request, visit: SignedIn, notice_id: int, typed: Form) -> Response:
+    """The public reads the words of a notice for longer."""
+    at = moment(request, visit)
+    try:
+        with visit.transaction() as conn:
+            town, user_id = visit.tenant.municipality_id, visit.user.user_id
+            made = acts.renew(conn, town, notice_id, _until(at, typed), user_id, at.now, at.zone)
+    except WrongWords as error:
+        return _one(request, visit, notice_id, wrong=error, status=409)
+    except NoticeRefused as error:
+        return _one(request, visit, notice_id, problem=_problem(at, error), status=409)
+    return RedirectResponse(f"/disaster/notices/{made}?done=renewed", 303)
 
 
 @router.post("/disaster/notices/{notice_id}/withdraw")
@@ -356,6 +383,11 @@ def _publisher(visit: Visit, at: Moment) -> Publisher:
 def _file(content: bytes, media_type: str, name: str) -> Response:
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return Response(content, media_type=f"{media_type}; charset=utf-8", headers=headers)
+
+
+def _until(at: Moment, typed: Mapping[str, str]) -> datetime:
+    hours = _number(typed.get("hours"))
+    return at.now + timedelta(hours=hours if hours in HOURS else 0)
 
 
 def _number(text: str | None) -> int:

@@ -22,6 +22,7 @@ from alerts.public.notices import REMEMBERED, Notice, chain_before, notice, publ
 from alerts.public.words import VARIANTS, Variant
 from api.access import PUBLIC, Router, access
 from api.errors import NotFound, Text
+from api.pages.jma import Board, board
 from api.pages.public_feeds import cap_feed, feed
 from api.pages.public_text import as_read, language_of_variant
 from api.pages.site import site
@@ -59,7 +60,7 @@ class Told:
 @access(PUBLIC)
 def notices_page(request: Request, municipality: str) -> Response:
     """What stands, and what stood in the last week."""
-    return _page(request, told_of(request, municipality), "public_notices")
+    return _page(request, told_of(request, municipality), "public_notices", jma=_relayed(request, municipality))
 
 
 @router.get("/public/{municipality}/widget")
@@ -139,7 +140,16 @@ def publisher_of(request: Request, code: str) -> tuple[int, Publisher]:
     return row[0], Publisher(row[1], row[2], row[3], ZoneInfo(row[4]), clock.simulated)
 
 
-def _page(request: Request, told: Told, name: str) -> Response:
+def _relayed(request: Request, code: str) -> Board | None:
+    """What the weather agency has issued, to be shown unchanged."""
+    state = _state(request)
+    municipality_id, _ = publisher_of(request, code)
+    clock = state.database.clock()
+    with state.database.transaction(municipality_id) as conn:
+        return board(conn, municipality_id, clock)
+
+
+def _page(request: Request, told: Told, name: str, **more: object) -> Response:
     variant = variant_of(request)
     language = language_of_variant(variant)
     texts = site().words[language]
@@ -161,6 +171,8 @@ def _page(request: Request, told: Told, name: str) -> Response:
                 "earlier": [each for each in read if not each.stands],
                 "closing": words.closing(told.publisher.name, told.evacuation, variant),
                 "read_at": words.said_time(told.now, told.publisher.zone, variant),
+                "said_time": lambda time: words.said_time(time, told.publisher.zone, variant),
+                **more,
             }
         )
     )

@@ -20,6 +20,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
+from alerts.level_words import Whose, whose_of
 from devices.duty import STANDBY
 from devices.model import CONTACTS, Quality, StationKind
 from store.connection import Connection
@@ -130,6 +131,7 @@ class StationNow:
     longitude: float
     readings: Mapping[str, Now]
     kind: StationKind
+    whose: Whose = "own"  # are its reference levels
 
 
 def stations_now(conn: Connection, kind: StationKind | Sequence[StationKind], now: datetime) -> list[StationNow]:
@@ -143,11 +145,19 @@ def stations_now(conn: Connection, kind: StationKind | Sequence[StationKind], no
     stations: dict[int, StationNow] = {}
     collected: dict[int, dict[str, Now]] = {}
     duties = modes_now(conn, now, tenant=True) if any(row[2] for row in rows) else {}
-    for station_id, kind_, _, code, name, name_en, latitude, longitude, observed_property, *reading in rows:
+    for station_id, kind_, _, source, code, name, name_en, latitude, longitude, observed_property, *reading in rows:
         readings = collected.setdefault(station_id, {})
         if station_id not in stations:
             stations[station_id] = StationNow(
-                station_id, code, name, name_en, latitude, longitude, readings, StationKind(kind_)
+                station_id,
+                code,
+                name,
+                name_en,
+                latitude,
+                longitude,
+                readings,
+                StationKind(kind_),
+                whose_of(source),
             )
         if observed_property is not None:
             readings[observed_property] = _judge(f"{code}/{observed_property}", reading, now, duties)
@@ -209,6 +219,12 @@ def _judge(datastream: str, row: Sequence[object], now: datetime, duties: Mappin
 
 _STATIONS = """
 select s.station_id, s.kind, exists (select from device_duty u where u.device_id = mounted.device_id),
+       case when s.kind = 'river_gauge' then (
+           select c.source from threshold_source c where c.threshold_set_id = (
+               select t.threshold_set_id from threshold_set t
+               where t.station_id = s.station_id and t.valid_from <= %(now)s
+               order by t.valid_from desc, t.threshold_set_id desc limit 1)
+           order by c.threshold_source_id desc limit 1) end,
        s.code, s.name, s.name_en, s.latitude, s.longitude, d.observed_property,
        d.datastream_id, d.unit, d.step, coalesce(mounted.silence_after, dropped.silence_after),
        mounted.device_id, paper.owner, paper.phone,

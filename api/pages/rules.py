@@ -25,9 +25,11 @@ from api.access import READERS, Role, Router, SignedIn, Visit, access
 from api.errors import BadRequest, NotFound, Refused, Text
 from api.language import page_language_of
 from api.pages.alert_list import open_alerts
+from api.pages.paging import paged
 from api.pages.rule_form import CLEARING, MEASURES, ROWS, Problems, fields_of, read_form
 from api.pages.site import Moment, moment, page
 from api.pages.typed import Form
+from api.pages.words import Words
 from devices.model import StationKind
 from store.connection import Connection
 from store.errors import RegistrationError
@@ -69,7 +71,11 @@ def rules_page(request: Request, visit: SignedIn) -> Response:
         at,
         "alerts_rules",
         alerts,
-        rules=[(rule, place, _now(rule, at), _coming(rule, at)) for rule, place in rules],
+        listed=paged(
+            request,
+            [(rule, place, _now(rule, at), _coming(rule, at)) for rule, place in rules],
+            lambda row: _said(row, at.words),
+        ),
         may_write=visit.user.role in WRITERS,
         done=done if done in ("saved", "off") else None,
         **_words(at, names),
@@ -310,6 +316,16 @@ def _now(rule: Rule, at: Moment) -> Version | None:
 
 def _coming(rule: Rule, at: Moment) -> Version | None:
     return next((each for each in rule.versions if each.valid_from > at.now), None)
+
+
+def _said(row: tuple[Rule, Place, Version | None, Version | None], words: Words) -> str:
+    """Where a reader's words are looked for."""
+    _, place, current, coming = row
+    version = current or coming
+    where = words(f"kind.{place.kind}")
+    if place.site is not None:
+        where += f" {place.site.code} {place.site.place.name} {place.site.place.name_en}"
+    return where if version is None else f"{where} {version.name} {version.reason}"
 
 
 def _names(known: Mapping[int, Site]) -> dict[str, tuple[str, str]]:

@@ -191,6 +191,7 @@ def _formats(at: Moment) -> dict[str, Any]:
         "hour": lambda value: f"{value.astimezone(at.zone):%H}–{value.astimezone(at.zone) + timedelta(hours=1):%H}",
         "full_date": lambda value: f"{value.astimezone(at.zone):%Y-%m-%d}",
         "size": formats.size,
+        "level_word": lambda badge, whose=None: formats.level_word(badge, whose, at.words),
         "duration": lambda value: formats.duration(value, at.words),
         "took": lambda value: formats.took(value, at.words),
         "lengths": lambda: {str(n): formats.duration(timedelta(seconds=n), at.words) for n in LENGTHS},

@@ -105,7 +105,7 @@ def _form(
         for variant in VARIANTS
         for part in ("headline", "body")
     }
-    fields |= dict.fromkeys(_NAMED, "") | {"hours": str(_USUAL_HOURS), "at_end": "stays"}
+    fields |= dict.fromkeys(_NAMED, "") | {"hours": str(_USUAL_HOURS), "at_end": "stays", "renews": "renews"}
     if typed is not None:
         fields = {name: typed.get(name, value)[:MAX_BODY] for name, value in fields.items()}
     problems: dict[str, list[standing_words.Problem]] = {}
@@ -147,6 +147,7 @@ def enter(request: Request, visit: SignedIn, typed: Form) -> Response:
         typed.get("post", ""),
         typed.get("document", ""),
         typed.get("dated", ""),
+        typed.get("renews") == "renews",
     )
     try:
         with visit.transaction() as conn:

@@ -15,6 +15,7 @@ from api.pages.alert_list import open_alerts
 from api.pages.apart_now import apart_now
 from api.pages.cameras import strips
 from api.pages.effective import effective_file, effective_here
+from api.pages.outlooks import block
 from api.pages.readings import Now
 from api.pages.site import moment, page
 from api.pages.station import PROPERTIES, RANGES, USUAL_RANGE, find, station_page, table_of
@@ -36,6 +37,7 @@ def gauge_page(request: Request, visit: SignedIn, code: str) -> Response:
         stills = strips(conn, visit.tenant.municipality_id, code, at.now)
         effective = None if model is None else effective_here(conn, model, at.now)
         alerts = open_alerts(conn, visit.user.role)
+        ahead = {} if model is None else block(conn, visit, model.station, at.now, at.zone)
     if model is None:
         raise _unknown(code)
     return page(
@@ -49,6 +51,7 @@ def gauge_page(request: Request, visit: SignedIn, code: str) -> Response:
         apart=apart,
         cameras=stills,
         effective=effective,
+        **ahead,
     )
 
 

@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 
 from alerts.apart import participants
 from alerts.calling import About, ladder
+from alerts.into_trial import concerned
 from alerts.roster import channels, load_roster
 from api.access import DESKS, READERS, Router, SignedIn, Visit, access
 from api.errors import BadRequest, Conflict, NotFound, Refused, Text
@@ -50,12 +51,17 @@ def trials_page(request: Request, visit: SignedIn) -> Response:
 @router.post(_HERE)
 @access(DESKS, narrowed=_NARROWED)
 def begin_trial(request: Request, visit: SignedIn, typed: Form) -> Response:
-    """Puts a station in trial, from now or from a time to come."""
+    """Puts a station in trial, from now or from a time to come. Where real alerts of it are open that would hear
+    nothing more, only if whoever does it says that they know of each (`knows`).
+    """
     at = moment(request, visit)
     town = visit.tenant.municipality_id
     try:
         with visit.transaction() as conn:
             new = _read(conn, visit, typed, at)
+            known = typed.get("knows", "").split(",")
+            if any(str(each.alert_id) not in known for each in concerned(conn, new.station_id, new.properties)):
+                raise RecordError("knows", "open_alerts")
             trial_id = kept.begin(conn, town, new, clock=at.clock, user_id=visit.user.user_id)
             append_headquarters(conn, town)
     except RecordError as error:
@@ -122,10 +128,11 @@ def _page(
         people = people_now(conn)
         groups = groups_now(conn, people)
         alerts = open_alerts(conn, visit.user.role)
+        asked = {"station": request.query_params.get("station", "")} if typed is None else typed
+        standing = _standing(conn, here, asked)
     fields = dict.fromkeys(("starts_at", "ends_at", "why"), "")
     # The digital section is told of a trial unless somebody decides otherwise.
     usual = {f"group-{g.group_id}": "1" for g in groups if any(w.desk == Role.DIGITAL for w in g.watches)}
-    asked = {"station": request.query_params.get("station", "")}
     return page(
         request,
         visit,
@@ -139,9 +146,20 @@ def _page(
         people=people,
         groups=groups,
         most_why=MOST_WHY,
-        typed={**fields, "which": "all", "station": "", **(usual | asked if typed is None else typed)},
+        typed={**fields, "which": "all", "station": "", **(usual if typed is None else {}), **asked},
+        standing=[each for each in alerts if each.alert_id in standing],
         problem=problem,
     )
+
+
+def _standing(conn: Connection, here: list[StationHere], asked: Mapping[str, str]) -> set[int]:
+    """The open real alerts that would hear nothing more; none where no station is chosen yet."""
+    station = next((each for each in here if each.code == asked.get("station")), None)
+    if station is None:
+        return set()
+    chosen = [name for name in station.series if asked.get(f"property-{name}") == "1"]
+    some = chosen if asked.get("which") == "some" else None
+    return {each.alert_id for each in concerned(conn, station.station_id, some)}
 
 
 def _by_desk(here: list[StationHere]) -> list[tuple[str, list[StationHere]]]:

@@ -10,6 +10,7 @@ import math
 import unicodedata
 from collections.abc import Mapping
 from datetime import timedelta
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -19,6 +20,7 @@ from api.access import READERS, Role, Router, SignedIn, Visit, access
 from api.errors import NotFound, Text
 from api.language import page_language_of
 from api.pages.alert_list import open_alerts
+from api.pages.paging import paged
 from api.pages.site import moment, page
 from api.pages.typed import Form
 from store.errors import RegistrationError
@@ -58,7 +60,8 @@ def waits_page(request: Request, visit: SignedIn) -> Response:
         at,
         "alerts_waits",
         alerts,
-        stations=[(each, next(iter(said.get(each.station_id, ())), None)) for each in stations],
+        listed=paged(request, stations, lambda each: f"{each.station} {each.name} {each.name_en}"),
+        newest={each: of[0] for each, of in said.items() if of},
         may_write=visit.user.role in _WRITERS,
         done=request.query_params.get("done") == "saved",
     )
@@ -93,7 +96,7 @@ def change_waits(request: Request, visit: SignedIn, code: str, form: Form) -> Re
                 )
             if not known:
                 raise _no_gauge(code)
-            return RedirectResponse(f"{_ADDRESS}?done=saved#wait-{code}", 303)
+            return RedirectResponse(f"{_ADDRESS}?done=saved&q={quote(code)}#wait-{code}", 303)
         except RegistrationError as error:
             wrong = [error.field]
     return _page(request, visit, code, form, wrong, status=422)

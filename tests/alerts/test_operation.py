@@ -73,6 +73,7 @@ WELL = WorkerSeen("0", timedelta(0), None, False)
         (Seen(folders=(FolderSeen("a", False, None),), folders_silent_for=FOLDERS), ()),
         (Seen(folders=(FolderSeen("a", False, None),), folders_silent_for=FOLDERS + SECOND), ("folders_lost",)),
         (Seen(folders=(FolderSeen("a", False, SECOND),)), ("folder_late:a",)),
+        (Seen(jma_stale=True), ("jma_stale",)),
         (Seen(folders=(FolderSeen("a", True, SECOND),)), ("folder_away:a",)),
         # where nobody can look, nobody knows: what was so stays so, nothing new is said
         (Seen(folders=(FolderSeen("a", True, SECOND),), folders_silent_for=2 * FOLDERS), ("folders_lost",)),
@@ -114,6 +115,7 @@ def test_every_kind_has_a_condition_patience_and_words_that_say_what_to_do() -> 
         backup=timedelta(days=9),
         folders=(FolderSeen("a", True, None), FolderSeen("b", False, SECOND)),
         folders_silent_for=timedelta(days=1),
+        jma_stale=True,
         alarmed=frozenset({"folder_away:a", "folder_late:b"}),
     )
     causes = problems(everything)

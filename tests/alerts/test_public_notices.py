@@ -360,3 +360,16 @@ def test_no_notice_ends_twice_whatever_somebody_writes(desk: Desk) -> None:
 def test_every_variant_of_a_draft_has_words(desk: Desk) -> None:
     texts = desk.draft().texts
     assert all(isinstance(texts[v], Text) and texts[v].headline and texts[v].body for v in VARIANTS)
+
+
+def test_what_staff_read_says_whose_the_levels_are_as_it_is_stated(desk: Desk) -> None:
+    def subjects() -> list[str]:
+        return [
+            row[0] for row in desk.gauge.rows("select subject from outbox where channel = 'log' order by outbox_id")
+        ]
+
+    assert "町独自基準" in subjects()[-1]
+    desk.adopt("administrator", authority="美守県")
+    desk.gauge.send([(desk.gauge.clock.now(), 3.3)])
+    desk.gauge.evaluate()
+    assert "警戒レベル３相当・河川管理者の基準" in subjects()[-1] and "独自" not in subjects()[-1]

@@ -21,6 +21,7 @@ from alerts.rules.condition import (
     Every,
     Minus,
     Number,
+    Plus,
     Reading,
     Reference,
     Series,
@@ -37,6 +38,7 @@ from alerts.rules.engine import Asked, Judged, excursions, figures, judge, stand
 START = datetime(2026, 6, 1, tzinfo=UTC)
 STEP = timedelta(minutes=10)
 LEVEL, RAIN = Series("water_level"), Series("precipitation")
+RISE = Change(LEVEL, 3600)
 HIGH = Compare(Reading(LEVEL), "above", Number(1.5), margin=0.1)
 Points = Mapping[int, float | tuple[float, bool]]
 
@@ -282,6 +284,9 @@ def test_a_body_is_stored_and_read_and_knows_how_far_it_looks_back() -> None:
         (encoded(Body(Compare(Number(1), "above", Number(1)))), "needs a series"),
         (encoded(Body(Compare(Total(RAIN, 0), "above", Number(1)))), "a window has 1 to"),
         (encoded(Body(HIGH, hold=-1)), "hold: 0 to"),
+        # in three hours it would stand at its level 4: that is no alert's to say
+        (encoded(Body(Compare(Plus(Reading(LEVEL), Times(RISE, 3.0)), "above", Reference(4)))), "into no message"),
+        (encoded(Body(Compare(Minus(Reference(4), Reading(LEVEL)), "below", Times(RISE, 3.0)))), "into no message"),
         (encoded(Body(HIGH, hours=Span("8:00", "17:00"))), "hours: two of the form"),
     ],
 )

@@ -111,3 +111,57 @@ def test_a_station_in_trial_owes_no_message_and_has_its_whole_patience_after_it(
     assert not silent()
     trial.clock.advance(timedelta(days=3))
     assert silent()
+
+
+def flooded(trial: Trialled) -> Gauge:
+    """A real alert of the station, at level 3."""
+    gauge = Gauge(trial.town, trial.clock)
+    gauge.send([(START, 2.9), (START + STEP, 3.3)])
+    trial.clock.advance(STEP)
+    trial.judge(mail=True)
+    assert trial.alerts() == [("actual", 3, False)]
+    return gauge
+
+
+def of_trials(trial: Trialled) -> list[tuple[str, str]]:
+    return trial.rows(
+        "select event, rule_version from alert_history where rule_version like 'trial:%%' order by alert_history_id"
+    )
+
+
+def test_over_a_real_alert_it_is_said_to_who_is_on_duty_and_in_its_history(trial: Trialled) -> None:
+    flooded(trial)
+    number = trial.begin(starts_at=trial.clock.now() + STEP)
+    trial.tick()
+    assert of_trials(trial) == [], "it has not begun"
+    trial.clock.advance(STEP)
+    trial.tick()
+    trial.tick()
+    assert of_trials(trial) == [("in_trial", f"trial:{number}")], "it is said once"
+    assert [(event, who) for event, who, _ in trial.told()][-1] == ("in_trial", "suzuki@example.jp")
+    ((subject, body, brief, spoken),) = trial.rows(
+        "select subject, body, brief, spoken from outbox join alert_history using (alert_history_id) "
+        "where event = 'in_trial' and channel = 'mail'"
+    )
+    assert subject.startswith("【模擬】発生中のアラートの観測所が、試験になりました：美守橋")
+    assert "【試験】" not in subject, "the alert is real"
+    assert "上がりも下がりも終わりもしません" in body and "水位計の交換" in body
+    assert "水位計の交換" not in brief + spoken, "why is for staff alone"
+    trial.send((trial.clock.now(), 0.5))
+    trial.judge()
+    trial.clock.advance(timedelta(hours=2))
+    trial.tick()
+    assert trial.alerts() == [("actual", 3, False)], "what is measured in it ends nothing"
+    trial.end(number)
+    trial.tick()
+    assert of_trials(trial)[1:] == [("commented", f"trial:{number}")], "it hears again"
+
+
+def test_an_alert_that_the_trial_does_not_touch_hears_nothing_of_it(trial: Trialled) -> None:
+    flooded(trial)
+    trial.end(trial.begin(starts_at=trial.clock.now() + STEP))
+    trial.begin(properties=["precipitation"])
+    trial.clock.advance(2 * STEP)
+    trial.tick()
+    assert of_trials(trial) == []
+    assert trial.rows("select count(*) from station_trial where opened_at is null") == [(0,)], "nobody looks again"

@@ -14,6 +14,7 @@ import pytest
 
 import alerts
 from alerts import errors, wording
+from alerts.explaining import explain
 from alerts.finding_words import FINDING_RULES, FindingRule
 from alerts.rules.operation import Kind
 from alerts.rules.transition import Event
@@ -102,7 +103,7 @@ def texts(language: Language) -> Iterator[str]:
         yield wording.body(notice, language)
         yield wording.headline(notice, language)
     for refusal in refusals():
-        yield wording.explain(refusal, language)
+        yield explain(refusal, language)
     for labels in wording.EVENT_LABELS.values():
         yield labels[language]
 
@@ -176,7 +177,7 @@ def test_no_string_of_the_room_holds_a_forbidden_word() -> None:
 
 def test_every_refusal_has_words_of_its_own() -> None:
     for language in ("ja", "en"):
-        said = [wording.explain(each, language) for each in refusals()]
+        said = [explain(each, language) for each in refusals()]
         assert len(set(said)) == len(said)
     assert {type(each) for each in refusals()} == set(_leaves(errors.ActionError))
 
@@ -187,3 +188,10 @@ def _leaves(base: type[errors.ActionError]) -> Iterator[type[errors.ActionError]
         yield base
     for each in below:
         yield from _leaves(each)
+
+
+def test_whose_a_level_is_follows_the_source_of_its_set() -> None:
+    said = wording.subject(replace(LEVEL, whose="administrator"))
+    assert "（警戒レベル４相当・河川管理者の基準）" in said and "独自" not in said
+    assert "警戒レベル５相当・河川管理者の基準" in wording.body(replace(LEVEL, whose="administrator"))
+    assert "町が採用した基準" in wording.body(replace(LEVEL, whose="adopted"))

@@ -15,7 +15,7 @@ from api.config import ApiConfig
 from api.pages.demo import LASTS, Event
 from devices import codecs, envelopes
 from devices.model import Town
-from mimamori.rooms import Pressed
+from mimamori.pressed import Pressed
 from simulators import Happening, Intervention
 from simulators.config import PERFECT, SimulatorConfig
 from simulators.devices import Fleet

@@ -265,3 +265,31 @@ def test_a_town_that_is_not_here_has_no_page(outside: httpx.Client) -> None:
         assert outside.get(f"/public/000000/{path}").status_code == 404
     other = outside.get("/public/888888/notices").text
     assert "隣町" in other and "美守町" not in other
+
+
+def test_one_press_renews_what_is_about_to_leave_the_page(town_hall: TownHall, outside: httpx.Client) -> None:
+    with town_hall.visitor(Role.DISASTER) as client:
+        desk = Desk(town_hall, client)
+        address = desk.draft()
+        assert client.get(address, headers=PAGE).text.count("/renew") == 0, "a draft has nothing to renew"
+        desk.approve(address)
+        listed = client.get("/disaster/notices", headers=PAGE).text
+        assert "アラートは続いています" not in listed and "/renew" not in listed, "there is time"
+        with connect(town_hall.database.owner, name="test") as conn:
+            conn.execute(
+                "update public_notice_event set at = at - interval '4 h', valid_until = valid_until - interval '4 h'"
+            )
+        listed = client.get("/disaster/notices", headers=PAGE).text
+        assert (
+            "期限が切れ、公開されていません。アラートは続いています。" in listed
+            and f'action="{address}/renew"' in listed
+        )
+        assert "いま掲載しているお知らせはありません。" in outside.get(f"{PUBLIC}/notices").text
+        assert desk.post(f"{address}/renew", hours="100").status_code == 409
+        renewed = desk.post(f"{address}/renew", hours="6")
+        assert renewed.status_code == 303, renewed.text
+        page = client.get(renewed.headers["location"], headers=PAGE).text
+        assert "同じ文面で延長しました。" in page and f'href="{address}"' in page
+        assert "いま掲載しているお知らせはありません。" not in outside.get(f"{PUBLIC}/notices").text
+        again = desk.post(f"{address}/renew", hours="6")
+        assert again.status_code == 409 and "今のお知らせだけ" in again.text

@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from api.roles import Role
+from ingest.jma.telegram import Area, of_town, read
+from simulators.telegrams import Said, weather
+from store import connect, jma, jma_feed
 from tests.browser.conftest import PROJECT, TOWN_NOW, Town, screenshot, town_running, visiting, wait_until
 from tests.browser.story import OTHERS, ULTRASONIC, deliver, others, tell, ultrasonic, with_models
 from tests.conftest import Registered
+from tests.forecasts import flood_planted, switched_on
 from tests.ingest.town import chirpstack
 
 PAGES = (
@@ -30,6 +35,11 @@ PAGES = (
     "disaster/checklist",
     "disaster/review",
     "disaster/catchments",
+    "disaster/jma",
+    "disaster/jma/1",
+    "disaster/outlook",
+    "disaster/stations/river-mimamoribashi/outlook",
+    "disaster/stations/river-mimamoribashi/hindcast",
 )
 STATIONS = ("river-mimamoribashi", "rain-okusawa", "river-mimamoribashi/floods")
 
@@ -52,6 +62,20 @@ def town(registered: Registered) -> Iterator[Town]:
             from run, (values (104, 104), (200, 203)) as lost (first, last)
             """
         )
+        with connect(registered.worker, name="test") as conn:
+            town_id = registered.municipality_id
+            jma_feed.begin(conn, town_id, "folder", "/jma", TOWN_NOW)
+            jma_feed.looked(conn, town_id, TOWN_NOW)
+            issued = read(weather("rain", {"9999900": [Said("美守町", 4)]}, TOWN_NOW).encode(), "a.xml")
+            telegram = of_town(issued, Area("999999"))
+            assert telegram is not None and jma.keep(conn, town_id, telegram, TOWN_NOW) == 1
+        with running.talking() as talked:
+            assert talked.owner is not None
+            database = running.hall.database
+            switched_on(talked.owner, database.municipality_id, TOWN_NOW)
+            series = database.datastream("river-mimamoribashi", "water_level")
+            flood_planted(talked.owner, database.municipality_id, series, TOWN_NOW - timedelta(minutes=12))
+            talked.owner.commit()
         yield running
 
 

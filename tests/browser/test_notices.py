@@ -78,7 +78,14 @@ def test_a_person_drafts_corrects_approves_and_withdraws_a_notice(chromium: Brow
         address = page.url.split("?")[0].removeprefix(town.url)
         english = visitor.open(f"{address}?lang=en")
         fits(english, "notice-approved-en")
-        visitor.open(f"{address}?lang=ja")
+        # its time ends in twenty minutes, and the river stands
+        town.execute("update public_notice_event set valid_until = %s", (TOWN_NOW + timedelta(minutes=20),))
+        page = visitor.open("/disaster/notices?lang=ja")
+        expect(page.locator(".calls")).to_contain_text("アラートは続いています")
+        fits(page, "notices-ending-ja")
+        page.get_by_role("button", name="このままの文面で延長する").click()
+        expect(page.locator("#done")).to_contain_text("同じ文面で延長しました")
+        expect(page.locator("#state")).to_contain_text("掲載中")
 
         page.locator("#why").select_option("mistake")
         page.get_by_role("button", name="取消の下書きを作る").click()
@@ -91,7 +98,7 @@ def test_a_person_drafts_corrects_approves_and_withdraws_a_notice(chromium: Brow
                 details.evaluate("each => { each.open = true; }")
             fits(page, f"notices-{language}")
         rows = page.locator("#earlier + table tbody tr")
-        assert rows.count() == 2
+        assert rows.count() == 3
         assert [text for text in visitor.complaints if "409" not in text] == []
 
 

@@ -14,7 +14,7 @@ from devices.clock import FixedClock
 from store import connect
 from store.feed import Consumer
 from store.reviews import settle_reviews
-from tests.analytics.test_doubts import calm
+from tests.analytics.doubting import calm
 from tests.browser.conftest import GAUGE, TOWN_NOW, Town, screenshot, visiting
 from tests.browser.test_look import SMALLEST_TARGET, faults
 

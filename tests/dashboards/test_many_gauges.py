@@ -25,7 +25,7 @@ def hall(registered: Registered, monkeypatch: pytest.MonkeyPatch) -> Iterator[To
     populate(registered)
     monkeypatch.setattr(disaster_module, "MOST_SHOWN", 1)
     monkeypatch.setattr(disaster_module, "_MOST_UNJUDGED", 1)
-    monkeypatch.setattr(desks, "OPEN_SHOWN", 1)
+    monkeypatch.setattr(desks, "PER_PAGE", 1)
     with serving(registered) as running:
         yield running
 

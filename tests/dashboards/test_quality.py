@@ -16,7 +16,7 @@ from store import connect
 from store.feed import Consumer
 from store.reviews import settle_reviews
 from store.town_clock import write_clock
-from tests.analytics.test_doubts import calm
+from tests.analytics.doubting import calm
 from tests.api.serving import TownHall, populate, serving
 from tests.conftest import START, Registered
 

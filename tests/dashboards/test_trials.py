@@ -91,6 +91,22 @@ def test_a_trial_that_cannot_be_is_refused_says_why_and_keeps_what_was_typed(
     assert "試験はまだありません" in main(refused)
 
 
+def test_over_an_open_alert_it_takes_a_deliberate_yes(hall: TownHall, staff: httpx.Client) -> None:
+    hall.observe(f"{BRIDGE}/water_level", (START, 3.3))
+    alert_id = hall.raise_alert(f"{BRIDGE}/water_level")
+    warned = staff.get(HERE, params={"station": BRIDGE}, headers=PAGE)
+    assert "この観測所で発生中のアラート（1件）" in main(warned) and "承知のうえで試験にする" in main(warned)
+    assert "発生中のアラート（" not in main(staff.get(HERE, headers=PAGE)), "no station is chosen yet"
+    assert "発生中のアラート（" not in main(staff.get(HERE, params={"station": "river-okusawa"}, headers=PAGE))
+    for knows in ({}, {"knows": ""}, {"knows": "999"}):
+        refused = staff.post(HERE, data={**PLAN, **knows})
+        assert refused.status_code == 400 and "印を付けてください" in main(refused), knows
+        assert f'name="knows" value="{alert_id}"' in refused.text and 'value="水位計の交換"' in refused.text
+    some = {"which": "some", "property-precipitation": "1", "station": "rain-okusawa"}
+    assert staff.post(HERE, data={**PLAN, **some}).status_code == 303, "no alert of it is open"
+    assert staff.post(HERE, data={**PLAN, "knows": str(alert_id)}).status_code == 303
+
+
 def test_its_values_stand_beside_what_is_real_marked_and_in_a_file_of_their_own(
     hall: TownHall, staff: httpx.Client, trial: Trialled
 ) -> None:

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
 from datetime import timedelta
 
 import pytest
 
+from alerts.rule_book import add_rule, add_version
+from alerts.rules.condition import Body, Compare, Number, Reading, Series
 from api.access import Role
+from api.pages import paging
+from devices.model import StationKind
 from store import connect
-from tests.api.serving import TownHall, populate, serving
-from tests.conftest import Registered
+from tests.api.serving import TownHall
+from tests.conftest import START
 from tests.dashboards.test_quarantine import text_of
 
 STATION = "river-okusawa"  # observes every 10 minutes
 ADDRESS = f"/alerts/waits/{STATION}"
 USUAL = {"confirm_within": "5", "confirming_rain": "10", "tell_within": "6", "reason": "10分観測のため"}
-
-
-@pytest.fixture
-def hall(registered: Registered) -> Iterator[TownHall]:
-    populate(registered)
-    with serving(registered) as running:
-        yield running
 
 
 def test_the_desk_changes_what_a_gauge_allows_and_the_page_says_what_follows_there(hall: TownHall) -> None:
@@ -68,3 +65,34 @@ def test_everybody_reads_it_and_no_other_desk_changes_it(hall: TownHall) -> None
         assert "待ち時間は防災担当が変えられます。" in text_of(client.get(ADDRESS).text)
         assert client.post(ADDRESS, data=USUAL).status_code == 403
         assert client.get("/alerts/waits/nowhere").status_code == 404
+
+
+def test_a_long_list_has_pages_and_a_search(hall: TownHall, monkeypatch: pytest.MonkeyPatch) -> None:
+    def rows(path: str) -> list[str]:
+        return re.findall(r'id="(?:wait|rule)-([\w-]+)"', client.get(path).text)
+
+    with hall.visitor(Role.VIEWER) as client:
+        client.headers["Accept"] = "text/html"
+        every = rows("/alerts/waits")
+        assert len(every) == 4 and 'type="search"' not in client.get("/alerts/waits").text, "short enough to read"
+        monkeypatch.setattr(paging, "PER_PAGE", 3)
+        first = client.get("/alerts/waits").text
+        assert 'href="/alerts/waits?page=2#waits"' in first and 'type="search"' in first
+        assert rows("/alerts/waits") + rows("/alerts/waits?page=2") == every
+        assert rows("/alerts/waits?page=99") == every[3:] and rows("/alerts/waits?page=x") == every[:3]
+        assert rows("/alerts/waits?q=Ｏkusawa") == [STATION] and rows("/alerts/waits?q=奥沢") == [STATION]
+        nothing = client.get("/alerts/waits?q=nowhere").text
+        assert "4件のうち0件" in text_of(nothing) and rows("/alerts/waits?q=nowhere") == []
+        with connect(hall.database.owner, name="test") as conn:
+            high = Body(Compare(Reading(Series("water_level")), "above", Number(1.5)))
+            town = hall.database.municipality_id
+            for n in range(7):
+                rule = add_rule(conn, town, station_id=None, kind=StationKind.RIVER_GAUGE, now=START)
+                add_version(
+                    conn, town, rule, valid_from=START, name=f"増水{n}", severity=2, active=True, body=high,
+                    reason="実績" if n else "試行", now=START, user_id=None,
+                )  # fmt: skip
+        rules = [each for n in (1, 2, 3) for each in rows(f"/alerts/rules?page={n}")]
+        assert len(rules) == len(set(rules)) == 7
+        assert len(rows("/alerts/rules?q=増水3")) == len(rows("/alerts/rules?q=試行")) == 1
+        assert 'href="/alerts/rules?q=%E5%AE%9F%E7%B8%BE&amp;page=2#rules"' in client.get("/alerts/rules?q=実績").text

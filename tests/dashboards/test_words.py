@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from alerts.level_words import Whose, level_said
 from api.language import LANGUAGES
 from api.pages.words import WordsError, load_words
 
@@ -104,9 +105,18 @@ def test_no_page_says_what_only_an_authority_may_say() -> None:
                 assert not re.search(pattern, text, re.IGNORECASE), f"{name} says {pattern}"
 
 
-def test_every_level_is_called_equivalent_and_the_towns_own() -> None:
-    ja, en = catalogue("ja"), catalogue("en")
+LEVELS: tuple[tuple[Whose | None, str, str], ...] = (
+    ("own", "（町独自基準）", " (municipality's own criterion)"),
+    ("administrator", "（河川管理者の基準）", " (river administrator's criterion)"),
+    ("adopted", "（町が採用した基準）", " (criterion that the municipality has adopted)"),
+    (None, "", ""),
+)
+
+
+def test_every_level_is_called_equivalent_and_says_whose_it_is() -> None:
+    ja = catalogue("ja")
     for level, digit in enumerate("１２３４５", start=1):
-        assert ja[f"level.{level}"] == f"警戒レベル{digit}相当（町独自基準）"
-        assert en[f"level.{level}"] == f"Level {level} equivalent (town's own threshold)"
+        for whose, ja_said, en_said in LEVELS:
+            assert level_said(level, whose) == f"警戒レベル{digit}相当{ja_said}"
+            assert level_said(level, whose, "en") == f"Level {level} equivalent{en_said}"
     assert "延べ" in ja["unit.{passage}"]

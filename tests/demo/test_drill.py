@@ -1,8 +1,12 @@
-"""A drill in a town of real processes, `kill -9` of ingest in the middle of it: it goes on where it was, and ends."""
+"""A drill in a town of real processes, `kill -9` of ingest in the middle of it: it goes on where it was, and ends.
+
+Afterwards `kill -9` of the supervisor: nobody is left running, and the database has kept what it said.
+"""
 
 from __future__ import annotations
 
 import signal
+import sys
 from pathlib import Path
 
 import httpx
@@ -11,6 +15,9 @@ from api.accounts import DEMO_PASSWORD
 from store import connect
 from store.embedded import EmbeddedServer
 from tests.demo.town_process import gone, town
+
+# Whose death signal ends what a supervisor leaves behind; elsewhere Ctrl-C ends it.
+KILLABLE = sys.platform.startswith("linux")
 
 PLAN = {
     "name": "図上訓練",
@@ -26,8 +33,8 @@ PLAN = {
 
 def test_a_drill_survives_the_death_of_who_feeds_it_and_ends_by_itself(tmp_path: Path) -> None:
     data = tmp_path / "demo"
-    # An hour of the town in half a minute; no gauge comes near its second level by itself. It needs no past.
-    with town(data, "--scenario", "normal", "--speed", "120", "--history-days", "0") as demo:
+    # An hour of the town in eighteen seconds; no gauge comes near its second level by itself. It needs no past.
+    with town(data, "--scenario", "normal", "--speed", "200", "--history-days", "0") as demo:
         with httpx.Client(base_url=demo.url(), timeout=20, trust_env=False) as client:
             signed = client.post("/api/v1/session", json={"login": "disaster", "password": DEMO_PASSWORD})
             assert signed.status_code == 201, signed.text
@@ -46,8 +53,13 @@ def test_a_drill_survives_the_death_of_who_feeds_it_and_ends_by_itself(tmp_path:
             demo.wait(lambda: said("最後まで実施"), within=240)
             demo.wait(lambda: not said("継続中"), within=60)
         everybody = demo.children()
-        demo.end(signal.SIGINT, within=30)
-    assert gone(everybody, within=10) == []
+        assert len(everybody) > 6
+        if KILLABLE:
+            demo.process.kill()
+            demo.process.wait()
+        else:
+            demo.end(signal.SIGINT, within=30)
+    assert gone(everybody, within=15) == []
     with EmbeddedServer(data) as server, connect(server.dsn("owner"), name="test") as conn:
         fed = conn.execute(
             "select count(*), max(o.value) from observation o join drill_station x using (datastream_id)"

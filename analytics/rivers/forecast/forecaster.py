@@ -214,16 +214,15 @@ def train(record: Record, leads: tuple[float, ...] = LEADS) -> Forecaster:
     memory = len(rows) / record.hour / MEMORABLE
     seen = seen.within(memory)
     told, changes, rate = seen.columns[rows], changes[rows], seen.rate[rows]
-    low, high = told.min(axis=0, initial=0.0), told.max(axis=0, initial=0.0)
-    own = np.array([name[0] in "ds" for name in seen.names])
-    low, high = np.where(own, low * REACH, low), np.where(own, high * REACH, high)
-
+    low, high = _reach(told, seen.names)
     makers: list[Callable[[Ints], Member]] = [_linear(kind, seen.names, told, changes, record.hour) for kind in KINDS]
     makers.append(_forest(told, changes, record.hour))
     tried = np.zeros((len(rows), len(makers), len(leads)))
     for learn, test in folds(rows, GAP * record.hour):
+        # As later with what is beyond the record: held within what was seen.
+        within = np.clip(told[test], *_reach(told[learn], seen.names))
         for at, make in enumerate(makers):
-            tried[test, at] = make(learn).expect(told[test])
+            tried[test, at] = make(learn).expect(within)
     weights = weigh(tried, changes)
     expected = np.einsum("mal,al->ml", tried, weights)
     simple = rise(rate, leads)
@@ -248,6 +247,12 @@ def train(record: Record, leads: tuple[float, ...] = LEADS) -> Forecaster:
             until=record.start + record.step * (len(record.level) - 1),
         ),
     )
+
+
+def _reach(columns: Floats, names: tuple[str, ...]) -> tuple[Floats, Floats]:
+    """The least and the most of each input that is believed, 0 always among them."""
+    own = np.array([REACH if name[0] in "ds" else 1.0 for name in names])
+    return columns.min(axis=0, initial=0.0) * own, columns.max(axis=0, initial=0.0) * own
 
 
 def _linear(kind: str, names: tuple[str, ...], columns: Floats, changes: Floats, hour: int) -> Callable[[Ints], Member]:

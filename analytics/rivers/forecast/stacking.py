@@ -5,7 +5,7 @@
 
 Stacked regression (Wolpert 1992, Breiman 1996): the record is cut into blocks, every member is trained without a block
 and a day on either side of it, and tried on it; then each lead's weights are the non-negative ones with the least
-squared error, held towards nothing (persistence). A member that only fits what it has seen gets no weight.
+squared error, held towards equal ones. A member that only fits what it has seen gets little.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from scipy.optimize import nnls
 from analytics.rivers.forecast.record import Floats, Ints
 
 BLOCKS = 6
-HOLD = 0.02  # of the members' mean square: the penalty on the weights
+HOLD = 0.3  # of the members' mean square: how strongly the weights are held towards equal ones
 
 
 def folds(rows: Ints, gap: int) -> list[tuple[Ints, Ints]]:
@@ -36,6 +36,7 @@ def weigh(expected: Floats, changes: Floats) -> Floats:
         said = expected[:, :, at]
         hold = np.sqrt(HOLD * (said**2).sum(axis=0).mean())
         found[:, at], _ = nnls(
-            np.vstack([said, hold * np.eye(members)]), np.concatenate([changes[:, at], np.zeros(members)])
+            np.vstack([said, hold * np.eye(members)]),
+            np.concatenate([changes[:, at], np.full(members, hold / members)]),
         )
     return found

@@ -1,0 +1,322 @@
+"""The job that looks ahead: trains a model for each river gauge, and says at each new observation what may come.
+
+    follow(dsn, clock, stop)       looks ahead    }  each in a thread and with a connection of its own: levels and
+    learn(dsn, clock, stop)        trains         }  alerts wait for neither, nor does the first wait for the second
+
+Only for towns that have switched internal_forecast on (migration 0049); who sees what it stores is decided there.
+
+- Looked ahead is from the newest usable level of each gauge, at most every 10 minutes of town time. Nothing is said of
+  an observation older than STALE: of a gauge that is silent nothing is known. What came while the job was away is not
+  said afterwards, for nobody could have acted on it.
+- A gauge begins with the simple rule at once; what is stored of it is learned from next, and anew a week after the last
+  time, after a flood, and when gauges came or went. Every version is kept; where it is worse than the one before it, on
+  the observations that both have seen, that one goes on.
+- Its scores come from a causal back-test: a twin, trained on the first two thirds of the time, is asked about the last
+  one. What it said there is stored as rehearsed, so that past floods can be looked at from the first day on.
+
+They have no cursor: what is due follows from what is stored, so that gaps, restarts and fast clocks need no care. Of
+two processes one does the work (an advisory lock). Cost: reading LOOKBACK of all gauges of a town, once for all.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import psycopg
+import structlog
+
+from analytics.rivers import forecast_store as stored
+from analytics.rivers.backtest import Rehearsal, rehearse, worse
+from analytics.rivers.forecast.fan import Fan
+from analytics.rivers.forecast.forecaster import LEADS, Forecaster, train
+from analytics.rivers.forecast.record import Record
+from analytics.rivers.forecast_store import Model, Said
+from analytics.rivers.inputs import HOUR, Gauge, Readings, gauges, lately, readings, record, step_of, stored_record
+from devices.clock import Clock
+from store import Connection, connect
+from store.feed import LOOK_SECONDS, notified
+
+log = structlog.get_logger(__name__)
+
+NAME, LEARNING = "forecasts", "forecast models"
+EVERY = timedelta(minutes=10)
+STALE = timedelta(hours=2)
+LOOKBACK = timedelta(days=30)  # of what is looked at to say what may come
+TRAINED_EVERY = timedelta(days=7)
+TRAINED_ON = timedelta(days=10 * 366)
+MOST_ROWS = 120_000  # of a longer past rows are an hour long
+LATELY = timedelta(hours=1)  # who has said nothing usable for so long was missing
+_BACKOFF_SECONDS = 2.0
+_PRUNED_EVERY = timedelta(hours=1)
+
+
+def follow(dsn: str, clock: Clock, stop: threading.Event) -> None:
+    """Looks ahead at each new observation until `stop` is set; reconnects for as long as that takes."""
+    job = Forecasts(clock)
+
+    def turn(conn: Connection) -> bool:
+        job.issue(conn)
+        job.prune(conn)
+        return False
+
+    _follow(dsn, NAME, turn, stop, rest=1.0)
+
+
+def learn(dsn: str, clock: Clock, stop: threading.Event) -> None:
+    """Trains what is due, one gauge after the other, until `stop` is set."""
+    _follow(dsn, LEARNING, Forecasts(clock).train_one, stop, rest=10.0)
+
+
+def _follow(dsn: str, name: str, turn: Callable[[Connection], bool], stop: threading.Event, *, rest: float) -> None:
+    """Takes a turn whenever there is something new, though no more than one in `rest` seconds; and at once where the
+    last one says that there is more.
+    """
+    while not stop.is_set():
+        try:
+            with connect(dsn, name=name, autocommit=True) as conn:
+                conn.execute("listen feed")
+                while not stop.is_set():
+                    if not (_alone(conn, name) and turn(conn)):
+                        stop.wait(rest)
+                        notified(conn, stop, until=time.monotonic() + LOOK_SECONDS)
+        except psycopg.OperationalError as error:
+            log.warning("database_lost", consumer=name, error=str(error).strip(), retry_in_seconds=_BACKOFF_SECONDS)
+            stop.wait(_BACKOFF_SECONDS)
+
+
+def _alone(conn: Connection, name: str) -> bool:
+    """Whether this session does the work; it holds the lock until it ends."""
+    row = conn.execute(
+        """
+        select exists (select from pg_locks where locktype = 'advisory' and pid = pg_backend_pid() and granted)
+               or pg_try_advisory_lock(hashtext(%s))
+        """,
+        (name,),
+    ).fetchone()
+    return row is not None and bool(row[0])
+
+
+class Forecasts:
+    """What there is to do at the moment. `clock` is the town's; connections are in autocommit."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._loaded: dict[int, Forecaster] = {}
+        self._looked: dict[int, datetime] = {}  # up to which observation a gauge was looked at, whatever came of it
+        self._prune_at: datetime | None = None
+
+    # --- saying what may come -----------------------------------------------------------------------------------
+
+    def issue(self, conn: Connection) -> int:
+        """Looks ahead wherever there is a new observation; how many forecasts were stored."""
+        return sum(self._issue_town(conn, town) for town in stored.towns(conn))
+
+    def _issue_town(self, conn: Connection, town: int) -> int:
+        now = self._clock.now()
+        every = gauges(conn, town)
+        ids = [each.datastream_id for each in every]
+        measured, last = stored.measured_to(conn, ids), stored.last_times(conn, ids)
+        due = [each for each in every if self._is_due(each, measured, last, now)]
+        if not due:
+            return 0
+        known = stored.newest(conn, [each.datastream_id for each in due], used=True)
+        for gauge in [each for each in due if each.datastream_id not in known]:
+            known |= _begin(conn, town, gauge, now)
+        looked_at = {each.datastream_id for each in due}
+        looked_at |= {i for each in due for i in known[each.datastream_id].inputs}
+        # A device's clock may run ahead, and its newest level is no less its newest.
+        end = max(now, *(measured[each.datastream_id] for each in due))
+        found = readings(conn, looked_at, now - LOOKBACK, end)
+        said = [each for gauge in due if (each := self._look(conn, known[gauge.datastream_id], found, now)) is not None]
+        self._looked.update({each.datastream_id: measured[each.datastream_id] for each in due})
+        return stored.put(conn, town, said) if said else 0
+
+    def _is_due(self, gauge: Gauge, measured: dict[int, datetime], last: dict[int, datetime], now: datetime) -> bool:
+        newest = measured.get(gauge.datastream_id)
+        if newest is None or newest <= now - STALE or newest == self._looked.get(gauge.datastream_id):
+            return False
+        before = last.get(gauge.datastream_id)
+        return before is None or newest >= before + EVERY
+
+    def _look(self, conn: Connection, model: Model, found: dict[int, Readings], now: datetime) -> Said | None:
+        own = found[model.datastream_id]
+        usable = np.flatnonzero(~np.isnan(own.values))
+        if not usable.size or own.times[usable[-1]] <= (now - STALE).timestamp():
+            return None
+        at, level = float(own.times[usable[-1]]), float(own.values[usable[-1]])
+        n = int(LOOKBACK / model.step)
+        # What other gauges measured after this gauge's own newest is known by now, but has no row: it comes next time.
+        grid = record(found, model.datastream_id, model.neighbours, model.rain, last=at, step=model.step, n=n)
+        fan = self._forecaster(conn, model.model_id).forecast(grid, np.array([n - 1]))
+        if np.isnan(fan.quantiles).all():
+            return None
+        since = at - max(LATELY, model.step).total_seconds()
+        lately_ = {each: lately(found[each], since) for each in model.inputs}
+        return Said(
+            model.datastream_id,
+            _moment(at),
+            model.model_id,
+            False,
+            now,
+            level,
+            tuple(fan.leads),
+            fan.quantiles[0],
+            tuple(i for i, (there, doubted) in lately_.items() if not there and not doubted),
+            tuple(i for i, (_, doubted) in lately_.items() if doubted),
+            tuple(i for i in _left_out(fan, 0, model.neighbours) if lately_[i] == (True, False)),
+        )
+
+    def _forecaster(self, conn: Connection, model_id: int) -> Forecaster:
+        if model_id not in self._loaded:
+            self._loaded[model_id] = Forecaster.load(stored.dump_of(conn, model_id))
+        return self._loaded[model_id]
+
+    # --- learning -----------------------------------------------------------------------------------------------
+
+    def train_one(self, conn: Connection) -> bool:
+        """Trains the gauge that needs it most; whether there was one."""
+        now = self._clock.now()
+        for town in stored.towns(conn):
+            every = gauges(conn, town)
+            known = stored.newest(conn, [each.datastream_id for each in every], used=False)
+            over, rising = stored.floods(conn, town)
+            wanted = [(why, each) for each in every if (why := _why(each, known, over, now)) is not None]
+            if rising:
+                # What can wait does not take the machine from those who look at a flood.
+                wanted = [each for each in wanted if each[0] == "history"]
+            if wanted:
+                # Where the water is highest they are waited for.
+                why, gauge = min(wanted, key=lambda e: (_WHY.index(e[0]), -rising.get(e[1].datastream_id, 0)))
+                self._train(conn, town, gauge, why, now)
+                return True
+        return False
+
+    def _train(self, conn: Connection, town: int, gauge: Gauge, why: str, now: datetime) -> None:
+        old = stored.newest(conn, [gauge.datastream_id], used=True).get(gauge.datastream_id)
+        first, newest = stored.span(conn, gauge.datastream_id) or (now, now)
+        first = max(first, now - TRAINED_ON)
+        step, last = step_of(gauge.step), newest.timestamp()
+        if (newest - first) / step > MOST_ROWS:
+            step = HOUR
+
+        def over_all(neighbours: Sequence[int], rain: Sequence[int], step: timedelta) -> Record:
+            n = max(0, round((newest - first) / step)) + 1
+            return stored_record(conn, gauge.datastream_id, neighbours, rain, last=last, step=step, n=n)
+
+        grid = over_all(gauge.neighbours, gauge.rain, step)
+        usable = np.flatnonzero(~np.isnan(grid.level))
+        forecaster = train(grid)
+        used = True
+        if old is not None and old.trained_to is not None:
+            before = self._forecaster(conn, old.model_id)
+            same = (old.neighbours, old.rain, old.step) == (gauge.neighbours, gauge.rain, step)
+            of_old = grid if same else over_all(old.neighbours, old.rain, old.step)
+            used = not worse(forecaster, grid, before, of_old, until=old.trained_to.timestamp())
+        with conn.transaction():
+            stored.versions_alone(conn, gauge.datastream_id)
+            model_id = stored.put_model(
+                conn,
+                town,
+                gauge.datastream_id,
+                why=why,
+                method=forecaster.method,
+                step=step,
+                neighbours=gauge.neighbours,
+                rain=gauge.rain,
+                now=now,
+                trained=(_time(grid, usable[0]), _time(grid, usable[-1])) if usable.size else None,
+                n=len(usable),
+                used=used,
+                dump=forecaster.dump(),
+            )
+        rehearsal = rehearse(grid)
+        with conn.transaction():
+            stored.score(conn, model_id, rehearsal.scores)
+            if used:
+                stored.put(conn, town, _rehearsed(gauge, model_id, rehearsal, now))
+        log.info("forecast_trained", station=gauge.code, why=why, method=forecaster.method, used=used)
+
+    def prune(self, conn: Connection) -> None:
+        """Lets go of what is old, in small steps."""
+        now = self._clock.now()
+        if self._prune_at is None or now >= self._prune_at:
+            more = stored.prune(conn, now)
+            self._prune_at = None if more else now + _PRUNED_EVERY
+
+
+_WHY = ("history", "inputs", "flood", "weekly")  # the most urgent first
+
+
+def _begin(conn: Connection, town: int, gauge: Gauge, now: datetime) -> dict[int, Model]:
+    """The first version of a gauge goes by the simple rule, so that something is said until the past is learned from,
+    which takes seconds a gauge. What there is then, by datastream.
+    """
+    rule = Forecaster(LEADS, None)
+    with conn.transaction():
+        stored.versions_alone(conn, gauge.datastream_id)
+        if not stored.newest(conn, [gauge.datastream_id], used=False):
+            stored.put_model(
+                conn,
+                town,
+                gauge.datastream_id,
+                why="first",
+                method=rule.method,
+                step=step_of(gauge.step),
+                neighbours=gauge.neighbours,
+                rain=gauge.rain,
+                now=now,
+                trained=None,
+                n=0,
+                used=True,
+                dump=rule.dump(),
+            )
+        return stored.newest(conn, [gauge.datastream_id], used=True)
+
+
+def _why(gauge: Gauge, known: dict[int, Model], over: dict[int, datetime], now: datetime) -> str | None:
+    """Why a gauge is to be trained now; None where it need not be."""
+    model = known.get(gauge.datastream_id)
+    if model is None or model.why == "first":
+        return "history"
+    if (model.neighbours, model.rain) != (gauge.neighbours, gauge.rain):
+        return "inputs"
+    flood = over.get(gauge.datastream_id)
+    if flood is not None and flood > model.trained_at:
+        return "flood"
+    return "weekly" if now >= model.trained_at + TRAINED_EVERY else None
+
+
+def _rehearsed(gauge: Gauge, model_id: int, rehearsal: Rehearsal, now: datetime) -> list[Said]:
+    """What the twin said, as it is stored."""
+    fan = rehearsal.fan
+    if fan is None:
+        return []
+    nothing = Said(gauge.datastream_id, now, model_id, True, now, 0.0, tuple(fan.leads), fan.quantiles[0])
+    return [
+        replace(
+            nothing,
+            time=_moment(at),
+            level=float(fan.persistence[n]),
+            quantiles=fan.quantiles[n],
+            left_out=_left_out(fan, n, gauge.neighbours),
+        )
+        for n, at in enumerate(rehearsal.times.tolist())
+        if not np.isnan(fan.persistence[n]) and not np.isnan(fan.quantiles[n]).all()
+    ]
+
+
+def _left_out(fan: Fan, n: int, neighbours: Sequence[int]) -> tuple[int, ...]:
+    return tuple(each for each, out in zip(neighbours, fan.left_out[n].tolist(), strict=True) if out)
+
+
+def _time(grid: Record, row: int) -> datetime:
+    return _moment(grid.start + int(row) * grid.step)
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
