@@ -15,6 +15,7 @@ import psycopg
 import structlog
 
 from analytics import device_days, old_values
+from analytics.rivers.link_job import next_link
 from devices.clock import Clock
 from store import Connection, chunks
 from store.field_photos import STEP, forget_old
@@ -34,8 +35,9 @@ CONSUMERS = ("alerts", "analytics")
 
 class Maintenance:
     """Calls `keep_house` when an hour of town time has passed since it last did. Then lets go of the messages that are
-    older than `retention`, works out the days of the devices (`analytics.device_days`), compresses chunks, and lets go
-    of the values older than `keep` (years by observed property): a small step each tick, until there is nothing to do.
+    older than `retention`, works out the days of the devices (`analytics.device_days`), learns how long the water takes
+    between gauges (`analytics.rivers.link_job`), compresses chunks, and lets go of the values older than `keep` (years
+    by observed property): a small step each tick, until there is nothing to do.
 
     A new partition needs the table for itself for a moment. Where a long query has it, everyone would queue up behind
     us; so we give up soon and come again at the next tick.
@@ -50,6 +52,7 @@ class Maintenance:
         self._due: datetime | None = None
         self._pruning = False
         self._counting = False
+        self._learning = False
         self._untidy = False
 
     def tick(self, conn: Connection) -> None:
@@ -59,6 +62,8 @@ class Maintenance:
             self._pruning = let_go(conn, self._retention, now)
         elif self._counting:
             self._counting = device_days.next_day(conn, now)
+        elif self._learning:
+            self._learning = next_link(conn, now)
         due = self._due is None or now >= self._due
         if not due and not self._untidy:
             return
@@ -75,7 +80,7 @@ class Maintenance:
         else:
             if due:
                 self._due = now + EVERY
-                self._pruning = self._counting = self._untidy = True
+                self._pruning = self._counting = self._learning = self._untidy = True
 
 
 def let_go(conn: Connection, retention: Retention, now: datetime) -> bool:

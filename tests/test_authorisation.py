@@ -86,7 +86,7 @@ class Call:
             re.search(
                 r"{(code|station|spot|alert_id|model|sha256|device_id|folder|group|rule_id|source_id|datastream_id|notice_id"
                 r"|entry_id|order_id|stage_id|item_id|report_id|photo_id|shelter_id|drill_id|approval_id|camera_id|trial_id"
-                r"|telegram_id)",
+                r"|telegram_id|rain_gauge)",
                 self.path,
             )
         )
@@ -111,6 +111,7 @@ OF_SOURCES = [call for call in _ALL if call.rule.source]
 PARAMETERS = {
     "code": STATION,
     "station": STATION,
+    "rain_gauge": "rain-okusawa",
     "spot": "spot-shiryokan",
     "observed_property": "water_level",
     "release": "none",
@@ -237,6 +238,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /digital/cameras": {
         "data": {
             "station": STATION,
+            "rain_gauge": "rain-okusawa",
             "name": "もう1台",
             "way": "url",
             "url": "http://192.0.2.1/snapshot.jpg",
@@ -276,6 +278,9 @@ BODIES: dict[str, dict[str, Any]] = {
     # of a gauge of which no alert is open: else they would have to say that they know
     "POST /digital/trials": {"data": {"station": "river-takehara", "starts_at": "2026-07-01T09:00", "why": "交換"}},
     "POST /digital/trials/{trial_id}": {"data": {"do": "end"}},
+    "POST /disaster/catchments/links": {
+        "data": {"upper": STATION, "lower": "river-takehara", "do": "set", "travel": "40", "reason": "県の調査"}
+    },
     "POST /disaster/review": {
         "data": {"do": "miss", "station": STATION, "rule": "level", "missed_at": "0830", "note": "越水"}
     },
@@ -540,6 +545,8 @@ def test_another_towns_people_find_nothing_of_this_one(town_hall: TownHall) -> N
             return answer.status == 400 and why in answer.text and "美守町" not in answer.text
         if str(route) == "POST /digital/cameras":  # this one's too
             return answer.status == 422 and "観測所を選んでください" in answer.text and STATION not in answer.text
+        if str(route) == "POST /disaster/catchments/links":  # and this one's
+            return answer.status == 422 and "別の水位観測所を選んで" in answer.text and STATION not in answer.text
         return let_in(route, answer) and STATION not in answer.text and "美守町" not in answer.text
 
     for_digital = [route for route in routes if Role.DISASTER not in (route.rule.roles or ())]

@@ -50,7 +50,7 @@ EXEMPT = {
         api/curves.py:_QUERIES api/export.py:_part api/observations.py:_raw
         api/pages/daily_counts.py:_entered api/pages/daily_entry.py:_range_of api/pages/day_entries.py:standing
         api/pages/day_entries.py:_ENTRIES api/pages/doubts.py:doubted_series api/pages/doubts.py:month_of
-        api/pages/drill_plan.py:_history api/pages/gauge_file.py:observations api/pages/rain.py:_AMOUNTS
+        api/pages/drill_plan.py:_history api/pages/gauge_file.py:observations analytics/rivers/amounts.py:_AMOUNTS
         api/pages/readings.py:history api/pages/review.py:_range api/pages/station.py:_provenance
         api/pages/tourism.py:counters_now store/correct.py:_count store/correct.py:_STRETCH store/correct.py:_HOLD
         store/correct.py:_CHANGE store/correct.py:_PUT store/correct.py:_NEWEST store/observations.py:series
@@ -64,6 +64,7 @@ EXEMPT = {
         store/jma.py:telegram store/jma.py:_KEPT
         store/field_photos.py:picture store/field_photos.py:PHOTOS store/field_reports.py:_known
         store/field_reports.py:_lately
+        analytics/rivers/link_job.py:_on_grid analytics/rivers/floods.py:_OBSERVED
     """,
     "a still is of a camera, and real during a drill too": """
         store/cameras.py:_CAMERAS
@@ -79,6 +80,7 @@ EXEMPT = {
         analytics/duty_reports.py:_put_right api/pages/device.py:_series api/pages/device_health.py:_DEVICE
         api/pages/register_plan.py:_occupant store/calibrations.py:calibrations store/duty.py:_check_levels
         store/duty.py:modes_now store/duty.py:datastream_duties
+        analytics/rivers/link_job.py:_hours analytics/rivers/floods.py:_HOURS analytics/rivers/floods.py:_RAIN
     """,
     "a drill has no alert of these rules: silence, outage, the operation": """
         alerts/digest.py:_OUTAGES alerts/heard.py:explained alerts/operation.py:_towns

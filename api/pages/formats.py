@@ -110,6 +110,14 @@ def duration(value: timedelta, words: Words) -> str:
     raise AssertionError("minutes end the loop")
 
 
+def took(value: timedelta, words: Words) -> str:
+    """About how long the water took, as finely as it can be known: 5 minutes below 3 hours, else half an hour."""
+    minutes = max(0.0, value / timedelta(minutes=1))
+    if minutes < 180:
+        return words("duration.minutes", n=round(minutes / 5) * 5)
+    return words("duration.hours", n=f"{round(minutes / 30) / 2:g}")
+
+
 def size(value: int) -> str:
     """Bytes in the unit in which they are one to three digits: 0 KB, 12.3 MB, 1.5 GB (powers of 1000)."""
     for unit, length in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):

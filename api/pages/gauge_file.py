@@ -18,6 +18,7 @@ from api.pages.readings import Now
 from api.pages.stretches import Stretch
 from store.connection import Connection
 
+BOM = "\ufeff".encode()
 PART = 5000  # rows in memory at a time
 _OBSERVATIONS = ("station", "observed_property", "time", "value", "unit", "quality", "reason")
 _PLACE, _SHARE = ("station", "observed_property", "start", "end"), ("unit", "n", "expected", "reliability", "quality")
@@ -29,7 +30,7 @@ def observations(
     transaction: Transaction, reading: Now | None, start: datetime, end: datetime, zone: ZoneInfo
 ) -> Iterator[bytes]:
     """Every observation with start < time <= end."""
-    yield "\ufeff".encode() + _csv([_OBSERVATIONS])
+    yield BOM + lines([_OBSERVATIONS])
     if reading is None:
         return
     after, station, observed = start, *reading.datastream.split("/")
@@ -43,8 +44,8 @@ def observations(
                 """,
                 (reading.datastream_id, after, end, PART),
             ).fetchall()
-        yield _csv(
-            (station, observed, _time(time, zone), _number(value), reading.unit, quality, reason or "")
+        yield lines(
+            (station, observed, time_text(time, zone), number_text(value), reading.unit, quality, reason or "")
             for time, value, quality, reason in rows
         )
         if len(rows) < PART:
@@ -61,9 +62,9 @@ def stretches(reading: Now | None, told: Iterable[Stretch], zone: ZoneInfo, *, t
         (
             station,
             observed,
-            _time(each.start, zone),
-            _time(each.end, zone),
-            *((_number(each.low),) if total else (_number(each.low), _number(each.high))),
+            time_text(each.start, zone),
+            time_text(each.end, zone),
+            *((number_text(each.low),) if total else (number_text(each.low), number_text(each.high))),
             unit,
             each.n,
             each.expected,
@@ -73,18 +74,21 @@ def stretches(reading: Now | None, told: Iterable[Stretch], zone: ZoneInfo, *, t
         for each in sorted(told, key=lambda each: each.start)
     ]
     figures = ("total",) if total else ("minimum", "maximum")
-    return "\ufeff".encode() + _csv([(*_PLACE, *figures, *_SHARE), *rows])
+    return BOM + lines([(*_PLACE, *figures, *_SHARE), *rows])
 
 
-def _time(time: datetime, zone: ZoneInfo) -> str:
+def time_text(time: datetime, zone: ZoneInfo) -> str:
+    """A time as these files have it."""
     return time.astimezone(zone).isoformat(timespec="seconds")
 
 
-def _number(value: float | None) -> str:
+def number_text(value: float | None) -> str:
+    """A number as these files have it; empty where there is none."""
     return "" if value is None else f"{value:.4f}".rstrip("0").rstrip(".")
 
 
-def _csv(rows: Iterable[Iterable[object]]) -> bytes:
+def lines(rows: Iterable[Iterable[object]]) -> bytes:
+    """Rows as CSV; a file begins with BOM."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\r\n").writerows(rows)
     return text.getvalue().encode()

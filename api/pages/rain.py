@@ -9,15 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import pairwise
 
-import numpy as np
-from psycopg import sql
-
+from analytics.rivers.amounts import read
 from analytics.rivers.rain import Sums, sums
 from api.pages.readings import Now, State, StationNow, stations_now
 from devices.model import ObservedProperty, StationKind
-from store.columns import columns
 from store.connection import Connection
 
 # How far back a rain is followed: one that began earlier is told as 以上.
@@ -66,26 +62,8 @@ def rain_sums(conn: Connection, steps: Mapping[int, timedelta], now: datetime) -
     """The sums of these datastreams (with their steps), of what was observed within LOOK_BACK; one query. What cannot
     be believed is missing from them.
     """
-    datastreams, times, amounts, estimated = columns(
-        conn,
-        sql.SQL(_AMOUNTS).format(
-            ids=sql.Literal(list(steps)), start=sql.Literal(now - LOOK_BACK), end=sql.Literal(now)
-        ),
-        ("datastream", "time", "amount", "estimated"),
-    )
-    found: dict[int, Sums | None] = dict.fromkeys(steps)
-    begins = np.flatnonzero(np.diff(datastreams, prepend=-1))
-    for begin, end in pairwise([*begins, len(times)]):
-        datastream_id, part = int(datastreams[begin]), slice(begin, end)
-        found[datastream_id] = sums(times[part], amounts[part], steps[datastream_id], estimated[part] > 0)
-    return found
-
-
-_AMOUNTS = """
-    select datastream_id::float8, date_part('epoch', phenomenon_time),
-           coalesce(case when quality not in ('bad', 'missing') then value end, 'NaN')::float8,
-           (quality = 'estimated')::int::float8
-    from tenant_observation
-    where datastream_id = any({ids}) and phenomenon_time > {start} and phenomenon_time <= {end}
-    order by datastream_id, phenomenon_time
-"""
+    amounts = read(conn, list(steps), now - LOOK_BACK, now)
+    return {
+        each: sums(found.times, found.values, step, found.estimated) if (found := amounts.get(each)) else None
+        for each, step in steps.items()
+    }

@@ -1,6 +1,8 @@
-"""Where a gauge stands on its river, which gauges the water passes before it, and whose rain it will feel.
+"""Where a gauge stands on its river, which gauges the water passes before it, how long it took from there, and whose
+rain it will feel.
 
-All of it is what the town file says under `river`; where it says nothing, there is nothing of it.
+Where it stands is what the town file says under `river`; how long the water took was learned from past rises, or said
+by people (`analytics.rivers.link_records`). A gauge of another river stands here where people have set it so.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from analytics.rivers.link_records import KnownLink, known_links
 from api.pages.disaster import WINDOW, Gauge, gauge_of, thresholds_at
 from api.pages.readings import StationNow, history, stations_now
 from devices.model import ObservedProperty, StationKind
@@ -16,15 +19,20 @@ from store.connection import Connection
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """A gauge that the water passes earlier: how far up the river from the page's own, km."""
+    """A gauge that the water passes earlier: how far up the river from the page's own, km (None: it is on another one),
+    and what is known of the way (None: nothing that may be told).
+    """
 
     gauge: Gauge
-    km: float
+    km: float | None
+    link: KnownLink | None
 
 
 @dataclass(frozen=True, slots=True)
 class RiverHere:
-    """`name_en` is the name where the basemap has no English one. `upstream`: the nearest first."""
+    """`name` empty: nobody says which river it is, but what people have set above it. `name_en` is the name where the
+    basemap has no English one. `upstream`: the nearest first.
+    """
 
     name: str
     name_en: str
@@ -34,7 +42,7 @@ class RiverHere:
 
 
 def river_here(conn: Connection, station: StationNow, now: datetime) -> RiverHere | None:
-    """The river of a river or rain gauge; None where the town file does not say which."""
+    """The river of a river or rain gauge; None where nobody says which, nor what lies above it."""
     row = conn.execute(
         """
         select r.river, coalesce(nullif(m.name_en, ''), r.river), r.km_from_mouth, r.catchment_km2
@@ -44,10 +52,9 @@ def river_here(conn: Connection, station: StationNow, now: datetime) -> RiverHer
         """,
         (station.station_id,),
     ).fetchone()
-    if row is None:
-        return None
-    name, name_en, far, drained = row
-    return RiverHere(name, name_en, far, drained, tuple(_upstream(conn, name, far, now)))
+    name, name_en, far, drained = row or ("", "", None, None)
+    upstream = tuple(_upstream(conn, station.station_id, name, far, now))
+    return RiverHere(name, name_en, far, drained, upstream) if name or upstream else None
 
 
 def rain_gauges_of(conn: Connection, station: StationNow) -> frozenset[str]:
@@ -64,19 +71,22 @@ def rain_gauges_of(conn: Connection, station: StationNow) -> frozenset[str]:
     return frozenset(code for (code,) in rows)
 
 
-def _upstream(conn: Connection, river: str, far: float | None, now: datetime) -> list[Upstream]:
-    if far is None:
-        return []
-    above: dict[int, float] = dict(
-        conn.execute(
-            "select station_id, km_from_mouth from station_river where river = %s and km_from_mouth > %s", (river, far)
+def _upstream(conn: Connection, station_id: int, river: str, far: float | None, now: datetime) -> list[Upstream]:
+    links = {each.upstream_id: each for each in known_links(conn, downstream_id=station_id)}
+    above: dict[int, float | None] = {each: None for each, link in links.items() if link.shown}
+    if far is not None:
+        above |= conn.execute(
+            "select station_id, km_from_mouth - %s from station_river where river = %s and km_from_mouth > %s",
+            (far, river, far),
         ).fetchall()
-    )
     if not above:
         return []
     stations = [s for s in stations_now(conn, StationKind.RIVER_GAUGE, now) if s.station_id in above]
     readings = [s.readings.get(ObservedProperty.WATER_LEVEL) for s in stations]
     points = history(conn, [r.datastream_id for r in readings if r is not None], now - WINDOW, now)
     levels = thresholds_at(conn, now)
-    found = [Upstream(gauge_of(s, levels.get(s.station_id, ()), points), above[s.station_id] - far) for s in stations]
-    return sorted(found, key=lambda each: each.km)
+    found = [
+        Upstream(gauge_of(s, levels.get(s.station_id, ()), points), above[s.station_id], links.get(s.station_id))
+        for s in stations
+    ]
+    return sorted(found, key=lambda each: (each.km is None, each.km or 0.0))

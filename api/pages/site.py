@@ -193,6 +193,7 @@ def _formats(at: Moment) -> dict[str, Any]:
         "size": formats.size,
         "level_word": lambda badge, whose=None: formats.level_word(badge, whose, at.words),
         "duration": lambda value: formats.duration(value, at.words),
+        "took": lambda value: formats.took(value, at.words),
         "lengths": lambda: {str(n): formats.duration(timedelta(seconds=n), at.words) for n in LENGTHS},
         "observed": lambda points, unit: formats.observed(points, unit, at.now, at.zone, at.words),
         "stretch": lambda start, end: formats.stretch(start, end, at.now, at.zone),

@@ -14,6 +14,7 @@ from api.pages import gauge_file
 from api.pages.alert_list import open_alerts
 from api.pages.apart_now import apart_now
 from api.pages.cameras import strips
+from api.pages.effective import effective_file, effective_here
 from api.pages.outlooks import block
 from api.pages.readings import Now
 from api.pages.site import moment, page
@@ -34,6 +35,7 @@ def gauge_page(request: Request, visit: SignedIn, code: str) -> Response:
         model = station_page(conn, code, _range(request), at.now, at.zone)
         apart = apart_now(conn, visit.tenant.municipality_id, at.now).at(code)
         stills = strips(conn, visit.tenant.municipality_id, code, at.now)
+        effective = None if model is None else effective_here(conn, model, at.now)
         alerts = open_alerts(conn, visit.user.role)
         ahead = {} if model is None else block(conn, visit, model.station, at.now, at.zone)
     if model is None:
@@ -48,6 +50,7 @@ def gauge_page(request: Request, visit: SignedIn, code: str) -> Response:
         ranges=tuple(RANGES),
         apart=apart,
         cameras=stills,
+        effective=effective,
         **ahead,
     )
 
@@ -72,6 +75,19 @@ def gauge_file_of_table(request: Request, visit: SignedIn, code: str) -> Respons
         told = () if reading is None else table_of(conn, kind, reading, range_, now, zone)
     body = gauge_file.stretches(reading, told, zone, total=kind is StationKind.RAIN_GAUGE)
     return Response(body, media_type=_CSV, headers=_attached(f"{code}_{_stamp(now, zone)}_{range_}_table"))
+
+
+@router.get("/disaster/stations/{rain_gauge}/effective.csv")
+@access(READERS, page=True)
+def gauge_file_of_effective_rain(request: Request, visit: SignedIn, rain_gauge: str) -> Response:
+    """Effective rain of a rain gauge, by the hour."""
+    now, zone, range_ = visit.clock.now(), ZoneInfo(visit.tenant.timezone), _range(request)
+    with visit.transaction() as conn:
+        kind, reading = _reading(conn, rain_gauge, now)
+        if kind is not StationKind.RAIN_GAUGE:
+            raise NotFound(Text(f"「{rain_gauge}」は雨量観測所ではありません。", f"{rain_gauge!r} is no rain gauge."))
+        body = effective_file(conn, reading, now - RANGES[range_], now, zone)
+    return Response(body, media_type=_CSV, headers=_attached(f"{rain_gauge}_{_stamp(now, zone)}_{range_}_effective"))
 
 
 def _reading(conn: Connection, code: str, now: datetime) -> tuple[StationKind, Now | None]:

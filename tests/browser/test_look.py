@@ -34,13 +34,14 @@ PAGES = (
     "disaster/evacuation",
     "disaster/checklist",
     "disaster/review",
+    "disaster/catchments",
     "disaster/jma",
     "disaster/jma/1",
     "disaster/outlook",
     "disaster/stations/river-mimamoribashi/outlook",
     "disaster/stations/river-mimamoribashi/hindcast",
 )
-STATIONS = ("river-mimamoribashi", "rain-okusawa")
+STATIONS = ("river-mimamoribashi", "rain-okusawa", "river-mimamoribashi/floods")
 
 
 @pytest.fixture

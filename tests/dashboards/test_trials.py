@@ -29,6 +29,7 @@ PLAN = {"station": BRIDGE, "which": "all", "why": "水位計の交換"}
 SHOWS_TRIALS = {
     "/alerts",
     "/disaster",
+    "/disaster/catchments",
     "/disaster/notices",
     "/digital/weekly",
     f"/disaster/stations/{BRIDGE}",
