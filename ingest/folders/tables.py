@@ -9,15 +9,20 @@ from typing import Any
 
 from ingest.errors import HistoryError, Wrong
 from ingest.excel import excel_table, is_workbook, sheet_names
-from ingest.history_rows import Merged, Table, csv_table, grid_table
+from ingest.history_rows import Merged, Open, Table, csv_table, grid_table
 
 SAMPLE_ROWS, SAMPLE_COLUMNS, SAMPLE_LETTERS, SAMPLE_SHEETS = 40, 60, 120, 8
 _TEXT_ENDINGS = (".csv", ".txt")
 
 
+def open_content(content: bytes) -> Open:
+    """A content as something that can be opened again and again."""
+    return partial(io.BytesIO, content)
+
+
 def table_of(name: str, content: bytes, sheet: str | None) -> Table:
     """A file by what is in it, and by its name where that does not tell. HistoryError for what is no table."""
-    open_ = partial(io.BytesIO, content)
+    open_ = open_content(content)
     if is_workbook(content[:4]):
         return excel_table(name, open_, sheet)
     if not name.lower().endswith(_TEXT_ENDINGS):
@@ -34,7 +39,7 @@ def sample_of(name: str, content: bytes) -> list[dict[str, Any]]:
     """The first lines of each sheet (a CSV file has one without a name). HistoryError as `table_of`."""
     sheets: Sequence[str | None] = [None]
     if is_workbook(content[:4]):
-        sheets = sheet_names(name, partial(io.BytesIO, content))[:SAMPLE_SHEETS]
+        sheets = sheet_names(name, open_content(content))[:SAMPLE_SHEETS]
     return [_sheet(sheet, table_of(name, content, sheet)) for sheet in sheets]
 
 
