@@ -10,18 +10,20 @@ reads objects out of JSON and CSV alike.
 
     read(name, open_, layout, find, now) -> Reading    its lines, as `ingest.history_file` has them of other tables
     recognised(name, open_) -> str | None              which form a file has
+    head(form, name, open_) -> bytes                   its beginning as a small file of the same form
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from itertools import islice
 
 from devices.model import ObservedProperty
 from devices.units import UnitError, conversion
 from ingest.errors import HistoryError, Wrong
 from ingest.formats import hubeau, kagoshima, own, usgs
-from ingest.formats.archive import parts_of
+from ingest.formats.archive import packed, parts_of
 from ingest.formats.known import Format, Found, Wanted
 from ingest.history_file import Find, Line
 from ingest.history_map import OWN, FormatMap, SeriesRule
@@ -154,4 +156,11 @@ def recognised(name: str, open_: Open) -> str | None:
     return next((form for form, of in BY_NAME.items() if of.recognises(part, beginning)), None)
 
 
-_BEGINNING = 20_000
+def head(form: str, name: str, open_: Open) -> bytes:
+    """The beginning of a file of that form as a small file: a ZIP where it is one. HistoryError as `read`."""
+    heads = [(part.member, BY_NAME[form].head(part)) for part in islice(parts_of(name, open_), _MOST_HEADS)]
+    return heads[0][1] if not heads[0][0] else packed(heads)
+
+
+_BEGINNING = 20_000  # bytes
+_MOST_HEADS = 30  # of a year's months in two kinds

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePosixPath
@@ -96,6 +96,16 @@ def _name(info: zipfile.ZipInfo) -> str:
         return info.filename.encode("cp437").decode("cp932")
     except UnicodeError:
         return info.filename
+
+
+def packed(files: Iterable[tuple[str, bytes]]) -> bytes:
+    """Files by name as a ZIP."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as target:
+        for member, text in files:
+            # the time of a ZIP's file is nobody's: the same files give the same ZIP
+            target.writestr(zipfile.ZipInfo(member), text, zipfile.ZIP_DEFLATED)
+    return content.getvalue()
 
 
 class _Member(io.BufferedReader):

@@ -35,7 +35,7 @@ _JAPAN = timezone(timedelta(hours=9))
 _CRISIS = "危機管理型"
 _MARKS = {"***": Reason.FAILURE, "---": Reason.OUT_OF_SERVICE}
 _HEADER = 3
-_HEAD_LINES = 16
+_HEAD_LINES = 10
 _WATER = ("水位", "潮位")
 # A unit as it is written -> UCUM. Of a reservoir's level 3712 is EL. 37.12 m, whichever sign its power of ten has.
 _UNITS = {

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from devices.model import Quality, Reason
@@ -66,12 +67,19 @@ def observed(
 ) -> ObservationRow:
     """A number of a file as an observation. Raises Wrong for what is no number."""
     try:
-        value = number_of(text) * wanted.scale + wanted.offset
+        value = _scaled(text, wanted.scale, wanted.offset)
     except ValueError:
         raise Wrong(f"{text[:40]!r} is no number", f"「{text[:40]}」は数値ではありません") from None
     if not math.isfinite(value):
         raise Wrong(f"{text[:40]!r} is beyond all numbers", f"「{text[:40]}」は大きすぎて数値として扱えません")
     return ObservationRow(wanted.datastream_id, time, value, quality, reason)
+
+
+@lru_cache(maxsize=1 << 15)  # a series says few different things, again and again
+def _scaled(text: str, scale: float, offset: float) -> float:
+    """A value without the noise of binary fractions: 57 cm is 0.57 m. What needs no conversion stays exactly as it is."""
+    number = number_of(text)
+    return number if scale == 1 and offset == 0 else float(f"{number * scale + offset:.12g}")
 
 
 def missing(wanted: Wanted, time: datetime, reason: Reason) -> ObservationRow:

@@ -57,7 +57,7 @@ _MARKS = {
 _NOTHING = "-999999"
 _COLUMN = re.compile(r"(\d+)_(\d{5})(_\d{5})?", re.ASCII)
 _TIME = re.compile(r"(\d{4})-(\d{2})-(\d{2}) (\d{2}):(\d{2})(?::(\d{2}))?", re.ASCII)
-_HEAD_LINES, _HEAD_VALUES = 300, 3
+_HEAD_VALUES = 3
 
 
 class _Usgs:
@@ -86,13 +86,24 @@ class _Usgs:
         with part.open() as file:
             beginning = file.read(200)
         if not is_json(beginning):
-            return table_head(part, _HEAD_LINES)
+            return _head_of_sites(part) if b"\t" in beginning or beginning.startswith(b"#") else table_head(part, 300)
         whole = parsed(part)
         series = _time_series(whole)
         if series is None:
             kept = first_of_each(_dicts(whole.get("features")), _series_of, _HEAD_VALUES)
             return as_json({"type": "FeatureCollection", "features": kept})
         return as_json({"value": {"timeSeries": [_cut(each) for each in series]}})
+
+
+def _head_of_sites(part: Part) -> bytes:
+    """Of an RDB file each site's header and first values."""
+    kept, since = [], 0
+    with part.open() as file:
+        for line in file:
+            since = 0 if line.startswith(b"agency_cd") else since + 1
+            if not line.startswith(b"#") and since <= 1 + _HEAD_VALUES:
+                kept.append(line)
+    return b"".join(kept)
 
 
 def _time_series(whole: Any) -> list[dict[str, Any]] | None:
