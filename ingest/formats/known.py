@@ -77,7 +77,7 @@ def observed(
 
 @lru_cache(maxsize=1 << 15)  # a series says few different things, again and again
 def _scaled(text: str, scale: float, offset: float) -> float:
-    """A value without the noise of binary fractions: 57 cm is 0.57 m. What needs no conversion stays exactly as it is."""
+    """A value without the noise of binary fractions: 57 cm is 0.57 m. What needs no conversion stays as it is."""
     number = number_of(text)
     return number if scale == 1 and offset == 0 else float(f"{number * scale + offset:.12g}")
 

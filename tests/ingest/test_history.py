@@ -15,7 +15,7 @@ from devices.clock import FixedClock
 from devices.model import Quality, Reason, TownFileError
 from ingest.errors import ConfigError, HistoryError
 from ingest.history import ImportReport, import_history
-from ingest.history_map import MISSING_REASONS, load_map
+from ingest.history_map import MISSING_REASONS, FormatMap, HistoryMap, load_map
 from store import connect, feed
 from tests.conftest import START, Registered
 from tests.ingest.town import level
@@ -313,7 +313,9 @@ def test_the_maps_of_the_documentation_are_maps(tmp_path: Path) -> None:
     for example in examples:
         (tmp_path / "map.yaml").write_text(example, "utf-8")
         maps.append(load_map(tmp_path / "map.yaml"))
-    wide, long = maps
+    wide, long, known = maps
+    assert isinstance(wide, HistoryMap) and isinstance(long, HistoryMap) and isinstance(known, FormatMap)
+    assert known.format == "kagoshima" and known.series["水位/12"].name == "新橋"
     assert set(wide.columns) == {"新橋水位(cm)", "浜町流量"} and wide.missing["---"] is Reason.OUT_OF_SERVICE
     assert long.long is not None and (long.header, long.first_line, long.quality) == ((3,), 5, Quality.MANUAL)
     assert all(f"`{reason.value}`" in document for reason in MISSING_REASONS)
