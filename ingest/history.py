@@ -95,6 +95,13 @@ def layout_of(file: Path, map_file: Path | None, form: str | None, *, check: boo
         found = form or (formats.recognised(str(file), lambda: file.open("rb")) if file.is_file() else None)
         if found is not None and (check or found == OWN):
             return FormatMap(found, {})
+        if found is not None:
+            raise HistoryError(
+                f"{file}: which of its series are ours? Write {beside.name}, or name a map with --map; --check lists "
+                "what is in the file",
+                f"{file}：どの系列がどの観測所かを、{beside.name} か --map の対応表に書いてください。"
+                "--check を付けると、中にある系列を表示します。",
+            )
     return load_map(map_file or beside, form)
 
 

@@ -23,7 +23,7 @@ from devices.model import ObservedProperty
 from devices.units import UnitError, conversion
 from ingest.errors import HistoryError, Wrong
 from ingest.formats import hubeau, kagoshima, own, usgs
-from ingest.formats.archive import packed, parts_of
+from ingest.formats.archive import packed, parts_of, whole
 from ingest.formats.known import Format, Found, Wanted
 from ingest.history_file import Find, Line
 from ingest.history_map import OWN, FormatMap, SeriesRule
@@ -55,15 +55,8 @@ class Reading:
 
     def lines(self) -> Iterator[Line]:
         """Every line with values. HistoryError where the file cannot be read, or does not fit its map."""
-        form = BY_NAME[self._layout.format]
-        before = begins = 0
-        for part in parts_of(self._name, self._open):
-            last = 0
-            for line in form.lines(part, self._of, self._now):
-                last = max(last, line.number)
-                problems = [part.told(problem) for problem in line.problems]
-                yield Line(line.number, line.observations, problems, begins + line.end, before)
-            before, begins = before + last, begins + part.size
+        with whole(self._name):
+            yield from self._parts()
         if self._layout.series and not self._listed:
             there = list(self.unlisted)
             more = f" (and {len(there) - _NAMES_TOLD} more)" if len(there) > _NAMES_TOLD else ""
@@ -73,6 +66,17 @@ class Reading:
                 f"{self._name}：対応表にある系列が一つもありません。"
                 f"ファイルにあるのは {'、'.join(there[:_NAMES_TOLD]) or 'なし'} です。",
             )
+
+    def _parts(self) -> Iterator[Line]:
+        form = BY_NAME[self._layout.format]
+        before = begins = 0
+        for part in parts_of(self._name, self._open):
+            last = 0
+            for line in form.lines(part, self._of, self._now):
+                last = max(last, line.number)
+                problems = [part.told(problem) for problem in line.problems]
+                yield Line(line.number, line.observations, problems, begins + line.end, before)
+            before, begins = before + last, begins + part.size
 
     def _of(self, found: Found) -> Wanted | Wrong | None:
         if found.key not in self._known:
@@ -146,11 +150,12 @@ def read(name: str, open_: Open, layout: FormatMap, find: Find, now: datetime) -
 def recognised(name: str, open_: Open) -> str | None:
     """The form that a file has, by its beginning; None where it is none of these, or cannot be opened."""
     try:
-        part = next(iter(parts_of(name, open_)), None)
-        if part is None:
-            return None
-        with part.open() as file:
-            beginning = file.read(_BEGINNING)
+        with whole(name):
+            part = next(iter(parts_of(name, open_)), None)
+            if part is None:
+                return None
+            with part.open() as file:
+                beginning = file.read(_BEGINNING)
     except (HistoryError, OSError, ValueError):
         return None
     return next((form for form, of in BY_NAME.items() if of.recognises(part, beginning)), None)
@@ -158,7 +163,8 @@ def recognised(name: str, open_: Open) -> str | None:
 
 def head(form: str, name: str, open_: Open) -> bytes:
     """The beginning of a file of that form as a small file: a ZIP where it is one. HistoryError as `read`."""
-    heads = [(part.member, BY_NAME[form].head(part)) for part in islice(parts_of(name, open_), _MOST_HEADS)]
+    with whole(name):
+        heads = [(part.member, BY_NAME[form].head(part)) for part in islice(parts_of(name, open_), _MOST_HEADS)]
     return heads[0][1] if not heads[0][0] else packed(heads)
 
 

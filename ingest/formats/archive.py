@@ -7,8 +7,11 @@ anywhere. Names without a mark of their encoding are CP932, as Windows writes th
 from __future__ import annotations
 
 import io
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePosixPath
@@ -22,6 +25,23 @@ MOST_PARTS = 2000
 _ZIP = b"PK\x03\x04"
 _UTF8_NAME, _ENCRYPTED = 0x800, 0x1
 _ENDINGS = (".csv", ".txt", ".tsv", ".rdb", ".json", ".geojson", ".ndjson")
+
+
+# What a broken ZIP raises when it is read, also in the middle of a file; and, more than that, when it is opened.
+_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError)
+_UNOPENED = (*_BROKEN, ValueError, struct.error, OverflowError, NotImplementedError, RuntimeError)
+
+
+@contextmanager
+def whole(name: str) -> Iterator[None]:
+    """What is read within is no broken ZIP; HistoryError where it is."""
+    try:
+        yield
+    except _BROKEN as error:
+        raise HistoryError(
+            f"{name}: the ZIP is broken ({error}): fetch it again",
+            f"{name}：ZIP が壊れています。もう一度取り直してください。",
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +80,7 @@ def _members(name: str, open_: Open) -> list[tuple[zipfile.ZipInfo, str]]:
     try:
         with open_() as file, zipfile.ZipFile(file) as packed:
             infos = [info for info in packed.infolist() if not info.is_dir()]
-    except (zipfile.BadZipFile, ValueError, NotImplementedError):
+    except _UNOPENED:
         _refuse(
             name,
             "is no whole ZIP: fetch it again",
@@ -128,9 +148,9 @@ def _open(open_: Open, info: zipfile.ZipInfo) -> BinaryIO:
     held = open_()
     try:
         return _Member(zipfile.ZipFile(held).open(info), held)  # type: ignore[arg-type]
-    except BaseException:
+    except _UNOPENED as error:
         held.close()
-        raise
+        raise zipfile.BadZipFile(str(error)) from None
 
 
 def _refuse(name: str, en: str, ja: str) -> NoReturn:

@@ -79,7 +79,7 @@ def _ndjson(part: Part) -> Iterator[Numbered]:
                 continue
             try:
                 record = decoder.decode(raw)
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 record = None
             if not isinstance(record, dict):
                 yield Numbered(number, Wrong("is no JSON object", "この行は JSON として読めません"), end)

@@ -46,7 +46,7 @@ def parsed(part: Part) -> Any:
         )
     try:
         return msgspec.json.decode(content.removeprefix(BOM))
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise HistoryError(
             f"{part.name}: is no whole JSON file ({error}): fetch it again",
             f"{part.name}：JSON として読めません（途中で切れている可能性があります）。もう一度取り直してください。",

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import math
+import random
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +17,10 @@ from ingest import formats
 from ingest.errors import HistoryError
 from ingest.formats.archive import Part
 from ingest.history import ImportReport, import_history, layout_of
-from ingest.history_map import read_map
+from ingest.history_file import Line, finder
+from ingest.history_map import FormatMap, read_map
 from store import connect
-from tests.conftest import Registered
+from tests.conftest import START, Registered
 from tests.ingest.formats import elsewhere
 
 RIVER = "{station: river-okusawa, property: water_level}"
@@ -288,6 +292,39 @@ def test_a_form_knows_its_files_and_no_others_and_a_beginning_is_such_a_file(for
     file = tmp_path / "file"
     file.write_bytes(EXAMPLES[form][0])
     assert layout_of(file, None, None, check=True).series == {}  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("form", formats.BY_NAME)
+def test_whatever_is_broken_in_a_file_is_told_and_nothing_else_happens(form: str) -> None:
+    rng = random.Random(form)
+    ids = {("a", "water_level"): 1, ("river-okusawa", "water_level"): 2}
+    names = {"kagoshima": "水位/12", "usgs": "01037000/00065", "hubeau": "A/H", "mimamori": "river-okusawa/water_level"}
+    layout = read_map(maps(form, **{names[form]: "{station: a, property: water_level, scale: 1}"}))
+    assert isinstance(layout, FormatMap)
+    told = 0
+    for _ in range(1000):
+        content = bytearray(rng.choice(EXAMPLES[form]))
+        for _ in range(rng.randint(1, 6)):
+            at, kind = rng.randrange(len(content)), rng.randrange(4)
+            if kind == 0:
+                content[at] = rng.choice(b'"\x00\xff,\t;:{}[]-9\n\r')
+            elif kind == 1:
+                del content[at : at + rng.randint(1, 20)]
+            elif kind == 2:
+                content[at:at] = content[max(0, at - rng.randint(1, 60)) : at]
+            else:
+                content[at:at] = rng.choice((b"null", b"NaN", b"1e999", b"\xe3\x81", b"24:00", b"[]", b"{}", b'""'))
+            content = content or bytearray(b"x")
+        lines: list[Line] = []
+        with suppress(HistoryError):
+            told += 1
+            lines += formats.read("file", lambda c=bytes(content): io.BytesIO(c), layout, finder(ids), START).lines()
+            told -= 1
+        told += any(line.problems for line in lines)
+        rows = [row for line in lines for row in line.observations]
+        assert all(math.isfinite(row.value or 0) and row.phenomenon_time <= START for row in rows)
+        assert [line.position for line in lines] == sorted(line.position for line in lines)
+    assert told > 100
 
 
 @pytest.mark.parametrize(
