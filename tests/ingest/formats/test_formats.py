@@ -127,6 +127,8 @@ def test_units_are_the_files_own_and_never_guessed(registered: Registered, load:
         (elsewhere.zipped({"a.csv": MONTH})[:90], maps("kagoshima", 水位__12=RIVER), "is no whole ZIP"),
         (b'{"data": [', maps("hubeau", A__H=RIVER), "is no whole JSON file"),
         (b"x\ty\n", maps("usgs", A__00065=RIVER), "is no RDB file"),
+        (b"agency_cd\tsite_no\tdatetime\t1_00065_00003\n", maps("usgs", A__00065=RIVER), "daily means are not taken"),
+        (b"station,observed_property,start,end,minimum\n", "format: mimamori", "minimum and maximum of hours or days"),
     ],
 )  # fmt: skip
 def test_a_file_that_does_not_fit_is_refused_with_a_sentence(
