@@ -28,6 +28,11 @@ def open_content(content: bytes) -> Open:
 def table_of(name: str, content: bytes, sheet: str | None) -> Table:
     """A file by what is in it, and by its name where that does not tell. HistoryError for what is no table."""
     open_ = open_content(content)
+    if name.lower().endswith(".zip"):
+        raise HistoryError(
+            f"{name}: no file in it is in a known form: unpack it, and put its files here",
+            f"{name}：中に、決まった形式のファイルがありません。展開して、中のファイルを置いてください。",
+        )
     if is_workbook(content[:4]):
         return excel_table(name, open_, sheet)
     if not name.lower().endswith(_TEXT_ENDINGS):

@@ -59,7 +59,9 @@ class _Kagoshima:
             return False
         numbers = [cell.strip() for cell in lines[1].split(",")][1:]
         return (
-            any(numbers) and all(n.isdecimal() for n in numbers if n) and lines[2].startswith(("観測時刻", "観測日時"))
+            any(numbers)
+            and all(n.isdecimal() for n in numbers if n)
+            and any(word in lines[2].partition(",")[0] for word in ("時刻", "日時"))
         )
 
     def head(self, part: Part) -> bytes:
