@@ -2,8 +2,8 @@
 
     conversion("mm", "m") == (0.001, 0.0)        value in m = value in mm x 0.001 + 0.0
 
-By ucumvert and pint, which take a second and a half to load: only where units differ in a way that is not usual, and once
-a process.
+By ucumvert and pint, which take a second and a half to load: only where units differ in a way that is not usual, and
+once a process.
 
 A count of something ("{passage}") is a unit of its own here, although UCUM takes every {…} for 1: nobody but a person
 knows how many passages a {vehicle} is. A number without a unit ("1") counts as whatever is wanted.
