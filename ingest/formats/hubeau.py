@@ -29,7 +29,7 @@ from ingest.formats.records import Record, as_json, first_of_each, is_json, pars
 from ingest.history_file import Line
 from store.batch import ObservationRow
 
-_VALIDATED, _DOUBTFUL, _ESTIMATED = "16", "12", frozenset({"4", "12"})
+_VALIDATED, _DOUBTFUL, _ESTIMATED = "16", frozenset({"12"}), frozenset({"4", "12"})
 _DAY = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
 _HEAD_LINES, _HEAD_VALUES = 300, 3
 _MONTHLY = ("QmM", "HIXM", "HINM", "QIXM", "QINM", "QixM", "QinM", "HixM", "HinM")
@@ -92,12 +92,18 @@ def _read(part: Part, number: int, record: Record, ask: Ask, now: datetime) -> O
     if result is None:
         return missing(wanted, time, Reason.NO_RECORD)
     quality = Quality.GOOD
-    if _code(record, "code_methode" if elaborated else "code_methode_obs") in _ESTIMATED:
+    if _says(record, "methode", _ESTIMATED, ("reconstit", "estim")):
         quality = Quality.ESTIMATED
-    if _code(record, "code_qualification" if elaborated else "code_qualification_obs") == _DOUBTFUL:
+    if _says(record, "qualification", _DOUBTFUL, ("douteu", "incertain")):
         quality = Quality.DOUBTFUL
     confirmed = Reason.CONFIRMED if _code(record, "code_statut", "statut_serie") == _VALIDATED else None
     return observed(wanted, time, str(result), quality, confirmed)
+
+
+def _says(record: Record, what: str, codes: frozenset[str], words: tuple[str, ...]) -> bool:
+    """Whether a record's code, or the words beside it, say so; the fields of the two services end differently."""
+    told = str(record.get(f"libelle_{what}_obs") or record.get(f"libelle_{what}") or "").lower()
+    return _code(record, f"code_{what}_obs", f"code_{what}") in codes or any(word in told for word in words)
 
 
 def _code(record: Record, *keys: str) -> str:

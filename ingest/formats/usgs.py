@@ -8,8 +8,9 @@ The key of a series is SITE/PARAMETER (01037000/00065); where a file has several
 be named alone, SITE/PARAMETER/SERIES. Feet and cubic feet a second become metres and m3/h by the parameter's unit.
 
 Times: tz_cd says of every line whether it is daylight time, so that the hour that comes twice in autumn is two hours.
-Qualifiers: A (approved, 確定値) is stored as confirmed, P (provisional) as any value, `e` as estimated. What stands for
-a value that there is not (-999999, or a word such as Eqp or Ice) is stored as missing, with the reason.
+Qualifiers: A (approved, 確定値) is stored as confirmed, P (provisional) as any value, `e` and `~` (interpolated there) as
+estimated. What stands for a value that there is not (-999999, or a word such as Eqp or Ice) is stored as missing, with
+the reason.
 Daily values (no tz_cd) are refused: they are means of a day, not what was measured at a time.
 
 Codes: https://help.waterdata.usgs.gov/codes-and-parameters/instantaneous-value-qualification-code-uv_rmk_cd
@@ -187,7 +188,7 @@ def _rdb_line(
             continue
         try:
             time = time or not_later(_local(fields), now)
-            rows.append(_row(wanted, time, text, re.split(r"[^\w*-]+", code)))
+            rows.append(_row(wanted, time, text, re.split(r"[^\w*~-]+", code)))
         except Wrong as error:
             problems.append(Wrong(f"{short}: {error}", f"{short}：{error.ja}"))
     return rows, problems
@@ -225,7 +226,7 @@ def _row(wanted: Wanted | Wrong, time: datetime, text: str, codes: Iterable[str]
     if mark is not None:
         return missing(wanted, time, mark)
     approved = any(code in ("A", "Approved") for code in told)
-    estimated = any(code in ("e", "E", "ESTIMATED") for code in told)
+    estimated = any(code in ("e", "E", "ESTIMATED", "~") for code in told)
     quality = Quality.ESTIMATED if estimated else Quality.GOOD
     return observed(wanted, time, text, quality, Reason.CONFIRMED if approved else None)
 
@@ -308,7 +309,7 @@ def _features(part: Part, ask: Ask, now: datetime) -> Iterator[Line]:
 
 def _codes(record: Mapping[str, Any]) -> list[str]:
     said = record.get("qualifier")
-    listed = said if isinstance(said, list) else re.split(r"[^\w*-]+", str(said or ""))
+    listed = said if isinstance(said, list) else re.split(r"[^\w*~-]+", str(said or ""))
     return [*map(str, listed), str(record.get("approval_status") or "")]
 
 

@@ -148,7 +148,7 @@ def test_feet_become_metres_and_the_hour_that_comes_twice_is_two_hours(registere
         ["69928_00065", "69929_00060"],
         [
             "2014-11-02 01:30\tEDT\t10.00\tA\t100\tA:e",
-            "2014-11-02 01:30\tEST\t11.00\tP\t\t",
+            "2014-11-02 01:30\tEST\t11.00\tP:~\t\t",
             "2014-11-02 02:30\tEST\tIce\tP\tEqp\tP",
             "2014-11-02 02:45\tEST\t-999999\tP:Ssn\t\t",
             "2014-11-02 03:00\tXST\t12\tP\t1\tP",
@@ -161,7 +161,7 @@ def test_feet_become_metres_and_the_hour_that_comes_twice_is_two_hours(registere
     assert figures(report) == (6, 0, 0, 4) and [each.series for each in report.unlisted] == ["01037050/00065"]
     assert stored(registered) == [
         ("11-02 05:30", 3.048, "good", "confirmed"),
-        ("11-02 06:30", 3.3528, "good", None),
+        ("11-02 06:30", 3.3528, "estimated", None),
         ("11-02 07:30", None, "missing", "failure"),
         ("11-02 07:45", None, "missing", "out_of_service"),
     ]
@@ -214,11 +214,11 @@ def test_both_kinds_of_json_say_the_same(registered: Registered, load: Any) -> N
 @pytest.mark.parametrize("table", [False, True])
 def test_french_gauges_come_in_metres_with_their_codes(registered: Registered, load: Any, table: bool) -> None:
     usual = {"code_site": "K4470010", "code_station": "K447001001", "grandeur_hydro": "H", "code_statut": 4,
-             "code_qualification_obs": 16, "code_methode_obs": 0}  # fmt: skip
+             "code_qualification_obs": 16, "libelle_qualification_obs": None, "code_methode_obs": 0}  # fmt: skip
     records = [
         usual | {"date_obs": "2026-05-01T08:00:00Z", "resultat_obs": -20.0},
         usual | {"date_obs": "2026-05-01T08:05:00Z", "resultat_obs": None},
-        usual | {"date_obs": "2026-05-01T08:10:00Z", "resultat_obs": -10.0, "code_qualification_obs": 12},
+        usual | {"date_obs": "2026-05-01T08:10:00Z", "resultat_obs": -10.0, "libelle_qualification_obs": "Douteuse"},
         usual | {"date_obs": "2026-05-01T08:15:00Z", "resultat_obs": 991.0, "code_statut": 16, "code_methode_obs": 12},
         usual | {"date_obs": "2026-05-01T08:00:00Z", "resultat_obs": 10.0, "grandeur_hydro": "Q"},
         usual | {"date_obs": "yesterday", "resultat_obs": 1.0},
