@@ -17,7 +17,7 @@ from ingest.errors import HistoryError, Wrong
 from ingest.formats.archive import Part
 from ingest.history_rows import BOM, csv_table
 
-MOST_JSON = 300_000_000  # bytes; services give pages of a few megabytes
+MOST_JSON = 100_000_000  # bytes; services give pages of a few megabytes
 
 Record = Mapping[str, Any]
 

@@ -8,7 +8,7 @@ The key of a series is SITE/PARAMETER (01037000/00065); where a file has several
 be named alone, SITE/PARAMETER/SERIES. Feet and cubic feet a second become metres and m3/h by the parameter's unit.
 
 Times: tz_cd says of every line whether it is daylight time, so that the hour that comes twice in autumn is two hours.
-Qualifiers: A (approved, 確定値) is stored as confirmed, P (provisional) as any value, `e` and `~` (interpolated there) as
+Qualifiers: A (approved, 確定値) is stored as confirmed, P (provisional) as any value, `e` and `~` (interpolated) as
 estimated. What stands for a value that there is not (-999999, or a word such as Eqp or Ice) is stored as missing, with
 the reason.
 Daily values (no tz_cd) are refused: they are means of a day, not what was measured at a time.
