@@ -70,10 +70,9 @@ def import_csv(
 
 def _show(report: ImportReport, file: Path, seconds: float) -> None:
     console = Console(highlight=False)
-    only = "CHECK, nothing is stored 確認のみ（保存していません） " if report.check else ""
-    table = Table(
-        title=f"{only}{file.name}: {report.lines} lines in {seconds:g} s", title_justify="left", show_header=False
-    )
+    if report.check:
+        console.print("CHECK: nothing is stored 確認のみ（保存していません）")
+    table = Table(title=f"{file.name}: {report.lines} lines in {seconds:g} s", title_justify="left", show_header=False)
     table.add_column()
     table.add_column(justify="right")
     table.add_row("stored 新規", str(report.stored))
