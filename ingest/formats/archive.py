@@ -79,7 +79,7 @@ def parts_of(name: str, open_: Open) -> Iterator[Part]:
 def _members(name: str, open_: Open) -> list[tuple[zipfile.ZipInfo, str]]:
     try:
         with open_() as file, zipfile.ZipFile(file) as packed:
-            infos = [info for info in packed.infolist() if not info.is_dir()]
+            infos = [info for info in packed.infolist() if info.filename and not info.is_dir()]
     except _UNOPENED:
         _refuse(
             name,

@@ -113,10 +113,10 @@ def table_head(part: Part, most: int) -> bytes:
 
 def first_of_each(rows: Sequence[Any], key: Any, most: int) -> list[Any]:
     """Of each group of rows the first `most`; `key` is a function from a row to its group."""
-    seen: dict[Any, int] = {}
+    seen: dict[str, int] = {}
     kept = []
     for row in rows:
-        group = key(row)
+        group = repr(key(row))  # whatever stands there: it may be a list
         seen[group] = seen.get(group, 0) + 1
         if seen[group] <= most:
             kept.append(row)

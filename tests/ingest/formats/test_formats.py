@@ -15,6 +15,7 @@ import pytest
 from devices.model import TownFileError
 from ingest import formats
 from ingest.errors import HistoryError
+from ingest.folders.tables import sample_of
 from ingest.formats.archive import Part
 from ingest.history import ImportReport, import_history, layout_of
 from ingest.history_file import Line, finder
@@ -323,6 +324,8 @@ def test_whatever_is_broken_in_a_file_is_told_and_nothing_else_happens(form: str
             lines += formats.read("file", lambda c=bytes(content): io.BytesIO(c), layout, finder(ids), START).lines()
             told -= 1
         told += any(line.problems for line in lines)
+        with suppress(HistoryError):
+            sample_of(rng.choice(("file.csv", "file.zip", "file.json")), bytes(content))
         rows = [row for line in lines for row in line.observations]
         assert all(math.isfinite(row.value or 0) and row.phenomenon_time <= START for row in rows)
         assert [line.position for line in lines] == sorted(line.position for line in lines)
