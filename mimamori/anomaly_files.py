@@ -12,14 +12,15 @@ is read as it stands. One that goes back farther is a file that nobody has sorte
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 
 from mimamori.errors import InputError
+from mimamori.recorded import lines_of, stamps_of, time_of, value_of
 from quality.estimator import Flags, Floats
 
 _COLUMNS = ("time", "value", "label")
@@ -68,15 +69,8 @@ def write(folder: Path, series: Series, scores: Floats, verdict: Flags) -> Path:
 
 
 def _series(file: Path, name: str) -> Series:
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as lines:
-            return _parsed(file, name, lines)
-    except OSError as error:
-        raise InputError(f"{file}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{file}: is not UTF-8 (byte {error.start})") from error
-    except csv.Error as error:
-        raise InputError(f"{file}: is no CSV: {error}") from error
+    with lines_of(file) as lines:
+        return _parsed(file, name, lines)
 
 
 def _parsed(file: Path, name: str, text: Iterable[str]) -> Series:
@@ -96,7 +90,7 @@ def _parsed(file: Path, name: str, text: Iterable[str]) -> Series:
         where = f"{file}, line {lines.line_num}"
         if len(row) < len(header):
             raise InputError(f"{where}: has {len(row)} of {len(header)} columns")
-        moment, zoned = _time(where, row[at_time])
+        moment, zoned = time_of(where, row[at_time])
         if moments and zoned is not with_zone:
             raise InputError(
                 f"{where}: the time {row[at_time]} has {'a' if zoned else 'no'} zone, unlike those before it"
@@ -105,7 +99,7 @@ def _parsed(file: Path, name: str, text: Iterable[str]) -> Series:
         if moments and moment < moments[-1] - _SUMMER:
             raise InputError(f"{where}: the time {row[at_time]} comes after a later one: sort the file")
         moments.append(moment)
-        values.append(_value(where, row[at_value]))
+        values.append(value_of(where, row[at_value]))
         label = _LABELS.get(row[at_label].strip())
         if label is None:
             raise InputError(f"{where}: the label is 0 or 1, not {row[at_label]!r}")
@@ -114,35 +108,8 @@ def _parsed(file: Path, name: str, text: Iterable[str]) -> Series:
         raise InputError(f"{file}: has a header and no rows")
     return Series(
         name,
-        _stamps(moments),
+        stamps_of(moments),
         np.array([moment.timestamp() for moment in moments]),
         np.array(values),
         np.array(truth),
     )
-
-
-def _time(where: str, text: str) -> tuple[datetime, bool]:
-    """The time, and whether its zone was written."""
-    try:
-        moment = datetime.fromisoformat(text.strip())
-    except ValueError as error:
-        raise InputError(f"{where}: the time is written like 2026-06-01T09:00, not {text!r}") from error
-    return (moment.replace(tzinfo=UTC), False) if moment.tzinfo is None else (moment, True)
-
-
-def _value(where: str, text: str) -> float:
-    text = text.strip()
-    try:
-        value = float(text) if text else np.nan
-    except ValueError as error:
-        raise InputError(f"{where}: the value is a number or empty, not {text!r}") from error
-    if text and not np.isfinite(value):
-        raise InputError(f"{where}: the value is a number or empty, not {text!r}")
-    return value
-
-
-def _stamps(moments: Sequence[datetime]) -> tuple[str, ...]:
-    """As the dataset wrote them, to the minute where that says all."""
-    fine = any(moment.second or moment.microsecond for moment in moments)
-    precision = "auto" if fine else "minutes"
-    return tuple(moment.replace(tzinfo=None).isoformat(timespec=precision) for moment in moments)

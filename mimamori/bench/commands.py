@@ -265,6 +265,23 @@ def codecs(
     give(figures, title, ("", "", "limit"), lines(figures), as_json=as_json)
 
 
+@bench.command("rivers")
+def rivers(
+    gauges: Annotated[int, typer.Option(help="Gauges to forecast.", min=1, max=10_000)] = 200,
+    years: Annotated[
+        float, typer.Option(help="Years of hourly values to learn one gauge from.", min=0.1, max=50.0)
+    ] = 7.0,
+    as_json: AsJson = False,
+) -> None:
+    """How long it takes to learn a river and to forecast many."""
+    from mimamori.bench.report import give
+    from mimamori.bench.rivers import measure
+    from mimamori.bench.rivers import rows as lines
+
+    figures = measure(gauges, years)
+    give(figures, "Made-up rivers, one process", ("", "", "limit"), lines(figures), as_json=as_json)
+
+
 def _sizes(option: str, text: str) -> tuple[float, ...]:
     try:
         sizes = tuple(float(each) for each in text.split(","))

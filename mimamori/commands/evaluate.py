@@ -31,3 +31,29 @@ def anomalies(
         figures = measure(folder, out, progress)
     columns = ("", "told", "right", "true", "found", "F1", "false a month", "minutes")
     give(figures, f"{len(figures['series'])} series in {folder}", columns, rows(figures), as_json=as_json)
+
+
+@evaluate.command("river")
+def river(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="dataset.json and series.csv of a river (docs/rivers.md).")
+    ],
+    out: Annotated[Path, typer.Option(metavar="FILE.csv", help="Where to write every forecast.")],
+    plots: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Also draw the best and the worst floods as PNG files there.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
+) -> None:
+    """Forecast a recorded river, with one setting for all, and say how good it was beside persistence."""
+    from mimamori.bench.report import give, say
+    from mimamori.evaluate_river import SHOWN, measure
+    from mimamori.evaluate_river import rows as lines
+
+    figures = measure(folder, out)
+    if plots is not None:
+        from mimamori.river_plots import draw
+
+        for file in draw(folder, plots):
+            say(f"{file}")
+    title = f"{folder}: {figures['method']}, {figures['seconds']:g} s"
+    give(figures, title, ("", "n", *SHOWN), lines(figures), as_json=as_json)

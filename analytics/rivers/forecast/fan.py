@@ -37,7 +37,7 @@ def passing(fan: Fan, level: float, within: float) -> Floats:
 
     It is the largest of the single leads' probabilities, which is the least that the probability of reaching it at any
     of them can be: how the leads hang together is not known. Between the quantiles it is linear; beyond the outer ones
-    it goes on as they did and stays within 0.01 and 0.99. 1 where the level known at the issue time stands there already.
+    it goes on as they did and stays within 0.01 and 0.99. 1 where the level known at the issue time stands there.
 
     >>> fan = Fan((1.0,), np.array([[1.2]]), np.array([[[0.9, 1.0, 1.1, 1.2, 1.3, 1.4, 1.5]]]),
     ...           np.array([1.0]), np.zeros((1, 0), dtype=bool))

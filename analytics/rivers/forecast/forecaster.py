@@ -22,6 +22,7 @@ import io
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -36,7 +37,7 @@ from analytics.rivers.forecast.stacking import folds, weigh
 
 LEADS = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
 FEWEST = 72  # hours
-FOREST_ROWS = 6000
+FOREST_ROWS = 4000
 NEIGHBOURS = 6  # the most that are listened to
 MEMORABLE = 10  # times as long as it looks back must a record be, that it may look so far
 GAP = 24  # hours between what a member learns from and what it is tried on
@@ -48,8 +49,9 @@ Member = Linear | Forest
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """What a record has taught. `chosen` neighbours of the record; `memory` hours looked back; `steps`, `low`, `high`: what it has seen of them and of
-    each input; `falls`, `rises` (L,) the largest changes; `weights` (members, L); `until` seconds since 1970.
+    """What a record has taught. `chosen` neighbours of the record; `memory` hours looked back; `steps`, `low`, `high`:
+    what it has seen of them and of each input; `falls`, `rises` (L,) the largest changes; `weights` (members, L);
+    `until` seconds since 1970.
     """
 
     chosen: Ints
@@ -82,7 +84,7 @@ class Forecaster:
         self.method = "rise" if learned is None else "learned"
 
     def forecast(self, record: Record, rows: Ints) -> Fan:
-        """What was to be expected at each of `rows` of the record, ascending, of which the neighbours and rain gauges are
+        """What was to be expected at each of `rows` of the record, ascending, whose neighbours and rain gauges are
         those that were learned from. What came true between the end of the learning and a row is taken into account.
         """
         learned = self._learned
@@ -92,34 +94,39 @@ class Forecaster:
         heard = Record(record.start, record.step, record.level, record.neighbours[:, learned.chosen], record.rain)
         seen = inputs(heard, learned.steps).within(learned.memory)
         track = _track(record, learned.until, rows)
+        # Where the gauge has missed readings it is the newest one that is gone on from.
+        asked, rows = rows, rows - _age(record, rows)
         every = np.union1d(track, rows)
         # Most rows are both: the members are asked once.
         expected, simple = learned.expect(seen.columns[every]), rise(seen.rate[every], self.leads)
         told, issued = np.searchsorted(every, track), np.searchsorted(every, rows)
         changes = _changes(record, seen, self.leads)[track]
         # Also the forecasts of the track are made with what was known by then.
-        after = learned.balance.after(expected[told], simple[told], changes, _stride(record) / record.hour)
-        together = blend(after.at(_known_by(track, every, self.leads, record.hour), learned.balance), expected, simple)
-        known = _known_by(track, every, self.leads, record.hour)
-        together = guarded(
-            together,
-            together[told],
-            changes,
-            known,
-            _stride(record) / record.hour,
-        )
+        apart = _stride(record) / record.hour
+        after = learned.balance.after(expected[told], simple[told], changes, apart)
+        last = _known_by(track, every, self.leads, record.hour)
+        together = blend(after.at(last, learned.balance), expected, simple)
+        together = guarded(together, together[told], changes, last, apart)
         room = FARTHEST * np.abs(simple)
         together = np.clip(together, learned.falls - room, learned.rises + room)
         spread = learned.intervals.spread(together, seen.rate[every], _rain(seen, every))
         stretched = learned.intervals.stretches(spread[told], changes - together[told])
-        last = _known_by(track, rows, self.leads, record.hour)
+        last = last[issued]
         known = stretched[last, np.arange(len(self.leads))] if len(track) else np.zeros((*last.shape, 2))
         stretch = np.where((last >= 0)[..., None], known, 0.0)
         level = seen.level[rows]
-        quantiles = learned.intervals.quantiles(together[issued], spread[issued], stretch)
+        values = level[:, None] + together[issued]
+        quantiles = level[:, None, None] + learned.intervals.quantiles(together[issued], spread[issued], stretch)
+        for at in np.flatnonzero(asked > rows):
+            later = np.array(self.leads) + (asked[at] - rows[at]) / record.hour
+            values[at] = np.interp(later, self.leads, values[at])
+            quantiles[at] = np.column_stack([np.interp(later, self.leads, each) for each in quantiles[at].T])
         left_out = np.zeros((len(rows), record.neighbours.shape[1]), dtype=np.bool_)
-        left_out[:, learned.chosen] = seen.left_out[rows]
-        return Fan(self.leads, level[:, None] + together[issued], level[:, None, None] + quantiles, level, left_out)
+        left_out[:, learned.chosen] = seen.left_out[asked]
+        # Too old to be gone on from: nothing is known, and nothing is said.
+        unknown = np.isnan(seen.level[asked])
+        values[unknown], quantiles[unknown] = np.nan, np.nan
+        return Fan(self.leads, values, quantiles, np.where(unknown, np.nan, level), left_out)
 
     def _by_rule(self, record: Record, rows: Ints) -> Fan:
         """The rule, and as intervals what the record itself has missed by it up to each row."""
@@ -145,7 +152,7 @@ class Forecaster:
 
     def dump(self) -> bytes:
         """As one file of arrays (npz) without pickles."""
-        arrays: dict[str, Floats | Ints] = {"leads": np.array(self.leads)}
+        arrays: dict[str, Any] = {"leads": np.array(self.leads)}
         kinds = []
         if self._learned is not None:
             for name in _PLAIN:
@@ -161,7 +168,7 @@ class Forecaster:
                     arrays |= {f"{at}.{each.name}": getattr(member, each.name) for each in fields(member)}
         arrays["kinds"] = np.array(json.dumps(kinds))
         stored = io.BytesIO()
-        np.savez_compressed(stored, **arrays)  # type: ignore[arg-type]
+        np.savez_compressed(stored, **arrays)
         return stored.getvalue()
 
     @staticmethod
@@ -207,7 +214,7 @@ def train(record: Record, leads: tuple[float, ...] = LEADS) -> Forecaster:
     memory = len(rows) / record.hour / MEMORABLE
     seen = seen.within(memory)
     told, changes, rate = seen.columns[rows], changes[rows], seen.rate[rows]
-    low, high = told.min(axis=0), told.max(axis=0)
+    low, high = told.min(axis=0, initial=0.0), told.max(axis=0, initial=0.0)
     own = np.array([name[0] in "ds" for name in seen.names])
     low, high = np.where(own, low * REACH, low), np.where(own, high * REACH, high)
 
@@ -243,9 +250,7 @@ def train(record: Record, leads: tuple[float, ...] = LEADS) -> Forecaster:
     )
 
 
-def _linear(
-    kind: str, names: tuple[str, ...], columns: Floats, changes: Floats, hour: int
-) -> Callable[[Ints], Member]:
+def _linear(kind: str, names: tuple[str, ...], columns: Floats, changes: Floats, hour: int) -> Callable[[Ints], Member]:
     return lambda rows: Linear.fit(kind, names, columns[rows], changes[rows], hour)
 
 
@@ -291,6 +296,14 @@ def _telling(seen: Inputs, changes: Floats, rows: Ints, k: int) -> Ints:
         size = np.sqrt((moved**2).sum() * (rest**2).sum())
         scores.append(abs(float(moved @ rest)) / size if size > 0 else 0.0)
     return np.sort(np.argsort(-np.array(scores), kind="stable")[:NEIGHBOURS])
+
+
+def _age(record: Record, rows: Ints) -> Ints:
+    """How many rows ago each level was measured; 0 where it never was."""
+    measured = np.where(np.isnan(record.level), -1, np.arange(len(record.level)))
+    last = np.maximum.accumulate(measured) if len(measured) else measured
+    age: Ints = np.where(last[rows] < 0, 0, rows - last[rows])
+    return age
 
 
 def _rain(seen: Inputs, rows: Ints) -> Floats:

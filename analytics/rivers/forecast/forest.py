@@ -8,14 +8,14 @@ inputs cannot say, and never expect more than has been seen.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from analytics.rivers.forecast.record import Floats
 
-TREES = 60
+TREES = 40
 LEAF = 5  # hours
 SHARE = 0.5  # of the columns looked at for each split
 
@@ -35,7 +35,7 @@ class Forest:
 
     @staticmethod
     def fit(columns: Floats, changes: Floats, weights: Floats, hour: int) -> Forest:
-        """`columns` (m, p), `changes` (m, L), `weights` (m,): how many rows each stands for; `hour` rows make one hour."""
+        """`columns` (m, p), `changes` (m, L), `weights` (m,): how many rows each stands for; `hour` rows in an hour."""
         from sklearn.ensemble import ExtraTreesRegressor  # it takes half a second to import, and only learning needs it
 
         scale = np.sqrt(np.average(changes**2, axis=0, weights=weights)) + 1e-12
@@ -49,7 +49,7 @@ class Forest:
             return np.concatenate([getattr(tree, children) + root for tree, root in zip(trees, roots, strict=True)])
 
         leaves = np.concatenate([tree.children_left for tree in trees]) < 0
-        return Forest(
+        found = Forest(
             np.where(leaves, -1, np.concatenate([tree.feature for tree in trees])).astype(np.int32),
             np.concatenate([tree.threshold for tree in trees]).astype(np.float32),
             moved("children_left").astype(np.int32),
@@ -57,6 +57,9 @@ class Forest:
             (np.concatenate([tree.value[:, :, 0] for tree in trees]) * scale).astype(np.float32),
             roots.astype(np.int32),
         )
+        # Trees know no zero: what they expect where nothing happens is taken off everything.
+        calm = found.expect(np.zeros((1, columns.shape[1])))
+        return replace(found, value=(found.value - calm).astype(np.float32))
 
     def expect(self, columns: Floats) -> Floats:
         found = np.empty((len(columns), self.value.shape[1]))

@@ -36,8 +36,8 @@ SHIFT = 3.0  # times the largest step ever seen
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """`level` (n,) the last known, nan after `STALE`; `columns` (n, p) under `names`; `rate` (n,) the change of the last
-    hour; `steps` (k,) the largest step of each neighbour; `left_out` (n, k).
+    """`level` (n,) the last known, nan after `STALE`; `columns` (n, p) under `names`; `rate` (n,) the last hour's
+    change; `steps` (k,) the largest step of each neighbour; `left_out` (n, k).
 
     Names: `d6` own change from 5 to 6 hours ago, `s10` of the last 10 minutes, `base` above the river's base, `r6` rain
     of that hour (mm/h), `e24` its memory, `m1` the wettest gauge, `n0d3` a neighbour's change.
@@ -61,8 +61,8 @@ class Inputs:
 
 
 def inputs(record: Record, largest: Floats | None = None) -> Inputs:
-    """The inputs of every row, each of the row and what was before it. `largest` (k,): `Inputs.steps` of the record that
-    was learned from; without it nothing is mistrusted.
+    """The inputs of every row, each of the row and what was before it. `largest` (k,): `Inputs.steps` of the record
+    that was learned from; without it nothing is mistrusted.
     """
     hour = record.hour
     level = held(record.level, STALE * hour)

@@ -30,8 +30,8 @@ _SIDES = np.array([-1.0, 1.0])
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
-    """`usual` (4, L): what is missed as a share of 1, |expected|, |rate| and rain; `normal` (L, 7) quantiles of what was
-    missed, divided by that; `least` (L,): it is never less.
+    """`usual` (4, L): what is missed as a share of 1, |expected|, |rate| and rain; `normal` (L, 7) quantiles of what
+    was missed, divided by that; `least` (L,): it is never less.
     """
 
     usual: Floats
@@ -40,7 +40,7 @@ class Intervals:
 
     @staticmethod
     def learn(expected: Floats, rate: Floats, rain: Floats, missed: Floats) -> Intervals:
-        """`expected` and `missed` (m, L) changes out of the fold, what came less what was expected; `rate` and `rain` (m,)."""
+        """`expected` and `missed` (m, L) out of the fold: changes, and what came less those; `rate` and `rain` (m,)."""
         leads = missed.shape[1]
         usual, normal, least = np.zeros((4, leads)), np.zeros((leads, len(QUANTILES))), np.zeros(leads)
         for at in range(leads):
@@ -66,19 +66,22 @@ class Intervals:
         return expected[:, :, None] + spread[:, :, None] * (middle[None, :, None] + away)
 
     def stretches(self, spread: Floats, missed: Floats) -> Floats:
-        """(m, L, 2) after each of m rows at one time after another; what has not come true is nan and changes nothing."""
+        """(m, L, 2) after each of m rows, one after another; what has not come true is nan and changes nothing."""
         middle = self.normal[:, _MIDDLE]
         low, high = self.normal[:, 0] - middle, self.normal[:, -1] - middle
         away = missed / spread - middle
-        known = ~np.isnan(away)
-        away = np.where(known, away, 0.0)
-        found, now = np.zeros((*away.shape, 2)), np.zeros((away.shape[1], 2))
+        known = ~np.isnan(away)[..., None]
+        away = np.where(known, away[..., None], 0.0)
+        # How many times as far as the side reached before it was stretched.
+        beyond = away / np.where(np.stack([low, high], axis=1) == 0, _SIDES * 1e-9, np.stack([low, high], axis=1))
+        with np.errstate(divide="ignore"):
+            beyond = np.log(np.maximum(beyond, 0.0))
+        found, now = np.zeros((*away.shape[:2], 2)), np.zeros((away.shape[1], 2))
         for at in range(len(away)):
-            reach = np.stack([low, high], axis=1) * np.exp(now)
-            beyond = np.stack([away[at], away[at]], axis=1) / np.where(reach == 0, np.copysign(1e-9, _SIDES), reach)
+            farther = beyond[at] - now
             # The farther outside, the wider at once: a river that has changed its ways is not waited for.
-            step = np.where(beyond > 1.0, 1.0 + np.log(np.maximum(beyond, 1.0)), -_OUTER / (1.0 - _OUTER))
-            now = np.clip(now + known[at][:, None] * PACE * step, TIGHTEST, WIDEST)
+            step = np.where(farther > 0.0, 1.0 + farther, -_OUTER / (1.0 - _OUTER))
+            now = np.clip(now + known[at] * PACE * step, TIGHTEST, WIDEST)
             found[at] = now
         return found
 

@@ -4,13 +4,14 @@
     Balance.of(learned, simple, changes)         what the record says of the two, out of the fold
     .after(learned, simple, changes, hours)      and what has come true after each row
     blend(balance, learned, simple) -> (m, L)    the two together
+    guarded(...) -> (m, L)                       held back where it was wrong of late
 
 A record without a flood teaches nothing about floods, and one of a single flood little about the quiet after it. So the
 two are weighed against each other again and again by least squares over everything that has come true, the record
-first, apart for each `SIZES` of what is expected, the small ripples and the floods. No more than the last `MEMORY` hours of
-each size count, so that the quiet forgets in days and floods are kept for years. That is recursive least squares
-with forgetting (Plackett 1950) of two coefficients, which are kept within 0 and 1, with a sum of at most 1.2: where
-neither has been right of late, the level stays.
+first, apart for each of the `SIZES` of what is expected, the ripples and the floods. No more than the last `MEMORY`
+hours of each size count, so that the quiet forgets in days and floods are kept for years. That is recursive least
+squares with forgetting (Plackett 1950) of two coefficients, which are kept within 0 and 1, with a sum of at most 1.2.
+Where what was expected has been wrong of late, it is held back (`guarded`), and at last the level stays.
 
 Source of the rule's numbers: the shares of the last hour's rise and fall that came again within the lead, as medians
 over gauges of four countries, rounded (docs/rivers.md).
@@ -44,13 +45,14 @@ def rise(rate: Floats, leads: tuple[float, ...]) -> Floats:
     [[0.3, 0.45], [-0.05, -0.12]]
     """
     up, down = np.interp(leads, _HOURS, _RISE), np.interp(leads, _HOURS, _FALL)
-    return np.where(rate[:, None] > 0, rate[:, None] * up, rate[:, None] * down)
+    found: Floats = np.where(rate[:, None] > 0, rate[:, None] * up, rate[:, None] * down)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """Sums of products of learned and simple, for each of S sizes: `gram` (..., L, S, 2, 2), `with_changes` (..., L, S, 2).
-    `usual` (L,): the root mean square change of the record.
+    """Sums of products of learned and simple, for each of S sizes: `gram` (..., L, S, 2, 2) and `with_changes`
+    (..., L, S, 2). `usual` (L,): the root mean square change of the record.
     """
 
     gram: Floats
@@ -103,9 +105,9 @@ def guarded(expected: Floats, told: Floats, changes: Floats, last: npt.NDArray[n
     """`expected` (m, L) held back as far as forecasts of its size have been wrong of late.
 
     `told` (t, L) what was expected at rows `hours` apart and `changes` what came of it; `last` (m, L) the last of them
-    that was known at each of the m rows, -1 for none. The share is the coefficient of least squares of what came on what
-    was told over the last `LATELY`, within 0 and 1, where `TRUST` hours in which an expectation as large as the present
-    one came true are added: a flood is no ripple, and is not held back for what ripples did.
+    that was known at each of the m rows, -1 for none. The share is the coefficient of least squares of what came on
+    what was told over the last `LATELY`, within 0 and 1, where `TRUST` hours in which an expectation as large as the
+    present one came true are added: a flood is no ripple, and is not held back for what ripples did.
     """
     if not len(told):
         return expected
@@ -125,7 +127,8 @@ def _sizes(learned: Floats, simple: Floats, usual: Floats) -> Floats:
     """(..., L, S) how much of each size what is expected has, by whoever expects more; the sum is 1."""
     size = np.maximum(np.abs(learned), np.abs(simple)) / usual
     place = np.clip(np.log(np.maximum(size, 1e-12) / SIZES[0]) / np.log(SIZES[1] / SIZES[0]), 0.0, len(SIZES) - 1.0)
-    return np.maximum(0.0, 1.0 - np.abs(place[..., None] - np.arange(len(SIZES))))
+    shares: Floats = np.maximum(0.0, 1.0 - np.abs(place[..., None] - np.arange(len(SIZES))))
+    return shares
 
 
 def _products(learned: Floats, simple: Floats, changes: Floats, usual: Floats) -> tuple[Floats, Floats, Floats]:
@@ -147,4 +150,5 @@ def _solve(gram: Floats, with_changes: Floats) -> Floats:
     # Where one would be negative, it is 0 and the other stands alone.
     first, second = np.where(second < 0, p / a, first), np.where(first < 0, q / c, second)
     weights = np.stack([np.clip(first, 0.0, 1.0), np.clip(second, 0.0, 1.0)], axis=-1)
-    return weights / np.maximum(weights.sum(axis=-1, keepdims=True) / 1.2, 1.0)
+    held: Floats = weights / np.maximum(weights.sum(axis=-1, keepdims=True) / 1.2, 1.0)
+    return held
