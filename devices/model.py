@@ -15,6 +15,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from devices.duty import DutyCycle
+from devices.official_links import OfficialLink
 from devices.threshold_source import ThresholdSource
 
 
@@ -306,6 +307,7 @@ class Station:
     tank: ServiceTank | None = None  # of a service tank, where it is known
     block: DistributionBlock | None = None  # of a block inlet, where it is known
     river: RiverPlace | None = None  # of a river or rain gauge, where it is known
+    links: tuple[OfficialLink, ...] | None = None  # to official pages; None: the town file says nothing of them
 
 
 @dataclass(frozen=True, slots=True)

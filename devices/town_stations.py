@@ -22,6 +22,7 @@ from devices.model import (
 from devices.templates import PROPERTIES
 from devices.threshold_source import ThresholdSource
 from devices.town_duty import read_duty
+from devices.town_links import read_links
 from devices.town_rivers import read_river
 from devices.town_waterworks import read_block, read_tank
 from devices.units import UnitError, conversion
@@ -61,6 +62,7 @@ def read_station(reader: YamlReader, entry: Mapping, bounds: _Bounds | None, see
             "tank",
             "block",
             "river",
+            "links",
         )
     )
     kind = _kind(reader, entry)
@@ -75,9 +77,24 @@ def read_station(reader: YamlReader, entry: Mapping, bounds: _Bounds | None, see
     devices = tuple(_devices(reader, entry, datastreams, seen))
     tank, block = read_tank(reader, entry, kind), read_block(reader, entry, kind)
     river = read_river(reader, entry, kind)
+    links = read_links(reader, entry)
     if code is None or kind is None or name is None or name_en is None or latitude is None or longitude is None:
         return None
-    return Station(code, kind, name, name_en, latitude, longitude, datastreams, devices, thresholds, tank, block, river)
+    return Station(
+        code,
+        kind,
+        name,
+        name_en,
+        latitude,
+        longitude,
+        datastreams,
+        devices,
+        thresholds,
+        tank=tank,
+        block=block,
+        river=river,
+        links=links,
+    )
 
 
 def _once(reader: YamlReader, node: yaml.Node, what: str, seen: dict[str, int]) -> None:

@@ -2,8 +2,8 @@
 
     conversion("mm", "m") == (0.001, 0.0)        value in m = value in mm x 0.001 + 0.0
 
-By ucumvert and pint, which take a second and a half to load: only where two units differ or one is unusual, and once a
-process.
+By ucumvert and pint, which take a second and a half to load: only where units differ in a way that is not usual, and
+once a process.
 
 A count of something ("{passage}") is a unit of its own here, although UCUM takes every {…} for 1: nobody but a person
 knows how many passages a {vehicle} is. A number without a unit ("1") counts as whatever is wanted.
@@ -55,6 +55,16 @@ _LETTERS = str.maketrans(
 _USUAL = frozenset(
     {"1", "m", "cm", "mm", "V", "mV", "%", "s", "min", "h", "Cel", "kPa", "m3", "m3/h", "L", "L/min", "dB"}
 )
+# What rivers come in, from files and gauges; loading the library costs more than reading a year of one of them.
+FACTORS = {
+    ("cm", "m"): 0.01,
+    ("mm", "m"): 0.001,
+    ("[ft_i]", "m"): 0.3048,
+    ("[in_i]", "mm"): 25.4,
+    ("L/s", "m3/h"): 3.6,
+    ("m3/s", "m3/h"): 3600.0,
+    ("[ft_i]3/s", "m3/h"): 101.940647731,
+}
 # Near enough to 1 that a factor of 3.600000000000001 is one of arithmetic and not of nature.
 _DIGITS = 12
 
@@ -81,7 +91,9 @@ def conversion(unit: str, wanted: str) -> tuple[float, float]:
     unit, wanted = ucum(unit), ucum(wanted)
     if unit == wanted or (unit == "1" and _counts(wanted)):
         return 1.0, 0.0
-    return _converted(unit, wanted)
+    if (unit, wanted) in FACTORS:
+        return FACTORS[unit, wanted], 0.0
+    return converted(unit, wanted)
 
 
 def check_unit(unit: str) -> None:
@@ -97,7 +109,8 @@ def _counts(unit: str) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _converted(unit: str, wanted: str) -> tuple[float, float]:
+def converted(unit: str, wanted: str) -> tuple[float, float]:
+    """The same by the library alone, of units as UCUM writes them."""
     if _counts(unit) or _counts(wanted):
         raise UnitError(f"{unit} cannot become {wanted}: say yourself how many it is, with scale and offset")
     source, target = _quantity(unit), _quantity(wanted)

@@ -33,12 +33,20 @@ Find = Callable[[str, str], int]
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What one line says. `problems`: why something of it, or all of it, cannot be taken. `end`: bytes read so far."""
+    """What one line says. `problems`: why something of it, or all of it, cannot be taken. `end`: bytes read so far.
+    `before`: lines in the earlier parts of the file, where it has several, each with its own numbers.
+    """
 
     number: int
     observations: Sequence[ObservationRow]
     problems: Sequence[Wrong]
     end: int
+    before: int = 0
+
+    @property
+    def position(self) -> int:
+        """Where the line stands in the whole file: grows from line to line."""
+        return self.before + self.number
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,7 +303,7 @@ def _observation(
     if reason is not None:
         return ObservationRow(datastream_id, time, None, Quality.MISSING, reason)
     try:
-        number = _number(text)
+        number = number_of(text)
     except ValueError:
         known = ", ".join(repr(marker) for marker in layout.missing)
         raise Wrong(
@@ -310,8 +318,8 @@ def _observation(
 
 
 @lru_cache(maxsize=1 << 15)  # a series says few different things, again and again
-def _number(text: str) -> float:
-    """ValueError for what is no number."""
+def number_of(text: str) -> float:
+    """A number as people write it, full-width or with thousands separators; ValueError for what is none."""
     plain = text if text.isascii() else unicodedata.normalize("NFKC", text).translate(_MINUS)
     if not _NUMBER.fullmatch(plain) or not any(character.isdigit() for character in plain):
         raise ValueError(text)
@@ -340,4 +348,4 @@ def finder(known: Mapping[tuple[str, str], int]) -> Find:
     return find
 
 
-__all__ = ["Find", "Line", "Row", "column_names", "finder", "read_lines"]
+__all__ = ["Find", "Line", "Row", "column_names", "finder", "number_of", "read_lines"]

@@ -26,6 +26,15 @@ or, where every line is one value (a long file), instead of `columns`:
     properties: {水位: {property: water_level, scale: 0.01}}      the same for properties
 
 value = field x scale + offset, in the property's unit (m, m3/h, kPa, mm, passages).
+
+or, of a file in a form that is known (`ingest.formats`), nothing but which of its series is which of ours:
+
+    format: kagoshima             kagoshima, usgs, hubeau, mimamori
+    series:                       the file's own name of a series, as `import-csv --check` lists it
+      水位/139: {station: river-okusawa, property: water_level, name: 屋仁橋}
+
+`name`: what the file must call it, where it may be numbered anew one day. `scale` and `offset` as above; without a
+scale the file's own unit is converted.
 """
 
 from __future__ import annotations
@@ -50,6 +59,9 @@ _QUALITIES = (Quality.GOOD, Quality.MANUAL, Reason.CONFIRMED)
 _KEYS = (
     "sheet", "header", "first_line", "time", "quality", "missing", "columns", "long", "stations", "properties",
 )  # fmt: skip
+# The known forms (`ingest.formats`); the last is ours, whose series have our names.
+FORMATS = ("kagoshima", "usgs", "hubeau", "mimamori")
+OWN = FORMATS[-1]
 _LAST_LINE = 10**9
 _OFFSET = re.compile(r"([+-])(\d{2}):(\d{2})", re.ASCII)
 
@@ -73,6 +85,27 @@ class Measured:
     observed_property: ObservedProperty
     scale: float
     offset: float
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesRule:
+    """Which of ours a series of a file in a known form is. `scale` None: by the file's own unit; `name` None: whatever
+    the file calls it.
+    """
+
+    station: str
+    observed_property: ObservedProperty
+    scale: float | None
+    offset: float
+    name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FormatMap:
+    """The map of a file in a known form: its series by their names in the file."""
+
+    format: str
+    series: Mapping[str, SeriesRule]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,18 +144,27 @@ class HistoryMap:
         return (*self.time.columns, self.long.station, self.long.observed_property, self.long.value)
 
 
-def load_map(path: Path) -> HistoryMap:
-    """The map that a file describes. TownFileError lists every mistake as ``file:line: what, and what to do``."""
-    return _read(YamlReader(path), None)
+Layout = HistoryMap | FormatMap
+"""What a map says, of either kind."""
 
 
-def read_map(text: str, name: str = "map") -> HistoryMap:
+def load_map(path: Path, format_: str | None = None) -> Layout:
+    """The map that a file describes; `format_`: the known form of its file, where that was said beside it.
+
+    TownFileError lists every mistake as ``file:line: what, and what to do``.
+    """
+    return _read(YamlReader(path), None, format_)
+
+
+def read_map(text: str, name: str = "map") -> Layout:
     """The same of a text; `name` is what messages call it."""
-    return _read(YamlReader(Path(name)), text)
+    return _read(YamlReader(Path(name)), text, None)
 
 
-def _read(reader: YamlReader, text: str | None) -> HistoryMap:
+def _read(reader: YamlReader, text: str | None, format_: str | None) -> Layout:
     root = reader.root(text)
+    if root.get("format") is not None or format_ is not None:
+        return _read_format(reader, root, format_)
     root.only(_KEYS)
     sheet = None if root.get("sheet") is None else root.text("sheet")
     header = _header(reader, root)
@@ -150,6 +192,37 @@ def _read(reader: YamlReader, text: str | None) -> HistoryMap:
     kind = quality if isinstance(quality, Quality) else Quality.GOOD
     reason = quality if isinstance(quality, Reason) else None
     return HistoryMap(header, first_line, time, kind, reason, missing, columns, long, sheet)
+
+
+def _read_format(reader: YamlReader, root: Entry, said: str | None) -> FormatMap:
+    root.only(("format", "series"))
+    name = said if root.get("format") is None else root.text("format")
+    if said is not None and name is not None and name != said:
+        reader.problem(root.keys["format"], f"format: the map is for {name!r}, and the file was said to be {said!r}")
+    if name is not None and name not in FORMATS and "format" in root.keys:
+        reader.problem(root.keys["format"], f"format: {name!r} is none of {', '.join(FORMATS)}")
+    series = _each(reader, root, "series", lambda node, key: _series(reader, node, key))
+    listed = root.get("series")
+    if name != OWN and (listed is None or not listed.value):
+        reader.problem(root, "'series' must say of one series at least which of ours it is")
+    reader.finish()
+    assert name is not None
+    return FormatMap(name, series)
+
+
+def _series(reader: YamlReader, node: yaml.Node, name: str) -> SeriesRule | None:
+    entry = reader.mapping(node, name)
+    if entry is None:
+        return None
+    entry.only(("station", "property", "scale", "offset", "name"))
+    station, measured = entry.text("station"), _described(reader, entry)
+    called = None if entry.get("name") is None else entry.text("name")
+    if measured is not None and measured.scale == 0:
+        reader.problem(entry.keys["scale"], f"{name}: a scale of 0 makes every value 0; give another")
+    if station is None or measured is None:
+        return None
+    scale = None if entry.get("scale") is None else measured.scale
+    return SeriesRule(station, measured.observed_property, scale, measured.offset, called)
 
 
 def _header(reader: YamlReader, root: Entry) -> tuple[int, ...] | None:

@@ -74,8 +74,9 @@ def file_table(path: Path) -> Table:
     return csv_table(str(path), lambda: path.open("rb"))
 
 
-def csv_table(name: str, open_: Open) -> Table:
-    """A CSV file; `open_` opens it anew from its beginning."""
+def csv_table(name: str, open_: Open, delimiter: str = ",") -> Table:
+    """A CSV file; `open_` opens it anew from its beginning. Between tabs a quotation mark is a letter like others."""
+    quoted = delimiter != "\t"
 
     def rows() -> Iterator[Row]:
         encoding = _encoding(name, open_)
@@ -87,7 +88,10 @@ def csv_table(name: str, open_: Open) -> Table:
                 try:
                     text = raw.decode(encoding).rstrip("\r\n")
                     # csv says the same of a line without a quotation mark, and takes twice as long
-                    cells = next(csv.reader([text], strict=True), []) if _AWKWARD.search(text) else text.split(",")
+                    if quoted and _AWKWARD.search(text):
+                        cells = next(csv.reader([text], strict=True, delimiter=delimiter), [])
+                    else:
+                        cells = text.split(delimiter)
                 except UnicodeDecodeError as error:
                     label = "UTF-8" if encoding == "utf-8" else "CP932"
                     yield Row(number, _unreadable(f"byte {error.start + 1} of it is not {label}", error, label), end)

@@ -127,19 +127,26 @@ def migrate() -> None:
 
 @app.command("import-csv")
 def import_csv(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="CSV files: UTF-8 or CP932, wide or long.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="CSV or Excel files, or files in a known form.")
+    ],
     map_file: Annotated[
         Path | None,
         typer.Option("--map", help="The YAML that says which column is which series. [default: FILE's name, .yaml]"),
     ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option("--format", help="A known form: kagoshima, usgs, hubeau or mimamori. [default: as the map says]"),
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Store nothing, and say what would become of it.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a file instead of a table.")] = False,
 ) -> None:
-    """Load history from CSV files. It may be run again: what is there already stays as it is."""
+    """Load history from files. It may be run again: what is there already stays as it is."""
     from mimamori import history
 
     known = settings()
     for file in files:
-        history.import_csv(known, file, map_file or file.with_suffix(".yaml"), as_json=as_json)
+        history.import_csv(known, file, map_file, form, check=check, as_json=as_json)
 
 
 @app.command()

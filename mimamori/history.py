@@ -4,6 +4,9 @@ lines                          lines with values that were read
 stored, unchanged, rejected    values that are new, that were there already, and values or lines not taken
 revised, outranked             values that replaced another, and those that another stands above (docs/import.md)
 errors                         [{line, reason}], the first 1000 of those rejected
+unlisted                       [{series, name, unit}] of a file in a known form: what its map leaves out
+absent                         series of the map that the file does not have
+check                          true: nothing was stored, these figures are what would become of it
 seconds                        real time
 """
 
@@ -21,16 +24,19 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from ingest.errors import IngestError
-from ingest.history import ImportReport, import_history
+from ingest.history import ImportReport, import_history, layout_of
 from mimamori.errors import InputError
 from mimamori.rooms import municipality_of
 from mimamori.settings import Settings
 
 _SHOWN_ERRORS = 20
+_SHOWN_SERIES = 400
 
 
-def import_csv(settings: Settings, file: Path, map_file: Path, *, as_json: bool) -> None:
-    """Import, and print what became of it. InputError where file and map do not fit."""
+def import_csv(
+    settings: Settings, file: Path, map_file: Path | None, form: str | None, *, check: bool, as_json: bool
+) -> None:
+    """Import, or only look what would become of it, and print that. InputError where file and map do not fit."""
     began = time.monotonic()
     gc.disable()  # a batch is a hundred thousand small objects and no cycle; a quarter of the time would go there
     dsn = settings.need("worker_dsn")
@@ -39,6 +45,7 @@ def import_csv(settings: Settings, file: Path, map_file: Path, *, as_json: bool)
         console=Console(stderr=True), disable=as_json,
     )  # fmt: skip
     try:
+        layout = layout_of(file, map_file, form, check=check)
         size = file.stat().st_size
         with bar:
             task = bar.add_task(file.name, total=size or 1)
@@ -46,7 +53,8 @@ def import_csv(settings: Settings, file: Path, map_file: Path, *, as_json: bool)
                 dsn,
                 municipality_of(settings, dsn),
                 file,
-                map_file,
+                layout,
+                check=check,
                 progress=lambda done, _report: bar.update(task, completed=done),
             )
     except OSError as error:
@@ -62,6 +70,8 @@ def import_csv(settings: Settings, file: Path, map_file: Path, *, as_json: bool)
 
 def _show(report: ImportReport, file: Path, seconds: float) -> None:
     console = Console(highlight=False)
+    if report.check:
+        console.print("CHECK: nothing is stored 確認のみ（保存していません）")
     table = Table(title=f"{file.name}: {report.lines} lines in {seconds:g} s", title_justify="left", show_header=False)
     table.add_column()
     table.add_column(justify="right")
@@ -75,3 +85,15 @@ def _show(report: ImportReport, file: Path, seconds: float) -> None:
         console.print(f"line {error.line}: {error.reason}", markup=False)
     if report.rejected > _SHOWN_ERRORS:
         console.print(f"… and {report.rejected - _SHOWN_ERRORS} more; --json lists the first 1000")
+    if report.unlisted:
+        console.print("In the file, and not in the map 対応表にない系列 (to copy into its 'series:'):")
+    for each in report.unlisted[:_SHOWN_SERIES]:
+        unit = each.unit or "unit not said 単位なし"
+        said = f"name: {json.dumps(each.name, ensure_ascii=False)}" if each.name else ""
+        entry = ", ".join(filter(None, ("station: ", "property: ", said)))
+        # a comment, the unit; wide names would break the table, so it is none
+        typer.echo(f"  {json.dumps(each.series, ensure_ascii=False)}: {{{entry}}}   # {unit}")
+    if len(report.unlisted) > _SHOWN_SERIES:
+        console.print(f"… and {len(report.unlisted) - _SHOWN_SERIES} more; --json lists all")
+    if report.absent:
+        console.print(f"In the map, and not in the file ファイルにない系列: {', '.join(report.absent)}", markup=False)

@@ -36,6 +36,7 @@ from store.ledgers import (
     update_datastream,
 )
 from store.mappings import Defaults, defaults_of, put_own, taken, write_resolved
+from store.official import put_links
 from store.planned_work import works_of
 from store.sources import load_definitions
 from store.uploaded import uploaded_models
@@ -292,6 +293,8 @@ def _sync_places(conn: Connection, municipality_id: int, town: Town, stations: M
             put_tank(conn, municipality_id, station_id, station.tank)
         if station.river is not None:
             put_river(conn, municipality_id, station_id, station.river)
+        if station.links is not None:  # else they are whatever somebody has set on the page
+            put_links(conn, municipality_id, station_id, station.links)
     for station_id, station in ours:
         if station.block is not None:
             put_block(conn, municipality_id, station_id, station.block)

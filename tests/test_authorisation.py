@@ -173,6 +173,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /alerts/{alert_id}/comment": {"data": {"note": "現地へ向かう"}},
     "POST /alerts/{alert_id}/clear": {"data": {"note": "現地で確認"}},
     "POST /alerts/{alert_id}/notice": {},
+    "POST /disaster/stations/{code}/links": {"data": {"url.kikikuru": "https://www.jma.go.jp/bosai/risk/"}},
     "POST /disaster/gauges/{code}/basis": {"data": {"source": "administrator", "authority": "美守県"}},
     "POST /disaster/notices/{notice_id}": {
         "data": {

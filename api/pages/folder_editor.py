@@ -6,24 +6,25 @@ The preview is worked out by the code that reads the files (`ingest.history_file
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from typing import Any
 
 from api.errors import Text
+from api.pages import folder_known
 from api.pages.folder_form import TIMES, fields_of, guessed, yaml_of
 from api.pages.folders_now import FolderNow, Sample
 from devices.model import TownFileError
 from ingest.errors import HistoryError, Wrong
 from ingest.folders.guess import Series, guess
 from ingest.folders.reading import AHEAD
-from ingest.folders.tables import sampled
+from ingest.folders.tables import known_head, sampled
 from ingest.history import series_of
-from ingest.history_file import column_names, finder, read_lines
-from ingest.history_map import HistoryMap, read_map
-from ingest.history_rows import Table, letters
+from ingest.history_file import Find, Line, column_names, finder, read_lines
+from ingest.history_map import FORMATS, FormatMap, Layout, read_map
+from ingest.history_rows import Open, Table, letters
 from store.registry import Directory
 
 VALUES_SHOWN, PROBLEMS_SHOWN, LINES_SHOWN, EXAMPLES_SHOWN, NAMES_SHOWN = 12, 8, 15, 3, 40
@@ -55,7 +56,9 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of the sample: its letter, its name, and what stands in it. `series`: STATION/PROPERTY, or empty."""
+    """A column of the sample: its letter, its name, and what stands in it. `series`: STATION/PROPERTY, or empty. Of a
+    file in a known form a series, which has no letter: `called` what the file calls it, `examples` its unit there.
+    """
 
     letter: str
     name: str
@@ -63,12 +66,14 @@ class Column:
     series: str
     scale: str
     offset: str
+    called: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Editor:
     """The form as it stands: `fields`, the sample's `rows` (number, cells), its columns, and of a long file the names
-    of stations and properties with what they mean. `draft`: it is not saved yet.
+    of stations and properties with what they mean. `draft`: it is not saved yet. `form`: the known form that the form
+    says its files have.
     """
 
     fields: Mapping[str, str]
@@ -80,6 +85,7 @@ class Editor:
     properties: tuple[tuple[str, str, str, str], ...]
     yaml: str
     preview: Preview | None
+    form: str | None = None
 
 
 def editor_of(
@@ -97,18 +103,26 @@ def editor_of(
         fields = fields_of(read_map(folder.map))
     table: Table | None = None
     rows: list[tuple[int, tuple[str, ...]]] = []
+    head: tuple[str, Open] | None = None
     if sample is not None:
         sheet = sample.sheet("" if fields is None else fields.get("sheet", ""))
         table = sampled(sample.name, sheet)
         rows = [(n, tuple(cells)) for n, cells in enumerate(sheet["rows"], 1)]
+        head = known_head(sheet)
         if fields is None:
-            fields = guessed(guess(table, known), timezone)
+            fields = guessed(guess(table, known), timezone) if head is None else {"kind": head[0]}
     if fields is None:
         fields = {"header": "1", "zone": timezone, "kind": "wide"}
     text, problems = yaml_of(fields)
     layout, refused = _understood(text, problems)
     heads = () if table is None else _heads(table, fields)
-    columns = _columns(fields, heads, rows)
+    form = fields["kind"] if fields.get("kind") in FORMATS else None
+    if form is None:
+        columns = _columns(fields, heads, rows)
+    else:
+        columns = tuple(
+            Column("", *each) for each in folder_known.columns(form, fields, sample, head, finder(series_of(directory)))
+        )
     return Editor(
         fields=fields,
         draft=draft is not None,
@@ -118,11 +132,12 @@ def editor_of(
         stations=_names(fields, heads, rows, "station", ("name", "code")),
         properties=_words(fields, heads, rows),
         yaml=folder.map if draft is None and folder.map is not None else text,
-        preview=None if table is None else _preview(now, table, layout, refused, known, directory),
+        preview=None if table is None else _preview(now, (table, head), layout, refused, known, directory),
+        form=form,
     )
 
 
-def _understood(text: str, problems: Sequence[Text]) -> tuple[HistoryMap | None, tuple[tuple[str, str], ...]]:
+def _understood(text: str, problems: Sequence[Text]) -> tuple[Layout | None, tuple[tuple[str, str], ...]]:
     if problems:
         return None, tuple((problem.ja, problem.en) for problem in problems)
     try:
@@ -212,10 +227,16 @@ def _words(
     )
 
 
+def _lines(table: Table, head: tuple[str, Open] | None, layout: Layout, find: Find, latest: datetime) -> Iterator[Line]:
+    if isinstance(layout, FormatMap):
+        return folder_known.lines(table.name, head, layout, find, latest)
+    return read_lines(table, layout, find, latest)
+
+
 def _preview(
     now: datetime,
-    table: Table,
-    layout: HistoryMap | None,
+    sample: tuple[Table, tuple[str, Open] | None],
+    layout: Layout | None,
     refused: tuple[tuple[str, str], ...],
     known: Sequence[Series],
     directory: Directory,
@@ -228,7 +249,7 @@ def _preview(
     problems: list[tuple[int, tuple[str, str]]] = []
     lines = read = 0
     try:
-        for line in read_lines(table, layout, finder(series_of(directory)), now + AHEAD):
+        for line in _lines(*sample, layout, finder(series_of(directory)), now + AHEAD):
             lines += 1
             read += len(line.observations)
             for row in line.observations[: VALUES_SHOWN - len(values)]:

@@ -20,7 +20,7 @@ import yaml
 from api.errors import Text
 from devices.model import Quality, Reason
 from ingest.folders.guess import Guess
-from ingest.history_map import MISSING_REASONS, HistoryMap
+from ingest.history_map import FORMATS, MISSING_REASONS, OWN, FormatMap, Layout
 
 Fields = Mapping[str, str]
 
@@ -30,8 +30,10 @@ TIMES = ("time", "time2", "time3")  # the columns that make up the time
 _BETWEEN = " "
 
 
-def fields_of(layout: HistoryMap) -> dict[str, str]:
+def fields_of(layout: Layout) -> dict[str, str]:
     """The fields of a map. What the form has no field for (a fourth column of time) only the written map can say."""
+    if isinstance(layout, FormatMap):
+        return _known_fields(layout)
     time = layout.time
     fields = {
         "sheet": layout.sheet or "",
@@ -65,6 +67,17 @@ def fields_of(layout: HistoryMap) -> dict[str, str]:
     return fields
 
 
+def _known_fields(layout: FormatMap) -> dict[str, str]:
+    fields = {"kind": layout.format}
+    for i, (name, rule) in enumerate(layout.series.items()):
+        fields |= _series(i, name, f"{rule.station}/{rule.observed_property}", rule.scale or 1.0, rule.offset)
+        if rule.scale is None:
+            del fields[f"scale.{i}"]
+        if rule.name is not None:
+            fields[f"called.{i}"] = rule.name
+    return fields
+
+
 def guessed(idea: Guess, zone: str) -> dict[str, str]:
     """The fields of a first idea."""
     fields = {
@@ -95,6 +108,9 @@ def yaml_of(fields: Fields) -> tuple[str, list[Text]]:
     """The map that the fields say, and what of them cannot be meant."""
     problems: list[Text] = []
     said: dict[str, Any] = {}
+    if fields.get("kind") in FORMATS:
+        said = _known(fields, problems)
+        return yaml.safe_dump(said, allow_unicode=True, sort_keys=False, width=1000), problems
     if fields.get("sheet"):
         said["sheet"] = fields["sheet"]
     header = _lines(fields.get("header", ""), problems)
@@ -116,7 +132,7 @@ def yaml_of(fields: Fields) -> tuple[str, list[Text]]:
     if fields.get("kind") == "long":
         _say_long(fields, said, problems)
     else:
-        said["columns"] = dict(_columns(fields, problems))
+        said["columns"] = dict(entry for _, entry in _columns(fields, problems))
         if not said["columns"]:
             problems.append(
                 Text(
@@ -124,6 +140,24 @@ def yaml_of(fields: Fields) -> tuple[str, list[Text]]:
                 )
             )
     return yaml.safe_dump(said, allow_unicode=True, sort_keys=False, width=1000), problems
+
+
+def _known(fields: Fields, problems: list[Text]) -> dict[str, Any]:
+    """The map of a file in a known form. Without a factor the file's own unit is converted."""
+    series: dict[str, dict[str, Any]] = {}
+    for i, (name, entry) in _columns(fields, problems):
+        if not fields.get(f"scale.{i}"):
+            del entry["scale"]
+        if not entry["offset"]:
+            del entry["offset"]
+        if fields.get(f"called.{i}"):
+            entry["name"] = fields[f"called.{i}"]
+        series[name] = entry
+    if not series and fields["kind"] != OWN:
+        problems.append(
+            Text("どれがどの観測所の値か、一つ以上選んでください。", "Say of one series at least what it measures.")
+        )
+    return {"format": fields["kind"]} | ({"series": series} if series else {})
 
 
 def _say_long(fields: Fields, said: dict[str, Any], problems: list[Text]) -> None:
@@ -145,20 +179,19 @@ def _say_long(fields: Fields, said: dict[str, Any], problems: list[Text]) -> Non
     said |= {key: value for key, value in (("stations", stations), ("properties", properties)) if value}
 
 
-def _columns(fields: Fields, problems: list[Text]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _columns(fields: Fields, problems: list[Text]) -> Iterator[tuple[str, tuple[str, dict[str, Any]]]]:
+    """(number of the field, (column, what it is)) of every column that has a series."""
     for i in _numbers(fields, "column"):
         station, _, observed_property = fields.get(f"series.{i}", "").partition("/")
         if station:
             name = fields[f"column.{i}"]
-            yield (
-                name,
-                {
-                    "station": station,
-                    "property": observed_property,
-                    "scale": _number(fields.get(f"scale.{i}"), 1.0, name, problems),
-                    "offset": _number(fields.get(f"offset.{i}"), 0.0, name, problems),
-                },
-            )
+            entry = {
+                "station": station,
+                "property": observed_property,
+                "scale": _number(fields.get(f"scale.{i}"), 1.0, name, problems),
+                "offset": _number(fields.get(f"offset.{i}"), 0.0, name, problems),
+            }
+            yield i, (name, entry)
 
 
 def _missing(fields: Fields) -> Iterator[tuple[str, str]]:

@@ -1,8 +1,9 @@
 """A gauge's observations as files for a spreadsheet: UTF-8 with a BOM, so that Excel reads it; times in the town's zone
 with their offset; an empty cell where there is no value.
 
-`observations` has every observation of the range, `stretches` the hours or days of a long one, as its table shows them
-(docs/dashboards.md). Rows are read in parts, each in a transaction of its own, and leave before the next part is read.
+`observations` has every observation of the range, exactly as it is stored (`import-csv` takes it back), `stretches` the
+hours or days of a long one, as its table shows them (docs/dashboards.md). Rows are read in parts, each in a transaction
+of its own, and leave before the next part is read.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def observations(
                 (reading.datastream_id, after, end, PART),
             ).fetchall()
         yield lines(
-            (station, observed, time_text(time, zone), number_text(value), reading.unit, quality, reason or "")
+            (station, observed, time_text(time, zone), _exactly(value), reading.unit, quality, reason or "")
             for time, value, quality, reason in rows
         )
         if len(rows) < PART:
@@ -79,7 +80,11 @@ def stretches(reading: Now | None, told: Iterable[Stretch], zone: ZoneInfo, *, t
 
 def time_text(time: datetime, zone: ZoneInfo) -> str:
     """A time as these files have it."""
-    return time.astimezone(zone).isoformat(timespec="seconds")
+    return time.astimezone(zone).isoformat()
+
+
+def _exactly(value: float | None) -> str:
+    return "" if value is None else repr(value).removesuffix(".0")
 
 
 def number_text(value: float | None) -> str:

@@ -29,6 +29,7 @@ from api.pages.site import site
 from api.state import ApiState
 from store.connection import Connection
 from store.field_photos import released
+from store.official import Linked, links_of_town
 from store.shelters import any_public
 
 router = Router()
@@ -45,7 +46,7 @@ OPEN = {"Cache-Control": CACHED, "Access-Control-Allow-Origin": "*", "Cross-Orig
 @dataclass(frozen=True, slots=True)
 class Told:
     """What a municipality has told, read at `now` of its clock; newest first. `shelters`, `photos`: there is something
-    to read of them too.
+    to read of them too. `official`: which stations have links to official pages.
     """
 
     publisher: Publisher
@@ -54,6 +55,7 @@ class Told:
     now: datetime
     shelters: bool
     photos: bool
+    official: Sequence[Linked]
 
 
 @router.get("/public/{municipality}/notices")
@@ -121,6 +123,7 @@ def told_of(request: Request, code: str) -> Told:
             now,
             any_public(conn, municipality_id),
             bool(released(conn, municipality_id)),
+            links_of_town(conn, municipality_id),
         )
 
 
@@ -166,6 +169,7 @@ def _page(request: Request, told: Told, name: str, **more: object) -> Response:
                 "variants": VARIANTS,
                 "manner": "plain" if variant == "plain" else "full",
                 "publisher": told.publisher,
+                "official": told.official,
                 "beside": {"shelters": told.shelters, "photos": told.photos},
                 "standing": [each for each in read if each.stands],
                 "earlier": [each for each in read if not each.stands],

@@ -21,6 +21,7 @@ from api.pages.site import moment, page
 from api.pages.station import PROPERTIES, RANGES, USUAL_RANGE, find, station_page, table_of
 from devices.model import StationKind
 from store.connection import Connection
+from store.official import Links, links_of
 
 router = Router()
 
@@ -34,6 +35,7 @@ def gauge_page(request: Request, visit: SignedIn, code: str) -> Response:
     with visit.transaction() as conn:
         model = station_page(conn, code, _range(request), at.now, at.zone)
         apart = apart_now(conn, visit.tenant.municipality_id, at.now).at(code)
+        official = Links() if model is None else links_of(conn, model.station.station_id)
         stills = strips(conn, visit.tenant.municipality_id, code, at.now)
         effective = None if model is None else effective_here(conn, model, at.now)
         alerts = open_alerts(conn, visit.user.role)
@@ -52,6 +54,7 @@ def gauge_page(request: Request, visit: SignedIn, code: str) -> Response:
         cameras=stills,
         effective=effective,
         **ahead,
+        official=official,
     )
 
 

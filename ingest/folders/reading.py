@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -25,13 +25,14 @@ import structlog
 
 from devices.clock import Clock
 from devices.model import Outcome, TownFileError
+from ingest import formats
 from ingest.again import judge_again
 from ingest.errors import HistoryError
-from ingest.folders.tables import table_of
+from ingest.folders.tables import open_content, table_of
 from ingest.gate import through_gate
 from ingest.history import series_of
 from ingest.history_file import Line, finder, read_lines
-from ingest.history_map import HistoryMap, read_map
+from ingest.history_map import FormatMap, Layout, read_map
 from ingest.settle import REFUSALS
 from quality.gate import CLOCK
 from store import folders
@@ -64,8 +65,8 @@ class _Part:
     last: int = 0
 
     def add(self, line: Line) -> None:
-        self.first = self.first or line.number
-        self.last = line.number
+        self.first = self.first or line.position
+        self.last = line.position
         self.rows += line.observations
         self.problems += [Problem(line.number, str(problem), problem.ja) for problem in line.problems]
         self.counts.lines += 1
@@ -108,17 +109,21 @@ class Reading:
         return why
 
     def _parts(self, folder: Folder, file: FileRow, content: bytes) -> None:
-        layout = layout_of(folder)
         part, told = _Part(), file.rejected
-        table = table_of(file.name, content, layout.sheet)
-        for line in read_lines(table, layout, self._find, self._clock.now() + AHEAD):
-            if line.number <= file.reached:
+        for line in self._lines(layout_of(folder), file.name, content):
+            if line.position <= file.reached:
                 continue
             part.add(line)
             if len(part.rows) >= PART or len(part.problems) >= PART:
                 told = self._write(folder, file, part, told)
                 part = _Part()
         self._write(folder, file, part, told)
+
+    def _lines(self, layout: Layout, name: str, content: bytes) -> Iterator[Line]:
+        latest = self._clock.now() + AHEAD
+        if isinstance(layout, FormatMap):
+            return formats.read(name, open_content(content), layout, self._find, latest).lines()
+        return read_lines(table_of(name, content, layout.sheet), layout, self._find, latest)
 
     def _write(self, folder: Folder, file: FileRow, part: _Part, told: int) -> int:
         """Stores a part and commits; returns how many problems the file has so far."""
@@ -187,7 +192,7 @@ class Reading:
         part.counts.revised += result.revised
 
 
-def layout_of(folder: Folder) -> HistoryMap:
+def layout_of(folder: Folder) -> Layout:
     """The map of a folder that has one. TownFileError where it is none."""
     assert folder.map is not None
     return read_map(folder.map, f"the map of {folder.name}")

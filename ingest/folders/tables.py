@@ -1,23 +1,38 @@
-"""The content of a dropped file as a table, and its first lines as a sample for the page where its map is made."""
+"""The content of a dropped file as a table, and its first lines as a sample for the page where its map is made.
+
+The sample of a file in a known form (`ingest.formats`) has its beginning as such a file beside that (`known_head`).
+"""
 
 from __future__ import annotations
 
 import io
+from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from ingest import formats
 from ingest.errors import HistoryError, Wrong
 from ingest.excel import excel_table, is_workbook, sheet_names
-from ingest.history_rows import Merged, Table, csv_table, grid_table
+from ingest.history_rows import Merged, Open, Table, csv_table, grid_table
 
 SAMPLE_ROWS, SAMPLE_COLUMNS, SAMPLE_LETTERS, SAMPLE_SHEETS = 40, 60, 120, 8
 _TEXT_ENDINGS = (".csv", ".txt")
 
 
+def open_content(content: bytes) -> Open:
+    """A content as something that can be opened again and again."""
+    return partial(io.BytesIO, content)
+
+
 def table_of(name: str, content: bytes, sheet: str | None) -> Table:
     """A file by what is in it, and by its name where that does not tell. HistoryError for what is no table."""
-    open_ = partial(io.BytesIO, content)
+    open_ = open_content(content)
+    if name.lower().endswith(".zip"):
+        raise HistoryError(
+            f"{name}: no file in it is in a known form: unpack it, and put its files here",
+            f"{name}：中に、決まった形式のファイルがありません。展開して、中のファイルを置いてください。",
+        )
     if is_workbook(content[:4]):
         return excel_table(name, open_, sheet)
     if not name.lower().endswith(_TEXT_ENDINGS):
@@ -32,10 +47,28 @@ def table_of(name: str, content: bytes, sheet: str | None) -> Table:
 
 def sample_of(name: str, content: bytes) -> list[dict[str, Any]]:
     """The first lines of each sheet (a CSV file has one without a name). HistoryError as `table_of`."""
+    form = formats.recognised(name, open_content(content))
+    if form is not None:
+        return [_known(form, name, content)]
     sheets: Sequence[str | None] = [None]
     if is_workbook(content[:4]):
-        sheets = sheet_names(name, partial(io.BytesIO, content))[:SAMPLE_SHEETS]
+        sheets = sheet_names(name, open_content(content))[:SAMPLE_SHEETS]
     return [_sheet(sheet, table_of(name, content, sheet)) for sheet in sheets]
+
+
+def _known(form: str, name: str, content: bytes) -> dict[str, Any]:
+    """The sample of a file in a known form; `rows` where it is a table as it lies."""
+    head = formats.head(form, name, open_content(content))
+    is_table = name.lower().endswith(_TEXT_ENDINGS) and not is_workbook(content[:4])
+    table = csv_table(name, open_content(head)) if is_table else grid_table(name, [])
+    return _sheet(None, table) | {"format": form, "head": b64encode(head).decode()}
+
+
+def known_head(sheet: Mapping[str, Any]) -> tuple[str, Open] | None:
+    """The form of a sample's sheet and its beginning as a file, None where it is in none."""
+    if "format" not in sheet:
+        return None
+    return sheet["format"], open_content(b64decode(sheet["head"]))
 
 
 def _sheet(sheet: str | None, table: Table) -> dict[str, Any]:

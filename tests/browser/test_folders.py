@@ -17,6 +17,7 @@ from store import connect
 from tests.browser.conftest import Town, screenshot, visiting
 from tests.browser.test_look import SMALLEST_TARGET, faults
 from tests.browser.test_quarantine import fits
+from tests.ingest.formats import elsewhere
 
 FILE = "水位月報,,\n日時,奥沢水位(cm),備考\n2026/6/1 8:00,52,晴\n2026/6/1 8:10,***,\n2026/6/1 8:20,54,\n"
 
@@ -146,3 +147,33 @@ def test_the_map_is_made_without_script_too(chromium: Browser, town_page: Town, 
         page.get_by_label("最初の値の行").fill("")
         page.get_by_role("button", name="確かめる").click()
         expect(page.locator("#preview ~ table")).to_contain_text("0.52")
+
+
+def test_a_prefectures_year_is_chosen_by_its_series_and_official_pages_are_set(
+    chromium: Browser, town_page: Town, share: Share
+) -> None:
+    month = elsewhere.kagoshima(["2026/5/1 0:10,52,***"])
+    (share.folder / "suii2026.zip").write_bytes(elsewhere.zipped({"水位_202605.csv": month}))
+    share.look()
+    with visiting(chromium, town_page, Role.DIGITAL) as visitor:
+        page = visitor.open("/digital/folders")
+        page.get_by_role("link", name="河川課").click()
+        expect(page.get_by_label("並び方")).to_have_value("kagoshima")
+        page.get_by_label("列「水位/12」の観測所と項目").select_option("river-okusawa/water_level")
+        page.get_by_role("button", name="確かめる").click()
+        expect(page.locator("#preview ~ table")).to_contain_text("0.52")
+        clean(page, "folder-known-ja")
+        page.get_by_role("button", name="保存する").first.click()
+        expect(page.locator(".state-word").first).to_have_text("最初のファイル待ち")
+        share.look()
+        page.reload()
+        expect(page.locator("#files ~ table")).to_contain_text("done/suii2026.zip")
+        page = visitor.open("/disaster/stations/river-okusawa/links?lang=en")
+        page.get_by_label("キキクル").fill("http://www.jma.go.jp/")
+        page.get_by_role("button", name="Save").click()
+        expect(page.get_by_label("キキクル")).to_have_attribute("aria-invalid", "true")
+        clean(page, "official-en")
+        page.get_by_label("キキクル").fill("https://www.jma.go.jp/bosai/risk/")
+        page.get_by_role("button", name="Save").click()
+        expect(page.locator("#official ~ ul a")).to_have_attribute("rel", "noopener noreferrer external")
+        expect(page.locator("#official ~ ul a")).to_have_attribute("target", "_blank")

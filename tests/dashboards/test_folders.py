@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from store import connect, folders
 from tests.api.serving import TownHall
 from tests.conftest import START, Registered
 from tests.dashboards.test_quarantine import deliver, text_of
+from tests.ingest.formats import elsewhere
 from tests.ingest.office import HEAD, ROWS, Office
 from tests.ingest.town import query
 
@@ -32,6 +34,9 @@ MAPS = [
     "columns: {a: {station: s, property: flow, scale: 3.6, offset: -1}, b: {station: s, property: pressure}}",
     "header: 0\nquality: confirmed\ntime: {column: A, zone: Asia/Tokyo}\nlong: {station: B, property: C, value: D}\n"
     'stations: {"0123": river-okusawa}\nproperties: {水位: {property: water_level, scale: 0.01}}',
+    "format: kagoshima\nseries: {水位/12: {station: river-okusawa, property: water_level, name: 屋仁橋}, "
+    "水位/13: {station: s, property: water_level, scale: 0.01, offset: -3}}",
+    "format: mimamori",
 ]
 KNOWN = (
     Series("river-okusawa", "water_level", "m", ("奥沢水位観測所", "Okusawa gauge")),
@@ -124,6 +129,36 @@ def test_missing_stale_and_unknown_are_different_states(registered: Registered, 
     # nobody looks: whether something has come is not known
     change(registered, "update folder_watch set seen_at = seen_at - interval '10 minutes'")
     assert state() == "不明"
+
+
+def test_a_year_in_a_known_form_needs_only_to_be_told_which_series_is_which(
+    registered: Registered, hall: TownHall, tmp_path: Path
+) -> None:
+    bad = elsewhere.kagoshima(["2024/2/1 0:10,高い,1", "2024/2/1 0:20,57,1"])
+    year = elsewhere.zipped({"202401.csv": elsewhere.kagoshima(["2024/1/1 0:10,52,1"]), "202402.csv": bad})
+    office = Office(registered, tmp_path / "folders")
+    office.drop("suii2024.zip", year)
+    office.look()
+    ((folder,),) = query(registered.owner, "select folder_id from folder")
+    address = f"{ADDRESS}/{folder}"
+    with hall.visitor(Role.DIGITAL) as client:
+        page = client.get(address).text
+        assert '<option value="kagoshima" selected>' in page and "水位/139" in page and "古仁屋橋" in page
+        shown = dict(re.findall(r'name="((?:column|called)\.\d+)" value="([^"]*)"', page))
+        fields = {"kind": "kagoshima", **shown, "series.0": "river-okusawa/water_level", "scale.0": ""}
+        assert "not_saved" not in client.post(address, data=fields | {"action": "preview"}).headers["location"]
+        preview = text_of(client.get(address).text)
+        assert "奥沢水位観測所 水位 0.52 m" in preview and "202402.csv：屋仁橋：「高い」は数値ではありません" in preview
+        client.post(address, data=fields | {"action": "save"})
+    office.restart()
+    office.look()
+    assert office.files() == {"done/suii2024.zip": ("read", 2, 0, 0, 1)}
+    assert office.levels() == [("01-01 00:10", 0.52, "good", None), ("02-01 00:20", 0.57, "good", None)]
+    assert [line for line, *_ in office.problems()] == [4]
+    with hall.visitor(Role.DIGITAL) as client:
+        fields["kind"] = "usgs"
+        client.post(address, data=fields | {"action": "preview"})
+        assert "見本は usgs の形式ではありません" in text_of(client.get(address).text)
 
 
 def test_files_are_counted_apart_from_unknown_senders(registered: Registered, hall: TownHall, tmp_path: Path) -> None:

@@ -85,11 +85,18 @@ def test_the_usual_units_are_units_for_the_library_too(unit: str) -> None:
     assert ucum(unit) == unit
 
 
-def test_the_library_is_loaded_only_where_units_differ() -> None:
+def test_the_library_is_loaded_only_for_what_is_not_usual() -> None:
     script = (
         "import sys; from devices.units import check_unit, conversion\n"
         "check_unit('mm')\n"
         "assert conversion('mm', 'mm') == (1.0, 0.0) and 'pint' not in sys.modules\n"
-        "assert conversion('mm', 'm') == (0.001, 0.0) and 'pint' in sys.modules"
+        "assert conversion('mm', 'm') == (0.001, 0.0) and 'pint' not in sys.modules\n"
+        "assert conversion('mAq', 'kPa')[1] == 0.0 and 'pint' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
+
+
+def test_what_is_known_without_the_library_is_what_the_library_says() -> None:
+    assert {pair: (factor, 0.0) for pair, factor in units.FACTORS.items()} == {
+        pair: units.converted(*pair) for pair in units.FACTORS
+    }

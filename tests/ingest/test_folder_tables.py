@@ -129,6 +129,7 @@ def zipped(*parts: tuple[str, bytes]) -> bytes:
             zipped(("[Content_Types].xml", b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>')),
             "Excel ファイル",
         ),
+        ("year.zip", zipped(("a.csv", b"a,b")), "中に、決まった形式のファイルがありません"),
         ("picture.png", b"\x89PNG\r\n", "CSV"),
         ("binary.csv", b"\0\1\2\3", "文字のファイルではありません"),
         ("unicode.csv", HEAD.encode("utf-16"), "UTF-16"),

@@ -6,14 +6,16 @@ import os
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from alerts.evaluator import Evaluator
 from devices.clock import FixedClock
 from ingest.folders import FoldersConfig
-from store import connect
+from store import connect, folders
 from store.feed import Consumer
 from tests.conftest import START
+from tests.ingest.formats import elsewhere
 from tests.ingest.office import HEAD, RIVER, ROWS, WIDE, Office, query_owner, workbook
 from tests.ingest.town import query
 
@@ -120,6 +122,36 @@ def test_a_daily_file_that_grows_brings_only_what_is_new_and_what_changed_is_a_r
     office.drop("again.csv", HEAD + ROWS[0])
     office.look()
     assert office.levels()[0][1] == 0.49
+    office.closed()
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3, 4, 5])
+def test_a_year_of_months_goes_on_behind_what_is_committed_in_whichever_month_it_was_cut(
+    office: Office, monkeypatch: pytest.MonkeyPatch, cut: int
+) -> None:
+    months = {
+        f"{n}.csv": elsewhere.kagoshima([f"2026/{n}/1 0:10,{n},", f"2026/{n}/1 0:20,x,", f"2026/{n}/1 0:30,{n + 50},"])
+        for n in (1, 2, 3)
+    }
+    office.map("format: kagoshima\nseries: {水位/12: {station: river-okusawa, property: water_level}}")
+    office.drop("2026.zip", elsewhere.zipped(months))
+    monkeypatch.setattr("ingest.folders.reading.PART", 1)
+    advance, calls = folders.advance, iter(range(1, 100))
+
+    def broken(*given: Any) -> None:
+        advance(*given)
+        if next(calls) == cut:
+            raise psycopg.OperationalError("cut")
+
+    monkeypatch.setattr("ingest.folders.reading.folders.advance", broken)
+    with pytest.raises(psycopg.OperationalError):
+        office.look()
+    office.restart()
+    office.look()
+    assert office.files() == {"done/2026.zip": ("read", 6, 0, 0, 3)}
+    assert [row[1] for row in office.levels()] == [0.01, 0.51, 0.02, 0.52, 0.03, 0.53]
+    assert sorted(en[:5] for _, en, _ in office.problems()) == ["1.csv", "2.csv", "3.csv"]
+    assert query(office.registered.owner, "select lines from folder_file") == [(9,)]
     office.closed()
 
 

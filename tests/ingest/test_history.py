@@ -15,7 +15,7 @@ from devices.clock import FixedClock
 from devices.model import Quality, Reason, TownFileError
 from ingest.errors import ConfigError, HistoryError
 from ingest.history import ImportReport, import_history
-from ingest.history_map import MISSING_REASONS, load_map
+from ingest.history_map import MISSING_REASONS, FormatMap, HistoryMap, load_map
 from store import connect, feed
 from tests.conftest import START, Registered
 from tests.ingest.town import level
@@ -47,7 +47,7 @@ def load(registered: Registered, tmp_path: Path) -> Any:
         file, map_file = tmp_path / "history.csv", tmp_path / "map.yaml"
         file.write_bytes(text.encode(encoding))
         map_file.write_text(layout, "utf-8")
-        return import_history(registered.worker, code, file, map_file)
+        return import_history(registered.worker, code, file, load_map(map_file))
 
     return load
 
@@ -121,7 +121,7 @@ def test_an_excel_file_is_read_by_the_same_map(registered: Registered, load: Any
     book.active.append(["2026/5/1 9:00", 52, "***"])
     book.save(tmp_path / "history.xlsx")
     (tmp_path / "map.yaml").write_text(WIDE, "utf-8")
-    report = import_history(registered.worker, "999999", tmp_path / "history.xlsx", tmp_path / "map.yaml")
+    report = import_history(registered.worker, "999999", tmp_path / "history.xlsx", load_map(tmp_path / "map.yaml"))
     assert figures(report) == (2, 0, 0, 0, 0)
     assert stored(registered) == [("05-01 09:00", 0.52, "good", None)]
 
@@ -154,7 +154,7 @@ def test_a_line_in_another_encoding_is_named(registered: Registered, load: Any, 
     lines = ["日時,奥沢,流量,備考".encode(), b"2026/5/1 0:00,50,1,\x93\xfa", "2026/5/1 0:10,51,1,晴".encode()]
     (tmp_path / "mixed.csv").write_bytes(b"\n".join(lines))
     (tmp_path / "map.yaml").write_text(WIDE, "utf-8")
-    report = import_history(registered.worker, "999999", tmp_path / "mixed.csv", tmp_path / "map.yaml")
+    report = import_history(registered.worker, "999999", tmp_path / "mixed.csv", load_map(tmp_path / "map.yaml"))
     assert (report.stored, list(errors(report))) == (2, [2])
     assert "UTF-8" in errors(report)[2]
 
@@ -313,7 +313,9 @@ def test_the_maps_of_the_documentation_are_maps(tmp_path: Path) -> None:
     for example in examples:
         (tmp_path / "map.yaml").write_text(example, "utf-8")
         maps.append(load_map(tmp_path / "map.yaml"))
-    wide, long = maps
+    wide, long, known = maps
+    assert isinstance(wide, HistoryMap) and isinstance(long, HistoryMap) and isinstance(known, FormatMap)
+    assert known.format == "kagoshima" and known.series["水位/12"].name == "新橋"
     assert set(wide.columns) == {"新橋水位(cm)", "浜町流量"} and wide.missing["---"] is Reason.OUT_OF_SERVICE
     assert long.long is not None and (long.header, long.first_line, long.quality) == ((3,), 5, Quality.MANUAL)
     assert all(f"`{reason.value}`" in document for reason in MISSING_REASONS)

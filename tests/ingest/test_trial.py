@@ -12,6 +12,7 @@ import pytest
 import ingest.trial
 from devices.clock import ClockSetting, FixedClock, real_now
 from ingest.history import import_history
+from ingest.history_map import load_map
 from store import connect
 from store.errors import RecordError
 from store.town_clock import write_clock
@@ -98,7 +99,7 @@ def test_files_of_the_past_take_the_same_way(trial: Trialled, tmp_path: Path) ->
         f"time: {{column: time, zone: UTC}}\ncolumns: {{level: {{station: {BRIDGE}, property: water_level}}}}\n",
         "utf-8",
     )
-    report = import_history(trial.town.worker, "999999", tmp_path / "levels.csv", tmp_path / "map.yaml")
+    report = import_history(trial.town.worker, "999999", tmp_path / "levels.csv", load_map(tmp_path / "map.yaml"))
     assert (report.stored, report.errors) == (3, [])
     assert trial.stored(real=False) == [(START + STEP, 1.1)]
     assert trial.stored(real=True) == [(START, 1.0), (START + 2 * STEP, 1.2)]

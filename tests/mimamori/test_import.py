@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Registered
+from tests.ingest.formats import elsewhere
 from tests.mimamori.test_cli import command
 
 MAP = """
@@ -71,6 +72,25 @@ def test_bad_input_is_one_sentence_with_file_and_line(
         done = command("import-csv", csv_file, "--map", map_file, WORKER_DSN=registered.worker)
         assert done.returncode == 1 and sentence in done.stderr and "Traceback" not in done.stderr, done.stderr
         assert done.stdout == ""
+
+
+def test_a_check_stores_nothing_and_lists_a_file_in_a_known_form_as_its_map(
+    registered: Registered, tmp_path: Path
+) -> None:
+    file = tmp_path / "suii.csv"
+    file.write_bytes(elsewhere.kagoshima(["2024/1/1 0:10,52,-3", "2024/1/1 0:20,高い,***"]))
+    refused = command("import-csv", str(file), WORKER_DSN=registered.worker)
+    assert refused.returncode == 1 and "--check lists what is in the file" in " ".join(refused.stderr.split())
+    looked = command("import-csv", str(file), "--format", "kagoshima", "--check", WORKER_DSN=registered.worker)
+    assert looked.returncode == 0 and "確認のみ" in looked.stdout
+    listed = "\n".join(line for line in looked.stdout.splitlines() if line.startswith('  "'))
+    filled = listed.replace("station: ,", "station: river-okusawa,").replace("property: ,", "property: water_level,")
+    file.with_suffix(".yaml").write_text(f"format: kagoshima\nseries:\n{filled.splitlines()[0]}\n", "utf-8")
+    for options in (("--check",), ()):
+        report = json.loads(command("import-csv", str(file), "--json", *options, WORKER_DSN=registered.worker).stdout)
+        assert (report["check"], report["stored"], report["unchanged"], report["rejected"]) == (bool(options), 1, 0, 1)
+        assert report["unlisted"] == [{"series": "水位/139", "name": "古仁屋橋", "unit": "cm"}]
+        assert report["absent"] == []
 
 
 def test_bad_usage_is_told(files: tuple[str, str]) -> None:
