@@ -150,7 +150,7 @@ def _thresholds(conn: Connection, now: datetime, station_ids: Sequence[int]) -> 
             select distinct on (station_id) threshold_set_id, station_id, valid_from, reason, clear_margin,
                    extract(epoch from hold)::double precision as hold_seconds, gauge_zero_tp
             from threshold_set where station_id = any(%s) and valid_from <= %s
-            order by station_id, valid_from desc
+            order by station_id, valid_from desc, threshold_set_id desc
             """,
             (list(station_ids), now),
         ).fetchall()

@@ -15,6 +15,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from devices.duty import DutyCycle
+from devices.levels import CrossSection, LevelKind, ThresholdMark
 from devices.threshold_source import ThresholdSource
 
 
@@ -191,12 +192,15 @@ class Municipality:
 
 @dataclass(frozen=True, slots=True)
 class ThresholdLevel:
-    """One reference level of a station. `level`: 警戒レベル相当 1 to 5, `value`: metres above gauge zero."""
+    """One level of a station that is judged. `level`: 警戒レベル相当 1 to 5, `value`: metres above gauge zero. `kind`
+    one of `devices.levels.NUMBERED`.
+    """
 
     level: int
     name: str
     name_en: str
     value: float
+    kind: LevelKind = LevelKind.REFERENCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +209,7 @@ class ThresholdSet:
 
     An alert clears when the level has stayed `clear_margin` metres below its threshold for `hold`.
     `gauge_zero_tp` is the elevation of gauge zero above T.P. in metres, None where it was never surveyed.
-    `source` None: the levels are the municipality's own.
+    `source` None: the levels are the municipality's own. `marks`: the levels that have no number.
     """
 
     valid_from: datetime
@@ -215,6 +219,7 @@ class ThresholdSet:
     hold: timedelta = timedelta(minutes=30)
     gauge_zero_tp: float | None = None
     source: ThresholdSource | None = None
+    marks: tuple[ThresholdMark, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +311,7 @@ class Station:
     tank: ServiceTank | None = None  # of a service tank, where it is known
     block: DistributionBlock | None = None  # of a block inlet, where it is known
     river: RiverPlace | None = None  # of a river or rain gauge, where it is known
+    cross_sections: tuple[CrossSection, ...] = ()  # of a river gauge, where the river was surveyed
 
 
 @dataclass(frozen=True, slots=True)

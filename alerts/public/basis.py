@@ -55,7 +55,8 @@ def sets_in_force(conn: Connection, at: datetime, station_id: int | None = None)
                b.threshold_source_id
         from (
             select distinct on (station_id) station_id, threshold_set_id from threshold_set
-            where valid_from <= %s and (%s::integer is null or station_id = %s) order by station_id, valid_from desc
+            where valid_from <= %s and (%s::integer is null or station_id = %s)
+            order by station_id, valid_from desc, threshold_set_id desc
         ) t
         join station s using (station_id)
         left join lateral (

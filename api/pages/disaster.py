@@ -188,7 +188,7 @@ def thresholds_at(conn: Connection, now: datetime) -> dict[int, tuple[Threshold,
         select station_id, level, name, name_en, value
         from (
             select distinct on (station_id) station_id, threshold_set_id from threshold_set
-            where valid_from <= %s order by station_id, valid_from desc
+            where valid_from <= %s order by station_id, valid_from desc, threshold_set_id desc
         ) in_force
         join threshold_level using (threshold_set_id)
         order by station_id, value

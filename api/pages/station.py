@@ -323,7 +323,7 @@ def _level_sets(conn: Connection, station_id: int) -> list[LevelSet]:
         for set_id, valid_from, reason, zero in conn.execute(
             """
             select threshold_set_id, valid_from, reason, gauge_zero_tp from threshold_set
-            where station_id = %s order by valid_from desc
+            where station_id = %s order by valid_from desc, threshold_set_id desc
             """,
             (station_id,),
         )
