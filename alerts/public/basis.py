@@ -122,6 +122,27 @@ def state_basis(
     )
 
 
+def carry_basis(
+    conn: Connection, municipality_id: int, from_set: int, to_set: int, *, user_id: int | None, at: datetime
+) -> None:
+    """States of a new set what was last stated of another one, by whoever says that it is the same; nothing where
+    nothing was. Words of one's own are taken along only where both sets have as many levels.
+    """
+    conn.execute(
+        """
+        insert into threshold_source (municipality_id, threshold_set_id, source, authority, document, dated, words,
+                                      words_en, stated_at, user_id)
+        select %(town)s, %(to)s, source, authority, document, dated, case when same then words end,
+               case when same then words_en end, %(at)s, %(user)s
+        from threshold_source b
+        cross join (select (select count(*) from threshold_level where threshold_set_id = %(from)s)
+                         = (select count(*) from threshold_level where threshold_set_id = %(to)s) as same) levels
+        where b.threshold_set_id = %(from)s order by b.threshold_source_id desc limit 1
+        """,
+        {"town": municipality_id, "from": from_set, "to": to_set, "at": at, "user": user_id},
+    )
+
+
 def _stages(rows: list[Any] | None) -> tuple[Stage, ...]:
     return tuple(
         Stage(level, rank, name, name_en, value)

@@ -8,6 +8,7 @@
 //     doubted                [[seconds, quality], ...] of the points that should not simply be believed
 //     reported               [[seconds, value], ...] what people read beside the series: marks, and no line
 //     levels                 [[警戒レベル 1..5, value], ...]
+//     named                  [[name, value], ...] of levels without a number
 //     decimals, unit         how a value is written
 //     qualities              the words for what is doubted, by quality: 'doubtful', 'bad'
 //     words                  { in, out, whole } of the zoom buttons; null: no zoom
@@ -199,6 +200,26 @@ class Curve {
       ctx.textBaseline = 'middle';
       lowest = Math.max(y, lowest + 12 * unit);
       ctx.fillText(String(level), bbox.left + bbox.width + 6 * unit, lowest);
+    }
+    let right = 0; // of the names so far that stand at one height
+    let above = -Infinity;
+    for (const [name, value] of [...this.plan.named].sort((a, b) => b[1] - a[1])) {
+      const y = plot.valToPos(value, 'y', true);
+      ctx.strokeStyle = this.look('.reference-mark', 'stroke');
+      ctx.lineWidth = 1.5 * unit;
+      ctx.setLineDash([2 * unit, 4 * unit]);
+      ctx.beginPath();
+      ctx.moveTo(bbox.left, y);
+      ctx.lineTo(bbox.left + bbox.width, y);
+      ctx.stroke();
+      ctx.fillStyle = this.look('.mark-name', 'fill');
+      ctx.font = `400 ${11 * unit}px ${family}`;
+      ctx.textAlign = 'left';
+      ctx.textBaseline = 'alphabetic';
+      right = y - above < 12 * unit ? right : 0;
+      above = y;
+      ctx.fillText(name, bbox.left + 4 * unit + right, Math.max(y - 3 * unit, bbox.top + 10 * unit));
+      right += ctx.measureText(name).width + 12 * unit;
     }
     ctx.restore();
   }
