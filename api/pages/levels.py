@@ -158,13 +158,12 @@ def section_csv(request: Request, visit: SignedIn, code: str) -> Response:
         gauge = _gauge(conn, code, at)
         known = sections(conn, gauge.station.station_id)
     survey = next((each for each in known if asked in (None, str(each.section_id))), None)
-    if survey is None:
-        raise NotFound(Text("横断図はまだありません。", "There is no cross-section yet."))
+    if survey is None and asked is not None:
+        raise NotFound(Text("そのような測量はありません。", "There is no such survey."))
     levels = in_force(gauge.sets, at.now)
     zero = None if levels is None else levels.gauge_zero_tp
-    view = section_view(survey, gauge.value, zero, () if levels is None else levels.every)
-    name = f"{code}_section_{survey.section.surveyed_on:%Y%m%d}"
-    return Response(section_file(code, view), media_type=_CSV, headers=_attached(name))
+    view = None if survey is None else section_view(survey, gauge.value, zero, ())
+    return Response(section_file(code, view), media_type=_CSV, headers=_attached(f"{code}_section"))
 
 
 def _section(request: Request, visit: Visit, code: str, texts: Mapping[str, str], content: bytes) -> Response:

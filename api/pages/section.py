@@ -120,12 +120,16 @@ def section_view(survey: Survey, value: float | None, zero: float | None, levels
     )
 
 
-def section_file(station: str, view: SectionView) -> bytes:
-    """The survey for a spreadsheet, as it can be read back (`devices.cross_section`), with how deep each point is."""
+def section_file(station: str, view: SectionView | None) -> bytes:
+    """The survey for a spreadsheet, as it can be read back (`devices.cross_section`), with how deep each point is; its
+    first line alone where there is none.
+    """
     text = io.StringIO()
     text.write("\ufeff")
     writer = csv.writer(text)
     writer.writerow(("station", "surveyed_on", "datum", "distance", "height", "note", "under_water_m"))
+    if view is None:
+        return text.getvalue().encode()
     for point in view.points:
         writer.writerow(
             (
@@ -175,7 +179,7 @@ def _lines(levels: Sequence[Level], lift: float, y) -> list[LevelLine]:  # type:
         label = max(at + 4, below + _LABEL_GAP)
         below = label
         number = each.level if isinstance(each, ThresholdLevel) else None
-        found.append(LevelLine(at, label, _short(each.name), _short(each.name_en, 20), number, each.kind))
+        found.append(LevelLine(at, label, _short(each.name), _short(each.name_en, 17), number, each.kind))
     return found
 
 
