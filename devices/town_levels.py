@@ -128,14 +128,16 @@ def _marks(reader: YamlReader, entries: Iterator[Mapping]) -> Iterator[Threshold
         entry.only(("kind", "name", "name_en", "value"))
         kind = _kind(reader, entry, frozenset(LevelKind) - {LevelKind.REFERENCE})
         value = entry.number("value")
-        usual = USUAL_NAMES.get(kind) if kind is not None else None
+        if kind is None:
+            continue
+        usual = USUAL_NAMES.get(kind)
         unnamed = usual is not None and entry.get("name") is None and entry.get("name_en") is None
         name, name_en = usual if usual is not None and unnamed else (entry.text("name"), entry.text("name_en"))
         if value is not None and abs(value) > HIGHEST:
             reader.problem(
                 entry.keys["value"], f"{entry.name}: {value:g} m from gauge zero cannot be: write metres, not cm"
             )
-        if kind is not None and name is not None and name_en is not None and value is not None:
+        if name is not None and name_en is not None and value is not None:
             yield ThresholdMark(kind, name, name_en, value)
 
 
