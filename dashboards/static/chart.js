@@ -218,7 +218,12 @@ class Curve {
       ctx.textBaseline = 'alphabetic';
       right = y - above < 12 * unit ? right : 0;
       above = y;
-      ctx.fillText(name, bbox.left + 4 * unit + right, Math.max(y - 3 * unit, bbox.top + 10 * unit));
+      const place = [bbox.left + 4 * unit + right, Math.max(y - 3 * unit, bbox.top + 10 * unit)];
+      ctx.setLineDash([]);
+      ctx.strokeStyle = this.look('.mark-name', 'stroke'); // another line may pass behind it
+      ctx.lineWidth = 3 * unit;
+      ctx.strokeText(name, ...place);
+      ctx.fillText(name, ...place);
       right += ctx.measureText(name).width + 12 * unit;
     }
     ctx.restore();
