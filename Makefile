@@ -134,5 +134,5 @@ lock: $(VENV)/made build/uv/bin/uv
 	@$(COMPILE) --group pyproject.toml:build -o requirements-build.lock
 	@$(COMPILE) --extra embedded pyproject.toml -o requirements.lock
 	@$(COMPILE) --extra embedded --extra apprise pyproject.toml -o requirements-apprise.lock
-	@$(COMPILE) --extra embedded --extra apprise --group dev pyproject.toml -o requirements-dev.lock
+	@$(COMPILE) --extra embedded --extra apprise --extra plots --group dev pyproject.toml -o requirements-dev.lock
 	@echo "lock: requirements.lock and its -apprise, -dev and -build are up to date"

@@ -1,0 +1,83 @@
+"""How far off an expectation may be: intervals by what was missed, and whether that held by now.
+
+    Intervals.learn(expected, rate, rain, missed, leads) -> Intervals
+    .quantiles(values, spread, stretch) -> (m, L, 7)
+    .stretches(spread, missed) -> (m, L, 2)
+
+What was missed out of the fold is divided by what is usually missed in such a situation, a non-negative linear function
+of how much is expected to happen, how fast the water moves and how hard it rains (normalised conformal prediction, Lei
+et al. 2018). Its quantiles need no distribution. Whether they hold is followed from what comes true: each side is
+stretched when it was missed and tightened a little when it was not, so that one in twenty is missed on either side in
+the long run whatever the river does (adaptive conformal inference, Gibbs & Candès 2021).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import nnls
+
+from analytics.rivers.forecast.fan import QUANTILES
+from analytics.rivers.forecast.record import Floats
+
+PACE = 0.04  # of a stretch, in logarithms, for a whole miss
+WIDEST, TIGHTEST = 3.0, -3.0  # logarithms
+_MIDDLE = QUANTILES.index(0.5)
+_OUTER = QUANTILES[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Intervals:
+    """`usual` (4, L): what is missed as a share of 1, |expected|, |rate| and rain; `normal` (L, 7) quantiles of what was
+    missed, divided by that; `least` (L,): it is never less.
+    """
+
+    usual: Floats
+    normal: Floats
+    least: Floats
+
+    @staticmethod
+    def learn(expected: Floats, rate: Floats, rain: Floats, missed: Floats) -> Intervals:
+        """`expected` and `missed` (m, L) changes out of the fold, what came less what was expected; `rate` and `rain` (m,)."""
+        leads = missed.shape[1]
+        usual, normal, least = np.zeros((4, leads)), np.zeros((leads, len(QUANTILES))), np.zeros(leads)
+        for at in range(leads):
+            size = np.abs(missed[:, at])
+            seen = _situation(expected[:, at], rate, rain)
+            scale = np.sqrt((seen**2).mean(axis=0)) + 1e-12
+            usual[:, at] = nnls(seen / scale, size)[0] / scale
+            least[at] = max(1e-6, 0.3 * float(np.median(size)), 0.05 * float(size.mean()))
+            normal[at] = np.quantile(missed[:, at] / np.maximum(seen @ usual[:, at], least[at]), QUANTILES)
+        return Intervals(usual, normal, least)
+
+    def spread(self, expected: Floats, rate: Floats, rain: Floats) -> Floats:
+        """What is usually missed (m, L) in these situations."""
+        found = [_situation(expected[:, at], rate, rain) @ self.usual[:, at] for at in range(expected.shape[1])]
+        return np.maximum(np.column_stack(found), self.least)
+
+    def quantiles(self, expected: Floats, spread: Floats, stretch: Floats) -> Floats:
+        """`stretch` (m, L, 2) logarithms, of the lower and of the upper side."""
+        middle = self.normal[:, _MIDDLE]
+        away = self.normal - middle[:, None]  # (L, 7)
+        side = np.where(np.arange(len(QUANTILES)) < _MIDDLE, 0, 1)
+        away = away[None] * np.exp(stretch)[:, :, side]
+        return expected[:, :, None] + spread[:, :, None] * (middle[None, :, None] + away)
+
+    def stretches(self, spread: Floats, missed: Floats) -> Floats:
+        """(m, L, 2) after each of m rows at one time after another; what has not come true is nan and changes nothing."""
+        middle = self.normal[:, _MIDDLE]
+        low, high = self.normal[:, 0] - middle, self.normal[:, -1] - middle
+        away = missed / spread - middle
+        known = ~np.isnan(away)
+        away = np.where(known, away, 0.0)
+        found, now = np.zeros((*away.shape, 2)), np.zeros((away.shape[1], 2))
+        for at in range(len(away)):
+            outside = np.stack([away[at] < low * np.exp(now[:, 0]), away[at] > high * np.exp(now[:, 1])], axis=1)
+            now = np.clip(now + known[at][:, None] * PACE * ((outside - _OUTER) / (1 - _OUTER)), TIGHTEST, WIDEST)
+            found[at] = now
+        return found
+
+
+def _situation(expected: Floats, rate: Floats, rain: Floats) -> Floats:
+    return np.column_stack([np.ones(len(rate)), np.abs(expected), np.abs(rate), rain])
