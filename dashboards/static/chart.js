@@ -185,22 +185,7 @@ class Curve {
     const unit = devicePixelRatio;
     let lowest = -Infinity; // of the digits so far: two thresholds may lie nearer than two digits can
     ctx.save();
-    for (const [level, value] of [...this.plan.levels].sort((a, b) => b[1] - a[1])) {
-      const y = plot.valToPos(value, 'y', true);
-      ctx.strokeStyle = this.look(`.reference-${level}`, 'stroke');
-      ctx.lineWidth = 2 * unit;
-      ctx.setLineDash([7 * unit, 4 * unit]);
-      ctx.beginPath();
-      ctx.moveTo(bbox.left, y);
-      ctx.lineTo(bbox.left + bbox.width, y);
-      ctx.stroke();
-      ctx.fillStyle = this.look('.reference-name', 'fill');
-      ctx.font = `700 ${12 * unit}px ${family}`;
-      ctx.textAlign = 'left';
-      ctx.textBaseline = 'middle';
-      lowest = Math.max(y, lowest + 12 * unit);
-      ctx.fillText(String(level), bbox.left + bbox.width + 6 * unit, lowest);
-    }
+    // First what nobody judges by: no name of it hides a threshold.
     let right = 0; // of the names so far that stand at one height
     let above = -Infinity;
     for (const [name, value] of [...this.plan.named].sort((a, b) => b[1] - a[1])) {
@@ -225,6 +210,22 @@ class Curve {
       ctx.strokeText(name, ...place);
       ctx.fillText(name, ...place);
       right += ctx.measureText(name).width + 12 * unit;
+    }
+    for (const [level, value] of [...this.plan.levels].sort((a, b) => b[1] - a[1])) {
+      const y = plot.valToPos(value, 'y', true);
+      ctx.strokeStyle = this.look(`.reference-${level}`, 'stroke');
+      ctx.lineWidth = 2 * unit;
+      ctx.setLineDash([7 * unit, 4 * unit]);
+      ctx.beginPath();
+      ctx.moveTo(bbox.left, y);
+      ctx.lineTo(bbox.left + bbox.width, y);
+      ctx.stroke();
+      ctx.fillStyle = this.look('.reference-name', 'fill');
+      ctx.font = `700 ${12 * unit}px ${family}`;
+      ctx.textAlign = 'left';
+      ctx.textBaseline = 'middle';
+      lowest = Math.max(y, lowest + 12 * unit);
+      ctx.fillText(String(level), bbox.left + bbox.width + 6 * unit, lowest);
     }
     ctx.restore();
   }
