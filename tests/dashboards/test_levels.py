@@ -11,10 +11,12 @@ import httpx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from alerts.rule_book import add_rule, add_version
+from alerts.rules.condition import Body, Compare, Minus, Named, Number, Reading, Series
 from api.access import Role
 from api.pages.levels_form import BASES, fields_of, read_form
 from devices.levels import NUMBERED, LevelKind, ThresholdMark
-from devices.model import ThresholdLevel
+from devices.model import StationKind, ThresholdLevel
 from store import connect
 from store.levels import DatedSet
 from tests.api.serving import TownHall
@@ -128,6 +130,45 @@ def test_what_cannot_be_meant_is_said_where_it_stands_and_nothing_is_stored(hall
             assert refused.status_code == 422 and says in text_of(refused.text), typed
     with connect(hall.database.owner, name="test") as conn:
         assert conn.execute("select from threshold_set where made_at is not null").fetchall() == []
+
+
+def test_what_a_set_would_take_away_is_shown_before_it_is_saved(hall: TownHall) -> None:
+    with connect(hall.database.owner, name="test") as conn:
+        town = hall.database.municipality_id
+        rule = add_rule(conn, town, station_id=None, kind=StationKind.RIVER_GAUGE, now=START)
+        level = Reading(Series("water_level"))
+        body = Body(Compare(Minus(Named("橋げた下端"), level), "below", Number(0.5)))
+        add_version(
+            conn, town, rule, valid_from=START, name="橋げたに近い", severity=2, active=True, body=body,
+            reason="試しに", now=START, user_id=None,
+        )  # fmt: skip
+        conn.execute(
+            """
+            with entered as (insert into standing_approval (municipality_id, station_id, level, threshold_set_id, hours, holds_until,
+                                           authority, post, document, dated, entered_at, entered_by)
+            select t.municipality_id, station_id, 4, threshold_set_id, 12, %s, '美守 太郎', '町長', '危第9号', %s, %s,
+                   (select user_id from app_user where login = 'own-disaster')
+            from threshold_set t join station using (station_id)
+            where code = %s order by valid_from desc limit 1 returning standing_approval_id, municipality_id)
+            insert into standing_approval_text
+            select standing_approval_id, municipality_id, 'reached', '水位', '高い', 'Level', 'High', 'みず', 'たかい'
+            from entered
+            """,
+            (START + timedelta(days=60), START.date(), START, CODE),
+        )
+        conn.commit()
+    with hall.visitor(Role.DISASTER) as client:
+        form = filled(client) | {"do": "preview", "value-4": "3.70"}
+        kept = text_of(client.post(ADDRESS, data=form).text)
+        assert "橋げたに近い" in kept and "この条件は働かなくなります" not in kept
+        assert "次の事前承認は使われません" in kept and "美守 太郎 危第9号" in kept
+        (row,) = [n for n in range(1, 13) if form.get(f"name-{n}") == "橋げた下端"]
+        lost = text_of(client.post(ADDRESS, data=form | {f"value-{row}": ""}).text)
+        assert "橋げた下端： なくなる（4.15 m だった）" in lost
+        assert "新しい組にない水位を使っています：橋げた下端。この条件は働かなくなります。" in lost
+        # From before the set in force: nothing of what holds now is touched.
+        early = text_of(client.post(ADDRESS, data=form | {"valid_from": "2026-05-01T00:00"}).text)
+        assert "今の判定は変わりません" in early and "次の事前承認は使われません" not in early
 
 
 def test_everybody_reads_it_and_no_other_desk_changes_it(hall: TownHall) -> None:
