@@ -31,7 +31,7 @@ from api.pages.site import Moment, moment, page
 from api.pages.typed import Form
 from devices.cross_section import read_section
 from devices.levels import CrossSection, Datum, LevelKind
-from devices.model import ObservedProperty, StationKind
+from devices.model import ObservedProperty, StationKind, ThresholdSet
 from devices.sheets import SheetError, read_sheet
 from store.connection import Connection
 from store.errors import RegistrationError
@@ -297,7 +297,7 @@ def _gauge(conn: Connection, code: str, at: Moment) -> _Gauge:
     return _Gauge(station, station_sets(conn, station.station_id), (None, None) if row is None else (row[0], row[1]))
 
 
-def _unsaved(gauge: _Gauge, wanted, corrects: int | None) -> DatedSet:  # type: ignore[no-untyped-def]
+def _unsaved(gauge: _Gauge, wanted: ThresholdSet, corrects: int | None) -> DatedSet:
     """A typed set as it would be stored: written after all others."""
     return DatedSet(
         1 + max((each.set_id for each in gauge.sets), default=0),

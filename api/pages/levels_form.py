@@ -268,7 +268,12 @@ def _values(rows: Sequence[_Row], zero: float | None, problems: Problems) -> dic
     for row in rows:
         if row.basis != "below":
             continue
-        if not said or said[0].basis == "below":
+        if row.typed < 0:
+            problems[f"value-{row.row}"] = Text(
+                "氾濫開始水位から何m下かを、0以上の数で入れてください（「−1.24」なら 1.24）。",
+                "Say how many metres below the overflow level it is, as a number from 0 on (1.24, not −1.24).",
+            )
+        elif not said or said[0].basis == "below":
             problems[f"basis-{row.row}"] = Text(
                 "氾濫開始水位そのものを、零点高かT.P.から入れてください。",
                 "Give the overflow level itself above gauge zero or T.P.",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from analytics.rivers.section import Water, water_at
@@ -22,6 +22,8 @@ LEFT, RIGHT, TOP, BOTTOM = 44.0, 124.0, 12.0, 24.0
 _LABEL_GAP = 13.0  # between two names, so that both can be read
 _LONGEST_LABEL = 10
 _MOST_LINES = 9
+
+_Place = Callable[[float], float]  # metres -> where that is in the picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,7 @@ def _under(water: Water | None, distance: float, height: float) -> float | None:
     return water.level - height if water.level > height else None
 
 
-def _surface(water: Water, section: CrossSection, heights: Sequence[float], x, y) -> str:  # type: ignore[no-untyped-def]
+def _surface(water: Water, section: CrossSection, heights: Sequence[float], x: _Place, y: _Place) -> str:
     """The water as an area: along its surface, and back along the bed."""
     if water.left is None or water.right is None:
         return ""
@@ -170,7 +172,7 @@ def _surface(water: Water, section: CrossSection, heights: Sequence[float], x, y
     return f"M{x(water.left)} {top}L{x(water.right)} {top}L" + "L".join(reversed(bed)) + "Z"
 
 
-def _lines(levels: Sequence[Level], lift: float, y) -> list[LevelLine]:  # type: ignore[no-untyped-def]
+def _lines(levels: Sequence[Level], lift: float, y: _Place) -> list[LevelLine]:
     """Highest first; a name that would stand on the one above it is moved down."""
     found: list[LevelLine] = []
     below = 0.0

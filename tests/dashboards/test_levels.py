@@ -116,6 +116,7 @@ REFUSED: list[tuple[dict[str, str], str]] = [
     ({"kind-8": "local", "name-8": "橋脚"}, "高さが空です"),
     ({"kind-8": "local", "name-8": "橋脚", "value-8": "高い"}, "高さをmで入れてください"),
     ({"kind-8": "overflow", "value-8": "1", "basis-8": "below"}, "氾濫開始水位そのものを"),
+    ({"value-4": "-0.62", "basis-4": "below"}, "「−1.24」なら 1.24"),
     ({"value-4": "5.88", "basis-4": "tp", "zero_tp": ""}, "零点高の標高を入れてください"),
     ({"valid_from": "2026-05-20T00:00"}, "この日時に始まる組がもうあります"),
     ({"value-4": "3.7", "reason": " "}, "変える理由を500字以内で"),
@@ -144,7 +145,8 @@ def test_what_a_set_would_take_away_is_shown_before_it_is_saved(hall: TownHall) 
         )  # fmt: skip
         conn.execute(
             """
-            with entered as (insert into standing_approval (municipality_id, station_id, level, threshold_set_id, hours, holds_until,
+            with entered as (
+            insert into standing_approval (municipality_id, station_id, level, threshold_set_id, hours, holds_until,
                                            authority, post, document, dated, entered_at, entered_by)
             select t.municipality_id, station_id, 4, threshold_set_id, 12, %s, '美守 太郎', '町長', '危第9号', %s, %s,
                    (select user_id from app_user where login = 'own-disaster')
@@ -233,7 +235,7 @@ def test_a_set_comes_back_from_its_form_however_its_heights_are_typed(known: Dat
     for n, each in enumerate(reversed(known.every), start=1):
         if basis == "tp" and known.gauge_zero_tp is not None:
             form |= {f"basis-{n}": "tp", f"value-{n}": f"{each.value + known.gauge_zero_tp:.2f}"}
-        elif basis == "below" and over is not None and each is not over:
+        elif basis == "below" and over is not None and each is not over and each.value <= over.value:
             form |= {f"basis-{n}": "below", f"value-{n}": f"{(over.value - each.value) * 100:.0f}cm"}
     typed, problems = read_form(form, [], now=NOW, zone=TOKYO, valid_range=(None, None), saving=False)
     assert problems == {} and typed is not None
