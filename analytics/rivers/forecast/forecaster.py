@@ -31,13 +31,14 @@ from analytics.rivers.forecast.inputs import Inputs, ahead, inputs
 from analytics.rivers.forecast.intervals import Intervals
 from analytics.rivers.forecast.linear import KINDS, Linear
 from analytics.rivers.forecast.record import Floats, Ints, Record
-from analytics.rivers.forecast.running import Balance, rise
+from analytics.rivers.forecast.running import Balance, blend, guarded, rise
 from analytics.rivers.forecast.stacking import folds, weigh
 
 LEADS = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
 FEWEST = 72  # hours
 FOREST_ROWS = 6000
 NEIGHBOURS = 6  # the most that are listened to
+MEMORABLE = 10  # times as long as it looks back must a record be, that it may look so far
 GAP = 24  # hours between what a member learns from and what it is tried on
 REACH = 1.1  # own changes, as a share of the largest seen
 FARTHEST = 1.5  # an expected change, as a share of the largest seen
@@ -47,11 +48,12 @@ Member = Linear | Forest
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """What a record has taught. `chosen` neighbours of the record; `steps`, `low`, `high`: what it has seen of them and of
+    """What a record has taught. `chosen` neighbours of the record; `memory` hours looked back; `steps`, `low`, `high`: what it has seen of them and of
     each input; `falls`, `rises` (L,) the largest changes; `weights` (members, L); `until` seconds since 1970.
     """
 
     chosen: Ints
+    memory: float
     steps: Floats
     low: Floats
     high: Floats
@@ -88,24 +90,31 @@ class Forecaster:
         if learned is None:
             return self._by_rule(record, rows)
         heard = Record(record.start, record.step, record.level, record.neighbours[:, learned.chosen], record.rain)
-        seen = inputs(heard, learned.steps)
+        seen = inputs(heard, learned.steps).within(learned.memory)
         track = _track(record, learned.until, rows)
         every = np.union1d(track, rows)
         # Most rows are both: the members are asked once.
         expected, simple = learned.expect(seen.columns[every]), rise(seen.rate[every], self.leads)
         told, issued = np.searchsorted(every, track), np.searchsorted(every, rows)
         changes = _changes(record, seen, self.leads)[track]
-        # The forecasts of the track, each with the weights that were known by then.
-        after = learned.balance.weights(expected[told], simple[told], changes)
-        start = learned.balance.weights(*(np.zeros((1, len(self.leads))),) * 3)[0]
-        blend = _known_by(after, start, track, every, self.leads, record.hour)
-        together = blend[..., 0] * expected + blend[..., 1] * simple
+        # Also the forecasts of the track are made with what was known by then.
+        after = learned.balance.after(expected[told], simple[told], changes, _stride(record) / record.hour)
+        together = blend(after.at(_known_by(track, every, self.leads, record.hour), learned.balance), expected, simple)
+        known = _known_by(track, every, self.leads, record.hour)
+        together = guarded(
+            together,
+            together[told],
+            changes,
+            known,
+            _stride(record) / record.hour,
+        )
         room = FARTHEST * np.abs(simple)
         together = np.clip(together, learned.falls - room, learned.rises + room)
         spread = learned.intervals.spread(together, seen.rate[every], _rain(seen, every))
         stretched = learned.intervals.stretches(spread[told], changes - together[told])
-        none = np.zeros((len(self.leads), 2))
-        stretch = _known_by(stretched, none, track, rows, self.leads, record.hour)
+        last = _known_by(track, rows, self.leads, record.hour)
+        known = stretched[last, np.arange(len(self.leads))] if len(track) else np.zeros((*last.shape, 2))
+        stretch = np.where((last >= 0)[..., None], known, 0.0)
         level = seen.level[rows]
         quantiles = learned.intervals.quantiles(together[issued], spread[issued], stretch)
         left_out = np.zeros((len(rows), record.neighbours.shape[1]), dtype=np.bool_)
@@ -167,11 +176,12 @@ class Forecaster:
                     members.append(Forest(**{each.name: arrays[f"{at}.{each.name}"] for each in fields(Forest)}))
                 else:
                     members.append(Linear(kind, tuple(str(n) for n in arrays[f"{at}.names"]), arrays[f"{at}.weights"]))
-            plain = {name: arrays[name] for name in _PLAIN if name != "until"}
+            plain = {name: arrays[name] for name in _PLAIN if name not in ("until", "memory")}
             return Forecaster(
                 leads,
                 Learned(
                     **plain,
+                    memory=float(arrays["memory"]),
                     until=float(arrays["until"]),
                     members=tuple(members),
                     balance=Balance(**{each.name: arrays[f"balance.{each.name}"] for each in fields(Balance)}),
@@ -180,7 +190,7 @@ class Forecaster:
             )
 
 
-_PLAIN = ("chosen", "steps", "low", "high", "falls", "rises", "weights", "until")
+_PLAIN = ("chosen", "memory", "steps", "low", "high", "falls", "rises", "weights", "until")
 
 
 def train(record: Record, leads: tuple[float, ...] = LEADS) -> Forecaster:
@@ -194,13 +204,15 @@ def train(record: Record, leads: tuple[float, ...] = LEADS) -> Forecaster:
     if len(chosen) > NEIGHBOURS:
         chosen = _telling(seen, changes[rows], rows, len(chosen))
         seen = inputs(Record(record.start, record.step, record.level, record.neighbours[:, chosen], record.rain))
+    memory = len(rows) / record.hour / MEMORABLE
+    seen = seen.within(memory)
     told, changes, rate = seen.columns[rows], changes[rows], seen.rate[rows]
     low, high = told.min(axis=0), told.max(axis=0)
     own = np.array([name[0] in "ds" for name in seen.names])
     low, high = np.where(own, low * REACH, low), np.where(own, high * REACH, high)
 
-    makers: list[Callable[[Ints], Member]] = [_linear(kind, seen.names, told, changes) for kind in KINDS]
-    makers.append(_forest(told, changes))
+    makers: list[Callable[[Ints], Member]] = [_linear(kind, seen.names, told, changes, record.hour) for kind in KINDS]
+    makers.append(_forest(told, changes, record.hour))
     tried = np.zeros((len(rows), len(makers), len(leads)))
     for learn, test in folds(rows, GAP * record.hour):
         for at, make in enumerate(makers):
@@ -208,15 +220,15 @@ def train(record: Record, leads: tuple[float, ...] = LEADS) -> Forecaster:
     weights = weigh(tried, changes)
     expected = np.einsum("mal,al->ml", tried, weights)
     simple = rise(rate, leads)
-    balance = Balance.of(expected, simple, changes)
-    both = balance.weights(*(np.zeros((1, len(leads))),) * 3)[0]
-    together = both[:, 0] * expected + both[:, 1] * simple
+    balance = Balance.of(expected, simple, changes, record.hour)
+    together = blend(balance, expected, simple)
     counted = np.flatnonzero(weights.max(axis=1) > 0)
     everything = np.arange(len(rows))
     return Forecaster(
         leads,
         Learned(
             chosen=chosen,
+            memory=memory,
             steps=seen.steps,
             low=low,
             high=high,
@@ -231,11 +243,13 @@ def train(record: Record, leads: tuple[float, ...] = LEADS) -> Forecaster:
     )
 
 
-def _linear(kind: str, names: tuple[str, ...], columns: Floats, changes: Floats) -> Callable[[Ints], Member]:
-    return lambda rows: Linear.fit(kind, names, columns[rows], changes[rows])
+def _linear(
+    kind: str, names: tuple[str, ...], columns: Floats, changes: Floats, hour: int
+) -> Callable[[Ints], Member]:
+    return lambda rows: Linear.fit(kind, names, columns[rows], changes[rows], hour)
 
 
-def _forest(columns: Floats, changes: Floats) -> Callable[[Ints], Member]:
+def _forest(columns: Floats, changes: Floats, hour: int) -> Callable[[Ints], Member]:
     moving = (np.abs(changes) / (np.sqrt((changes**2).mean(axis=0)) + 1e-12)).max(axis=1)
 
     def make(rows: Ints) -> Member:
@@ -246,7 +260,7 @@ def _forest(columns: Floats, changes: Floats) -> Callable[[Ints], Member]:
             drawn = others[:: -(-len(others) // (FOREST_ROWS // 2))]
             weights = np.concatenate([np.ones(len(most)), np.full(len(drawn), len(others) / len(drawn))])
             rows = rows[np.concatenate([most, drawn])]
-        return Forest.fit(columns[rows], changes[rows], weights)
+        return Forest.fit(columns[rows], changes[rows], weights, hour)
 
     return make
 
@@ -285,15 +299,16 @@ def _rain(seen: Inputs, rows: Ints) -> Floats:
 
 
 def _track(record: Record, until: float, rows: Ints) -> Ints:
-    """Rows an hour apart from the end of the learning up to the last issue time."""
+    """Rows `_stride` apart from the end of the learning up to the last issue time."""
     first = max(0, int((until - record.start) // record.step) + 1)
-    return np.arange(first, int(rows[-1]) + 1 if len(rows) else first, record.hour, dtype=np.intp)
+    return np.arange(first, int(rows[-1]) + 1 if len(rows) else first, _stride(record), dtype=np.intp)
 
 
-def _known_by(after: Floats, start: Floats, track: Ints, rows: Ints, leads: tuple[float, ...], hour: int) -> Floats:
-    """(m, L, ...) what was known at each of `rows` of what the track has come to: a lead comes true only after it."""
-    found = np.empty((len(rows), len(leads), 2))
-    for at, lead in enumerate(leads):
-        last = np.searchsorted(track, rows - round(lead * hour), side="right") - 1
-        found[:, at] = np.where((last >= 0)[:, None], after[np.maximum(last, 0), at] if len(track) else 0.0, start[at])
-    return found
+def _stride(record: Record) -> int:
+    """About an hour, and not a whole one where it can be helped: many devices do the same thing every hour."""
+    return record.hour + 1 if record.hour > 1 else 1
+
+
+def _known_by(track: Ints, rows: Ints, leads: tuple[float, ...], hour: int) -> Ints:
+    """(m, L) the last place of the track that has come true at each of `rows`: a lead's only after it; -1 for none."""
+    return np.column_stack([np.searchsorted(track, rows - round(lead * hour), side="right") - 1 for lead in leads])

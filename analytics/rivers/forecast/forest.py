@@ -16,7 +16,7 @@ import numpy.typing as npt
 from analytics.rivers.forecast.record import Floats
 
 TREES = 60
-LEAF = 5
+LEAF = 5  # hours
 SHARE = 0.5  # of the columns looked at for each split
 
 
@@ -34,12 +34,12 @@ class Forest:
     roots: npt.NDArray[np.int32]
 
     @staticmethod
-    def fit(columns: Floats, changes: Floats, weights: Floats) -> Forest:
-        """`columns` (m, p), `changes` (m, L), `weights` (m,): how many rows each stands for."""
+    def fit(columns: Floats, changes: Floats, weights: Floats, hour: int) -> Forest:
+        """`columns` (m, p), `changes` (m, L), `weights` (m,): how many rows each stands for; `hour` rows make one hour."""
         from sklearn.ensemble import ExtraTreesRegressor  # it takes half a second to import, and only learning needs it
 
         scale = np.sqrt(np.average(changes**2, axis=0, weights=weights)) + 1e-12
-        learned = ExtraTreesRegressor(TREES, min_samples_leaf=LEAF, max_features=SHARE, random_state=0)
+        learned = ExtraTreesRegressor(TREES, min_samples_leaf=LEAF * hour, max_features=SHARE, random_state=0)
         learned.fit(columns.astype(np.float32), changes / scale, sample_weight=weights)
         trees = [each.tree_ for each in learned.estimators_]
         sizes = np.array([tree.node_count for tree in trees])

@@ -17,7 +17,7 @@ the wetness of the catchment (antecedent precipitation index, Kohler & Linsley 1
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -54,6 +54,11 @@ class Inputs:
         """The columns of these names, those that there are."""
         return self.columns[:, [self.names.index(name) for name in wanted if name in self.names]]
 
+    def within(self, hours: float) -> Inputs:
+        """Only what looks back at most so many hours, but a day."""
+        kept = [at for at, name in enumerate(self.names) if _memory(name) <= max(hours, 24.0)]
+        return replace(self, names=tuple(self.names[at] for at in kept), columns=self.columns[:, kept])
+
 
 def inputs(record: Record, largest: Floats | None = None) -> Inputs:
     """The inputs of every row, each of the row and what was before it. `largest` (k,): `Inputs.steps` of the record that
@@ -86,6 +91,13 @@ def inputs(record: Record, largest: Floats | None = None) -> Inputs:
             found[f"n{at}d{older}"] = lagged(course, newer * hour) - lagged(course, older * hour)
     columns = np.nan_to_num(np.column_stack(list(found.values())))
     return Inputs(level, tuple(found), columns, np.nan_to_num(rate), steps, left_out)
+
+
+def _memory(name: str) -> float:
+    """How many hours a column looks back."""
+    if name == "base":
+        return BASE
+    return 0.0 if name.startswith("s") else float(name.rsplit("d", 1)[-1].lstrip("drem"))
 
 
 def held(values: Floats, rows: int) -> Floats:

@@ -21,10 +21,11 @@ from scipy.optimize import nnls
 from analytics.rivers.forecast.fan import QUANTILES
 from analytics.rivers.forecast.record import Floats
 
-PACE = 0.04  # of a stretch, in logarithms, for a whole miss
-WIDEST, TIGHTEST = 3.0, -3.0  # logarithms
+PACE = 0.04  # of a stretch, in logarithms, for a miss just outside
+WIDEST, TIGHTEST = 6.0, -4.0  # logarithms
 _MIDDLE = QUANTILES.index(0.5)
 _OUTER = QUANTILES[0]
+_SIDES = np.array([-1.0, 1.0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +74,11 @@ class Intervals:
         away = np.where(known, away, 0.0)
         found, now = np.zeros((*away.shape, 2)), np.zeros((away.shape[1], 2))
         for at in range(len(away)):
-            outside = np.stack([away[at] < low * np.exp(now[:, 0]), away[at] > high * np.exp(now[:, 1])], axis=1)
-            now = np.clip(now + known[at][:, None] * PACE * ((outside - _OUTER) / (1 - _OUTER)), TIGHTEST, WIDEST)
+            reach = np.stack([low, high], axis=1) * np.exp(now)
+            beyond = np.stack([away[at], away[at]], axis=1) / np.where(reach == 0, np.copysign(1e-9, _SIDES), reach)
+            # The farther outside, the wider at once: a river that has changed its ways is not waited for.
+            step = np.where(beyond > 1.0, 1.0 + np.log(np.maximum(beyond, 1.0)), -_OUTER / (1.0 - _OUTER))
+            now = np.clip(now + known[at][:, None] * PACE * step, TIGHTEST, WIDEST)
             found[at] = now
         return found
 

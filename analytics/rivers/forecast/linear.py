@@ -19,7 +19,7 @@ import numpy as np
 from analytics.rivers.forecast.record import Floats
 
 KINDS: Mapping[str, float] = MappingProxyType({"short": 1.0, "long": 10.0, "wet": 100.0, "wetter": 1000.0})
-"""Each kind with its ridge: the strength of the penalty in rows of mean square 1."""
+"""Each kind with its ridge: the strength of the penalty in hours of mean square 1."""
 
 _SHORT = ("d1", "d2", "d3", "r1", "r2", "r3", "e2", "e6", "e12")
 _RAIN = ("r1", "r2", "r3", "r4", "r5", "r6", "e2", "e6", "e12", "e24")
@@ -35,13 +35,15 @@ class Linear:
     weights: Floats
 
     @staticmethod
-    def fit(kind: str, names: tuple[str, ...], columns: Floats, changes: Floats) -> Linear:
-        """`columns` (m, p) under `names`, `changes` (m, L) from the issue time to each lead."""
+    def fit(kind: str, names: tuple[str, ...], columns: Floats, changes: Floats, hour: int) -> Linear:
+        """`columns` (m, p) under `names`, `changes` (m, L) from the issue time to each lead; `hour` rows make one hour:
+        within it they say nearly the same.
+        """
         made = terms(kind, names, columns)
         scale = np.sqrt((made**2).mean(axis=0)) + 1e-12
         made /= scale
         gram = made.T @ made
-        gram[np.diag_indices_from(gram)] += KINDS[kind]
+        gram[np.diag_indices_from(gram)] += KINDS[kind] * hour
         weights = np.linalg.solve(gram, made.T @ changes)
         # A column that was always zero has nothing to say, whatever it is later.
         weights[scale < 1e-9] = 0.0
@@ -65,11 +67,12 @@ def _products(place: Mapping[str, int], columns: Floats) -> list[Floats]:
 
     found = []
     if "r1" in place:
-        found += [column(wet) * column(rain) for wet in _WETNESS for rain in _RAIN]
+        found += [column(wet) * column(rain) for wet in _WETNESS if wet in place for rain in _RAIN]
         found += [column(rain) ** 2 for rain in _RAIN[:8]]
         found += [column("d1") * column(rain) for rain in ("r1", "e2", "e6")]
-    rate, before, base = column("d1"), column("d2"), column("base")
+    rate, before = column("d1"), column("d2")
     found += [rate * np.abs(rate), np.maximum(rate, 0.0), np.maximum(before, 0.0), rate * before]
-    found += [base * rate, base**2]
+    if "base" in place:
+        found += [column("base") * rate, column("base") ** 2]
     found += [np.maximum(column(name), 0.0) for name in place if name.startswith("n") and name.endswith("d1")]
     return found
