@@ -40,10 +40,12 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class NamedLine:
-    """A horizontal line of a level without a number; its name stands at `label`, not on that of another."""
+    """A horizontal line of a level without a number; its name stands with its foot at `label_y`, None where another
+    line would go through it: the key below the picture has all names.
+    """
 
     y: float
-    label: tuple[float, float]
+    label_y: float | None
     name: str
     name_en: str
     value: float
@@ -165,18 +167,25 @@ def line_chart(
         tuple(tuple(run) for run in runs),
         marks,
         readings,
-        tuple(_named(named, y)),
+        tuple(_named(named, [y(value) for _, value in levels], y)),
     )
 
 
-def _named(named: Sequence[tuple[str, str, float]], y: Callable[[float], float]) -> Iterator[NamedLine]:
-    """From above; a name that would stand on the one before begins farther right."""
-    x, above = LEFT + 4, -math.inf
-    for name, name_en, value in sorted(named, key=lambda each: -each[2]):
+def _named(
+    named: Sequence[tuple[str, str, float]], others: Sequence[float], y: Callable[[float], float]
+) -> Iterator[NamedLine]:
+    """Each with its name above its line, or below it, wherever no line (`others`: those with a number) passes."""
+    lines = [*others, *(y(value) for *_, value in named)]
+    for name, name_en, value in named:
         at = y(value)
-        x = x + 130 if at - above < _NAME_HEIGHT and x < WIDTH / 2 else LEFT + 4
-        above = at
-        yield NamedLine(at, (x, max(at - 3, _NAME_HEIGHT)), name, name_en, value)
+        feet = (at - 3, at + _NAME_HEIGHT)
+        free = (
+            foot
+            for foot in feet
+            if foot > _TOP + _NAME_HEIGHT
+            and not any(foot - _NAME_HEIGHT < line < foot + 2 and line != at for line in lines)
+        )
+        yield NamedLine(at, next(free, None), name, name_en, value)
 
 
 def _seconds(time: datetime) -> float:

@@ -185,10 +185,9 @@ class Curve {
     const unit = devicePixelRatio;
     let lowest = -Infinity; // of the digits so far: two thresholds may lie nearer than two digits can
     ctx.save();
-    // First what nobody judges by: no name of it hides a threshold.
-    let right = 0; // of the names so far that stand at one height
-    let above = -Infinity;
-    for (const [name, value] of [...this.plan.named].sort((a, b) => b[1] - a[1])) {
+    // First what nobody judges by.
+    const heights = [...this.plan.levels, ...this.plan.named].map(([, value]) => plot.valToPos(value, 'y', true));
+    for (const [name, value] of this.plan.named) {
       const y = plot.valToPos(value, 'y', true);
       ctx.strokeStyle = this.look('.reference-mark', 'stroke');
       ctx.lineWidth = 1.5 * unit;
@@ -197,19 +196,15 @@ class Curve {
       ctx.moveTo(bbox.left, y);
       ctx.lineTo(bbox.left + bbox.width, y);
       ctx.stroke();
+      // Where no other line goes through its name: the key below the picture has them all.
+      const foot = [y - 3 * unit, y + 12 * unit].find((each) => each > bbox.top + 12 * unit
+        && !heights.some((line) => line > each - 12 * unit && line < each + 2 * unit && line !== y));
+      if (foot === undefined) continue;
       ctx.fillStyle = this.look('.mark-name', 'fill');
       ctx.font = `400 ${11 * unit}px ${family}`;
       ctx.textAlign = 'left';
       ctx.textBaseline = 'alphabetic';
-      right = y - above < 12 * unit ? right : 0;
-      above = y;
-      const place = [bbox.left + 4 * unit + right, Math.max(y - 3 * unit, bbox.top + 10 * unit)];
-      ctx.setLineDash([]);
-      ctx.strokeStyle = this.look('.mark-name', 'stroke'); // another line may pass behind it
-      ctx.lineWidth = 3 * unit;
-      ctx.strokeText(name, ...place);
-      ctx.fillText(name, ...place);
-      right += ctx.measureText(name).width + 12 * unit;
+      ctx.fillText(name, bbox.left + 4 * unit, foot);
     }
     for (const [level, value] of [...this.plan.levels].sort((a, b) => b[1] - a[1])) {
       const y = plot.valToPos(value, 'y', true);
