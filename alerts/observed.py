@@ -107,7 +107,7 @@ def level_streams(conn: Connection, datastream_ids: Sequence[int]) -> list[Level
 
 
 def level_rules(conn: Connection, station_ids: Iterable[int]) -> dict[int, tuple[LevelRule, ...]]:
-    """station_id -> its threshold sets by `valid_from`."""
+    """station_id -> its threshold sets by `valid_from`; of one date the one that corrects the others comes last."""
     rows = conn.execute(
         """
         select t.station_id, t.threshold_set_id, t.valid_from, t.clear_margin, t.hold,
@@ -115,7 +115,7 @@ def level_rules(conn: Connection, station_ids: Iterable[int]) -> dict[int, tuple
                 order by s.threshold_source_id desc limit 1),
                l.level, l.name, l.name_en, l.value
         from threshold_set t left join threshold_level l using (threshold_set_id)
-        where t.station_id = any(%s) order by t.station_id, t.valid_from, l.level
+        where t.station_id = any(%s) order by t.station_id, t.valid_from, t.threshold_set_id, l.level
         """,
         (sorted(set(station_ids)),),
     ).fetchall()

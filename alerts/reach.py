@@ -82,7 +82,8 @@ _LEVELS = """
 select s.station_id, s.kind, s.name, s.name_en, array_agg(distinct l.level order by l.level)
 from (
     select distinct on (station_id) station_id, threshold_set_id from threshold_set
-    where municipality_id = %(town)s and valid_from <= %(now)s order by station_id, valid_from desc
+    where municipality_id = %(town)s and valid_from <= %(now)s
+    order by station_id, valid_from desc, threshold_set_id desc
 ) in_force
 join threshold_level l using (threshold_set_id)
 join station s using (station_id)

@@ -39,7 +39,8 @@ class Fired:
 @dataclass(frozen=True, slots=True)
 class Played:
     """What the rule would have done at one station. `n` times, of which `fired` are the newest. `judged` moments at
-    which something was observed, from `first` on (None: nothing was); `missing`: the series that the station lacks.
+    which something was observed, from `first` on (None: nothing was); `missing`: the series and named levels that the
+    station lacks.
     """
 
     site: Site
@@ -86,7 +87,7 @@ def rehearse(
     since = micros(start)
     back = since - lookback(body) * SECOND
     wanted: dict[int, tuple[Stream, int]] = {}
-    levels: set[tuple[int, int]] = set()
+    levels: set[tuple[int, int | str]] = set()
     wheres = []
     for site in here:
         where = where_of(body, site.place.station_id, None, series, codes)
@@ -117,6 +118,10 @@ def rehearse(
         times = judged.time[judged.cause == n]
         missing = tuple(
             f"{s.station or site.code}/{s.observed_property}" for s in dict.fromkeys(series_of(body)) if s not in where
+        ) + tuple(
+            f"{site.code}: {key}"
+            for key, found in where.items()
+            if isinstance(key, str) and isinstance(found, tuple) and not columns.ever_known(places[found])
         )
         all_ = found_at.get(n, [])
         newest = all_[-MOST_SHOWN:]

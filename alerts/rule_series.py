@@ -20,8 +20,8 @@ from store import Connection
 from store.arrays import array, transposed
 from store.columns import columns
 
-# (datastream_id) or (station_id, level)
-Key = int | tuple[int, int]
+# (datastream_id) or (station_id, number or name of a level)
+Key = int | tuple[int, int | str]
 
 
 _MICROSECOND = timedelta(microseconds=1)
@@ -98,11 +98,11 @@ def where_of(
     run: str | None,
     known: Mapping[int, Sequence[Stream]],
     by_code: Mapping[str, int],
-) -> dict[Series | int, Stream | tuple[int, int]]:
+) -> dict[Series | int | str, Stream | tuple[int, int | str]]:
     """Which series each name of the body means at a station: in a drill its own, where it has one. Nothing of what
     does not exist there.
     """
-    found: dict[Series | int, Stream | tuple[int, int]] = {}
+    found: dict[Series | int | str, Stream | tuple[int, int | str]] = {}
     seen = sight(body)
     for series in seen.series:
         at = station_id if series.station is None else by_code.get(series.station, -1)
@@ -123,13 +123,13 @@ def where_of(
 def read(
     conn: Connection,
     wanted: Mapping[int, tuple[Stream, int]],
-    levels: Iterable[tuple[int, int]],
+    levels: Iterable[tuple[int, int | str]],
     *,
     tenant: bool = False,
     until: int | None = None,
 ) -> tuple[Columns, dict[Key, int]]:
-    """The usable observations of each series from a time on (datastream_id -> (series, µs)), and the reference levels
-    of stations; with where each of them is.
+    """The usable observations of each series from a time on (datastream_id -> (series, µs)), and the levels of
+    stations, by number or name; with where each of them is.
     """
     given = sorted(wanted.items())
     marked, times, values = columns(
@@ -155,7 +155,7 @@ def read(
         n, micro, values, doubtful = n[order], micro[order], values[order], doubtful[order]
     index = np.searchsorted(ids, n.astype(np.int64))
     begin = min((since for _, (_, since) in given), default=0)
-    dated = _levels(conn, sorted(set(levels)))
+    dated = _levels(conn, set(levels))
     for number, (key, rows) in enumerate(dated.items(), start=len(given)):
         place[key] = number
         steps.append(FOREVER)
@@ -169,26 +169,39 @@ def read(
 
 
 def _levels(
-    conn: Connection, wanted: Sequence[tuple[int, int]]
-) -> dict[tuple[int, int], list[tuple[int, float | None]]]:
+    conn: Connection, wanted: Iterable[tuple[int, int | str]]
+) -> dict[tuple[int, int | str], list[tuple[int, float | None]]]:
     """(station_id, level) -> (µs from which on, metres above gauge zero or None where the set has no such level)."""
-    found: dict[tuple[int, int], list[tuple[int, float | None]]] = {}
-    if not wanted:
-        return found
-    for station_id, level, valid_from, value in conn.execute(
-        """
-        select asked.station_id, asked.level, t.valid_from, l.value
-        from unnest(%s::integer[], %s::integer[]) as asked (station_id, level)
-        join threshold_set t using (station_id)
-        left join threshold_level l on l.threshold_set_id = t.threshold_set_id and l.level = asked.level
-        order by asked.station_id, asked.level, t.valid_from
-        """,
-        transposed(wanted, 2),
-    ).fetchall():
-        found.setdefault((station_id, level), []).append((micros(valid_from), value))
+    numbered = sorted((station, level) for station, level in wanted if isinstance(level, int))
+    named = sorted((station, level) for station, level in wanted if isinstance(level, str))
+    found: dict[tuple[int, int | str], list[tuple[int, float | None]]] = {}
+    for query, asked in ((_NUMBERED, numbered), (_NAMED, named)):
+        if not asked:
+            continue
+        for station_id, level, valid_from, value in conn.execute(query, transposed(asked, 2)).fetchall():
+            found.setdefault((station_id, level), []).append((micros(valid_from), value))
     return found
 
 
+# Where the water leaves the river, 5, is also what a 危機管理型 gauge calls its overflow level, without a number.
+_NUMBERED = """
+    select asked.station_id, asked.level, t.valid_from, coalesce(l.value, m.value)
+    from unnest(%s::integer[], %s::integer[]) as asked (station_id, level)
+    join threshold_set t using (station_id)
+    left join threshold_level l on l.threshold_set_id = t.threshold_set_id and l.level = asked.level
+    left join threshold_mark m on m.threshold_set_id = t.threshold_set_id and m.kind = 'overflow' and asked.level = 5
+    order by asked.station_id, asked.level, t.valid_from, t.threshold_set_id
+"""
+_NAMED = """
+    select asked.station_id, asked.name, t.valid_from, coalesce(
+               (select min(l.value) from threshold_level l
+                where l.threshold_set_id = t.threshold_set_id and l.name = asked.name),
+               (select m.value from threshold_mark m
+                where m.threshold_set_id = t.threshold_set_id and m.name = asked.name and m.kind <> 'design'))
+    from unnest(%s::integer[], %s::text[]) as asked (station_id, name)
+    join threshold_set t using (station_id)
+    order by asked.station_id, asked.name, t.valid_from, t.threshold_set_id
+"""
 # `offset 0`: series by series, from the index. The planner does not know how recent `since` is, and would else rather
 # join with all that was ever observed: 24 million rows for ten of each of 10,000 series.
 # The number of a series, and a half more where the reading is doubtful: each column costs as much as finding the rows.

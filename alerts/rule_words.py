@@ -26,6 +26,7 @@ from alerts.rules.condition import (
     Every,
     Expression,
     Minus,
+    Named,
     Number,
     Plus,
     Reading,
@@ -144,7 +145,7 @@ def unit_of(part: Expression) -> str:
     match part:
         case Reading(series=series) | Change(series=series) | Total(series=series):
             return ObservedProperty(series.observed_property).unit
-        case Reference():
+        case Reference() | Named():
             return "m"
         case Usual(of=of) | Times(of=of):
             return unit_of(of)
@@ -196,6 +197,11 @@ def _left(part: Expression, language: Language, names: Names) -> str:
             return "越水の水位（レベル５の基準水位）" if ja else "the overflow level (reference level 5)"
         case Reference(level=level):
             return f"レベル{level}の基準水位" if ja else f"reference level {level}"
+        case Named(name=name):
+            return f"「{name}」の水位" if ja else f"the level “{name}”"
+        case Minus(left=Named(name=name), right=Reading(series=series)):
+            what = _series(series, language, names)
+            return f"「{name}」までの余裕（{what}）" if ja else f"margin below “{name}” ({what})"
         case Minus(left=Reference(level=5), right=Reading(series=series)):
             what = _series(series, language, names)
             return f"越水の水位までの余裕（{what}）" if ja else f"margin below the overflow level ({what})"

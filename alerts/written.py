@@ -49,7 +49,9 @@ class Target:
     site: Site
     mode: str
     main: Stream
-    asked: tuple[tuple[Version, dict[Series | int, Stream | tuple[int, int]], int, int], ...]  # with valid from and to
+    asked: tuple[
+        tuple[Version, dict[Series | int | str, Stream | tuple[int, int | str]], int, int], ...
+    ]  # with valid from and to
     touched: int  # µs of the oldest of its observations that came
     behind: bool  # whether there are newer ones
     names: rule_words.Names  # of the other stations that it names
@@ -64,7 +66,7 @@ class _Window(NamedTuple):
 
     target: int  # which of them
     version: Version
-    where: dict[Series | int, Stream | tuple[int, int]]
+    where: dict[Series | int | str, Stream | tuple[int, int | str]]
     since: int
     start: int
     until: int
@@ -343,7 +345,7 @@ def _windows(targets: Sequence[Target]) -> list[_Window]:
 
 def _read(conn: Connection, windows: Iterable[_Window]) -> tuple[Columns, dict[Key, int]]:
     wanted: dict[int, tuple[Stream, int]] = {}
-    levels: set[tuple[int, int]] = set()
+    levels: set[tuple[int, int | str]] = set()
     for each in windows:
         back = each.since - min(sight(each.version.body).lookback, 3 * LONGEST) * SECOND
         for found in each.where.values():

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from alerts.actions import MAX_NOTE
 from devices.clock import Clock
+from devices.levels import LevelKind
 from devices.model import Quality, StationKind
 
 
@@ -77,9 +78,19 @@ class DatastreamOut(Out):
 
 
 class ThresholdLevelOut(Out):
-    """One reference level: 警戒レベル相当 1..5 and metres above gauge zero."""
+    """One level that is judged: 警戒レベル相当 1..5 and metres above gauge zero."""
 
     level: int
+    name: str
+    name_en: str
+    value: float
+    kind: LevelKind
+
+
+class ThresholdMarkOut(Out):
+    """One level without a number, metres above gauge zero: shown, never judged by itself."""
+
+    kind: LevelKind
     name: str
     name_en: str
     value: float
@@ -94,6 +105,7 @@ class ThresholdSetOut(Out):
     hold_seconds: float
     gauge_zero_tp: float | None
     levels: list[ThresholdLevelOut]
+    marks: list[ThresholdMarkOut]
 
 
 class StationOut(Out):

@@ -19,6 +19,7 @@ from api.models import (
     ObservationOut,
     StationOut,
     ThresholdLevelOut,
+    ThresholdMarkOut,
     ThresholdSetOut,
     clock_now,
 )
@@ -150,23 +151,34 @@ def _thresholds(conn: Connection, now: datetime, station_ids: Sequence[int]) -> 
             select distinct on (station_id) threshold_set_id, station_id, valid_from, reason, clear_margin,
                    extract(epoch from hold)::double precision as hold_seconds, gauge_zero_tp
             from threshold_set where station_id = any(%s) and valid_from <= %s
-            order by station_id, valid_from desc
+            order by station_id, valid_from desc, threshold_set_id desc
             """,
             (list(station_ids), now),
         ).fetchall()
         levels: dict[int, list[dict[str, Any]]] = defaultdict(list)
         for level in cursor.execute(
             """
-            select threshold_set_id, level, name, name_en, value from threshold_level
+            select threshold_set_id, level, name, name_en, value, kind from threshold_level
             where threshold_set_id = any(%s) order by threshold_set_id, level
             """,
             ([row["threshold_set_id"] for row in sets],),
         ):
             levels[level.pop("threshold_set_id")].append(level)
+        marks: dict[int, list[dict[str, Any]]] = defaultdict(list)
+        for mark in cursor.execute(
+            """
+            select threshold_set_id, kind, name, name_en, value from threshold_mark
+            where threshold_set_id = any(%s) order by threshold_set_id, value, name
+            """,
+            ([row["threshold_set_id"] for row in sets],),
+        ):
+            marks[mark.pop("threshold_set_id")].append(mark)
     found = {}
     for row in sets:
-        own = [ThresholdLevelOut(**level) for level in levels[row.pop("threshold_set_id")]]
-        found[row.pop("station_id")] = ThresholdSetOut(**row, levels=own)
+        set_id = row.pop("threshold_set_id")
+        own = [ThresholdLevelOut(**level) for level in levels[set_id]]
+        beside = [ThresholdMarkOut(**mark) for mark in marks[set_id]]
+        found[row.pop("station_id")] = ThresholdSetOut(**row, levels=own, marks=beside)
     return found
 
 

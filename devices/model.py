@@ -15,6 +15,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from devices.duty import DutyCycle
+from devices.levels import CrossSection, LevelKind, ThresholdMark
 from devices.official_links import OfficialLink
 from devices.threshold_source import ThresholdSource
 
@@ -192,12 +193,15 @@ class Municipality:
 
 @dataclass(frozen=True, slots=True)
 class ThresholdLevel:
-    """One reference level of a station. `level`: 警戒レベル相当 1 to 5, `value`: metres above gauge zero."""
+    """One level of a station that is judged. `level`: 警戒レベル相当 1 to 5, `value`: metres above gauge zero. `kind`
+    one of `devices.levels.NUMBERED`.
+    """
 
     level: int
     name: str
     name_en: str
     value: float
+    kind: LevelKind = LevelKind.REFERENCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +210,7 @@ class ThresholdSet:
 
     An alert clears when the level has stayed `clear_margin` metres below its threshold for `hold`.
     `gauge_zero_tp` is the elevation of gauge zero above T.P. in metres, None where it was never surveyed.
-    `source` None: the levels are the municipality's own.
+    `source` None: the levels are the municipality's own. `marks`: the levels that have no number.
     """
 
     valid_from: datetime
@@ -216,6 +220,7 @@ class ThresholdSet:
     hold: timedelta = timedelta(minutes=30)
     gauge_zero_tp: float | None = None
     source: ThresholdSource | None = None
+    marks: tuple[ThresholdMark, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,6 +313,7 @@ class Station:
     block: DistributionBlock | None = None  # of a block inlet, where it is known
     river: RiverPlace | None = None  # of a river or rain gauge, where it is known
     links: tuple[OfficialLink, ...] | None = None  # to official pages; None: the town file says nothing of them
+    cross_sections: tuple[CrossSection, ...] = ()  # of a river gauge, where the river was surveyed
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,10 @@
-"""The stations of a town file: datastreams, reference levels, and the devices that feed them."""
+"""The stations of a town file: datastreams, and the devices that feed them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import timedelta
 
 import yaml
 
@@ -16,12 +16,10 @@ from devices.model import (
     ObservedProperty,
     Station,
     StationKind,
-    ThresholdLevel,
-    ThresholdSet,
 )
 from devices.templates import PROPERTIES
-from devices.threshold_source import ThresholdSource
 from devices.town_duty import read_duty
+from devices.town_levels import read_sections, read_thresholds
 from devices.town_links import read_links
 from devices.town_rivers import read_river
 from devices.town_waterworks import read_block, read_tank
@@ -31,7 +29,6 @@ from devices.yaml_reader import Mapping, YamlReader
 _CODE = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _DEV_EUI = re.compile(r"[0-9a-f]{16}")
 _KEY = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-_LEVELS = re.compile(r"[1-5]")
 
 _Bounds = tuple[float, float, float, float]
 
@@ -63,6 +60,7 @@ def read_station(reader: YamlReader, entry: Mapping, bounds: _Bounds | None, see
             "block",
             "river",
             "links",
+            "cross_sections",
         )
     )
     kind = _kind(reader, entry)
@@ -73,10 +71,11 @@ def read_station(reader: YamlReader, entry: Mapping, bounds: _Bounds | None, see
     if bounds is not None and longitude is not None and not bounds[0] <= longitude <= bounds[2]:
         reader.problem(entry.keys["longitude"], f"{entry.name}: longitude {longitude} is outside the map's bounds")
     datastreams = tuple(_datastreams(reader, entry, kind))
-    thresholds = tuple(_threshold_sets(reader, entry, datastreams))
+    thresholds = tuple(read_thresholds(reader, entry, datastreams))
     devices = tuple(_devices(reader, entry, datastreams, seen))
     tank, block = read_tank(reader, entry, kind), read_block(reader, entry, kind)
     river = read_river(reader, entry, kind)
+    sections = tuple(read_sections(reader, entry, kind))
     links = read_links(reader, entry)
     if code is None or kind is None or name is None or name_en is None or latitude is None or longitude is None:
         return None
@@ -94,6 +93,7 @@ def read_station(reader: YamlReader, entry: Mapping, bounds: _Bounds | None, see
         block=block,
         river=river,
         links=links,
+        cross_sections=sections,
     )
 
 
@@ -179,107 +179,6 @@ def _range(reader: YamlReader, node: yaml.Node, name: str) -> tuple[float | None
 
 def _is_null(node: yaml.Node) -> bool:
     return isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null"
-
-
-# --- reference levels -------------------------------------------------------------------------------------
-
-
-def _threshold_sets(
-    reader: YamlReader, station: Mapping, datastreams: tuple[Datastream, ...]
-) -> Iterator[ThresholdSet]:
-    node = station.get("thresholds")
-    if node is None:
-        return
-    levels = [stream for stream in datastreams if stream.observed_property is ObservedProperty.WATER_LEVEL]
-    if not levels:
-        reader.problem(
-            station.keys["thresholds"], f"{station.name}: thresholds need a datastream water_level at the station"
-        )
-        return
-    valid_from: dict[datetime, int] = {}
-    for entry in reader.mappings(node, f"{station.name}: thresholds"):
-        entry.name = f"{station.name}: threshold set"
-        read = _threshold_set(reader, entry, levels[0])
-        if read is not None:
-            line = entry.keys["valid_from"].start_mark.line + 1
-            if read.valid_from in valid_from:
-                reader.problem(
-                    entry.keys["valid_from"],
-                    f"{entry.name}: valid_from is the same as in line {valid_from[read.valid_from]}; "
-                    "two sets cannot begin at once",
-                )
-            valid_from.setdefault(read.valid_from, line)
-            yield read
-
-
-def _threshold_set(reader: YamlReader, entry: Mapping, stream: Datastream) -> ThresholdSet | None:
-    entry.only(("valid_from", "reason", "clear_margin", "hold", "gauge_zero_tp", "source", "levels"))
-    valid_from, reason = entry.time("valid_from"), entry.text("reason")
-    margin = entry.number("clear_margin") if entry.get("clear_margin") is not None else 0.10
-    if margin is not None and margin < 0:
-        reader.problem(entry.keys["clear_margin"], f"{entry.name}: clear_margin must not be below 0")
-    node = entry.get("hold")
-    hold = timedelta(minutes=30) if node is None else reader.duration(node, f"{entry.name}: hold", zero=True)
-    gauge_zero = entry.number("gauge_zero_tp") if entry.get("gauge_zero_tp") is not None else None
-    node = entry.get("source")
-    given = None if node is None else reader.mapping(node, f"{entry.name}: source")
-    source = None if given is None else _source(reader, given)
-    node = entry.required("levels")
-    mapping = None if node is None else reader.mapping(node, f"{entry.name}: levels")
-    levels = () if mapping is None else tuple(_levels(reader, mapping, stream))
-    if valid_from is None or reason is None or margin is None or hold is None:
-        return None
-    return ThresholdSet(valid_from, reason, levels, margin, hold, gauge_zero, source)
-
-
-def _source(reader: YamlReader, entry: Mapping) -> ThresholdSource | None:
-    """Whose levels they are: {administrator: 美守県}, or {document: 危第12号, dated: 2026-04-01}."""
-    entry.only(("administrator", "document", "dated"))
-    if (entry.get("administrator") is None) == (entry.get("document") is None):
-        reader.problem(entry, f"{entry.name}: name either the administrator or the document that adopted the levels")
-        return None
-    if entry.get("administrator") is not None:
-        name = entry.text("administrator")
-        return None if name is None else ThresholdSource(administrator=name)
-    document, text = entry.text("document"), entry.text("dated")
-    if document is None or text is None:
-        return None
-    try:
-        return ThresholdSource(document=document, dated=date.fromisoformat(text))
-    except ValueError:
-        reader.problem(entry.keys["dated"], f"{entry.name}: dated must be a date like 2026-04-01, not {text!r}")
-        return None
-
-
-def _levels(reader: YamlReader, entry: Mapping, stream: Datastream) -> Iterator[ThresholdLevel]:
-    if not entry.keys:
-        reader.problem(entry, f"{entry.name}: there must be at least one level")
-    below: ThresholdLevel | None = None
-    for key, node in sorted(entry.items()):
-        level = reader.mapping(node, f"{entry.name}: {key}")
-        if not _LEVELS.fullmatch(key):
-            reader.problem(entry.keys[key], f"{entry.name}: {key!r} is no level; there can be 1, 2, 3, 4, 5")
-            continue
-        if level is None:
-            continue
-        level.only(("name", "name_en", "value"))
-        name, name_en, value = level.text("name"), level.text("name_en"), level.number("value")
-        if name is None or name_en is None or value is None:
-            continue
-        read = ThresholdLevel(int(key), name, name_en, value)
-        low, high = stream.valid_range
-        if (low is not None and value < low) or (high is not None and value > high):
-            reader.problem(
-                level.keys["value"],
-                f"{level.name}: {value:g} m is outside the station's range of water_level; correct one of them",
-            )
-        if below is not None and value <= below.value:
-            reader.problem(
-                level.keys["value"],
-                f"{level.name}: {value:g} m must be above level {below.level} ({below.value:g} m)",
-            )
-        below = read
-        yield read
 
 
 # --- devices ----------------------------------------------------------------------------------------------

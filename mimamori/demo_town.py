@@ -96,7 +96,8 @@ _NOW = """
 select l.value, m.timezone,
        (select array_agg(v.value order by v.value) from threshold_level v where v.threshold_set_id = (
             select t.threshold_set_id from threshold_set t
-            where t.station_id = s.station_id and t.valid_from <= %(now)s order by t.valid_from desc limit 1))
+            where t.station_id = s.station_id and t.valid_from <= %(now)s
+            order by t.valid_from desc, t.threshold_set_id desc limit 1))
 from station s
 join municipality m using (municipality_id)
 join datastream d on d.station_id = s.station_id and d.observed_property = 'water_level' and d.drill_run is null

@@ -114,8 +114,9 @@ def levels_proposed(conn: Connection, municipality_id: int, code: str, now: date
         """
         select min(l.value), t.clear_margin
         from threshold_set t join threshold_level l using (threshold_set_id) join station s using (station_id)
-        where s.municipality_id = %s and s.code = %s and t.valid_from = (
-            select max(valid_from) from threshold_set u where u.station_id = t.station_id and u.valid_from <= %s)
+        where s.municipality_id = %s and s.code = %s and t.threshold_set_id = (
+            select threshold_set_id from threshold_set u where u.station_id = t.station_id and u.valid_from <= %s
+            order by u.valid_from desc, u.threshold_set_id desc limit 1)
         group by t.threshold_set_id
         """,
         (municipality_id, code, now),

@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import LiteralString
 
+from devices.levels import CrossSection
 from devices.model import Datastream, DistributionBlock, RiverPlace, ServiceTank, Station, ThresholdSet
 from store.connection import Connection
 
@@ -111,12 +113,25 @@ def put_river(conn: Connection, municipality_id: int, station_id: int, river: Ri
     )
 
 
-def insert_thresholds(conn: Connection, municipality_id: int, station_id: int, thresholds: ThresholdSet) -> None:
+def insert_thresholds(
+    conn: Connection,
+    municipality_id: int,
+    station_id: int,
+    thresholds: ThresholdSet,
+    *,
+    corrects: int | None = None,
+    made_at: datetime | None = None,
+    user_id: int | None = None,
+) -> int:
+    """Adds a set and returns its id. `corrects`: the set of the same date that was wrong; `made_at` (town time) and
+    `user_id` None: the levels came with the station.
+    """
     threshold_set_id = one(
         conn,
         """
-        insert into threshold_set (municipality_id, station_id, valid_from, reason, clear_margin, hold, gauge_zero_tp)
-        values (%s, %s, %s, %s, %s, %s, %s) returning threshold_set_id
+        insert into threshold_set (municipality_id, station_id, valid_from, reason, clear_margin, hold, gauge_zero_tp,
+                                   corrects, made_at, user_id)
+        values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning threshold_set_id
         """,
         (
             municipality_id,
@@ -126,17 +141,61 @@ def insert_thresholds(conn: Connection, municipality_id: int, station_id: int, t
             thresholds.clear_margin,
             thresholds.hold,
             thresholds.gauge_zero_tp,
+            corrects,
+            made_at,
+            user_id,
         ),
     )
     for level in thresholds.levels:
         conn.execute(
             """
-            insert into threshold_level (threshold_set_id, municipality_id, level, name, name_en, value)
+            insert into threshold_level (threshold_set_id, municipality_id, level, name, name_en, value, kind)
+            values (%s, %s, %s, %s, %s, %s, %s)
+            """,
+            (threshold_set_id, municipality_id, level.level, level.name, level.name_en, level.value, level.kind.value),
+        )
+    for mark in thresholds.marks:
+        conn.execute(
+            """
+            insert into threshold_mark (threshold_set_id, municipality_id, kind, name, name_en, value)
             values (%s, %s, %s, %s, %s, %s)
             """,
-            (threshold_set_id, municipality_id, level.level, level.name, level.name_en, level.value),
+            (threshold_set_id, municipality_id, mark.kind.value, mark.name, mark.name_en, mark.value),
         )
     state_source(conn, municipality_id, threshold_set_id, thresholds)
+    return threshold_set_id
+
+
+def insert_section(
+    conn: Connection,
+    municipality_id: int,
+    station_id: int,
+    section: CrossSection,
+    *,
+    made_at: datetime | None = None,
+    user_id: int | None = None,
+) -> int:
+    """Adds a surveyed cross-section and returns its id; `made_at` None: it came with the station."""
+    return one(
+        conn,
+        """
+        insert into cross_section (municipality_id, station_id, surveyed_on, reason, datum, distance, height, note,
+                                   made_at, user_id)
+        values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning cross_section_id
+        """,
+        (
+            municipality_id,
+            station_id,
+            section.surveyed_on,
+            section.reason,
+            section.datum,
+            list(section.distance),
+            list(section.height),
+            list(section.note),
+            made_at,
+            user_id,
+        ),
+    )
 
 
 def state_source(conn: Connection, municipality_id: int, threshold_set_id: int, thresholds: ThresholdSet) -> None:

@@ -26,6 +26,7 @@ from store.errors import RegistrationError
 from store.ledgers import (
     hold_ledgers,
     insert_datastream,
+    insert_section,
     insert_station,
     insert_thresholds,
     one,
@@ -111,6 +112,8 @@ def add_station(conn: Connection, municipality_id: int, station: Station) -> int
         insert_datastream(conn, municipality_id, station_id, datastream)
     for thresholds in station.thresholds:
         insert_thresholds(conn, municipality_id, station_id, thresholds)
+    for section in station.cross_sections:
+        insert_section(conn, municipality_id, station_id, section)
     if station.tank is not None:
         put_tank(conn, municipality_id, station_id, station.tank)
     if station.block is not None:

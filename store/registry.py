@@ -26,6 +26,7 @@ from store.errors import TownConflict
 from store.ledgers import (
     hold_ledgers,
     insert_datastream,
+    insert_section,
     insert_station,
     insert_thresholds,
     one,
@@ -404,29 +405,41 @@ def _sync_device(
 
 
 def _sync_thresholds(conn: Connection, municipality_id: int, station: Station, station_id: int) -> None:
-    """Adds the sets that are new. One that is in force already is history: what was judged by it must stay readable."""
+    """Adds the sets and cross-sections that are new. A set that is in force already is history: what was judged by it
+    must stay readable. One that people have corrected since stays as they corrected it.
+    """
     for thresholds in station.thresholds:
         wanted = (
             thresholds.clear_margin,
             thresholds.hold,
             thresholds.gauge_zero_tp,
-            [(level.level, level.value) for level in sorted(thresholds.levels, key=lambda x: x.level)],
+            sorted([level.level, level.value, level.kind.value] for level in thresholds.levels),
+            sorted([mark.kind.value, mark.name, mark.value] for mark in thresholds.marks),
         )
         known = conn.execute(
             """
-            select clear_margin, hold, gauge_zero_tp,
-                   (select array_agg(array[level, value] order by level) from threshold_level l
-                    where l.threshold_set_id = t.threshold_set_id), threshold_set_id
+            select threshold_set_id, clear_margin, hold, gauge_zero_tp,
+                   (select coalesce(json_agg(json_build_array(level, value, kind)), '[]') from threshold_level l
+                    where l.threshold_set_id = t.threshold_set_id),
+                   (select coalesce(json_agg(json_build_array(kind, name, value)), '[]') from threshold_mark m
+                    where m.threshold_set_id = t.threshold_set_id)
             from threshold_set t where station_id = %s and valid_from = %s
             """,
             (station_id, thresholds.valid_from),
-        ).fetchone()
-        if known is None:
-            insert_thresholds(conn, municipality_id, station_id, thresholds)
-        elif (*known[:3], [(int(level), value) for level, value in known[3] or ()]) != wanted:
+        ).fetchall()
+        same = next((row[0] for row in known if (*row[1:4], sorted(row[4]), sorted(row[5])) == wanted), None)
+        if same is not None:
+            state_source(conn, municipality_id, same, thresholds)
+        elif known:
             raise TownConflict(
                 f"station {station.code}: the reference levels valid from {thresholds.valid_from:%Y-%m-%d} are "
                 "registered with other values; add a new set with its own valid_from and reason instead"
             )
         else:
-            state_source(conn, municipality_id, known[4], thresholds)
+            insert_thresholds(conn, municipality_id, station_id, thresholds)
+    for section in station.cross_sections:
+        if not conn.execute(
+            "select from cross_section where station_id = %s and surveyed_on = %s and made_at is null",
+            (station_id, section.surveyed_on),
+        ).fetchone():
+            insert_section(conn, municipality_id, station_id, section)

@@ -293,6 +293,20 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /disaster/links": {"data": {"name": "浜町 防災リーダー", "days": "30"}},
     "POST /disaster/shelters": {"data": {"name": "別の避難所"}},
     "POST /disaster/shelters/file": {"files": {"file": ("list.csv", "名称\n山の上集会所\n".encode())}},
+    "POST /disaster/stations/{code}/levels": {
+        "data": {
+            "do": "preview",
+            "reason": "見直し",
+            "kind-1": "local",
+            "name-1": "橋げた下端",
+            "basis-1": "zero",
+            "value-1": "2.9",
+        }
+    },
+    "POST /disaster/stations/{code}/sections": {
+        "data": {"surveyed_on": "2026-02-18", "section_reason": "定期横断測量", "datum": "zero"},
+        "files": {"file": ("section.csv", "距離,標高\n0,3\n5,0\n10,3\n".encode())},
+    },
     "POST /disaster/shelters/{shelter_id}": {"data": {"name": "浜町公民館", "do": "keep"}},
     "POST /disaster/outlook": {
         "data": {"office": "気象台", "person": "気象", "asked_on": "2026-05-01", "reply": "支障なし", "read": "1"}

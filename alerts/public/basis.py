@@ -55,7 +55,8 @@ def sets_in_force(conn: Connection, at: datetime, station_id: int | None = None)
                b.threshold_source_id
         from (
             select distinct on (station_id) station_id, threshold_set_id from threshold_set
-            where valid_from <= %s and (%s::integer is null or station_id = %s) order by station_id, valid_from desc
+            where valid_from <= %s and (%s::integer is null or station_id = %s)
+            order by station_id, valid_from desc, threshold_set_id desc
         ) t
         join station s using (station_id)
         left join lateral (
@@ -118,6 +119,27 @@ def state_basis(
             at,
             user_id,
         ),
+    )
+
+
+def carry_basis(
+    conn: Connection, municipality_id: int, from_set: int, to_set: int, *, user_id: int | None, at: datetime
+) -> None:
+    """States of a new set what was last stated of another one, by whoever says that it is the same; nothing where
+    nothing was. Words of one's own are taken along only where both sets have as many levels.
+    """
+    conn.execute(
+        """
+        insert into threshold_source (municipality_id, threshold_set_id, source, authority, document, dated, words,
+                                      words_en, stated_at, user_id)
+        select %(town)s, %(to)s, source, authority, document, dated, case when same then words end,
+               case when same then words_en end, %(at)s, %(user)s
+        from threshold_source b
+        cross join (select (select count(*) from threshold_level where threshold_set_id = %(from)s)
+                         = (select count(*) from threshold_level where threshold_set_id = %(to)s) as same) levels
+        where b.threshold_set_id = %(from)s order by b.threshold_source_id desc limit 1
+        """,
+        {"town": municipality_id, "from": from_set, "to": to_set, "at": at, "user": user_id},
     )
 
 

@@ -288,7 +288,8 @@ select a.station_id, a.datastream_id, a.mode, a.level, a.confirmed_level, a.clea
        (select min(l.value) - t.clear_margin from threshold_set t join threshold_level l using (threshold_set_id)
         where t.threshold_set_id = (
             select threshold_set_id from threshold_set
-            where station_id = a.station_id and valid_from <= newest.phenomenon_time order by valid_from desc limit 1)
+            where station_id = a.station_id and valid_from <= newest.phenomenon_time
+            order by valid_from desc, threshold_set_id desc limit 1)
         group by t.clear_margin),
        newest.*
 from alert a

@@ -98,6 +98,10 @@ class Columns:
         found = np.searchsorted(self._keys, np.where(known, stream, 0) * self._span + at, side="right") - 1
         return np.where(known & (found >= self.offsets[np.where(known, stream, 0)]), found, -1)
 
+    def ever_known(self, stream: int) -> bool:
+        """Whether a series has a value that anybody knows."""
+        return bool(np.isfinite(self.low[self.offsets[stream] : self.offsets[stream + 1]]).any())
+
     def reading(self, stream: Ints, time: Ints) -> tuple[Floats, Floats, Ints]:
         """What is known of the value as last read, and where that reading is (-1: none that is fresh enough)."""
         at = self.last(stream, time)

@@ -2,8 +2,8 @@
 
     Body                          what a version says: when, until when, in which season, at which hours
       Compare | Every | Either    a condition: it is so, it is not so, or nobody knows
-        Reading | Change | Total | Reference | Usual | Number | Plus | Minus | Times     an expression: a number, in the
-                                  unit of its series, or what is known of it
+        Reading | Change | Total | Reference | Named | Usual | Number | Plus | Minus | Times     an expression: a
+                                  number, in the unit of its series, or what is known of it
 
 A rule at one station names series by their property ("water_level": of the station itself) or by another station's code
 and property, so that one rule serves all stations of a kind. `alerts.rules.engine` judges; nothing here knows a time.
@@ -28,6 +28,7 @@ DAY = 86_400
 LONGEST = 31 * DAY  # seconds of a window, of a duration, of a hold
 MOST_PARTS = 40  # of one tree
 MOST_WEEKS = 8
+LONGEST_NAME = 60  # characters of a level's name
 MOST_KNOWN = 1 << 15  # bodies of which a process remembers what they say
 
 _DAY_OF_YEAR = re.compile(r"(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])")
@@ -74,6 +75,14 @@ class Reference(_Part, frozen=True, tag="reference"):
     """The value of one of the station's own reference levels as it was in force then; 5 is where it overflows."""
 
     level: int
+
+
+class Named(_Part, frozen=True, tag="named"):
+    """The value of the station's own level of this name as it was in force then, with a number or without. A design
+    level (計画高水位) is none that a rule can name.
+    """
+
+    name: str
 
 
 class Usual(_Part, frozen=True, tag="usual"):
@@ -125,7 +134,7 @@ class Either(_Part, frozen=True, tag="either"):
     of: tuple[Condition, ...]
 
 
-Expression = Reading | Change | Total | Reference | Usual | Number | Plus | Minus | Times
+Expression = Reading | Change | Total | Reference | Named | Usual | Number | Plus | Minus | Times
 Condition = Compare | Every | Either
 Part = Expression | Condition
 
@@ -218,6 +227,9 @@ def _check_part(part: Part) -> None:
         case Reference(level=level):
             if not 1 <= level <= 5:
                 raise BodyError(f"a reference level is 1 to 5, not {level}")
+        case Named(name=name):
+            if not 0 < len(name.strip()) <= LONGEST_NAME:
+                raise BodyError(f"a level is named in 1 to {LONGEST_NAME} characters")
         case Usual(weeks=weeks, of=of):
             if not 2 <= weeks <= MOST_WEEKS:
                 raise BodyError(f"the usual is that of 2 to {MOST_WEEKS} weeks, not of {weeks}")
@@ -277,13 +289,23 @@ def series_of(part: Body | Part) -> Iterator[Series]:
         yield from own_series(each)
 
 
+def level_of(part: Part) -> int | str | None:
+    """The number or the name of the level that a part stands for; None where it stands for none."""
+    match part:
+        case Reference(level=level):
+            return level
+        case Named(name=name):
+            return name
+    return None
+
+
 class Sight(NamedTuple):
-    """What a body looks at: its series as `series_of` says them, its reference levels, how far back (s); and what it is
-    judged together with.
+    """What a body looks at: its series as `series_of` says them, its levels by number or by name, how far back (s); and
+    what it is judged together with.
     """
 
     series: tuple[Series, ...]
-    references: tuple[int, ...]
+    references: tuple[int | str, ...]
     lookback: int
     shape: str
 
@@ -291,7 +313,7 @@ class Sight(NamedTuple):
 @lru_cache(maxsize=MOST_KNOWN)
 def sight(body: Body) -> Sight:
     """The same body has the same one for ever: it is asked of thousands with every batch."""
-    references = (each.level for each in walk(body) if isinstance(each, Reference))
+    references = (level for each in walk(body) if (level := level_of(each)) is not None)
     return Sight(tuple(series_of(body)), tuple(dict.fromkeys(references)), lookback(body), shape(body))
 
 

@@ -35,6 +35,7 @@ from alerts.rules.condition import (
     Either,
     Every,
     Minus,
+    Named,
     Number,
     Reading,
     Reference,
@@ -49,8 +50,8 @@ from alerts.rules.condition import (
 
 _EXACT = 6
 _HOUR = 3600 * SECOND
-# Where a series is in the columns: of a `Series`, or of a reference level by its number.
-Where = Mapping[Series | int, int]
+# Where a series is in the columns: of a `Series`, or of a level by its number or its name.
+Where = Mapping[Series | int | str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +278,8 @@ class _Group:
             return np.where(falling, -high, low), np.where(falling, -low, high)
         if isinstance(first, Reference):
             return self.columns.reading(self._streams([each.level for each in parts]), time)[:2]
+        if isinstance(first, Named):
+            return self.columns.reading(self._streams([each.name for each in parts]), time)[:2]
         if isinstance(first, Usual):
             return self._usual([each.of for each in parts], first.weeks, time)
         if isinstance(first, Times):

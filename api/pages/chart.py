@@ -7,7 +7,7 @@ Gaps stay gaps: the line breaks where observations are missing for more than 2.5
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -19,6 +19,7 @@ from devices.model import Quality
 
 WIDTH, HEIGHT = 480.0, 170.0
 LEFT, RIGHT, _TOP, _BOTTOM = 44.0, 20.0, 12.0, 24.0
+_NAME_HEIGHT = 12.0
 _DAY = timedelta(days=1)
 
 
@@ -34,6 +35,19 @@ class Line:
 
     y: float
     level: int
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class NamedLine:
+    """A horizontal line of a level without a number; its name stands with its foot at `label_y`, None where another
+    line would go through it: the key below the picture has all names.
+    """
+
+    y: float
+    label_y: float | None
+    name: str
+    name_en: str
     value: float
 
 
@@ -64,6 +78,7 @@ class Chart:
     runs: tuple[tuple[Point, ...], ...]
     marks: Mapping[datetime, Quality]
     readings: tuple[tuple[datetime, float], ...]
+    named: tuple[NamedLine, ...] = ()
 
     def data(self, decimals: int) -> dict[str, Any]:
         """What chart.js draws the same curve from (docs/dashboards.md); values as the table rounds them."""
@@ -93,11 +108,12 @@ def line_chart(
     levels: Sequence[tuple[int, float]] = (),
     marks: Mapping[datetime, Quality] | None = None,
     reported: Sequence[tuple[datetime, float]] = (),
+    named: Sequence[tuple[str, str, float]] = (),
 ) -> Chart:
     """The chart of the usable points between start and end; `levels` are (警戒レベル, value) reference lines. `step`
     None: only a point without a value breaks the line. `marks`: the moments that have a ring, for what the points of
     these times stand for; None: the doubtful points. `reported`: readings by people, which do not stretch the scale: a
-    slip of the finger must not make the curve flat.
+    slip of the finger must not make the curve flat. `named`: (name, English name, value) of levels without a number.
 
     The scale always holds every reference line: a flood line outside the picture tells nobody how far it is.
     """
@@ -105,6 +121,7 @@ def line_chart(
     if marks is None:
         marks = {point.time: point.quality for point in usable if point.quality is Quality.DOUBTFUL}
     values = [point.value for point in usable if point.value is not None] + [value for _, value in levels]
+    values += [value for *_, value in named]
     low, high, tick = scale_of(values)
     readings = tuple((time, value) for time, value in reported if start <= time <= end and low <= value <= high)
     right, bottom = WIDTH - RIGHT, HEIGHT - _BOTTOM
@@ -150,7 +167,25 @@ def line_chart(
         tuple(tuple(run) for run in runs),
         marks,
         readings,
+        tuple(_named(named, [y(value) for _, value in levels], y)),
     )
+
+
+def _named(
+    named: Sequence[tuple[str, str, float]], others: Sequence[float], y: Callable[[float], float]
+) -> Iterator[NamedLine]:
+    """Each with its name above its line, or below it, wherever no line (`others`: those with a number) passes."""
+    lines = [*others, *(y(value) for *_, value in named)]
+    for name, name_en, value in named:
+        at = y(value)
+        feet = (at - 3, at + _NAME_HEIGHT)
+        free = (
+            foot
+            for foot in feet
+            if foot > _TOP + _NAME_HEIGHT
+            and not any(foot - _NAME_HEIGHT < line < foot + 2 and line != at for line in lines)
+        )
+        yield NamedLine(at, next(free, None), name, name_en, value)
 
 
 def _seconds(time: datetime) -> float:

@@ -23,6 +23,7 @@ from api.pages import device_acts
 from api.pages.alert_list import open_alerts
 from api.pages.device_health import health_part
 from api.pages.device_list import Listed, listed
+from api.pages.device_said import made, said
 from api.pages.duty_form import rows_of, typed_form
 from api.pages.site import Moment, moment, page
 from devices.duty import WATER_LEVEL
@@ -110,6 +111,8 @@ def device_page(request: Request, visit: SignedIn, device_id: int) -> Response:
                 (device_id,),
             ).fetchall(),
             "has_photo": _photo_release(conn, device_id),
+            "said": said(conn, town, device_id),
+            "made": made(conn, device_id, at.now),
             "health": health_part(conn, at.now, device_id),
         }
         cycle = model["health"].duty.cycle if model["health"] and model["health"].duty else None

@@ -19,23 +19,27 @@ from api.pages.changes import SPAN, Change, steps, told_by_alerts
 from api.pages.chart import Chart, line_chart
 from api.pages.rain import RainGauge, rain
 from api.pages.readings import Now, Point, StationNow, history, stations_now
-from devices.model import ObservedProperty, StationKind
+from devices.levels import LevelKind
+from devices.model import ObservedProperty, StationKind, ThresholdLevel
 from store.connection import Connection
+from store.levels import Level, Marks, marks_at, overflow_of
 
 WINDOW = timedelta(hours=12)
 # Rows and curves of one page: where a town has more gauges the nearest to harm come first, and the others page by page.
 MOST_SHOWN = 100
 _MOST_UNJUDGED = 20
+_NO_MARKS = Marks()
+
+
+Threshold = ThresholdLevel  # one that is in force
 
 
 @dataclass(frozen=True, slots=True)
-class Threshold:
-    """One reference level in force: 警戒レベル相当 1..5 from `value` metres above gauge zero."""
+class Overflow:
+    """Where the water leaves the river, and how far it is up to there: `left` m, 0 or less where it has come to it."""
 
-    level: int
-    name: str
-    name_en: str
-    value: float
+    level: Level
+    left: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,8 @@ class Gauge:
     """A river gauge as its row shows it.
 
     `level`: 1..5 reached, 0 below all thresholds, None where it cannot be judged (no present value, or no
-    thresholds). `to_next` metres up to `next`, the lowest threshold above the value. `rate` in m/h.
+    thresholds). `to_next` metres up to `next`, the lowest threshold above the value. `rate` in m/h. `marks`: the levels
+    without a number. `overflow` and `elevation` (m above T.P.) of the present value, None where it or they are unknown.
     """
 
     station: StationNow
@@ -56,6 +61,9 @@ class Gauge:
     rate: float | None
     chart: Chart | None
     recent: tuple[Point, ...]
+    marks: Marks = _NO_MARKS
+    overflow: Overflow | None = None
+    elevation: float | None = None
 
     @property
     def badge(self) -> str:
@@ -85,10 +93,10 @@ class Disaster:
 
 
 def disaster(conn: Connection, now: datetime, zone: ZoneInfo, page: int = 1) -> Disaster:
-    """The whole page in six queries. Curves and trends are read for the gauges that it shows."""
+    """The whole page in seven queries. Curves and trends are read for the gauges that it shows."""
     stations = stations_now(conn, StationKind.RIVER_GAUGE, now)
-    levels = thresholds_at(conn, now)
-    every = [judged(s, levels.get(s.station_id, ())) for s in stations]
+    levels, marks = thresholds_at(conn, now), marks_at(conn, now)
+    every = [judged(s, levels.get(s.station_id, ()), marks.get(s.station_id, _NO_MARKS)) for s in stations]
     pages = max(1, -(-len(every) // MOST_SHOWN))
     page = min(max(page, 1), pages)
     shown = every
@@ -124,9 +132,14 @@ def _nearness(gauge: Gauge) -> tuple[int, float]:
     return (gauge.level or 0, -gauge.to_next if gauge.to_next is not None else 0.0)
 
 
-def gauge_of(station: StationNow, thresholds: tuple[Threshold, ...], series: Mapping[int, Sequence[Point]]) -> Gauge:
+def gauge_of(
+    station: StationNow,
+    thresholds: tuple[Threshold, ...],
+    series: Mapping[int, Sequence[Point]],
+    marks: Marks = _NO_MARKS,
+) -> Gauge:
     """A station's row, without a curve; `series` has its observations of the last WINDOW, oldest first."""
-    return _rated(judged(station, thresholds), series)
+    return _rated(judged(station, thresholds, marks), series)
 
 
 def _rated(gauge: Gauge, series: Mapping[int, Sequence[Point]]) -> Gauge:
@@ -141,25 +154,33 @@ def _drawn(gauge: Gauge, series: Mapping[int, Sequence[Point]], now: datetime, z
         return gauge
     points = series[gauge.now.datastream_id]
     lines = [(threshold.level, threshold.value) for threshold in gauge.thresholds]
-    chart = line_chart(points, now - WINDOW, now, gauge.now.step, zone, lines)
+    chart = line_chart(points, now - WINDOW, now, gauge.now.step, zone, lines, named=named_lines(gauge.marks))
     return replace(gauge, chart=chart, recent=tuple(reversed(points)))
 
 
-def judged(station: StationNow, thresholds: tuple[Threshold, ...]) -> Gauge:
+def named_lines(marks: Marks) -> list[tuple[str, str, float]]:
+    """The levels without a number, as a chart takes them."""
+    return [(mark.name, mark.name_en, mark.value) for mark in marks.marks]
+
+
+def judged(station: StationNow, thresholds: tuple[Threshold, ...], marks: Marks = _NO_MARKS) -> Gauge:
     """A station by its newest observation alone: without curve and trend."""
     reading = station.readings.get(ObservedProperty.WATER_LEVEL)
-    plain = Gauge(station, reading, thresholds, None, None, None, None, None, None, ())
+    plain = Gauge(station, reading, thresholds, None, None, None, None, None, None, (), marks)
     if reading is None or not reading.current or reading.value is None:
         return plain
     value = reading.value
     reached = next((t for t in reversed(thresholds) if t.value <= value), None)
     above = next((t for t in thresholds if t.value > value), None)
+    over = overflow_of(thresholds, marks.marks)
     return replace(
         plain,
         level=None if not thresholds else reached.level if reached else 0,
         reached=reached,
         next=above,
         to_next=None if above is None else above.value - value,
+        overflow=None if over is None else Overflow(over, over.value - value),
+        elevation=None if marks.gauge_zero_tp is None else marks.gauge_zero_tp + value,
     )
 
 
@@ -183,17 +204,17 @@ def _rate(points: Sequence[Point]) -> float | None:
 def thresholds_at(conn: Connection, now: datetime) -> dict[int, tuple[Threshold, ...]]:
     """The thresholds in force at a moment, lowest first, by station id."""
     found: dict[int, list[Threshold]] = {}
-    for station_id, level, name, name_en, value in conn.execute(
+    for station_id, level, name, name_en, value, kind in conn.execute(
         """
-        select station_id, level, name, name_en, value
+        select station_id, level, name, name_en, value, kind
         from (
             select distinct on (station_id) station_id, threshold_set_id from threshold_set
-            where valid_from <= %s order by station_id, valid_from desc
+            where valid_from <= %s order by station_id, valid_from desc, threshold_set_id desc
         ) in_force
         join threshold_level using (threshold_set_id)
         order by station_id, value
         """,
         (now,),
     ):
-        found.setdefault(station_id, []).append(Threshold(level, name, name_en, value))
+        found.setdefault(station_id, []).append(Threshold(level, name, name_en, value, LevelKind(kind)))
     return {station_id: tuple(levels) for station_id, levels in found.items()}

@@ -225,7 +225,7 @@ def peaks(conn: Connection, since: datetime, until: datetime) -> list[Peak]:
         left join lateral (
             select threshold_set_id from threshold_set t
             where t.station_id = s.station_id and t.valid_from <= top.phenomenon_time
-            order by t.valid_from desc limit 1
+            order by t.valid_from desc, t.threshold_set_id desc limit 1
         ) in_force on true
         where s.kind = 'river_gauge' order by s.station_id
         """,

@@ -23,6 +23,7 @@ from alerts.rules.condition import (
     Every,
     Expression,
     Minus,
+    Named,
     Number,
     Reading,
     Reference,
@@ -51,6 +52,7 @@ MEASURES = (
     "total-10800",
     "total-86400",
     "overflow",
+    "named",
     "difference",
     "usual",
 )
@@ -132,15 +134,20 @@ def _row(form: Mapping[str, str], row: str, problems: Problems) -> Compare | Non
         problems[f"measure-{row}"] = Text(
             "合計は、雨量や通過数のような系列だけに使えます。", "Only amounts such as rain or passages can be summed."
         )
-    if kind in ("overflow",) and name != ObservedProperty.WATER_LEVEL:
-        problems[f"property-{row}"] = Text("越水までの余裕は水位だけに使えます。", "Only a water level overflows.")
+    if kind in ("overflow", "named") and name != ObservedProperty.WATER_LEVEL:
+        problems[f"property-{row}"] = Text(
+            "水位の基準までの余裕は水位だけに使えます。", "Only a water level has a margin below a level."
+        )
+    named = form.get(f"level-{row}", "").strip()
+    if kind == "named" and not named:
+        problems[f"level-{row}"] = Text("水位の基準の名前を選んでください。", "Choose the name of a level.")
     if kind == "difference" and not form.get(f"other-{row}"):
         problems[f"other-{row}"] = Text("差を比べる観測所を選んでください。", "Choose the station to compare with.")
     if value is None or margin is None or margin < 0:
         if margin is not None and margin < 0:
             problems[f"margin-{row}"] = Text("0以上の数を入れてください。", "A number from 0 on.")
         return None
-    if f"measure-{row}" in problems or f"property-{row}" in problems or f"other-{row}" in problems:
+    if any(f"{field}-{row}" in problems for field in ("measure", "property", "other", "level")):
         return None
     left: Expression = Reading(series)
     right: Expression = Number(value)
@@ -150,6 +157,8 @@ def _row(form: Mapping[str, str], row: str, problems: Problems) -> Compare | Non
         left = Total(series, int(seconds))
     elif kind == "overflow":
         left = Minus(Reference(5), Reading(series))
+    elif kind == "named":
+        left = Minus(Named(named), Reading(series))
     elif kind == "difference":
         left = Minus(Reading(series), Reading(Series(name, form[f"other-{row}"])))
     elif kind == "usual":
@@ -183,6 +192,8 @@ def _said(part: Condition) -> Fields | None:
             fields |= {"measure": f"total-{seconds}"} | _of(series)
         case Minus(left=Reference(level=5), right=Reading(series=series)):
             fields |= {"measure": "overflow"} | _of(series)
+        case Minus(left=Named(name=name), right=Reading(series=series)):
+            fields |= {"measure": "named", "level": name} | _of(series)
         case Minus(left=Reading(series=series), right=Reading(series=other)):
             if other.station is None or other.observed_property != series.observed_property:
                 return None

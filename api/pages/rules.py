@@ -33,6 +33,7 @@ from api.pages.words import Words
 from devices.model import StationKind
 from store.connection import Connection
 from store.errors import RegistrationError
+from store.levels import level_names
 
 router = Router()
 
@@ -363,6 +364,7 @@ def _rule_page(
                 "select distinct observed_property from datastream where drill_run is null order by 1"
             )
         ]
+        names = level_names(conn)
         alerts = open_alerts(conn, role)
     if rule is not None:
         place = _place_of(rule, known)
@@ -395,6 +397,7 @@ def _rule_page(
         kinds=sorted({StationKind(each.place.kind) for each in mine}),
         everywhere=list(known.values()),
         properties=properties,
+        level_names=names,
         measures=MEASURES,
         rows=ROWS,
         clearing_row=CLEARING,

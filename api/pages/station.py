@@ -17,11 +17,12 @@ from zoneinfo import ZoneInfo
 from api.curves import Curve, Step, curve, quality_of
 from api.pages.alert_list import Alert, station_alerts
 from api.pages.chart import Chart, line_chart
-from api.pages.disaster import WINDOW, Gauge, Threshold, gauge_of, thresholds_at
+from api.pages.disaster import WINDOW, Gauge, gauge_of, named_lines, thresholds_at
 from api.pages.hyetograph import Hyetograph, Interval, hyetograph, picture
 from api.pages.rain import RainGauge, rain_sums
 from api.pages.readings import Now, Point, StationNow, history, stations_now
 from api.pages.river import RiverHere, rain_gauges_of, river_here
+from api.pages.section import SectionView, section_view
 from api.pages.stretches import Due, Stretch, stretches
 from api.readings import latest_of
 from devices.codecs import MODELS
@@ -30,6 +31,7 @@ from devices.model import ObservedProperty, Quality, StationKind
 from store.connection import Connection
 from store.duty import datastream_duties, held_before
 from store.field_reports import GaugeReading, readings
+from store.levels import DatedSet, Marks, in_force, marks_at, sections, station_sets
 
 RANGES = {
     "6h": timedelta(hours=6),
@@ -52,18 +54,6 @@ PROPERTIES = {
     StationKind.RIVER_GAUGE: ObservedProperty.WATER_LEVEL,
     StationKind.RAIN_GAUGE: ObservedProperty.PRECIPITATION,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class LevelSet:
-    """Reference levels from `valid_from` on, lowest first. `gauge_zero_tp`: T.P. of gauge zero in m, None where it was
-    never surveyed.
-    """
-
-    valid_from: datetime
-    reason: str
-    gauge_zero_tp: float | None
-    levels: tuple[Threshold, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +94,7 @@ class StationPage:
     """`gauge` at a river gauge, else None; `chart` its curve. `points` newest first where every observation is shown,
     else `longer` says what is. `in_stretches`: the station's own table is of hours or days. `reported`: what people
     read on the staff gauge in this range, apart from all that. `levels` in force,
-    `other_levels` the earlier and coming sets, newest first.
+    `other_levels` the earlier and coming sets, newest first. `section`: the newest survey, at a river gauge.
     """
 
     station: StationNow
@@ -118,8 +108,9 @@ class StationPage:
     rainfall: tuple[Rainfall, ...]
     in_stretches: bool
     river: RiverHere | None
-    levels: LevelSet | None
-    other_levels: tuple[LevelSet, ...]
+    levels: DatedSet | None
+    other_levels: tuple[DatedSet, ...]
+    section: SectionView | None
     alerts: tuple[Alert, ...]
     provenance: Provenance | None
     reported: tuple[GaugeReading, ...]
@@ -141,21 +132,23 @@ def station_page(conn: Connection, code: str, range_: str, now: datetime, zone: 
     read = [(each.seen_at, each.value) for each in reported]
     if kind is StationKind.RIVER_GAUGE:
         levels = thresholds_at(conn, now).get(station.station_id, ())
+        marks = marks_at(conn, now).get(station.station_id, Marks())
         ids = [] if reading is None else [reading.datastream_id]
-        gauge = gauge_of(station, levels, history(conn, ids, now - WINDOW, now))
+        gauge = gauge_of(station, levels, history(conn, ids, now - WINDOW, now), marks)
         if reading is not None:
             lines = [(level.level, level.value) for level in levels]
+            named = named_lines(marks)
             sliced = gathered(conn, reading, range_, now, zone)
             if sliced is None:
                 points = tuple(history(conn, ids, now - length, now)[reading.datastream_id])
-                chart = line_chart(points, now - length, now, reading.step, zone, lines, reported=read)
+                chart = line_chart(points, now - length, now, reading.step, zone, lines, reported=read, named=named)
                 points = points[::-1]
             else:
-                chart = line_chart(_points(sliced), now - length, now, None, zone, lines, _doubted(sliced), read)
+                chart = line_chart(_points(sliced), now - length, now, None, zone, lines, _doubted(sliced), read, named)
                 due = due_of(conn, reading, now - length, now)
                 longer = _longer(sliced, reading, now - length, now, due)
-    sets = _level_sets(conn, station.station_id)
-    current = next((s for s in sets if s.valid_from <= now), None)
+    sets = [each for each in station_sets(conn, station.station_id) if each.corrected_by is None]
+    current = in_force(sets, now)
     return StationPage(
         station=station,
         kind=kind,
@@ -170,6 +163,7 @@ def station_page(conn: Connection, code: str, range_: str, now: datetime, zone: 
         river=river_here(conn, station, now),
         levels=current,
         other_levels=tuple(s for s in sets if s is not current),
+        section=_section(conn, station, gauge, current),
         alerts=tuple(station_alerts(conn, code, ALERTS_SHOWN)),
         provenance=None if reading is None else _provenance(conn, reading.datastream_id),
         reported=reported,
@@ -307,27 +301,14 @@ def _kilometres(a: StationNow, b: StationNow) -> float:
     return 111.2 * math.hypot(a.latitude - b.latitude, (a.longitude - b.longitude) * shrink)
 
 
-def _level_sets(conn: Connection, station_id: int) -> list[LevelSet]:
-    """All sets of a station, the one with the newest beginning first."""
-    levels: dict[int, list[Threshold]] = {}
-    for set_id, level, name, name_en, value in conn.execute(
-        """
-        select threshold_set_id, level, name, name_en, value from threshold_level
-        join threshold_set using (threshold_set_id) where station_id = %s order by value
-        """,
-        (station_id,),
-    ):
-        levels.setdefault(set_id, []).append(Threshold(level, name, name_en, value))
-    return [
-        LevelSet(valid_from, reason, zero, tuple(levels.get(set_id, ())))
-        for set_id, valid_from, reason, zero in conn.execute(
-            """
-            select threshold_set_id, valid_from, reason, gauge_zero_tp from threshold_set
-            where station_id = %s order by valid_from desc
-            """,
-            (station_id,),
-        )
-    ]
+def _section(conn: Connection, station: StationNow, gauge: Gauge | None, levels: DatedSet | None) -> SectionView | None:
+    """The newest survey with the present water; None where there is none."""
+    known = [] if gauge is None else sections(conn, station.station_id)
+    if gauge is None or not known:
+        return None
+    value = gauge.now.value if gauge.now is not None and gauge.now.current else None
+    zero = None if levels is None else levels.gauge_zero_tp
+    return section_view(known[0], value, zero, () if levels is None else levels.every)
 
 
 def _provenance(conn: Connection, datastream_id: int) -> Provenance | None:

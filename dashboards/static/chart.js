@@ -8,6 +8,7 @@
 //     doubted                [[seconds, quality], ...] of the points that should not simply be believed
 //     reported               [[seconds, value], ...] what people read beside the series: marks, and no line
 //     levels                 [[警戒レベル 1..5, value], ...]
+//     named                  [[name, value], ...] of levels without a number
 //     decimals, unit         how a value is written
 //     qualities              the words for what is doubted, by quality: 'doubtful', 'bad'
 //     words                  { in, out, whole } of the zoom buttons; null: no zoom
@@ -184,6 +185,27 @@ class Curve {
     const unit = devicePixelRatio;
     let lowest = -Infinity; // of the digits so far: two thresholds may lie nearer than two digits can
     ctx.save();
+    // First what nobody judges by.
+    const heights = [...this.plan.levels, ...this.plan.named].map(([, value]) => plot.valToPos(value, 'y', true));
+    for (const [name, value] of this.plan.named) {
+      const y = plot.valToPos(value, 'y', true);
+      ctx.strokeStyle = this.look('.reference-mark', 'stroke');
+      ctx.lineWidth = 1.5 * unit;
+      ctx.setLineDash([2 * unit, 4 * unit]);
+      ctx.beginPath();
+      ctx.moveTo(bbox.left, y);
+      ctx.lineTo(bbox.left + bbox.width, y);
+      ctx.stroke();
+      // Where no other line goes through its name: the key below the picture has them all.
+      const foot = [y - 3 * unit, y + 12 * unit].find((each) => each > bbox.top + 12 * unit
+        && !heights.some((line) => line > each - 12 * unit && line < each + 2 * unit && line !== y));
+      if (foot === undefined) continue;
+      ctx.fillStyle = this.look('.mark-name', 'fill');
+      ctx.font = `400 ${11 * unit}px ${family}`;
+      ctx.textAlign = 'left';
+      ctx.textBaseline = 'alphabetic';
+      ctx.fillText(name, bbox.left + 4 * unit, foot);
+    }
     for (const [level, value] of [...this.plan.levels].sort((a, b) => b[1] - a[1])) {
       const y = plot.valToPos(value, 'y', true);
       ctx.strokeStyle = this.look(`.reference-${level}`, 'stroke');

@@ -88,7 +88,7 @@ def test_without_javascript_one_press_acknowledges_and_the_gauges_page_has_every
         page.locator("#station-river-mimamoribashi th a").click()
         expect(page).to_have_url(f"{town_page.url}{PAGE}")
         expect(page.locator("main")).to_contain_text(
-            "2026-04-01 から適用（理由：出水期前の見直し（河床掘削の完了））。"
+            "2026-05-20 から適用（理由：橋げた下端と計画高水位を追加（基準水位は変わらない））。"
         )
         expect(page.locator("main")).to_contain_text("零点高は T.P. 2.10 m です。")
         expect(page.locator("main")).to_contain_text(

@@ -184,7 +184,7 @@ def test_a_long_range_is_told_in_slices_with_every_peak_and_the_table_says_what_
             marked = {q for time, q in page.chart.marks.items() if each.start <= time < each.end}
             assert marked == ({worst} if each.doubted else set()), "the picture has a ring where the table has the word"
         assert 1 <= sum(each.doubted for each in table) <= len(page.chart.doubted)
-    assert page.levels is not None and page.levels.gauge_zero_tp == 2.10 and len(page.other_levels) == 1
+    assert page.levels is not None and page.levels.gauge_zero_tp == 2.10 and len(page.other_levels) == 2
     assert page.provenance is not None and page.provenance.received is None
 
 

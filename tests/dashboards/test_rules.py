@@ -195,6 +195,7 @@ FORMS = [
     {f"measure-{n}": measure, f"property-{n}": "precipitation" if "total" in measure else "water_level"}
     | {f"value-{n}": "1.5", f"order-{n}": order, f"margin-{n}": "0.1", f"at-{n}": at}
     | ({f"other-{n}": "river-x"} if measure == "difference" else {})
+    | ({f"level-{n}": "橋げた下端"} if measure == "named" else {})
     for n, order, at in (("1", "above", ""), ("1", "below", "rain-y"))
     for measure in MEASURES
 ]

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devices.basemap import KINDS
+from devices.levels import CrossSection, LevelKind, ThresholdMark
 from devices.model import (
     Datastream,
     Device,
@@ -133,6 +134,45 @@ def test_margin_and_hold_have_defaults(tmp_path: Path) -> None:
     text = SMALL.replace("        clear_margin: 0.2\n        hold: 0s\n        ", "        ")
     (thresholds,) = load(tmp_path, text).stations[0].thresholds
     assert (thresholds.clear_margin, thresholds.hold) == (0.10, timedelta(minutes=30))
+
+
+MARKS = """\
+        marks:
+          - {kind: overflow, value: 4.1}
+          - {kind: local, name: 橋げた下端, name_en: Bridge soffit, value: -0.4}
+    cross_sections:
+      - {surveyed_on: 2026-02-18, reason: 測量, datum: zero, points: [[0, 4, 左岸], [5, -1], [9.5, 4]]}
+    devices:
+"""
+
+
+def test_levels_without_a_number_and_cross_sections_are_read(tmp_path: Path) -> None:
+    bridge = load(tmp_path, SMALL.replace("    devices:\n", MARKS, 1)).stations[0]
+    assert bridge.thresholds[0].marks == (
+        ThresholdMark(LevelKind.OVERFLOW, "氾濫開始水位", "Overflow start level", 4.1),
+        ThresholdMark(LevelKind.LOCAL, "橋げた下端", "Bridge soffit", -0.4),
+    )
+    assert bridge.cross_sections == (
+        CrossSection(date(2026, 2, 18), "測量", "zero", (0.0, 5.0, 9.5), (4.0, -1.0, 4.0), ("左岸", "", "")),
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "mistake"),
+    [
+        ("kind: overflow, value: 4.1", "kind: reference, value: 4.1", "'reference' is no kind here"),
+        ("value: 4.1", "value: 410", "410 m from gauge zero cannot be: write metres, not cm"),
+        ("name: 橋げた下端", "name: 注意", "the name '注意' is there twice"),
+        ("kind: local", "kind: overflow", "there can be only one overflow"),
+        ("2026-02-18", "18.2.", "surveyed_on must be a date like 2026-02-10"),
+        ("[5, -1]", "[11, -1]", "from the left bank to the right one"),
+        ("datum: zero", "datum: K.P.", "datum is tp (elevation) or zero"),
+    ],
+)
+def test_mistakes_of_levels_and_sections_are_named(tmp_path: Path, old: str, new: str, mistake: str) -> None:
+    assert old in MARKS
+    found = mistakes(tmp_path, SMALL.replace("    devices:\n", MARKS.replace(old, new), 1))
+    assert len(found) == 1 and mistake in found[0]
 
 
 @pytest.mark.parametrize(

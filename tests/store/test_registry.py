@@ -10,7 +10,8 @@ import pytest
 
 from devices.model import Town
 from store import Connection, connect
-from store.errors import TownConflict
+from store.errors import RegistrationError, TownConflict
+from store.levels import put_set, station_sets
 from store.registry import load_directory, municipality_id_of, sync_town
 from tests.conftest import START, Registered
 
@@ -84,6 +85,24 @@ def test_levels_in_force_are_not_rewritten(registered: Registered, town: Town) -
             "select count(*) from threshold_set join station using (station_id) where code = %s", (station.code,)
         ).fetchone()
     assert found == (len(station.thresholds) + 1,)
+
+
+def test_what_people_have_corrected_of_the_file_stays_corrected(registered: Registered, town: Town) -> None:
+    station = next(s for s in town.stations if s.thresholds)
+    old = station.thresholds[0]
+    raised = replace(old, reason="写し間違い", levels=tuple(replace(x, value=x.value + 0.5) for x in old.levels))
+    with connect(registered.owner, name="test") as conn:
+        known = conn.execute("select station_id from station where code = %s", (station.code,)).fetchone()
+        assert known is not None
+        (wrong,) = [x for x in station_sets(conn, known[0]) if x.valid_from == old.valid_from]
+        new = put_set(
+            conn, registered.municipality_id, known[0], raised, corrects=wrong.set_id, now=START, user_id=None
+        )
+        with pytest.raises(RegistrationError, match="correct that one"):
+            put_set(conn, registered.municipality_id, known[0], raised, corrects=wrong.set_id, now=START, user_id=None)
+        sync_town(conn, town)
+        after = station_sets(conn, known[0])
+    assert [x.set_id for x in after if x.valid_from == old.valid_from] == [new, wrong.set_id], "both, the new one first"
 
 
 def test_whose_levels_they_are_is_taken_from_the_file_where_nobody_has_said_it(
