@@ -104,7 +104,8 @@ def _edge(distance: Sequence[float], height: Sequence[float], level: float, n: i
         after = n + step
         if height[after] >= level:
             share = (level - height[n]) / (height[after] - height[n])
-            return distance[n] + share * (distance[after] - distance[n]), False
+            # Weighed, not added: where the water just reaches a point, it meets the ground exactly there.
+            return (1.0 - share) * distance[n] + share * distance[after], False
         n = after
     return distance[n], True
 
