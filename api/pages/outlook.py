@@ -20,10 +20,12 @@ from analytics.rivers.forecast.scores import Bin, reliability
 from analytics.rivers.forecast_store import Model, Said
 from analytics.rivers.inputs import FINEST, readings, record
 from analytics.rivers.scores import HIGH, HIGH_HALF, LOW, LOW_HALF, MEDIAN, Score, came, reached, scores
+from analytics.rivers.soil_water import SoilWater, soil_water_now
 from api.pages.disaster import Threshold, thresholds_at
 from api.pages.fan_chart import BEFORE, Diagram, FanChart, diagram, fan_chart
-from api.pages.readings import Now, StationNow, history
-from devices.model import ObservedProperty
+from api.pages.readings import Now, StationNow, history, stations_now
+from api.pages.river import rain_gauges_of
+from devices.model import ObservedProperty, StationKind
 from store.columns import Floats
 from store.connection import Connection
 
@@ -94,6 +96,14 @@ class Outlook:
     chart: FanChart
     old: bool
     score: Score | None
+
+
+@dataclass(frozen=True, slots=True)
+class Soil:
+    """How wet the ground is at a rain gauge; None where it has measured nothing in the last hour."""
+
+    gauge: StationNow
+    water: SoilWater | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +188,14 @@ def every_gauge(conn: Connection, stations: Sequence[StationNow], now: datetime)
             steps = tuple(step for step in _steps(last) if step.hours in SPANS)
             found.append(Ahead(station, last.time, last.level, steps, _old(last, reading, now)))
     return tuple(found)
+
+
+def soil_here(conn: Connection, station: StationNow, now: datetime) -> tuple[Soil, ...]:
+    """The ground of the catchment by each of its rain gauges; none where nobody has said which those are."""
+    known = rain_gauges_of(conn, station)
+    gauges = [each for each in stations_now(conn, StationKind.RAIN_GAUGE, now) if each.code in known]
+    found = [(each, soil_water_now(conn, each.station_id, now)) for each in gauges]
+    return tuple(Soil(each, water) for each, water in found)
 
 
 def level_of(station: StationNow) -> Now | None:

@@ -23,7 +23,17 @@ from api.errors import NotFound, Text
 from api.internal_forecast import WHO, opened
 from api.language import page_language_of
 from api.pages.alert_list import open_alerts
-from api.pages.outlook import SPANS, Record, every_gauge, floods, hour_by_hour, level_of, outlook, track_record
+from api.pages.outlook import (
+    SPANS,
+    Record,
+    every_gauge,
+    floods,
+    hour_by_hour,
+    level_of,
+    outlook,
+    soil_here,
+    track_record,
+)
 from api.pages.readings import StationNow, stations_now
 from api.pages.site import moment, page
 from api.pages.typed import Form
@@ -136,11 +146,13 @@ def outlook_page(request: Request, visit: SignedIn, code: str) -> Response:
         said = outlook(conn, station, at.now, at.zone)
         versions = () if reading is None else stored.models(conn, reading.datastream_id)
         past = track_record(conn, station, at.now)
+        soil = soil_here(conn, station, at.now)
         alerts = open_alerts(conn, visit.user.role)
         stations = _names(conn)
     return page(
         request, visit, at, "disaster_station_outlook", alerts,
-        station=station, switch=switch, outlook=said, versions=versions, past=past, spans=SPANS, stations=stations,
+        station=station, switch=switch, outlook=said, versions=versions, past=past, soil=soil, spans=SPANS,
+        stations=stations,
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from datetime import timedelta
 
 import httpx
@@ -52,6 +53,19 @@ def test_words_first_then_the_picture_and_the_same_in_tables(rising: TownHall, s
         ("2", "1.700", "2.300", "2.900"),
     ]
     assert {row["class"] for row in named} == {"internal_forecast"}
+
+
+def test_how_wet_the_ground_is_stands_beside_it_as_at_least_while_a_gauge_is_young(
+    rising: TownHall, staff: httpx.Client
+) -> None:
+    about = main(staff.get(f"{PAGE}/outlook"))
+    assert "この1時間の雨量がなく、わかりません" in about
+    rising.observe("rain-okusawa/precipitation", *((START - n * STEP, 3.0) for n in range(36, -1, -1)))
+    told = main(staff.get(f"{PAGE}/outlook"))
+    # 111 mm fell in six hours, of which the side outlets have let go a quarter.
+    found = re.search(r"地面にたまった雨（土壌雨量指数） [^:]+: (\d+) mm 以上", told)
+    assert found is not None and 75 <= int(found[1]) <= 111
+    assert "土壌雨量指数" not in main(staff.get(f"{PAGE}?range=24h"))
 
 
 def test_before_anything_is_learned_no_interval_and_no_chance_is_told(rising: TownHall, staff: httpx.Client) -> None:
