@@ -86,7 +86,7 @@ class Counting(psycopg.Cursor[tuple[Any, ...]]):
 QUESTIONS: Mapping[str, tuple[int, Callable[[Connection], Any]]] = {
     "latest": (1, latest_of),
     "start": (7, lambda conn: start(conn, NOW, ZONE, Role.VIEWER, ())),
-    "disaster": (6, lambda conn: disaster(conn, NOW, ZONE)),
+    "disaster": (7, lambda conn: disaster(conn, NOW, ZONE)),
     "water": (11, lambda conn: water(conn, NOW, ZONE)),
     "tourism": (5, lambda conn: tourism(conn, NOW, ZONE)),
     "digital": (6, lambda conn: digital(conn, NOW, raw=True)),
