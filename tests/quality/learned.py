@@ -8,7 +8,7 @@
     logistic(), trees()                 learn from labelled rows how the checks' excesses are to be read
 
 Nothing of a row comes from later. An unusual score is compared with the tail of the scores so far
-(`quality.tolerance`), as every check does. Neither scikit-learn nor what is here is part of what runs.
+(`quality.tolerance`), as every check does. Nothing of this is part of what runs.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ FIRST = (2.0, 4.0)  # days after which is learnt for the first times; then every
 EVERY, PAST = 7.0, 56.0  # days: learnt so often, from so many before
 FEWEST = 96  # rows that are enough to learn from
 SEED = 1
+SIZE, ROUNDS = 50, 60  # trees of a forest and rounds of a forecast; rounds of boosting
 LAGS = 6  # movements before a value that it is forecast from
 RECENT = 24  # rows
 _MOST = 1e6
@@ -128,7 +129,7 @@ def forest(rows: Rows) -> Floats:
         shown = np.stack([values, moved, np.diff(moved, prepend=0.0), off, off - long, _spread(values)], axis=1)
         for past, new in _weeks(rows.times[own, n]):
             most = min(256, past.stop - past.start)
-            model = IsolationForest(n_estimators=50, max_samples=most, random_state=SEED).fit(shown[past])
+            model = IsolationForest(n_estimators=SIZE, max_samples=most, random_state=SEED).fit(shown[past])
             found[own[new], n] = -model.score_samples(shown[new])
     return found
 
@@ -157,7 +158,7 @@ def forecast(rows: Rows) -> Floats:
         )
         for past, new in _weeks(times):
             low, high = np.quantile(moved[past], [0.005, 0.995])  # a sensor's -9999 is nothing to be learnt
-            model = HistGradientBoostingRegressor(max_iter=50, early_stopping=False, random_state=SEED)
+            model = HistGradientBoostingRegressor(max_iter=SIZE, early_stopping=False, random_state=SEED)
             model.fit(shown[past], np.clip(moved[past], low, high))
             found[own[new], n] = np.abs(moved[new] - model.predict(shown[new]))
     return found
@@ -226,5 +227,5 @@ def trees() -> Classifier:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     return HistGradientBoostingClassifier(
-        max_iter=60, max_leaf_nodes=15, min_samples_leaf=50, early_stopping=False, random_state=SEED
+        max_iter=ROUNDS, max_leaf_nodes=15, min_samples_leaf=50, early_stopping=False, random_state=SEED
     )

@@ -1,6 +1,5 @@
 """Whether anything learnt with scikit-learn tells wrong values better than the checks do, on data it was not chosen on.
 
-    pip install scikit-learn            it is no part of the product
     python -m tests.quality.learned_measured DATA
 
 DATA holds `anomaly/` as in the development data: folders `nab_*` of the benchmark, all others recorded with labels.
