@@ -1,8 +1,9 @@
 """Pictures of floods of a recorded river with what was said of them: hydrograph, fan, thresholds.
 
-    draw(folder, out) -> [Path]        flood-1-best.png, flood-1-worst.png, ...
+    draw(folder, out) -> [Path]        flood-1-of-7.png, ... the best first
 
-The floods are the highest crossings of the 99th percentile; best and worst by the persistence index at three hours.
+The floods are peaks above the 99th percentile of what was learned from; best and worst are by the persistence index at
+three hours round the peak.
 Needs matplotlib, which is no part of the product (`pip install "mimamori[plots]"`).
 """
 
@@ -22,6 +23,7 @@ FLOODS = 2  # of the best, and of the worst
 _AROUND = 36  # hours shown before and after a peak
 _BEFORE_RISE = 6.0  # hours between two fans
 _LEAD = 3.0
+_RISEN = 0.3  # of the way from the usual level to the peak, within two days before it
 
 
 def draw(folder: Path, out: Path) -> list[Path]:
@@ -32,13 +34,14 @@ def draw(folder: Path, out: Path) -> list[Path]:
         raise InputError('--plots needs matplotlib: pip install "mimamori[plots]"') from error
     mpl.use("Agg")
     done = forecast(river_files.read(folder))
-    peaks = _peaks(done)
-    order = sorted(peaks, key=lambda peak: _index(done, peak))
-    chosen = [("worst", peak) for peak in order[:FLOODS]]
-    chosen += [("best", peak) for peak in order[::-1][:FLOODS] if peak not in order[:FLOODS]]
+    ranked = list(enumerate(sorted(_peaks(done), key=lambda peak: -_index(done, peak)), 1))
+    chosen = ranked[:FLOODS] + [each for each in ranked[-FLOODS:] if each not in ranked[:FLOODS]]
     try:
         out.mkdir(parents=True, exist_ok=True)
-        return [_picture(done, peak, out / f"flood-{at}-{kind}.png", kind) for at, (kind, peak) in enumerate(chosen, 1)]
+        return [
+            _picture(done, peak, out / f"flood-{rank}-of-{len(ranked)}.png", f"{rank} of {len(ranked)} floods")
+            for rank, peak in chosen
+        ]
     except OSError as error:
         raise InputError(f"{out}: cannot be written: {error.strerror}") from error
 
@@ -46,12 +49,18 @@ def draw(folder: Path, out: Path) -> list[Path]:
 def _peaks(done: Forecast) -> list[int]:
     """Rows of the record: the highest value of each flood of the test, the highest floods first."""
     record, first = done.river.record, done.river.first
-    threshold = np.nanquantile(record.level[:first], 0.99)
+    threshold, usual = (np.nanquantile(record.level[:first], share) for share in (0.99, 0.5))
+    day = 24 * record.hour
     found: list[int] = []
     for at in np.argsort(-np.nan_to_num(record.level, nan=-np.inf)):
-        if record.level[at] < threshold or np.isnan(record.level[at]):
+        level = record.level[at]
+        if np.isnan(level) or level < threshold:
             break
-        if at >= first + 6 * record.hour and all(abs(at - peak) > 48 * record.hour for peak in found):
+        before = record.level[max(0, at - 2 * day) : at]
+        # The way down from a flood is none of its own: the water rose to it, and did not rise higher soon after.
+        risen = len(before) and level - np.nanmin(before, initial=level) >= _RISEN * (level - usual)
+        highest = level >= np.nanmax(record.level[max(0, at - day) : at + day + 1])
+        if at >= first + day // 4 and risen and highest and all(abs(at - peak) > 2 * day for peak in found):
             found.append(int(at))
     return found[:12]
 
@@ -68,20 +77,23 @@ def _index(done: Forecast, peak: int) -> float:
     return 1.0 - float((missed[kept] ** 2).sum()) / still if still else 0.0
 
 
-def _picture(done: Forecast, peak: int, file: Path, kind: str) -> Path:
+def _picture(done: Forecast, peak: int, file: Path, which: str) -> Path:
     from matplotlib import pyplot as plt
 
     record = done.river.record
     hours = (np.arange(len(record.level)) - peak) / record.hour
     shown = np.abs(hours) <= _AROUND
-    figure, (rain, level) = plt.subplots(2, 1, sharex=True, figsize=(9, 6), height_ratios=(1, 4), layout="constrained")
-    if record.rain.shape[1]:
+    rained = bool(record.rain.shape[1])
+    figure, axes = plt.subplots(
+        1 + rained, 1, sharex=True, figsize=(9, 6), height_ratios=(1, 4) if rained else (1,), squeeze=False,
+        layout="constrained",
+    )  # fmt: skip
+    rain, level = axes[0, 0], axes[-1, 0]
+    if rained:
         fallen = np.nan_to_num(record.rain[shown]).mean(axis=1)
         rain.bar(hours[shown], fallen, width=1 / record.hour, color="#3b6fb6")
         rain.invert_yaxis()
         rain.set_ylabel("rain, mean")
-    else:
-        rain.set_axis_off()
     level.plot(hours[shown], record.level[shown], color="black", linewidth=1.6, label="observed", zorder=5)
     learned = record.level[: done.river.first]
     for share, style in ((0.99, ":"), (0.995, "--")):
@@ -93,8 +105,8 @@ def _picture(done: Forecast, peak: int, file: Path, kind: str) -> Path:
     _fans(level, done, [row for row in range(peak - 3 * every, peak + 2 * every, every) if row >= done.rows[0]], peak)
     level.set_xlabel("hours from the peak")
     level.set_ylabel(f"level, {done.river.unit or 'unit of the series'}")
-    level.legend(loc="upper left", fontsize=8)
-    rain.set_title(f"{done.river.name}: {kind}, PI at 3 h {_index(done, peak):.2f}; bands 50 % and 90 %", fontsize=10)
+    level.legend(loc="best", fontsize=8)
+    rain.set_title(f"{done.river.name}: {which}, PI at 3 h {_index(done, peak):.2f}; bands 50 % and 90 %", fontsize=10)
     figure.savefig(file, dpi=110)
     plt.close(figure)
     return file
