@@ -116,9 +116,10 @@ class Ear:
         return [message.payload for message in self.heard]
 
     def acknowledge(self, first: int, last: int) -> None:
-        """Acknowledges heard[first:last]."""
+        """Acknowledges heard[first:last]; returns when that has been sent."""
         for message in self.heard[first:last]:
             self.client.ack(message.mid, 1)
+        wait_for(lambda: not self.client.want_write(), "the acknowledgements go out")
 
     def cut(self) -> None:
         """Loses the connection without taking leave."""

@@ -31,18 +31,19 @@ def test_messages_arrive_in_the_order_of_their_publication(broker: Broker) -> No
 def test_what_was_not_acknowledged_before_the_connection_was_cut_comes_again(broker: Broker) -> None:
     first = Ear(broker, "ear", "t/#")
     publish_all(broker, "t/1", numbered(10))
-    wait_for(lambda: len(first.heard) == 10, "10 messages")
+    wait_for(lambda: first.payloads[:10] == numbered(10), "10 messages")
     first.acknowledge(0, 4)
-    # Acknowledgements go out in order: when a later message has been heard, these have been sent.
     publish_all(broker, "t/1", numbered(1, start=10))
-    wait_for(lambda: len(first.heard) == 11, "the eleventh message")
+    wait_for(lambda: b"10" in first.payloads, "the eleventh message")
     first.cut()
     publish_all(broker, "t/1", numbered(2, start=11))
 
     second = Ear(broker, "ear", "t/#")
     assert second.resumed
-    wait_for(lambda: len(second.heard) >= 9, "what was left, and what came meanwhile")
-    assert sorted(second.payloads, key=int) == numbered(9, start=4)
+    left = set(numbered(9, start=4))
+    wait_for(lambda: left <= set(second.payloads), "what was left, and what came meanwhile")
+    # A broker that redelivers by time sends again what this second ear has kept too long, but nothing else.
+    assert set(second.payloads) == left
     again = {message.payload for message in second.heard if message.dup}
     # A broker may have handed the later two to the cut connection before it noticed: then they come again as well.
     assert set(numbered(7, start=4)) <= again
