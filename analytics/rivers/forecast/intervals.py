@@ -50,7 +50,7 @@ class Intervals:
             usual[:, at] = nnls(seen / scale, size)[0] / scale
             least[at] = max(1e-6, 0.3 * float(np.median(size)), 0.05 * float(size.mean()))
             normal[at] = np.quantile(missed[:, at] / np.maximum(seen @ usual[:, at], least[at]), QUANTILES)
-        return Intervals(_even(usual), _even(normal.T).T, np.maximum.accumulate(least))
+        return Intervals(_even(usual.T).T, _even(normal), np.maximum.accumulate(least))
 
     def spread(self, expected: Floats, rate: Floats, rain: Floats) -> Floats:
         """What is usually missed (m, L) in these situations."""
@@ -62,8 +62,11 @@ class Intervals:
         middle = self.normal[:, _MIDDLE]
         away = self.normal - middle[:, None]  # (L, 7)
         side = np.where(np.arange(len(QUANTILES)) < _MIDDLE, 0, 1)
-        away = away[None] * np.exp(stretch)[:, :, side]
-        return expected[:, :, None] + spread[:, :, None] * (middle[None, :, None] + away)
+        away = spread[:, :, None] * away * np.exp(_even(stretch))[:, :, side]
+        # Nobody is surer of a later hour than of an earlier one.
+        away[..., :_MIDDLE] = np.minimum.accumulate(away[..., :_MIDDLE], axis=1)
+        away[..., _MIDDLE:] = np.maximum.accumulate(away[..., _MIDDLE:], axis=1)
+        return expected[:, :, None] + spread[:, :, None] * middle[None, :, None] + away
 
     def stretches(self, spread: Floats, missed: Floats) -> Floats:
         """(m, L, 2) after each of m rows, one after another; what has not come true is nan and changes nothing."""
@@ -87,9 +90,10 @@ class Intervals:
 
 
 def _even(figures: Floats) -> Floats:
-    """(q, L) each lead with a quarter of those beside it: leads are learned apart, and the fan must not jump."""
-    beside = np.pad(figures, ((0, 0), (1, 1)), mode="edge")
-    even: Floats = 0.5 * figures + 0.25 * (beside[:, :-2] + beside[:, 2:])
+    """(..., L, q) each lead with a quarter of those beside it: leads are learned apart, and the fan must not jump."""
+    first, last = figures[..., :1, :], figures[..., -1:, :]
+    beside = np.concatenate([first, figures, last], axis=-2)
+    even: Floats = 0.5 * figures + 0.25 * (beside[..., :-2, :] + beside[..., 2:, :])
     return even
 
 
