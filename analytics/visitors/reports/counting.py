@@ -1,0 +1,151 @@
+"""Days of a spot -> what a month or a year of it comes to, or why it comes to nothing.
+
+A sum over a month that lacks ten days looks like a quiet month. So a month has a total only where at most
+`most_missing` of its days lack a number or have a part of one; else it says how many do, and what was counted
+(`counted`) stands apart from the total. A month that is running has what there is until yesterday, and says so.
+
+    of_day(SpotDay, version)   a day as a report takes it
+    of_days(...) -> Sum        a month, a year, any stretch of days
+
+Partial days (a counter that was away for some hours) count as they are, low as they may be, and towards `most_missing`.
+With `Version.CONFIRMED` a day that nobody has confirmed has no number here, and is counted apart: it is not missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+from analytics.visitors.spots.series import SpotDay
+
+COMPLETE_ENOUGH = 0.85  # of a day's counts, as in the comparison with the usual
+
+
+class Version(StrEnum):
+    """Which days a report takes: only those that somebody has confirmed, or all there are (速報)."""
+
+    CONFIRMED = "confirmed"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A day in a report. `visitors` None: `unconfirmed`, else missing. `partial`: a part of the day was counted.
+    `methods`: by which it was counted, two where it is the day of a switch.
+    """
+
+    day: date
+    visitors: int | None
+    methods: frozenset[str] = frozenset()
+    partial: bool = False
+    estimated: bool = False
+    provisional: bool = False
+    unconfirmed: bool = False
+    switched: bool = False
+
+
+def of_day(day: SpotDay, version: Version) -> Counted:
+    """A day as the chosen version has it."""
+    provisional = day.version != "confirmed"
+    methods = frozenset(each for each in (day.method, day.method_before) if each)
+    if day.visitors is None:
+        return Counted(day.day, None, methods)
+    if provisional and version is Version.CONFIRMED:
+        return Counted(day.day, None, methods, unconfirmed=True)
+    estimated = day.state == "estimated"
+    partial = not estimated and (day.state == "outage" or day.completeness < COMPLETE_ENOUGH)
+    return Counted(
+        day.day,
+        day.visitors,
+        methods,
+        partial=partial,
+        estimated=estimated,
+        provisional=provisional,
+        switched=bool(day.method_before),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """A stretch of days. `total` None: `why` says it (future, nothing, unconfirmed, gaps). `counted`: what the days
+    with a number add up to. `days` have passed, of `length`; the other numbers are days too.
+    """
+
+    total: int | None
+    why: str | None
+    counted: int
+    length: int
+    days: int
+    missing: int
+    unconfirmed: int
+    partial: int
+    estimated: int
+    provisional: int
+    methods: frozenset[str]
+    changed: bool
+
+    @property
+    def running(self) -> bool:
+        """Whether some of its days are still to come."""
+        return 0 < self.days < self.length
+
+
+def of_days(days: Sequence[date], counted: Mapping[date, Counted], until: date, most_missing: int) -> Sum:
+    """The days of one month, of which those after `until` have not passed."""
+    passed = [counted.get(day, Counted(day, None)) for day in days if day <= until]
+    with_number = [each for each in passed if each.visitors is not None]
+    unconfirmed = sum(each.unconfirmed for each in passed)
+    missing = len(passed) - len(with_number) - unconfirmed
+    partial = sum(each.partial for each in passed)
+    known = sum(each.visitors or 0 for each in with_number)
+    methods = frozenset[str]().union(*(each.methods for each in with_number))
+    if not passed:
+        why = "future"
+    elif not with_number:
+        why = "unconfirmed" if unconfirmed else "nothing"
+    elif unconfirmed:
+        why = "unconfirmed"
+    else:
+        why = "gaps" if missing + partial > most_missing else None
+    return Sum(
+        total=None if why else known,
+        why=why,
+        counted=known,
+        length=len(days),
+        days=len(passed),
+        missing=missing,
+        unconfirmed=unconfirmed,
+        partial=partial,
+        estimated=sum(each.estimated for each in with_number),
+        provisional=sum(each.provisional for each in with_number),
+        methods=methods,
+        changed=len(methods) > 1 or any(each.switched for each in with_number),
+    )
+
+
+def together(months: Iterable[Sum]) -> Sum:
+    """A year out of its months: it has a total where each month that has begun has one."""
+    every = list(months)
+    begun = [each for each in every if each.why != "future"]
+    reasons = [each.why for each in begun if each.why is not None]
+    why = "future" if not begun else "nothing" if all(each.why == "nothing" for each in begun) else None
+    if why is None and reasons:
+        why = "unconfirmed" if "unconfirmed" in reasons else "gaps"
+    methods = frozenset[str]().union(*(each.methods for each in begun))
+    known = sum(each.counted for each in begun)
+    return Sum(
+        total=None if why else known,
+        why=why,
+        counted=known,
+        length=sum(each.length for each in every),
+        days=sum(each.days for each in every),
+        missing=sum(each.missing for each in begun),
+        unconfirmed=sum(each.unconfirmed for each in begun),
+        partial=sum(each.partial for each in begun),
+        estimated=sum(each.estimated for each in begun),
+        provisional=sum(each.provisional for each in begun),
+        methods=methods,
+        changed=len(methods) > 1 or any(each.changed for each in begun),
+    )
