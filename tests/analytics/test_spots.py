@@ -1,4 +1,4 @@
-"""The series of a spot: by the method in force, over its counters with formula and calibration, of virtual spots too."""
+"""The series of a spot: by the method in force, over its counters with formula and calibration; of virtual ones too."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_a_sum_of_gates_with_formula_and_calibration_has_an_interval_and_no_numb
     analyst: Analyst,
 ) -> None:
     spot = spot_of(analyst, "spot-taki")
-    station = {code: i for code, i in analyst.rows("select code, station_id from station")}
+    station = dict(analyst.rows("select code, station_id from station"))
     # The second gate counts both ways, halved; from the 2nd day on.
     analyst.execute(
         "insert into spot_source (municipality_id, spot_id, station_id, kind, measure, weight, from_day)"
