@@ -86,6 +86,7 @@ class Call:
             re.search(
                 r"{(code|station|spot|alert_id|model|sha256|device_id|folder|group|rule_id|source_id|datastream_id|notice_id"
                 r"|entry_id|order_id|stage_id|item_id|report_id|photo_id|shelter_id|drill_id|approval_id|camera_id|trial_id"
+                r"|letter_id"
                 r"|telegram_id|rain_gauge)",
                 self.path,
             )
@@ -132,6 +133,7 @@ PARAMETERS = {
     "stage_id": "1",
     "item_id": "1",
     "drill_id": "1",
+    "letter_id": "1",
     "trial_id": "1",
     "group": "1",
     "token": "nobody",
@@ -209,6 +211,17 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /answer/{token}": {},
     "POST /tourism/entry/{spot}": {"data": {"day": "2026-05-31", "value": "12"}},
     "POST /tourism/entry/{spot}/withdraw": {"data": {"day": "2026-05-31"}},
+    "POST /tourism/reports/layout": {"data": {"do": "settings", "year_kind": "fiscal", "most_missing": "3"}},
+    "POST /tourism/reports/standard/{spot}": {"data": {"non_daily": "yes", "source": "県の一覧"}},
+    "POST /tourism/reports/mail": {
+        "data": {
+            "name": "月報",
+            "kind": "monthly",
+            "version": "all",
+            "day": "5",
+            "hour": "9",
+        }
+    },
     "POST /digital/quarantine": {"data": {"reason": "codec"}},
     "POST /digital/register": {"data": {"key": "beef", "do": "register"}},
     "POST /digital/models": {"data": {"maker": "Maker", "model": "One"}, "files": {"file": ("one.js", CODEC + b"//")}},

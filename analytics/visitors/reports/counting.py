@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
+from analytics.visitors.spots.plan import Method
 from analytics.visitors.spots.series import SpotDay
 
 COMPLETE_ENOUGH = 0.85  # of a day's counts, as in the comparison with the usual
@@ -32,8 +33,9 @@ class Version(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """A day in a report. `visitors` None: `unconfirmed`, else missing. `partial`: a part of the day was counted.
-    `methods`: by which it was counted, two where it is the day of a switch.
+    """A day in a report. `visitors` None: `why` says it: unconfirmed, missing (欠測), not_entered (nobody wrote the
+    day's number), absent (nobody was to count). `partial`: a part of the day was counted. `methods`: by which it was
+    counted, two where it is the day of a switch.
     """
 
     day: date
@@ -42,18 +44,19 @@ class Counted:
     partial: bool = False
     estimated: bool = False
     provisional: bool = False
-    unconfirmed: bool = False
     switched: bool = False
+    why: str | None = None
 
 
 def of_day(day: SpotDay, version: Version) -> Counted:
     """A day as the chosen version has it."""
     provisional = day.version != "confirmed"
-    methods = frozenset(each for each in (day.method, day.method_before) if each)
+    methods = frozenset(each.value for each in (day.method, day.method_before) if each is not None)
     if day.visitors is None:
-        return Counted(day.day, None, methods)
+        absent = "not_entered" if day.method is Method.FORM else "absent"
+        return Counted(day.day, None, why=absent if day.state == "absent" else "missing")
     if provisional and version is Version.CONFIRMED:
-        return Counted(day.day, None, methods, unconfirmed=True)
+        return Counted(day.day, None, why="unconfirmed")
     estimated = day.state == "estimated"
     partial = not estimated and (day.state == "outage" or day.completeness < COMPLETE_ENOUGH)
     return Counted(
@@ -63,7 +66,7 @@ def of_day(day: SpotDay, version: Version) -> Counted:
         partial=partial,
         estimated=estimated,
         provisional=provisional,
-        switched=bool(day.method_before),
+        switched=day.method_before is not None,
     )
 
 
@@ -94,21 +97,22 @@ class Sum:
 
 def of_days(days: Sequence[date], counted: Mapping[date, Counted], until: date, most_missing: int) -> Sum:
     """The days of one month, of which those after `until` have not passed."""
-    passed = [counted.get(day, Counted(day, None)) for day in days if day <= until]
+    passed = [counted.get(day, Counted(day, None, why="missing")) for day in days if day <= until]
     with_number = [each for each in passed if each.visitors is not None]
-    unconfirmed = sum(each.unconfirmed for each in passed)
+    unconfirmed = sum(each.why == "unconfirmed" for each in passed)
     missing = len(passed) - len(with_number) - unconfirmed
     partial = sum(each.partial for each in passed)
     known = sum(each.visitors or 0 for each in with_number)
     methods = frozenset[str]().union(*(each.methods for each in with_number))
+    why: str | None = None
     if not passed:
         why = "future"
-    elif not with_number:
-        why = "unconfirmed" if unconfirmed else "nothing"
     elif unconfirmed:
         why = "unconfirmed"
-    else:
-        why = "gaps" if missing + partial > most_missing else None
+    elif not with_number:
+        why = "nothing"
+    elif missing + partial > most_missing:
+        why = "gaps"
     return Sum(
         total=None if why else known,
         why=why,

@@ -1,7 +1,7 @@
 """The month's table for the prefecture: one line a spot, in the columns that the office has written (`layout.py`).
 
-Shares (日帰り, 県内 ...) come from an interview survey at the spot and are its per cent of the month's 延べ: an estimate,
-marked e, with the survey named in the remarks. A spot without a survey has words there, no number.
+Shares (日帰り, 県内 ...) come from an interview survey at the spot and are its per cent of the month's 延べ: an
+estimate, marked e, with the survey named in the remarks. A spot without a survey has words there, no number.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from analytics.visitors.reports import words
 from analytics.visitors.reports.compare import Way, change
 from analytics.visitors.reports.counting import Counted, Sum, of_days, together
 from analytics.visitors.reports.layout import FIELDS, Column
-from analytics.visitors.reports.periods import after, days_of, year_before
+from analytics.visitors.reports.periods import YearKind, after, days_of, year_before
 from analytics.visitors.reports.standard import SHARES, Survey, survey_for
 from analytics.visitors.reports.tables import (
     Asked,
@@ -23,7 +23,6 @@ from analytics.visitors.reports.tables import (
     Place,
     Report,
     Table,
-    YearKind,
     label,
     marks_of,
     methods,
@@ -77,8 +76,7 @@ def make(
         notes.append((asked.say("note.layout"), asked.say("note.layout.default")))
     else:
         notes.append((asked.say("note.layout"), asked.say("note.layout.text", month=month_name(asked, since))))
-    charted = tuple(n for n, column in enumerate(columns) if column.field == "visitors")[:1]
-    return Report(asked, table.title, month_name(asked, asked.month), (table,), table, tuple(notes), charted)
+    return Report(asked, table.title, month_name(asked, asked.month), (table,), table, tuple(notes))
 
 
 def _labels(columns: Sequence[Column]) -> int:

@@ -45,7 +45,9 @@ def size(year: int, months: Sequence[tuple[date, Sum]]) -> Size:
     without = sum(of.missing + of.unconfirmed for _, of in months)
     reached = counted >= IN_A_YEAR or (best is not None and best >= IN_A_MONTH)
     whole = bool(months) and all(of.total is not None for _, of in months)
-    return Size(year, True if reached else False if whole else None, counted if known else None, best, best_month, without)
+    return Size(
+        year, True if reached else False if whole else None, counted if known else None, best, best_month, without
+    )
 
 
 @dataclass(frozen=True, slots=True)

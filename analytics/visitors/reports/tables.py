@@ -82,7 +82,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`labels` leading columns name the row; the last `totals` rows are sums of the others."""
+    """`labels` leading columns name the row; the last `totals` rows, and `total_columns`, are sums of the others."""
 
     key: str
     title: str
@@ -90,12 +90,13 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     labels: int = 1
     totals: int = 0
+    total_columns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
     """`tables`: what is read, then the comparison if one was asked for; `data` one line a spot and period, for
-    machines. `charted`: the columns of the first table that a chart shows, with its first column below them.
+    machines.
     """
 
     asked: Asked
@@ -104,7 +105,6 @@ class Report:
     tables: tuple[Table, ...]
     data: Table
     notes: tuple[tuple[str, str], ...]
-    charted: tuple[int, ...]
 
     @property
     def provisional(self) -> bool:
@@ -156,7 +156,7 @@ def day_cell(asked: Asked, of: Counted | None, day: date) -> Cell:
     if day > asked.until:
         return Cell(None, asked.say("day.future"), "count")
     if of is None or of.visitors is None:
-        return Cell(None, asked.say("day.unconfirmed" if of is not None and of.unconfirmed else "day.missing"), "count")
+        return Cell(None, asked.say(f"day.{'missing' if of is None else of.why}"), "count")
     found = (("p", of.provisional), ("e", of.estimated), ("*", of.partial), ("#", of.switched))
     return number(of.visitors, "".join(mark for mark, holds in found if holds))
 
@@ -186,44 +186,48 @@ def year_name(asked: Asked, year: int, *, short: bool = False) -> str:
 
 
 def make(asked: Asked, days: Days) -> Report:
-    """The report of a day by day month, of the months of a year, or of years. `days` holds what is needed of each
+    """The report of a month day by day, of the months of a year, or of years. `days` holds what is needed of each
     place, the year before too where there is a comparison.
     """
-    places = [place.called(asked.language) for place in asked.places]
-    if asked.kind is Kind.DAILY:
-        head = tuple(asked.say(f"column.{name}") for name in ("day", "weekday", "kind")) + tuple(places)
-        rows, data, period = _daily(asked, days)
-        table = Table("main", asked.say("title.daily"), head, rows, labels=3, totals=1)
-    elif asked.kind is Kind.MONTHLY:
-        rows, data, period = _monthly(asked, days)
-        table = Table("main", asked.say("title.monthly"), (asked.say("column.month"), *places), rows, totals=1)
-    else:
-        rows, data, period = _yearly(asked, days)
-        table = Table("main", asked.say("title.yearly"), (asked.say("column.year"), *places), rows)
+    table, data, period = {Kind.DAILY: _daily, Kind.MONTHLY: _monthly, Kind.YEARLY: _yearly}[asked.kind](asked, days)
     tables = (table, *((_changes(asked, days),) if asked.ways else ()))
-    notes = notes_of(asked, days)
-    first = table.labels
-    return Report(asked, table.title, period, tables, data, notes, tuple(range(first, first + min(len(places), 12))))
+    return Report(asked, table.title, period, tables, data, notes_of(asked, days))
+
+
+def month_cells(report: Report) -> list[tuple[str, Cell]]:
+    """Each place with the sum of `asked.month`; nothing of a report by years or for the prefecture."""
+    asked, table = report.asked, report.tables[0]
+    names = [place.called(asked.language) for place in asked.places]
+    if asked.kind is Kind.DAILY:
+        return list(zip(names, table.rows[-1][table.labels :], strict=True))
+    wanted = month_name(asked, asked.month)
+    if asked.kind is not Kind.MONTHLY or wanted not in table.head:
+        return []
+    return [(name, row[table.head.index(wanted)]) for name, row in zip(names, table.rows, strict=True)]
 
 
 Rows = tuple[tuple[Cell, ...], ...]
 
 
-def _daily(asked: Asked, days: Days) -> tuple[Rows, Table, str]:
+def _daily(asked: Asked, days: Days) -> tuple[Table, Table, str]:
     rows, data = [], []
     for day in days_of(asked.month):
-        kind = holiday_name(day) if asked.language == "ja" else None
-        named = kind or _kind(asked, day)
+        named = holiday_name(day) if asked.language == "ja" else None
         weekday = words.WEEKDAYS[asked.language][day.weekday()]
         cells = [day_cell(asked, days[place.spot_id].get(day), day) for place in asked.places]
-        rows.append((label(f"{day.month}/{day.day}", value=day), label(weekday), label(named), *cells))
+        date_label = label(f"{day.month}/{day.day}", value=day)
+        rows.append((date_label, label(weekday), label(named or _kind(asked, day)), *cells))
         if day <= asked.until:
             data += [_day_line(asked, place, day, days[place.spot_id].get(day)) for place in asked.places]
     sums = [sum_cell(asked, month_sum(asked, days[place.spot_id], asked.month)) for place in asked.places]
     rows.append((label(asked.say("total.month")), label(""), label(""), *sums))
+    head = [asked.say(f"column.{name}") for name in ("day", "weekday", "kind")]
+    head += [place.called(asked.language) for place in asked.places]
+    table = Table("main", asked.say("title.daily"), tuple(head), tuple(rows), labels=3, totals=1)
     names = ("day", "kind", "code", "spot", "visitors", "state", "version", "method", "changed")
-    head = tuple(asked.say(f"column.{name}") for name in names)
-    return tuple(rows), Table("data", asked.say("title.data"), head, tuple(data), labels=4), month_name(asked, asked.month)
+    data_head = tuple(asked.say(f"column.{name}") for name in names)
+    lines = Table("data", asked.say("title.data"), data_head, tuple(data), labels=4)
+    return table, lines, month_name(asked, asked.month)
 
 
 _KINDS = {
@@ -262,26 +266,34 @@ def methods(asked: Asked, of: frozenset[str]) -> str:
     return "・".join(words.method(each, asked.language) for each in sorted(of))
 
 
-def _monthly(asked: Asked, days: Days) -> tuple[Rows, Table, str]:
-    rows, data = [], []
-    for month in months(asked.year, asked.year_kind):
-        sums = [month_sum(asked, days[place.spot_id], month) for place in asked.places]
-        rows.append((label(month_name(asked, month)), *(sum_cell(asked, each) for each in sums)))
-        data += _sum_lines(asked, f"{month:%Y-%m}", sums)
-    years = [year_sum(asked, days[place.spot_id], asked.year) for place in asked.places]
-    rows.append((label(asked.say("total.year")), *(sum_cell(asked, each) for each in years)))
-    return tuple(rows), _sum_table(asked, data), year_name(asked, asked.year)
+def _monthly(asked: Asked, days: Days) -> tuple[Table, Table, str]:
+    of_year = months(asked.year, asked.year_kind)
+    sums = [[month_sum(asked, days[place.spot_id], month) for month in of_year] for place in asked.places]
+    rows = [
+        (label(place.called(asked.language)), *(sum_cell(asked, each) for each in [*mine, together(mine)]))
+        for place, mine in zip(asked.places, sums, strict=True)
+    ]
+    names = [month_name(asked, month) for month in of_year]
+    head = (asked.say("column.spot"), *names, asked.say("total.year"))
+    data = [
+        line for n, month in enumerate(of_year) for line in _sum_lines(asked, f"{month:%Y-%m}", [m[n] for m in sums])
+    ]
+    table = Table("main", asked.say("title.monthly"), head, tuple(rows), total_columns=1)
+    return table, _sum_table(asked, data), year_name(asked, asked.year)
 
 
-def _yearly(asked: Asked, days: Days) -> tuple[Rows, Table, str]:
-    rows, data = [], []
-    first = asked.year - asked.years + 1
-    for year in range(first, asked.year + 1):
-        sums = [year_sum(asked, days[place.spot_id], year) for place in asked.places]
-        rows.append((label(year_name(asked, year, short=True)), *(sum_cell(asked, each) for each in sums)))
-        data += _sum_lines(asked, year_name(asked, year, short=True), sums)
-    period = f"{year_name(asked, first, short=True)}〜{year_name(asked, asked.year)}"
-    return tuple(rows), _sum_table(asked, data), period if asked.years > 1 else year_name(asked, asked.year)
+def _yearly(asked: Asked, days: Days) -> tuple[Table, Table, str]:
+    years = range(asked.year - asked.years + 1, asked.year + 1)
+    sums = [[year_sum(asked, days[place.spot_id], year) for year in years] for place in asked.places]
+    rows = [
+        (label(place.called(asked.language)), *(sum_cell(asked, each) for each in mine))
+        for place, mine in zip(asked.places, sums, strict=True)
+    ]
+    names = [year_name(asked, year, short=True) for year in years]
+    data = [line for n, name in enumerate(names) for line in _sum_lines(asked, name, [mine[n] for mine in sums])]
+    period = year_name(asked, asked.year) if asked.years == 1 else f"{names[0]}〜{year_name(asked, asked.year)}"
+    table = Table("main", asked.say("title.yearly"), (asked.say("column.spot"), *names), tuple(rows))
+    return table, _sum_table(asked, data), period
 
 
 _SUM_COLUMNS = (
@@ -325,7 +337,11 @@ def _sum_lines(asked: Asked, period: str, sums: Sequence[Sum]) -> list[tuple[Cel
 def _changes(asked: Asked, days: Days) -> Table:
     head = [asked.say("column.spot"), asked.say("column.period")]
     for way in asked.ways:
-        head += [asked.say("column.now"), asked.say(f"change.{way.value}.before"), asked.say(f"change.{way.value}.ratio")]
+        head += [
+            asked.say("column.now"),
+            asked.say(f"change.{way.value}.before"),
+            asked.say(f"change.{way.value}.ratio"),
+        ]
     rows = []
     for place in asked.places:
         counted = days[place.spot_id]

@@ -3,8 +3,9 @@
     csv_file(report, encoding) -> (bytes, replaced)
     lost(report)               the letters that CP932 (Excel's own in Japan, Shift_JIS) does not have
 
-UTF-8 has a byte order mark: without one Excel takes it for the machine's code page. In CP932 a letter that does not
-exist there becomes 〓, as printers have done it, and is told (`replaced`): on the page, and in the last line of the file.
+UTF-8 has a byte order mark: without one Excel takes it for the machine's code page. In CP932 a letter that does
+not exist there becomes 〓, as printers have done it, and is told (`replaced`): on
+the page, and in the last line of the file.
 Wave dashes and minus signs that only look the same there are written as those.
 """
 
@@ -18,7 +19,9 @@ from analytics.visitors.reports.tables import Cell, Report
 
 GETA = "〓"
 # Unicode has two of each; CP932 knows the full-width one.
-_ALIKE = str.maketrans({"〜": "～", "−": "－", "–": "－", "—": "―", "‖": "∥", "¢": "￠", "£": "￡", "¬": "￢", "\u00a0": " "})
+_ALIKE = str.maketrans(
+    {"〜": "～", "−": "－", "–": "－", "—": "―", "‖": "∥", "¢": "￠", "£": "￡", "¬": "￢", "\u00a0": " "}
+)
 UTF_8, CP932 = "utf-8-sig", "cp932"
 
 

@@ -62,9 +62,11 @@ _WORDS: dict[str, tuple[str, str]] = {
     "why.future": ("これから", "to come"),
     "why.nothing": ("数なし", "no counts"),
     "why.unconfirmed": ("未確定 {n}日", "{n} days not confirmed"),
-    "why.gaps": ("合計なし（欠測など {n}日）", "no total ({n} days missing or in part)"),
+    "why.gaps": ("欠測など{n}日", "{n} days missing or in part"),
     "counted": ("数えた分 {n}", "counted {n}"),
     "day.missing": ("欠測", "missing"),
+    "day.not_entered": ("未入力", "not entered"),
+    "day.absent": ("計測なし", "not counted"),
     "day.unconfirmed": ("未確定", "not confirmed"),
     "day.future": ("これから", "to come"),
     "state.whole": ("全日", "whole"),
@@ -76,12 +78,19 @@ _WORDS: dict[str, tuple[str, str]] = {
     "yes": ("あり", "yes"),
     "mark.p": ("p 速報（確定していない日を含む）", "p provisional (with days that are not confirmed)"),
     "mark.e": ("e 推計の日を含む", "e with estimated days"),
-    "mark.*": ("* 欠測・一部欠測の日がある（数えた分だけの合計）", "* some days missing or in part (only what was counted)"),
-    "mark.#": ("# 計測方法が変わっている（前後は同じものさしではない）", "# the method of counting changed (not the same yardstick)"),
+    "mark.*": (
+        "* 欠測・一部欠測の日がある（数えた分だけの合計）",
+        "* some days missing or in part (only what was counted)",
+    ),
+    "mark.#": (
+        "# 計測方法が変わっている（前後は同じものさしではない）",
+        "# the method of counting changed (not the same yardstick)",
+    ),
     "mark.r": ("r 集計中（月や年の途中）", "r running (the month or year is not over)"),
     "method.form": ("手入力", "by hand"),
     "method.counter": ("カウンター", "counter"),
     "method.monthly_history": ("過去の月計", "past monthly totals"),
+    "method.mixed": ("複数の方法", "several methods"),
     "field.number": ("地点番号", "Point number"),
     "field.code": ("地点コード", "Spot code"),
     "field.name": ("地点名", "Name of the spot"),
@@ -120,12 +129,18 @@ _WORDS: dict[str, tuple[str, str]] = {
     "note.what.text": (
         "数字はすべて延べ（通過数・入場数などを地点ごとの式で換算した回数）です。同じ人が何度来ても、そのつど数えます。"
         "共通基準の観光入込客数（県の調査で推計する人数）ではありません。",
-        "All numbers are visits (passages or admissions, by each spot's formula): whoever comes twice is counted twice. "
+        "All numbers are visits (passages or admissions, by each spot's formula): who comes twice is counted twice. "
         "They are not the number of different people that the prefecture estimates by its survey.",
     ),
     "note.year": ("年の区切り", "Year"),
-    "note.year.fiscal": ("年度（4月〜翌年3月）で集計しています。暦年ではありません。", "Fiscal years, April to March; not calendar years."),
-    "note.year.calendar": ("暦年（1月〜12月）で集計しています。年度ではありません。", "Calendar years, January to December; not fiscal years."),
+    "note.year.fiscal": (
+        "年度（4月〜翌年3月）で集計しています。暦年ではありません。",
+        "Fiscal years, April to March; not calendar years.",
+    ),
+    "note.year.calendar": (
+        "暦年（1月〜12月）で集計しています。年度ではありません。",
+        "Calendar years, January to December; not fiscal years.",
+    ),
     "note.version": ("データの版", "Version of the data"),
     "note.version.confirmed": (
         "確定した日だけで作りました。未確定の日がある月には合計がありません。{at} 現在。",
@@ -138,21 +153,26 @@ _WORDS: dict[str, tuple[str, str]] = {
     "note.gaps": ("欠測の扱い", "Missing days"),
     "note.gaps.text": (
         "欠測は0人ではありません。欠測と一部欠測の日が1か月に{n}日を超えると、その月の合計を出しません（数えた分は「データ」の表にあります）。",
-        "Missing is not 0. A month with more than {n} days missing or counted in part has no total (what was counted stands in the table of data).",
+        "Missing is not 0. A month with more than {n} days missing or counted in part has no total (what was counted "
+        "stands in the table of data).",
     ),
     "note.marks": ("印", "Marks"),
     "note.compare": ("前年との比較", "Comparison"),
     "note.compare.text": (
         "「同じ日付」は前年の同じ月日、「曜日そろえ」は364日前、「休日そろえ」は同じ種類の日（祝日は同じ名の祝日、GW・お盆・年末年始は同じ日付、"
         "ほかは364日前に近い同じ種類の日）と比べます。両方に数がある日だけを足しています。",
-        "“Same dates”: the same day and month a year before. “Weekday-aligned”: 364 days before. “Holiday-aligned”: the same "
-        "kind of day (a public holiday with the one of its name; GW, Bon and New Year by date; other days with the nearest "
-        "of their kind around 364 days before). Only days with a number on both sides are added up.",
+        "“Same dates”: the same day and month a year before. “Weekday-aligned”: 364 days before. "
+        "“Holiday-aligned”: the same kind of day (a public holiday with the one of its name; GW, Bon and New Year by "
+        "date; other days with the nearest of their kind around 364 days before). Only days with a number on both "
+        "sides are added up.",
     ),
     "note.methods": ("計測方法", "Methods"),
     "note.layout": ("表の様式", "Layout"),
     "note.layout.text": ("{month} から使う様式です。", "The layout in use since {month}."),
-    "note.layout.default": ("最初からある様式です（「県に出す表の様式」で変えられます）。", "The built-in layout (it can be changed on its page)."),
+    "note.layout.default": (
+        "最初からある様式です（「県に出す表の様式」で変えられます）。",
+        "The built-in layout (it can be changed on its page).",
+    ),
     "note.shares": ("調査の割合", "Shares of the survey"),
     "mail.subject": ("{town} 観光地点の延べ人数 {month}（{name}）", "{town}: visits of {month} ({name})"),
     "mail.body": (

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _FORMATS = {"count": "#,##0", "ratio": "0.0%", "day": "yyyy-mm-dd", "tenths": "#,##0.0", "text": "General"}
 _WIDE, _NARROW, _LABEL = 40, 12, 16
+_SERIES = 12  # as many as a chart can be read with
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
@@ -34,7 +35,7 @@ def workbook(report: Report) -> bytes:
         assert page is not None
         page.title = _sheet_name(report, table, n)
         _write(page, table, report, top)
-        if n == 0 and report.charted:
+        if n == 0:
             _chart(page, table, report, top)
     if report.data is not report.tables[0]:
         page = book.create_sheet(report.asked.say("title.data"))
@@ -109,17 +110,29 @@ def _fill(cell: Any, content: Cell) -> Any:
 
 
 def _chart(sheet: Worksheet, table: Table, report: Report, top: int) -> None:
+    """Of a month day by day a line for each spot; of months and years bars for each spot; of the prefecture's table
+    one bar a spot. A sum is no bar beside its parts.
+    """
     from openpyxl.chart import BarChart, LineChart, Reference
 
-    last = top + len(table.rows) - table.totals
-    if last <= top:
+    daily, prefecture = report.asked.kind is Kind.DAILY, report.asked.kind is Kind.PREFECTURE
+    last, first_value = top + len(table.rows) - table.totals, table.labels + 1
+    wide = len(table.head) - table.total_columns
+    if last <= top or wide < first_value:
         return
-    daily = report.asked.kind is Kind.DAILY
     chart: Any = LineChart() if daily else BarChart()
-    for column in report.charted:
-        chart.add_data(Reference(sheet, min_col=column + 1, min_row=top, max_row=last), titles_from_data=True)
-    name = table.labels if report.asked.kind is Kind.PREFECTURE else 1
-    chart.set_categories(Reference(sheet, min_col=name, min_row=top + 1, max_row=last))
+    if daily or prefecture:
+        columns = range(first_value, min(wide, first_value + (_SERIES if daily else 1) - 1) + 1)
+        for column in columns:
+            chart.add_data(Reference(sheet, min_col=column, min_row=top, max_row=last), titles_from_data=True)
+        names = 1 if daily else max(1, next((n for n, title in enumerate(table.head, 1) if n == table.labels), 1))
+        chart.set_categories(Reference(sheet, min_col=names, min_row=top + 1, max_row=last))
+    else:
+        for row in range(top + 1, min(last, top + _SERIES) + 1):
+            chart.add_data(
+                Reference(sheet, min_col=1, max_col=wide, min_row=row), from_rows=True, titles_from_data=True
+            )
+        chart.set_categories(Reference(sheet, min_col=first_value, max_col=wide, min_row=top))
     chart.title = f"{report.asked.say('title.chart')} {report.period}"
     chart.y_axis.number_format = "#,##0"
     chart.y_axis.scaling.min = 0
