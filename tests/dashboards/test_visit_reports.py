@@ -1,4 +1,4 @@
-"""報告書: a table on the page, the same in its files; layout, common standard and monthly letter - over a real server."""
+"""報告書: the table of the page and of its files; layout, common standard and monthly letter, over a real server."""
 
 from __future__ import annotations
 
