@@ -1,6 +1,7 @@
 """Counts by hand of less than a day, or of an event: hours of a spot, and gatherings with a name, from and to.
 
     put_parts(conn, town, station, kind, parts, ...) -> Outcome    all of them, or none where one has changed meanwhile
+    arrived(conn, town, station, kind, parts, key)                 whether this very entry came before
     held_parts(conn, station, kind, start, end)                    what holds, by (name, from, to)
     part_history(conn, station, kind, start, end)                  who entered what, newest first
     usual_hours(conn, station, before, zone)                       what an hour of the day usually has there
@@ -75,19 +76,18 @@ class PartEntry:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How many stretches were new or changed. `meanwhile`: those where another value stands than was seen; then nothing
-    was stored. `again`: all of this has arrived before.
+    was stored.
     """
 
     stored: int = 0
     corrected: int = 0
     meanwhile: tuple[Part, ...] = ()
-    again: bool = False
 
     @property
     def word(self) -> str:
         """As `analytics.visitors.manual.Entered` says it."""
-        if self.meanwhile or self.again:
-            return "meanwhile" if self.meanwhile else "again"
+        if self.meanwhile:
+            return "meanwhile"
         return "corrected" if self.corrected else "stored" if self.stored else "unchanged"
 
 
@@ -113,8 +113,6 @@ def put_parts(
     }
     before = [held.get((part.name, part.start, part.end)) for part in parts]
     changes = [(part, old) for part, old in zip(parts, before, strict=True) if part.value != old]
-    if key is not None and _arrived(conn, municipality_id, key, station_id, kind, parts):
-        return Outcome(again=True)
     late = tuple(part for part, old in changes if part.seen != old)
     if late:
         return Outcome(meanwhile=late)
@@ -144,10 +142,12 @@ def put_parts(
     return Outcome(len(changes) - corrected, corrected)
 
 
-def _arrived(
-    conn: Connection, municipality_id: int, key: UUID, station_id: int, kind: Kind, parts: Sequence[Part]
+def arrived(
+    conn: Connection, municipality_id: int, station_id: int, kind: Kind, parts: Sequence[Part], key: UUID | None
 ) -> bool:
-    """Whether something came under this key, and nothing but what comes now."""
+    """Whether something came under this key, and nothing but what comes now: then there is nothing to be done."""
+    if key is None:
+        return False
     rows = conn.execute(
         """
         select station_id, kind, name, from_time, to_time, value from part_entry

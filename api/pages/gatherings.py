@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from analytics.visitors.manual import NotANumber, doubt, parse
-from analytics.visitors.part_counts import HeldPart, Kind, Outcome, Part, PartEntry, held_parts, part_history, put_parts
-from api.access import Router, SignedIn, Visit, access
+from analytics.visitors.part_counts import HeldPart, Kind, Part, PartEntry, arrived, held_parts, part_history, put_parts
+from api.access import Router, SignedIn, access
 from api.errors import NotFound, Text
 from api.pages.alert_list import open_alerts
 from api.pages.daily_entry import COUNTING, MAX_NOTE, key_of, spots_by_hand
@@ -99,32 +99,28 @@ def gatherings_submit(request: Request, visit: SignedIn, spot: str, typed: Form)
     at = moment(request, visit)
     with visit.transaction() as conn:
         form = _form(conn, at, spot, typed, judge=True)
+        key, town = key_of(typed.get("key")), visit.tenant.municipality_id
+        if form.part is not None and arrived(conn, town, form.spot.station_id, Kind.EVENT, [form.part], key):
+            return _back(form, "again", key)
         if form.problem is not None or form.part is None:
             return _asked(form, typed)
-        key = key_of(typed.get("key"))
-        note = typed.get("note", "").strip()[:MAX_NOTE]
-        outcome = _put(conn, visit, at, form, form.part, note, typed)
-    if outcome.meanwhile:
-        return _asked(form, typed)
-    return RedirectResponse(
-        f"{ADDRESS}/{spot}?{urlencode({'saved': outcome.word} | ({'key': str(key)} if key else {}))}", 303
-    )
+        outcome = put_parts(
+            conn,
+            town,
+            form.spot.station_id,
+            Kind.EVENT,
+            [form.part],
+            at=at.now,
+            user_id=visit.user.user_id,
+            note=typed.get("note", "").strip()[:MAX_NOTE],
+            key=key,
+        )
+    return _asked(form, typed) if outcome.meanwhile else _back(form, outcome.word, key)
 
 
-def _put(
-    conn: Connection, visit: Visit, at: Moment, form: GatheringForm, part: Part, note: str, typed: Mapping[str, str]
-) -> Outcome:
-    return put_parts(
-        conn,
-        visit.tenant.municipality_id,
-        form.spot.station_id,
-        Kind.EVENT,
-        [part],
-        at=at.now,
-        user_id=visit.user.user_id,
-        note=note,
-        key=key_of(typed.get("key")),
-    )
+def _back(form: GatheringForm, saved: str, key: UUID | None) -> Response:
+    query = {"saved": saved} | ({} if key is None else {"key": str(key)})
+    return RedirectResponse(f"{ADDRESS}/{form.spot.code}?{urlencode(query)}", 303)
 
 
 def _asked(form: GatheringForm, typed: Mapping[str, str]) -> Response:

@@ -6,11 +6,11 @@ other. The sum of the hours is offered for the day, and never put there by itsel
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from urllib.parse import urlencode
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -21,6 +21,7 @@ from analytics.visitors.part_counts import (
     Kind,
     Part,
     PartEntry,
+    arrived,
     held_parts,
     part_history,
     put_parts,
@@ -123,20 +124,21 @@ def hours_submit(request: Request, visit: SignedIn, spot: str, typed: Form) -> R
     at = moment(request, visit)
     with visit.transaction() as conn:
         form = _form(conn, at, spot, entry_day(typed.get("day"), at), typed)
+        key, town = key_of(typed.get("key")), visit.tenant.municipality_id
+        if arrived(conn, town, form.spot.station_id, Kind.HOUR, _parts(form.hours, typed), key):
+            return _back(form, "again", key)
         if any(each.problem for each in form.hours):
             return _asked(form, typed)
-        parts = [
-            Part("", each.start, each.start + timedelta(hours=1), value, _seen(typed, each.hour))
-            for each in form.hours
-            if each.begun and (value := parse(each.typed) if each.typed else None) != each.value
-        ]
-        key = key_of(typed.get("key"))
         outcome = put_parts(
             conn,
-            visit.tenant.municipality_id,
+            town,
             form.spot.station_id,
             Kind.HOUR,
-            parts,
+            [
+                part
+                for part, each in zip(_parts(form.hours, typed), form.hours, strict=True)
+                if part.value != each.value
+            ],
             at=at.now,
             user_id=visit.user.user_id,
             note=typed.get("note", "").strip()[:MAX_NOTE],
@@ -144,10 +146,23 @@ def hours_submit(request: Request, visit: SignedIn, spot: str, typed: Form) -> R
         )
     if outcome.meanwhile:
         return _asked(form, typed)
-    named = {} if key is None else {"key": str(key)}
-    return RedirectResponse(
-        f"{ADDRESS}/{spot}?{urlencode({'day': form.day.isoformat(), 'saved': outcome.word, **named})}", 303
-    )
+    return _back(form, outcome.word, key)
+
+
+def _parts(hours: Sequence[HourField], typed: Mapping[str, str]) -> list[Part]:
+    """Every hour as it stands in the form; one that has not begun, or cannot be read, as it is stored."""
+    found = []
+    for each in hours:
+        value = each.value
+        if each.begun and each.problem != "number":
+            value = parse(each.typed) if each.typed else None
+        found.append(Part("", each.start, each.start + timedelta(hours=1), value, _seen(typed, each.hour)))
+    return found
+
+
+def _back(form: HourForm, saved: str, key: UUID | None) -> Response:
+    query = {"day": form.day.isoformat(), "saved": saved} | ({} if key is None else {"key": str(key)})
+    return RedirectResponse(f"{ADDRESS}/{form.spot.code}?{urlencode(query)}", 303)
 
 
 def _asked(form: HourForm, typed: Mapping[str, str]) -> Response:

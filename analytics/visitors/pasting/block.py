@@ -13,6 +13,7 @@ Of a `Line` with a `problem` nothing is to be stored:
     spot       no spot is named                period     the day (month) is not said, or not all of it
     year       the year is missing             none       there is no such day
     weekday    the day is another weekday      against    row, column and title say different days
+    unsure     without a year it may be last year's day or the coming one
     twice      the block has another number for the same spot and day
 """
 
@@ -221,7 +222,10 @@ class _Reading:
             return None
         alone = self._alone
         numbers = sum(read_period(cell, alone) is not None for cell in row)
-        columns = [self._column(cell, alone if numbers > 2 else None) for cell in row]
+        bares = [alone] if numbers > 2 else []
+        if plain(row[0]) in _SPOTS:
+            bares.append(Bare.DATE)  # days across, in a table whose dates have lost their format
+        columns = [self._column(cell, bares) for cell in row]
         if not any(column.what == "value" for column in columns):
             return None
         titled = any(column.what in ("date", "spot") for column in columns)
@@ -237,7 +241,7 @@ class _Reading:
             columns[0] = _Column("auto")
         return columns
 
-    def _column(self, text: str, alone: Bare | None) -> _Column:
+    def _column(self, text: str, bares: Sequence[Bare]) -> _Column:
         said = re.sub(r"[(]人[)]$", "", plain(text))
         if said in _DATES:
             return _Column("date", bare=_DATES[said])
@@ -250,7 +254,7 @@ class _Reading:
         spot = self.spots.code(text)
         if spot is not None:
             return _Column("value", spot=spot)
-        part = read_period(text, alone)
+        part = next((found for bare in (None, *bares) if (found := read_period(text, bare)) is not None), None)
         return _NOTHING if part is None else _Column("value", part=part)
 
     def _without_header(self, row: Sequence[str]) -> list[_Column] | None:
@@ -291,20 +295,22 @@ class _Reading:
             if part is not None:
                 parts.append(part)
             elif found is None and column.what != "weekday":
-                unread = (f"{_letters(n)}{number}", cell)
+                unread = (column.what, f"{_letters(n)}{number}", cell)
         values = [n for n, column in enumerate(columns) if column.what == "value" and n < len(row) and row[n]]
         if unread is not None and not parts and spot is None:
-            if plain(unread[1]) not in _SUMS and not plain(unread[1]).endswith(("計", "平均", "比")):
-                n = sum(_number(row[n]) for n in values)
-                if n:
-                    self.ignored.append(Ignored(*unread, n, self.spots.like(unread[1])))
-            return
+            what, where, cell = unread
+            if plain(cell) in _SUMS or plain(cell).endswith(("計", "平均", "比")):
+                return
+            if what != "date":
+                if count := sum(_number(row[n]) for n in values):
+                    self.ignored.append(Ignored(where, cell, count, self.spots.like(cell)))
+                return
         for n in values:
             column = columns[n]
             line = Line(f"{_letters(n)}{number}", row[n], column.spot or spot or self.chosen, None, None)
             if unread is not None:
-                problem = "period" if parts == [] else "spot"
-                self.lines.append(replace(line, problem=problem, detail=unread[1]))
+                problem = "spot" if unread[0] == "spot" else "period"
+                self.lines.append(replace(line, problem=problem, detail=unread[2]))
             else:
                 self.lines.append(self._line(line, [column.part, *parts]))
 

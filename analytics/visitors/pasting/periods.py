@@ -6,7 +6,8 @@
     completed(part, title) -> Part              with what it does not say itself from the title
     day_of(part, today) / month_of(part)        the date; PeriodError says what is missing or wrong
 
-A date without a year is the newest one that is not after today. A year of two digits without its era is none: 26 may be
+A date without a year is the newest one that is not after today; where that is nearly a year ago, the coming one may be
+meant, and it is none. A year of two digits without its era is none: 26 may be
 2026 or 平成26年. Eras: 令和 from 2019, 平成 from 1989, 昭和 from 1926 (元年 is the first); no era's end is checked, for
 people write 平成31年6月 and mean it.
 """
@@ -41,6 +42,7 @@ _PATTERNS = tuple(
 _TITLES = tuple(
     re.compile(pattern) for pattern in (_YEAR + r"(?P<fiscal>年度)", _YEAR + r"年(?P<month>\d{1,2})月", _YEAR + "年")
 )
+_SURELY = timedelta(days=300)
 _EXCEL_BEGINS = date(1899, 12, 30)  # day 0 of Excel's dates
 
 
@@ -55,8 +57,8 @@ class Bare(StrEnum):
 
 
 class PeriodError(ValueError):
-    """`code`: period (not all that is needed is said), year (all but the year), none (there is no such day), weekday
-    (the day is another day of the week).
+    """`code`: period (not all that is needed is said), year (all but the year), unsure (last year's day, or the coming
+    one), none (there is no such day), weekday (the day is another day of the week).
     """
 
     def __init__(self, code: str) -> None:
@@ -212,6 +214,8 @@ def day_of(part: Part, today: date) -> date:
             continue
         if year is None and day > today:
             continue
+        if year is None and today - day > _SURELY:
+            raise PeriodError("unsure")
         if part.weekday is not None and day.weekday() != part.weekday:
             raise PeriodError("weekday")
         return day
