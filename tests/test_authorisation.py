@@ -222,6 +222,12 @@ BODIES: dict[str, dict[str, Any]] = {
             "hour": "9",
         }
     },
+    "POST /tourism/hours/{spot}": {"data": {"day": "2026-05-31", "h9": "12"}},
+    "POST /tourism/gatherings/{spot}": {
+        "data": {"name": "滝まつり", "from": "2026-05-31T10:00", "to": "2026-05-31T12:00", "value": "12"}
+    },
+    "POST /tourism/paste": {"data": {"text": "日付\t地点\t人数\n5/31\t美守郷土資料館\t12"}},
+    "POST /tourism/months/{spot}": {"data": {"month": "2026-04", "value": "12"}},
     "POST /digital/quarantine": {"data": {"reason": "codec"}},
     "POST /digital/register": {"data": {"key": "beef", "do": "register"}},
     "POST /digital/models": {"data": {"maker": "Maker", "model": "One"}, "files": {"file": ("one.js", CODEC + b"//")}},

@@ -65,6 +65,7 @@ EXEMPT = {
         store/field_photos.py:picture store/field_photos.py:PHOTOS store/field_reports.py:_known
         store/field_reports.py:_lately
         analytics/rivers/link_job.py:_on_grid analytics/rivers/floods.py:_OBSERVED
+        api/pages/paste_plan.py:_STORED api/pages/paste_plan.py:_LIMITS
     """,
     "a still is of a camera, and real during a drill too": """
         store/cameras.py:_CAMERAS
@@ -82,6 +83,7 @@ EXEMPT = {
         analytics/duty_reports.py:_put_right api/pages/device.py:_series api/pages/device_health.py:_DEVICE
         api/pages/register_plan.py:_occupant store/calibrations.py:calibrations store/duty.py:_check_levels
         store/duty.py:modes_now store/duty.py:datastream_duties
+        analytics/visitors/month_totals.py:_DAYS
         analytics/rivers/link_job.py:_hours analytics/rivers/floods.py:_HOURS analytics/rivers/floods.py:_RAIN
     """,
     "a drill has no alert of these rules: silence, outage, the operation": """

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from analytics.visitors.day_types import DayType, day_type, holiday_name
 from analytics.visitors.reports import prefecture, tables
 from analytics.visitors.reports.compare import Way, change, partner
-from analytics.visitors.reports.counting import Counted, Version, of_day, of_days
+from analytics.visitors.reports.counting import Counted, Known, Version, of_day, of_days
 from analytics.visitors.reports.layout import DEFAULT, Column, LayoutError, read
 from analytics.visitors.reports.periods import YearKind, days_between, days_of, months
 from analytics.visitors.reports.standard import Survey, size, survey_for

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date
 
+from analytics.visitors.month_totals import held_months
 from analytics.visitors.reports import kept, prefecture, tables
-from analytics.visitors.reports.counting import Counted, Version, of_day
-from analytics.visitors.reports.counting import of_days as summed
+from analytics.visitors.reports.counting import Known, Version, of_day, of_month
 from analytics.visitors.reports.periods import YearKind, days_of, months
 from analytics.visitors.reports.standard import Size, size
 from analytics.visitors.reports.tables import Asked, Kind, Place, Report
@@ -51,12 +51,21 @@ def counted(
     version: Version,
     *,
     relation: Observations = "observation",
-) -> dict[int, dict[date, Counted]]:
-    """The days first..last of each place as a version has them."""
+) -> dict[int, Known]:
+    """What is known of each place from first to last, as a version has it, with the office's totals of past months."""
     if last < first:
-        return {place.spot_id: {} for place in places}
-    found = spot_days(conn, [place.spot_id for place in places], first, last, relation=relation)
-    return {spot_id: {day.day: of_day(day, version) for day in days} for spot_id, days in found.items()}
+        return {place.spot_id: Known({}) for place in places}
+    ids = [place.spot_id for place in places]
+    stations: dict[int, int] = dict(
+        conn.execute("select station_id, spot_id from spot where spot_id = any(%s) and station_id is not null", (ids,))
+    )
+    held: dict[int, dict[date, int]] = {spot_id: {} for spot_id in ids}
+    for (station_id, month), total in held_months(conn, list(stations), first.replace(day=1), last).items():
+        held[stations[station_id]][month] = total.value
+    return {
+        spot_id: Known({day.day: of_day(day, version) for day in days}, held[spot_id])
+        for spot_id, days in spot_days(conn, ids, first, last, relation=relation).items()
+    }
 
 
 def sizes(
@@ -72,6 +81,6 @@ def sizes(
     of_year = months(year, YearKind.CALENDAR)
     days = counted(conn, places, of_year[0], date(year, 12, 31), Version.ALL, relation=relation)
     return {
-        place.spot_id: size(year, [(m, summed(days_of(m), days[place.spot_id], until, most_missing)) for m in of_year])
+        place.spot_id: size(year, [(m, of_month(days_of(m), days[place.spot_id], until, most_missing)) for m in of_year])
         for place in places
     }

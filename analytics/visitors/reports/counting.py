@@ -5,16 +5,21 @@ A sum over a month that lacks ten days looks like a quiet month. So a month has 
 (`counted`) stands apart from the total. A month that is running has what there is until yesterday, and says so.
 
     of_day(SpotDay, version)   a day as a report takes it
-    of_days(...) -> Sum        a month, a year, any stretch of days
+    of_days(...) -> Sum        a month
+    of_month(...) -> Sum       the same, or the total that the office kept of a past month
+    together(months) -> Sum    a year
 
 Partial days (a counter that was away for some hours) count as they are, low as they may be, and towards `most_missing`.
 With `Version.CONFIRMED` a day that nobody has confirmed has no number here, and is counted apart: it is not missing.
+
+A month whose days make no total takes the one that the office kept of it (method monthly_history), where there is one.
+The office has published it before, so it counts as confirmed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import StrEnum
 
@@ -22,6 +27,9 @@ from analytics.visitors.spots.plan import Method
 from analytics.visitors.spots.series import SpotDay
 
 COMPLETE_ENOUGH = 0.85  # of a day's counts, as in the comparison with the usual
+
+
+MONTHLY_HISTORY = "monthly_history"
 
 
 class Version(StrEnum):
@@ -93,6 +101,34 @@ class Sum:
     def running(self) -> bool:
         """Whether some of its days are still to come."""
         return 0 < self.days < self.length
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a spot: its days, and the totals that the office kept of months (by their first day)."""
+
+    days: Mapping[date, Counted]
+    months: Mapping[date, int] = field(default_factory=dict)
+
+
+def of_month(days: Sequence[date], known: Known, until: date, most_missing: int) -> Sum:
+    """The month of these days."""
+    found = of_days(days, known.days, until, most_missing)
+    held = known.months.get(days[0])
+    if held is None or found.total is not None or found.unconfirmed or found.days < found.length:
+        return found
+    return replace(
+        found,
+        total=held,
+        why=None,
+        counted=held,
+        missing=0,
+        partial=0,
+        estimated=0,
+        provisional=0,
+        methods=frozenset({MONTHLY_HISTORY}),
+        changed=False,
+    )
 
 
 def of_days(days: Sequence[date], counted: Mapping[date, Counted], until: date, most_missing: int) -> Sum:

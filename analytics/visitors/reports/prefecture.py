@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from analytics.visitors.reports import words
-from analytics.visitors.reports.compare import Way, change
-from analytics.visitors.reports.counting import Counted, Sum, of_days, together
+from analytics.visitors.reports.compare import Way
+from analytics.visitors.reports.counting import Known, Sum, of_days, together
 from analytics.visitors.reports.layout import FIELDS, Column
 from analytics.visitors.reports.periods import YearKind, after, days_of, year_before
 from analytics.visitors.reports.standard import SHARES, Survey, survey_for
@@ -23,6 +23,7 @@ from analytics.visitors.reports.tables import (
     Place,
     Report,
     Table,
+    changed,
     label,
     marks_of,
     methods,
@@ -90,23 +91,23 @@ def _title(asked: Asked, column: Column) -> str:
     return column.title if column.unit == 1 or unit in column.title else f"{column.title}（{unit}）"
 
 
-def _line(asked: Asked, place: Place, counted: Mapping[date, Counted], facts: Facts) -> _Line:
+def _line(asked: Asked, place: Place, known: Known, facts: Facts) -> _Line:
     month = asked.month
-    # A running month is set beside the same days of the year before, not beside the whole month.
     earlier = year_before(month)
-    end = days_of(earlier)[-1]
-    if days_of(month)[-1] > asked.until >= month:
-        end = earlier.replace(day=min(asked.until.day, end.day))
-    before = of_days([day for day in days_of(earlier) if day <= end], counted, end, asked.most_missing)
-    passed = [day for day in days_of(month) if day <= asked.until]
-    compared = change(passed, counted, Way.DATE, asked.most_missing)
+    now = month_sum(asked, known, month)
+    if now.running:
+        # Beside the same days of the year before, not beside the whole month.
+        days = [day for day in days_of(earlier) if day.day <= now.days]
+        before = of_days(days, known.days, asked.until, asked.most_missing)
+    else:
+        before = month_sum(asked, known, earlier)
+    compared = changed(asked, known, (month,), Way.DATE)
     start = date(month.year, 4 if asked.year_kind is YearKind.FISCAL else 1, 1)
     each = start if start <= month else start.replace(year=month.year - 1)
     so_far = []
     while each <= month:
-        so_far.append(month_sum(asked, counted, each))
+        so_far.append(month_sum(asked, known, each))
         each = after(each)
-    now = month_sum(asked, counted, month)
     return _Line(
         place,
         facts,
@@ -115,7 +116,7 @@ def _line(asked: Asked, place: Place, counted: Mapping[date, Counted], facts: Fa
         together(so_far),
         compared.ratio if now.total is not None and before.total is not None else None,
         compared.why,
-        bool(now.methods and before.methods and now.methods != before.methods),
+        compared.method_changed,
         survey_for(facts.surveys, month, days_of(month)[-1]),
     )
 

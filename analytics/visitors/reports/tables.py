@@ -18,10 +18,10 @@ from enum import StrEnum
 from analytics.visitors.day_types import day_type, holiday_name
 from analytics.visitors.reports import words
 from analytics.visitors.reports.compare import Change, Way, change
-from analytics.visitors.reports.counting import Counted, Sum, Version, of_days, together
-from analytics.visitors.reports.periods import YearKind, days_of, months
+from analytics.visitors.reports.counting import MONTHLY_HISTORY, Counted, Known, Sum, Version, of_month, together
+from analytics.visitors.reports.periods import YearKind, days_of, months, year_before
 
-Days = Mapping[int, Mapping[date, Counted]]
+Days = Mapping[int, Known]
 
 
 class Kind(StrEnum):
@@ -161,14 +161,14 @@ def day_cell(asked: Asked, of: Counted | None, day: date) -> Cell:
     return number(of.visitors, "".join(mark for mark, holds in found if holds))
 
 
-def month_sum(asked: Asked, counted: Mapping[date, Counted], month: date) -> Sum:
+def month_sum(asked: Asked, known: Known, month: date) -> Sum:
     """A month of one spot."""
-    return of_days(days_of(month), counted, asked.until, asked.most_missing)
+    return of_month(days_of(month), known, asked.until, asked.most_missing)
 
 
-def year_sum(asked: Asked, counted: Mapping[date, Counted], year: int) -> Sum:
+def year_sum(asked: Asked, known: Known, year: int) -> Sum:
     """A year of one spot."""
-    return together(month_sum(asked, counted, month) for month in months(year, asked.year_kind))
+    return together(month_sum(asked, known, month) for month in months(year, asked.year_kind))
 
 
 def month_name(asked: Asked, month: date) -> str:
@@ -214,11 +214,11 @@ def _daily(asked: Asked, days: Days) -> tuple[Table, Table, str]:
     for day in days_of(asked.month):
         named = holiday_name(day) if asked.language == "ja" else None
         weekday = words.WEEKDAYS[asked.language][day.weekday()]
-        cells = [day_cell(asked, days[place.spot_id].get(day), day) for place in asked.places]
+        cells = [day_cell(asked, days[place.spot_id].days.get(day), day) for place in asked.places]
         date_label = label(f"{day.month}/{day.day}", value=day)
         rows.append((date_label, label(weekday), label(named or _kind(asked, day)), *cells))
         if day <= asked.until:
-            data += [_day_line(asked, place, day, days[place.spot_id].get(day)) for place in asked.places]
+            data += [_day_line(asked, place, day, days[place.spot_id].days.get(day)) for place in asked.places]
     sums = [sum_cell(asked, month_sum(asked, days[place.spot_id], asked.month)) for place in asked.places]
     rows.append((label(asked.say("total.month")), label(""), label(""), *sums))
     head = [asked.say(f"column.{name}") for name in ("day", "weekday", "kind")]
@@ -344,38 +344,53 @@ def _changes(asked: Asked, days: Days) -> Table:
         ]
     rows = []
     for place in asked.places:
-        counted = days[place.spot_id]
-        for name, of, how_many in _units(asked):
-            passed = [day for day in of if day <= asked.until]
-            if not passed:
+        for name, of in _units(asked):
+            if of[0] > asked.until:
                 continue
             cells = [label(place.called(asked.language)), label(name)]
             for way in asked.ways:
-                cells += change_cells(asked, change(passed, counted, way, asked.most_missing, months=how_many))
+                cells += change_cells(asked, changed(asked, days[place.spot_id], of, way))
             rows.append(tuple(cells))
     return Table("change", asked.say("title.change"), tuple(head), tuple(rows), labels=2)
 
 
-def _units(asked: Asked) -> list[tuple[str, list[date], int]]:
-    """The periods that are compared: what they are called, their days, how many months they are."""
+def _units(asked: Asked) -> list[tuple[str, tuple[date, ...]]]:
+    """The periods that are compared: what they are called, their months."""
     if asked.kind in (Kind.DAILY, Kind.PREFECTURE):
-        return [(month_name(asked, asked.month), list(days_of(asked.month)), 1)]
-
-    def whole(year: int) -> tuple[str, list[date], int]:
-        of = months(year, asked.year_kind)
-        begun = sum(month <= asked.until for month in of)
-        return year_name(asked, year, short=True), [day for month in of for day in days_of(month)], max(1, begun)
-
+        return [(month_name(asked, asked.month), (asked.month,))]
     if asked.kind is Kind.YEARLY:
-        return [whole(year) for year in range(asked.year - asked.years + 1, asked.year + 1)]
-    found = [(month_name(asked, month), list(days_of(month)), 1) for month in months(asked.year, asked.year_kind)]
-    return [*found, whole(asked.year)]
+        years = range(asked.year - asked.years + 1, asked.year + 1)
+        return [(year_name(asked, year, short=True), months(year, asked.year_kind)) for year in years]
+    of_year = months(asked.year, asked.year_kind)
+    return [*((month_name(asked, month), (month,)) for month in of_year), (asked.say("total.year"), of_year)]
+
+
+def changed(asked: Asked, known: Known, of: Sequence[date], way: Way) -> Change:
+    """These months beside the year before. Where the days have no pairs, whole months that have totals are compared by
+    the same dates: so the past totals of an office are.
+    """
+    passed = [day for month in of for day in days_of(month) if day <= asked.until]
+    begun = sum(month <= asked.until for month in of)
+    found = change(passed, known.days, way, asked.most_missing, months=begun)
+    if found.why not in ("nothing", "gaps") or way is not Way.DATE:
+        return found
+    now = together(month_sum(asked, known, month) for month in of)
+    before = together(month_sum(asked, known, year_before(month)) for month in of)
+    if now.total is None or before.total is None or now.days < now.length:
+        return found
+    return Change(
+        *(way, now.total, before.total, 0, len(passed)),
+        now.total / before.total if before.total else None,
+        None if before.total else "zero",
+        now.methods != before.methods,
+        bool(now.estimated or before.estimated),
+    )
 
 
 def change_cells(asked: Asked, of: Change) -> list[Cell]:
     """The sums of both sides and their ratio, or why there is none."""
     marks = ("#" if of.method_changed else "") + ("e" if of.estimated else "")
-    note = asked.say("change.pairs", n=of.pairs, of=of.days)
+    note = asked.say("change.pairs", n=of.pairs, of=of.days) if of.pairs else asked.say("change.months")
     if of.ratio is None:
         why = Cell(None, asked.say(f"change.why.{of.why}"), "ratio", note=note)
         if of.why == "nothing":
@@ -406,7 +421,9 @@ def notes_of(asked: Asked, days: Days) -> tuple[tuple[str, str], ...]:
 def _methods_note(asked: Asked, days: Days) -> str:
     parts = []
     for place in asked.places:
-        used = frozenset[str]().union(*(of.methods for of in days[place.spot_id].values()))
+        known = days[place.spot_id]
+        used = frozenset[str]().union(*(of.methods for of in known.days.values()))
+        used |= {MONTHLY_HISTORY} if known.months else set()
         parts.append(f"{place.called(asked.language)}：{methods(asked, used) or asked.say('why.nothing')}")
     return "、".join(parts)
 

@@ -56,6 +56,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "change.way.weekday": ("曜日そろえ", "weekday-aligned"),
     "change.way.holiday": ("休日そろえ", "holiday-aligned"),
     "change.pairs": ("{n}/{of}日で比較", "{n} of {of} days compared"),
+    "change.months": ("月計どうしで比較", "monthly totals compared"),
     "change.why.gaps": ("比較なし（欠測が多い）", "no comparison (too many gaps)"),
     "change.why.nothing": ("前年の数なし", "no counts a year before"),
     "change.why.zero": ("前年が0", "0 a year before"),
