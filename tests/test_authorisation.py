@@ -388,6 +388,17 @@ def call(client: httpx.Client, town_hall: TownHall, route: Call) -> Answer:
         )
 
 
+_LETTER = """
+with mail as (
+    insert into report_mail (municipality_id, name, kind, version, compared, day, hour, user_ids, made_at, user_id)
+    values (%(town)s, '月報', 'monthly', 'all', false, 5, 9, array[%(user)s::integer], %(at)s, %(user)s)
+    returning report_mail_id)
+insert into report_letter
+    (municipality_id, report_mail_id, month, written_at, subject, body, file_name, file)
+select %(town)s, report_mail_id, '2026-05-01', %(at)s, '月報', '月報', 'visits.xlsx', 'x' from mail
+"""
+
+
 @pytest.fixture
 def town_hall(registered: Registered, tmp_path: Path) -> Iterator[TownHall]:
     populate(registered)
@@ -416,6 +427,7 @@ def town_hall(registered: Registered, tmp_path: Path) -> Iterator[TownHall]:
         assert entry == int(PARAMETERS["entry_id"])
         order = evacuation.Order(evacuation.EvacuationKind.ELDERLY, "浜町", START, None, "町長")
         assert evacuation.issue(conn, town, order, drill=False, now=START, user_id=user[0]) == 1
+        conn.execute(_LETTER, {"town": town, "user": user[0], "at": START})
         stage = evacuation.Stage("第1配備", START, "総務課長")
         assert evacuation.declare(conn, town, stage, drill=False, now=START, user_id=user[0]) == 1
         checklists.put_list(conn, town, 3, checklists.ItemKind.TASK, ["避難所の鍵を開ける"], now=START, user_id=user[0])

@@ -92,8 +92,6 @@ def reports_file(request: Request, visit: SignedIn, kind: str) -> Response:
     at = moment(request, visit)
     with visit.transaction() as conn:
         asked, _ = _asked(conn, request, visit, at)
-        if not asked.places:
-            raise NotFound(Text("観光地点が登録されていません。", "No spot is registered."))
         made = report(conn, visit.tenant.municipality_id, visit.tenant.name, asked, relation=RELATION)
     name = f"visits_{visit.tenant.code}_{_named(asked)}.{kind}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Content-Language": at.words.code}

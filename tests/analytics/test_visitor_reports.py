@@ -60,6 +60,10 @@ def asked(kind: Kind, **more: object) -> Asked:
     return Asked(kind, **chosen)  # type: ignore[arg-type]
 
 
+def known(days: Mapping[int, dict[date, Counted]]) -> dict[int, Known]:
+    return {spot_id: Known(each) for spot_id, each in days.items()}
+
+
 def texts(row: tuple[tables.Cell, ...]) -> list[str]:
     return [cell.text + (f" {cell.marks}" if cell.marks else "") for cell in row]
 
@@ -113,7 +117,7 @@ def test_a_month_has_a_total_only_with_few_enough_days_missing(values: list[int 
 
 def test_a_year_without_a_months_total_has_none_and_says_what_was_counted() -> None:
     days = {1: without(every_day(), *days_between(date(2026, 5, 3), date(2026, 5, 6))), 2: every_day()}
-    made = tables.make(asked(Kind.MONTHLY, ways=()), days)
+    made = tables.make(asked(Kind.MONTHLY, ways=()), known(days))
     (table,) = made.tables
     assert table.head[:3] == ("地点", "2026年4月", "2026年5月") and table.head[-1] == "年計"
     assert texts(table.rows[0])[:5] == ["見守の滝", "300", "欠測など4日", "100 r", "これから"]
@@ -122,13 +126,13 @@ def test_a_year_without_a_months_total_has_none_and_says_what_was_counted() -> N
     assert texts(table.rows[1])[-1] == "710 r"
     assert made.period == "2026年度（2026年4月〜2027年3月）"
     assert ("年の区切り", "年度（4月〜翌年3月）で集計しています。暦年ではありません。") in made.notes
-    calendar = tables.make(asked(Kind.MONTHLY, ways=(), year_kind=YearKind.CALENDAR), days)
+    calendar = tables.make(asked(Kind.MONTHLY, ways=(), year_kind=YearKind.CALENDAR), known(days))
     assert calendar.tables[0].head[1] == "2026年1月" and "暦年" in calendar.period
 
 
 def test_only_confirmed_days_make_a_month_that_is_called_confirmed() -> None:
     days = {1: every_day() | {MAY: Counted(MAY, None, why="unconfirmed")}, 2: every_day(provisional=True)}
-    (table,) = tables.make(asked(Kind.DAILY, ways=()), days).tables
+    (table,) = tables.make(asked(Kind.DAILY, ways=()), known(days)).tables
     assert texts(table.rows[0]) == ["5/1", "金", "GW", "未確定", "10 p"]
     assert texts(table.rows[2])[2] == "憲法記念日"
     assert texts(table.rows[-1]) == ["月計", "", "", "未確定 1日", "310 p"]
@@ -171,9 +175,24 @@ def test_the_three_ways_differ_where_the_calendar_does_and_only_pairs_are_added(
 
 def test_another_method_a_year_before_is_marked() -> None:
     days = every_day() | every_day(20, date(2025, 5, 1), date(2025, 5, 31), methods=frozenset({"form"}))
-    found = tables.make(asked(Kind.DAILY, places=(TAKI,), ways=(Way.DATE,)), {1: days}).tables[1]
+    found = tables.make(asked(Kind.DAILY, places=(TAKI,), ways=(Way.DATE,)), known({1: days})).tables[1]
     assert found.head[-1] == "同日付 前年比"
     assert texts(found.rows[0]) == ["見守の滝", "2026年5月", "310", "620", "50.0 % #"]
+
+
+def test_months_that_the_office_kept_stand_where_no_days_are_and_are_compared_by_the_month() -> None:
+    days = every_day(first=date(2026, 4, 1), last=date(2026, 6, 10))
+    kept = dict.fromkeys(months(2025, YearKind.FISCAL), 620)
+    made = tables.make(asked(Kind.YEARLY, places=(TAKI,), years=2, until=date(2026, 6, 10)), {1: Known(days, kept)})
+    table, compared = made.tables
+    assert texts(table.rows[0]) == ["見守の滝", "7,440", "710 r"] and "過去の月計" in dict(made.notes)["計測方法"]
+    assert texts(compared.rows[0])[2:] == ["", "", "前年の数なし"] * 3
+    made = tables.make(asked(Kind.DAILY, places=(TAKI,), month=MAY), {1: Known(days, kept)})
+    assert texts(made.tables[1].rows[0])[2:8] == ["310", "620", "50.0 % #", "", "", "前年の数なし"]
+    prefectures = prefecture.make(asked(Kind.PREFECTURE, places=(TAKI,)), {1: Known(days, kept)}, DEFAULT, None, {}, "")
+    row = dict(zip(prefectures.tables[0].head, texts(prefectures.tables[0].rows[0]), strict=True))
+    assert (row["前年同月 延べ人数"], row["前年同月比（%）"]) == ("620", "50.0 % #")
+    assert row["備考"] == "前年と計測方法が異なる"
 
 
 # --- 共通基準 and the prefecture's table -----------------------------------------------------------------------
@@ -218,7 +237,7 @@ def test_the_prefectures_table_has_the_columns_that_the_office_wrote() -> None:
         2: without(every_day(), *days_between(date(2026, 5, 1), date(2026, 5, 9))),
     }
     facts = {1: prefecture.Facts("O-12", "自然", (spring,))}
-    made = prefecture.make(asked(Kind.PREFECTURE, ways=()), days, layout, None, facts, "美守町")
+    made = prefecture.make(asked(Kind.PREFECTURE, ways=()), known(days), layout, None, facts, "美守町")
     (table,) = made.tables
     assert table.head == ("番号", "施設名", "延べ（千人）", "前年比", "宿泊", "累計", "備考")
     assert texts(table.rows[0]) == [
@@ -250,7 +269,7 @@ def test_columns_that_make_no_table_are_refused_with_their_place(rows: list[tupl
 
 def test_excel_has_numbers_formats_a_chart_and_the_notes() -> None:
     days = {1: without(every_day(1234, provisional=True), date(2026, 5, 3)), 2: every_day()}
-    made = tables.make(asked(Kind.DAILY), days)
+    made = tables.make(asked(Kind.DAILY), known(days))
     book = openpyxl.load_workbook(io.BytesIO(workbook(made)))
     assert book.sheetnames == ["日別 観光地点の延べ人数", "前年との比較", "データ", "注記"]
     sheet = book["日別 観光地点の延べ人数"]
@@ -267,15 +286,15 @@ def test_excel_has_numbers_formats_a_chart_and_the_notes() -> None:
         "延べ" in notes["何の数か"] and "2026-06-11 09:30" in notes["データの版"] and "カウンター" in notes["計測方法"]
     )
     for kind in (Kind.MONTHLY, Kind.YEARLY):
-        page = openpyxl.load_workbook(io.BytesIO(workbook(tables.make(asked(kind), days)))).worksheets[0]
+        page = openpyxl.load_workbook(io.BytesIO(workbook(tables.make(asked(kind), known(days))))).worksheets[0]
         assert len(page._charts[0].series) == 2 and page["A5"].value == "見守の滝"
-    table = prefecture.make(asked(Kind.PREFECTURE), days, DEFAULT, None, {}, "美守町")
+    table = prefecture.make(asked(Kind.PREFECTURE), known(days), DEFAULT, None, {}, "美守町")
     assert [len(s._charts) for s in openpyxl.load_workbook(io.BytesIO(workbook(table))).worksheets] == [1, 0]
 
 
 def test_a_csv_is_read_by_excel_and_tells_which_letters_its_code_does_not_have() -> None:
     days = {1: every_day(), 2: without(every_day(), MAY + timedelta(days=1))}
-    made = tables.make(asked(Kind.DAILY, ways=()), days)
+    made = tables.make(asked(Kind.DAILY, ways=()), known(days))
     data, replaced = csv_file(made, UTF_8)
     assert data.startswith("\ufeff".encode()) and replaced == ""
     rows = list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"))))
@@ -290,7 +309,7 @@ def test_a_csv_is_read_by_excel_and_tells_which_letters_its_code_does_not_have()
     lines = list(csv.reader(io.StringIO(data.decode("cp932"))))
     assert replaced == lost(made) == "𠮷" and lines[2][3] == "'=資料館〓"
     assert "〓" in lines[-1][0] and "U+20BB7" in lines[-1][0]
-    months_made = tables.make(asked(Kind.MONTHLY, ways=()), days)
+    months_made = tables.make(asked(Kind.MONTHLY, ways=()), known(days))
     data, _ = csv_file(months_made, UTF_8)
     may = [row for row in csv.DictReader(io.StringIO(data.decode("utf-8-sig"))) if row["期間"] == "2026-05"]
     assert [(row["延べ人数"], row["欠測日数"]) for row in may] == [("310", "0"), ("300", "1")]

@@ -81,6 +81,8 @@ def sizes(
     of_year = months(year, YearKind.CALENDAR)
     days = counted(conn, places, of_year[0], date(year, 12, 31), Version.ALL, relation=relation)
     return {
-        place.spot_id: size(year, [(m, of_month(days_of(m), days[place.spot_id], until, most_missing)) for m in of_year])
+        place.spot_id: size(
+            year, [(m, of_month(days_of(m), days[place.spot_id], until, most_missing)) for m in of_year]
+        )
         for place in places
     }
