@@ -82,7 +82,9 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`labels` leading columns name the row; the last `totals` rows, and `total_columns`, are sums of the others."""
+    """`labels` leading columns name the row; the last `totals` rows, and `total_columns`, are sums of the others.
+    `shown`: the columns that a page has room for, None: all. What is left out stands in the notes of its cells.
+    """
 
     key: str
     title: str
@@ -91,6 +93,7 @@ class Table:
     labels: int = 1
     totals: int = 0
     total_columns: int = 0
+    shown: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,7 +354,8 @@ def _changes(asked: Asked, days: Days) -> Table:
             for way in asked.ways:
                 cells += change_cells(asked, changed(asked, days[place.spot_id], of, way))
             rows.append(tuple(cells))
-    return Table("change", asked.say("title.change"), tuple(head), tuple(rows), labels=2)
+    shown = (0, 1, *range(4, len(head), 3))  # the ratios
+    return Table("change", asked.say("title.change"), tuple(head), tuple(rows), labels=2, shown=shown)
 
 
 def _units(asked: Asked) -> list[tuple[str, tuple[date, ...]]]:
@@ -390,7 +394,8 @@ def changed(asked: Asked, known: Known, of: Sequence[date], way: Way) -> Change:
 def change_cells(asked: Asked, of: Change) -> list[Cell]:
     """The sums of both sides and their ratio, or why there is none."""
     marks = ("#" if of.method_changed else "") + ("e" if of.estimated else "")
-    note = asked.say("change.pairs", n=of.pairs, of=of.days) if of.pairs else asked.say("change.months")
+    compared = asked.say("change.pairs", n=of.pairs, of=of.days) if of.pairs else asked.say("change.months")
+    note = asked.say("change.note", now=f"{of.now:,}", before=f"{of.before:,}", compared=compared)
     if of.ratio is None:
         why = Cell(None, asked.say(f"change.why.{of.why}"), "ratio", note=note)
         if of.why == "nothing":
