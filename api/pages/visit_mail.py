@@ -16,8 +16,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from analytics.visitors.reports import kept
+from analytics.visitors.reports.cells import Kind
 from analytics.visitors.reports.counting import Version
-from analytics.visitors.reports.tables import Kind
 from analytics.visitors.reports.workbook import MEDIA_TYPE
 from api.access import READERS, Router, SignedIn, Visit, access
 from api.errors import NotFound, Text

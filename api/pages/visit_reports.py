@@ -19,10 +19,10 @@ from starlette.responses import Response
 
 from analytics.visitors.reports import kept
 from analytics.visitors.reports.building import report
+from analytics.visitors.reports.cells import Asked, Kind, Place, month_name, year_name
 from analytics.visitors.reports.compare import Way
 from analytics.visitors.reports.counting import Version
 from analytics.visitors.reports.periods import YearKind, after, months, year_of
-from analytics.visitors.reports.tables import Asked, Kind, Place, month_name, year_name
 from analytics.visitors.reports.text_file import CP932, UTF_8, csv_file, lost
 from analytics.visitors.reports.workbook import MEDIA_TYPE, workbook
 from api.access import READERS, Router, SignedIn, Visit, access

@@ -18,8 +18,8 @@ from starlette.responses import RedirectResponse, Response
 
 from analytics.visitors.reports import kept
 from analytics.visitors.reports.building import sizes
+from analytics.visitors.reports.cells import Place
 from analytics.visitors.reports.standard import IN_A_MONTH, IN_A_YEAR, SHARES, Survey, unbalanced
-from analytics.visitors.reports.tables import Place
 from api.access import READERS, Router, SignedIn, Visit, access
 from api.errors import NotFound, Text
 from api.pages.alert_list import open_alerts

@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 
 from analytics.visitors.day_types import DayType, day_type, holiday_name
 from analytics.visitors.reports import prefecture, tables
+from analytics.visitors.reports.cells import Asked, Cell, Kind, Place
 from analytics.visitors.reports.compare import Way, change, partner
 from analytics.visitors.reports.counting import Counted, Known, Version, of_day, of_days
 from analytics.visitors.reports.layout import DEFAULT, Column, LayoutError, read
 from analytics.visitors.reports.periods import YearKind, days_between, days_of, months
 from analytics.visitors.reports.standard import Survey, size, survey_for
-from analytics.visitors.reports.tables import Asked, Kind, Place
 from analytics.visitors.reports.text_file import CP932, UTF_8, csv_file, lost
 from analytics.visitors.reports.workbook import workbook
 from analytics.visitors.spots.plan import Method
@@ -64,7 +64,7 @@ def known(days: Mapping[int, dict[date, Counted]]) -> dict[int, Known]:
     return {spot_id: Known(each) for spot_id, each in days.items()}
 
 
-def texts(row: tuple[tables.Cell, ...]) -> list[str]:
+def texts(row: tuple[Cell, ...]) -> list[str]:
     return [cell.text + (f" {cell.marks}" if cell.marks else "") for cell in row]
 
 

@@ -17,7 +17,7 @@ insert into rollup_day (municipality_id, datastream_id, day, n, expected, total,
 select d.municipality_id, d.datastream_id, day, 144, 144, 90 + 400 * (extract(dow from day) = 0)::int, 'good'
 from datastream d, generate_series(date '2025-04-01', date '2026-05-31', interval '1 day') as day
 where d.observed_property = 'passages_in' and d.drill_run is null
-  and not (d.datastream_id % 2 = 0 and day between '2025-09-03' and '2025-09-12')
+  and not (d.datastream_id %% 2 = 0 and day between '2025-09-03' and '2025-09-12')
 on conflict (datastream_id, day) do update set n = 144, expected = 144, total = excluded.total
 """
 
@@ -28,7 +28,7 @@ def test_a_report_is_chosen_read_on_a_phone_and_printed(chromium: Browser, town_
         page = plain.open("/tourism?lang=ja")
         page.get_by_role("link", name="報告書を作る").click()
         page.get_by_label("年", exact=True).select_option("2025")
-        page.get_by_label("見守の滝").check()
+        page.get_by_label("鈴鳴りの滝").check()
         page.get_by_role("button", name="この表を見る").click()
         expect(page.locator("#report .sub")).to_have_text("2025年度（2025年4月〜2026年3月）")
         expect(page.locator("table[aria-labelledby=report] tbody tr")).to_have_count(1)

@@ -13,10 +13,10 @@ from datetime import date
 
 from analytics.visitors.month_totals import held_months
 from analytics.visitors.reports import kept, prefecture, tables
+from analytics.visitors.reports.cells import Asked, Kind, Place, Report
 from analytics.visitors.reports.counting import Known, Version, of_day, of_month
 from analytics.visitors.reports.periods import YearKind, days_of, months
 from analytics.visitors.reports.standard import Size, size
-from analytics.visitors.reports.tables import Asked, Kind, Place, Report
 from analytics.visitors.spots.series import days_of as spot_days
 from analytics.visitors.usual import Observations
 from store import Connection

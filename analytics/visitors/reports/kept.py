@@ -16,11 +16,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 
+from analytics.visitors.reports.cells import Kind, Place
 from analytics.visitors.reports.counting import Version
 from analytics.visitors.reports.layout import DEFAULT, Column
 from analytics.visitors.reports.periods import YearKind
 from analytics.visitors.reports.standard import SHARES, Survey
-from analytics.visitors.reports.tables import Kind, Place
 from store import Connection
 
 

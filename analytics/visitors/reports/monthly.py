@@ -19,9 +19,10 @@ import structlog
 
 from analytics.visitors.reports import kept, words
 from analytics.visitors.reports.building import report
+from analytics.visitors.reports.cells import Asked, Place, Report, month_name
 from analytics.visitors.reports.compare import Way
 from analytics.visitors.reports.periods import days_of, year_of
-from analytics.visitors.reports.tables import Asked, Place, Report, month_cells, month_name
+from analytics.visitors.reports.tables import month_cells
 from analytics.visitors.reports.workbook import workbook
 from devices.clock import Clock
 from store import Connection, connect

@@ -11,28 +11,28 @@ from dataclasses import dataclass
 from datetime import date
 
 from analytics.visitors.reports import words
-from analytics.visitors.reports.compare import Way
-from analytics.visitors.reports.counting import Known, Sum, of_days, together
-from analytics.visitors.reports.layout import FIELDS, Column
-from analytics.visitors.reports.periods import YearKind, after, days_of, year_before
-from analytics.visitors.reports.standard import SHARES, Survey, survey_for
-from analytics.visitors.reports.tables import (
+from analytics.visitors.reports.cells import (
     Asked,
     Cell,
     Days,
     Place,
     Report,
     Table,
-    changed,
     label,
     marks_of,
     methods,
     month_name,
     month_sum,
-    notes_of,
     ratio_cell,
     sum_cell,
 )
+from analytics.visitors.reports.changes import changed
+from analytics.visitors.reports.compare import Way
+from analytics.visitors.reports.counting import Known, Sum, of_days, together
+from analytics.visitors.reports.layout import FIELDS, Column
+from analytics.visitors.reports.periods import YearKind, after, days_of, year_before
+from analytics.visitors.reports.standard import SHARES, Survey, survey_for
+from analytics.visitors.reports.tables import notes_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,191 +1,39 @@
 """A report as tables: what the page shows is what Excel and CSV hold, cell by cell.
 
-    Asked            what somebody chose: kind, places, period, comparison, version
-    make(asked, ...) -> Report
+    make(asked, days) -> Report   of a month by day, of a year by month, of years (for the prefecture: `prefecture.py`)
+    needed(asked)                 which days that takes
 
-A cell has a value (what Excel calculates with) and a text (what people read), and its marks: p provisional, e
-estimated, * days missing or in part, # the method changed, r running. A cell without a value says why in its text.
 Everything here is pure: the days come from `building.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
-from enum import StrEnum
+from collections.abc import Sequence
+from datetime import date, timedelta
 
 from analytics.visitors.day_types import day_type, holiday_name
 from analytics.visitors.reports import words
-from analytics.visitors.reports.compare import Change, Way, change
-from analytics.visitors.reports.counting import MONTHLY_HISTORY, Counted, Known, Sum, Version, of_month, together
-from analytics.visitors.reports.periods import YearKind, days_of, months, year_before
-
-Days = Mapping[int, Known]
-
-
-class Kind(StrEnum):
-    """What a report lists."""
-
-    DAILY = "daily"
-    MONTHLY = "monthly"
-    YEARLY = "yearly"
-    PREFECTURE = "prefecture"
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A spot as a report names it."""
-
-    spot_id: int
-    code: str
-    name: str
-    name_en: str
-
-    def called(self, language: str) -> str:
-        return self.name_en if language == "en" and self.name_en else self.name
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What was chosen. `month`: its first day (daily, prefecture); `year` and `years` (the newest and how many of
-    them): monthly and yearly. `until` is the last day that is over, `at` when the report is made (local).
-    """
-
-    kind: Kind
-    places: tuple[Place, ...]
-    month: date
-    year: int
-    years: int
-    ways: tuple[Way, ...]
-    version: Version
-    year_kind: YearKind
-    most_missing: int
-    until: date
-    at: datetime
-    language: str = "ja"
-
-    def say(self, key: str, /, **values: object) -> str:
-        return words.text(key, self.language, **values)
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """`kind`: text, count, ratio (1.08 = 108 %), day. `note` stands below the text, smaller."""
-
-    value: int | float | date | str | None
-    text: str
-    kind: str = "text"
-    marks: str = ""
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """`labels` leading columns name the row; the last `totals` rows, and `total_columns`, are sums of the others.
-    `shown`: the columns that a page has room for, None: all. What is left out stands in the notes of its cells.
-    """
-
-    key: str
-    title: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-    labels: int = 1
-    totals: int = 0
-    total_columns: int = 0
-    shown: tuple[int, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """`tables`: what is read, then the comparison if one was asked for; `data` one line a spot and period, for
-    machines.
-    """
-
-    asked: Asked
-    title: str
-    period: str
-    tables: tuple[Table, ...]
-    data: Table
-    notes: tuple[tuple[str, str], ...]
-
-    @property
-    def provisional(self) -> bool:
-        """Whether a day in it is not confirmed."""
-        return any("p" in cell.marks for table in self.tables for row in table.rows for cell in row)
-
-
-def label(text: str, *, value: date | None = None, note: str = "") -> Cell:
-    """A cell that names its row."""
-    return Cell(text if value is None else value, text, "text" if value is None else "day", note=note)
-
-
-def number(value: int, marks: str = "", note: str = "") -> Cell:
-    """A count."""
-    return Cell(value, f"{value:,}", "count", marks, note)
-
-
-def ratio_cell(value: float) -> Cell:
-    """A share of the year before."""
-    return Cell(value, f"{value * 100:,.1f} %", "ratio")
-
-
-def marks_of(of: Sum) -> str:
-    """The marks of a sum."""
-    return "".join(
-        mark
-        for mark, holds in (
-            ("r", of.running),
-            ("p", of.provisional),
-            ("e", of.estimated),
-            ("*", of.missing or of.partial),
-            ("#", of.changed),
-        )
-        if holds
-    )
-
-
-def sum_cell(asked: Asked, of: Sum) -> Cell:
-    """A month or a year: its total, or why there is none, with what was counted."""
-    if of.total is not None:
-        return number(of.total, marks_of(of))
-    days = of.unconfirmed if of.why == "unconfirmed" else of.missing + of.partial
-    note = asked.say("counted", n=f"{of.counted:,}") if of.counted else ""
-    return Cell(None, asked.say(f"why.{of.why}", n=days), "count", note=note)
-
-
-def day_cell(asked: Asked, of: Counted | None, day: date) -> Cell:
-    """One day of a spot."""
-    if day > asked.until:
-        return Cell(None, asked.say("day.future"), "count")
-    if of is None or of.visitors is None:
-        return Cell(None, asked.say(f"day.{'missing' if of is None else of.why}"), "count")
-    found = (("p", of.provisional), ("e", of.estimated), ("*", of.partial), ("#", of.switched))
-    return number(of.visitors, "".join(mark for mark, holds in found if holds))
-
-
-def month_sum(asked: Asked, known: Known, month: date) -> Sum:
-    """A month of one spot."""
-    return of_month(days_of(month), known, asked.until, asked.most_missing)
-
-
-def year_sum(asked: Asked, known: Known, year: int) -> Sum:
-    """A year of one spot."""
-    return together(month_sum(asked, known, month) for month in months(year, asked.year_kind))
-
-
-def month_name(asked: Asked, month: date) -> str:
-    """2026年4月"""
-    return asked.say("month", year=month.year, month=month.month)
-
-
-def year_name(asked: Asked, year: int, *, short: bool = False) -> str:
-    """A year, always with which kind it is."""
-    key = f"year.{asked.year_kind.value}{'.short' if short else ''}"
-    return asked.say(key, year=year, next=year + 1) if not short else asked.say(key, year=year)
-
-
-# --- the tables -------------------------------------------------------------------------------------------------
+from analytics.visitors.reports.cells import (
+    Asked,
+    Cell,
+    Days,
+    Kind,
+    Place,
+    Report,
+    Table,
+    day_cell,
+    label,
+    methods,
+    month_name,
+    month_sum,
+    number,
+    sum_cell,
+    year_name,
+    year_sum,
+)
+from analytics.visitors.reports.changes import changes
+from analytics.visitors.reports.counting import MONTHLY_HISTORY, Counted, Sum, together
+from analytics.visitors.reports.periods import YearKind, days_of, months
 
 
 def make(asked: Asked, days: Days) -> Report:
@@ -193,7 +41,7 @@ def make(asked: Asked, days: Days) -> Report:
     place, the year before too where there is a comparison.
     """
     table, data, period = {Kind.DAILY: _daily, Kind.MONTHLY: _monthly, Kind.YEARLY: _yearly}[asked.kind](asked, days)
-    tables = (table, *((_changes(asked, days),) if asked.ways else ()))
+    tables = (table, *((changes(asked, days),) if asked.ways else ()))
     return Report(asked, table.title, period, tables, data, notes_of(asked, days))
 
 
@@ -264,11 +112,6 @@ def _day_line(asked: Asked, place: Place, day: date, of: Counted | None) -> tupl
     return (*named, label(place.called(asked.language)), *state)
 
 
-def methods(asked: Asked, of: frozenset[str]) -> str:
-    """The methods by which something was counted."""
-    return "・".join(words.method(each, asked.language) for each in sorted(of))
-
-
 def _monthly(asked: Asked, days: Days) -> tuple[Table, Table, str]:
     of_year = months(asked.year, asked.year_kind)
     sums = [[month_sum(asked, days[place.spot_id], month) for month in of_year] for place in asked.places]
@@ -332,76 +175,6 @@ def _sum_lines(asked: Asked, period: str, sums: Sequence[Sum]) -> list[tuple[Cel
             )
         )
     return lines
-
-
-# --- the comparison ---------------------------------------------------------------------------------------------
-
-
-def _changes(asked: Asked, days: Days) -> Table:
-    head = [asked.say("column.spot"), asked.say("column.period")]
-    for way in asked.ways:
-        head += [
-            asked.say("column.now"),
-            asked.say(f"change.{way.value}.before"),
-            asked.say(f"change.{way.value}.ratio"),
-        ]
-    rows = []
-    for place in asked.places:
-        for name, of in _units(asked):
-            if of[0] > asked.until:
-                continue
-            cells = [label(place.called(asked.language)), label(name)]
-            for way in asked.ways:
-                cells += change_cells(asked, changed(asked, days[place.spot_id], of, way))
-            rows.append(tuple(cells))
-    shown = (0, 1, *range(4, len(head), 3))  # the ratios
-    return Table("change", asked.say("title.change"), tuple(head), tuple(rows), labels=2, shown=shown)
-
-
-def _units(asked: Asked) -> list[tuple[str, tuple[date, ...]]]:
-    """The periods that are compared: what they are called, their months."""
-    if asked.kind in (Kind.DAILY, Kind.PREFECTURE):
-        return [(month_name(asked, asked.month), (asked.month,))]
-    if asked.kind is Kind.YEARLY:
-        years = range(asked.year - asked.years + 1, asked.year + 1)
-        return [(year_name(asked, year, short=True), months(year, asked.year_kind)) for year in years]
-    of_year = months(asked.year, asked.year_kind)
-    return [*((month_name(asked, month), (month,)) for month in of_year), (asked.say("total.year"), of_year)]
-
-
-def changed(asked: Asked, known: Known, of: Sequence[date], way: Way) -> Change:
-    """These months beside the year before. Where the days have no pairs, whole months that have totals are compared by
-    the same dates: so the past totals of an office are.
-    """
-    passed = [day for month in of for day in days_of(month) if day <= asked.until]
-    begun = sum(month <= asked.until for month in of)
-    found = change(passed, known.days, way, asked.most_missing, months=begun)
-    if found.why not in ("nothing", "gaps") or way is not Way.DATE:
-        return found
-    now = together(month_sum(asked, known, month) for month in of)
-    before = together(month_sum(asked, known, year_before(month)) for month in of)
-    if now.total is None or before.total is None or now.days < now.length:
-        return found
-    return Change(
-        *(way, now.total, before.total, 0, len(passed)),
-        now.total / before.total if before.total else None,
-        None if before.total else "zero",
-        now.methods != before.methods,
-        bool(now.estimated or before.estimated),
-    )
-
-
-def change_cells(asked: Asked, of: Change) -> list[Cell]:
-    """The sums of both sides and their ratio, or why there is none."""
-    marks = ("#" if of.method_changed else "") + ("e" if of.estimated else "")
-    compared = asked.say("change.pairs", n=of.pairs, of=of.days) if of.pairs else asked.say("change.months")
-    note = asked.say("change.note", now=f"{of.now:,}", before=f"{of.before:,}", compared=compared)
-    if of.ratio is None:
-        why = Cell(None, asked.say(f"change.why.{of.why}"), "ratio", note=note)
-        if of.why == "nothing":
-            return [Cell(None, "", "count"), Cell(None, "", "count"), replace(why, note="")]
-        return [number(of.now), number(of.before), why]
-    return [number(of.now), number(of.before), replace(ratio_cell(of.ratio), marks=marks, note=note)]
 
 
 # --- the notes --------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ import csv
 import io
 from collections.abc import Iterator
 
-from analytics.visitors.reports.tables import Cell, Report
+from analytics.visitors.reports.cells import Cell, Report
 
 GETA = "〓"
 # Unicode has two of each; CP932 knows the full-width one.

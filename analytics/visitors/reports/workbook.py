@@ -12,7 +12,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any
 
-from analytics.visitors.reports.tables import Cell, Kind, Report, Table
+from analytics.visitors.reports.cells import Cell, Kind, Report, Table
 
 if TYPE_CHECKING:
     from openpyxl.worksheet.worksheet import Worksheet
