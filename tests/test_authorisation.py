@@ -84,7 +84,7 @@ class Call:
         """Whether the path names something that belongs to one town."""
         return bool(
             re.search(
-                r"{(code|station|spot|alert_id|model|sha256|device_id|folder|group|rule_id|source_id|datastream_id|notice_id"
+                r"{(code|station|spot|place|alert_id|model|sha256|device_id|folder|group|rule_id|source_id|datastream_id|notice_id"
                 r"|entry_id|order_id|stage_id|item_id|report_id|photo_id|shelter_id|drill_id|approval_id|camera_id|trial_id"
                 r"|letter_id"
                 r"|telegram_id|rain_gauge)",
@@ -114,6 +114,8 @@ PARAMETERS = {
     "station": STATION,
     "rain_gauge": "rain-okusawa",
     "spot": "spot-shiryokan",
+    "place": "spot-taki",
+    "counter": "spot-taki",
     "observed_property": "water_level",
     "release": "none",
     "name:path": "none.js",
@@ -220,6 +222,7 @@ BODIES: dict[str, dict[str, Any]] = {
             "version": "all",
             "day": "5",
             "hour": "9",
+            **{f"to-{n}": "1" for n in range(1, 100)},
         }
     },
     "POST /tourism/hours/{spot}": {"data": {"day": "2026-05-31", "h9": "12"}},
@@ -228,6 +231,21 @@ BODIES: dict[str, dict[str, Any]] = {
     },
     "POST /tourism/paste": {"data": {"text": "日付\t地点\t人数\n5/31\t美守郷土資料館\t12"}},
     "POST /tourism/months/{spot}": {"data": {"month": "2026-04", "value": "12"}},
+    "POST /tourism/spots": {"data": {"code": "gates", "name": "公園", "name_en": "Park", "reason": "入口が2つ"}},
+    "POST /tourism/spots/{place}": {
+        "data": {"do": "change", "name": "滝", "name_en": "Falls", "reason": "地元の呼び名"}
+    },
+    "POST /tourism/spots/{place}/counters/{counter}": {
+        "data": {
+            "do": "session",
+            "day": "2026-05-31",
+            "from": "10:00",
+            "to": "11:00",
+            "in": "120",
+            "by": "観光係",
+            "weather": "sunny",
+        }
+    },
     "POST /digital/quarantine": {"data": {"reason": "codec"}},
     "POST /digital/register": {"data": {"key": "beef", "do": "register"}},
     "POST /digital/models": {"data": {"maker": "Maker", "model": "One"}, "files": {"file": ("one.js", CODEC + b"//")}},
@@ -427,6 +445,7 @@ def town_hall(registered: Registered, tmp_path: Path) -> Iterator[TownHall]:
         assert entry == int(PARAMETERS["entry_id"])
         order = evacuation.Order(evacuation.EvacuationKind.ELDERLY, "浜町", START, None, "町長")
         assert evacuation.issue(conn, town, order, drill=False, now=START, user_id=user[0]) == 1
+        conn.execute("update app_user set email = 'somebody@example.jp' where role = 'viewer'")
         conn.execute(_LETTER, {"town": town, "user": user[0], "at": START})
         stage = evacuation.Stage("第1配備", START, "総務課長")
         assert evacuation.declare(conn, town, stage, drill=False, now=START, user_id=user[0]) == 1
