@@ -28,6 +28,7 @@ OWN_TABLES = (
     "alert_retraction",
     "quality_memory", "quality_event", "quality_verdict", "quality_review", "confirmed_month",
     "alert_rule", "alert_rule_version", "late_excursion", "station_wait", "internal_forecast_switch", "official_link",
+    "official_link_change",
     "threshold_mark", "cross_section", "threshold_source", "public_notice", "public_notice_text", "public_notice_event",
     "standing_approval", "standing_approval_text", "standing_approval_event", "camera", "camera_state",
     "headquarters_log", "evacuation_order", "response_stage", "checklist_item", "checklist_tick",
