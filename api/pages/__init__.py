@@ -65,6 +65,7 @@ from api.pages import (
     stations,
     travel,
     trials,
+    visits,
     waits,
     weekly,
 )
@@ -118,6 +119,7 @@ for part in (
     drills.router,
     trials.router,
     daily_entry.router,
+    visits.router,
     rules.router,
     levels.router,
     waits.router,
