@@ -46,7 +46,7 @@ class HeatDay:
 @dataclass(frozen=True, slots=True)
 class HeatMonth:
     """`weeks` from Monday on, None where the day is of another month. `visitors` of its `n` days that have a number,
-    of `days` that have come; None where none has.
+    of `days` that are over; None where none has.
     """
 
     first: date
@@ -119,11 +119,11 @@ def _day(day: date, days: Mapping[date, SpotDay], tops: Sequence[float], today: 
 def _month(first: date, days: Sequence[HeatDay]) -> HeatMonth:
     cells: list[HeatDay | None] = [None] * first.weekday() + list(days)
     cells += [None] * (-len(cells) % _WEEK)
-    come = [each for each in days if each.said is not None]
-    numbers = [each.said.visitors for each in come if each.said is not None and each.said.visitors is not None]
-    versions = Counter(each.said.version for each in come if each.said is not None and each.said.visitors is not None)
+    over = [each.said for each in days if each.said is not None and not each.running]
+    numbers = [each.visitors for each in over if each.visitors is not None]
+    versions = Counter(each.version for each in over if each.visitors is not None)
     weeks = tuple(tuple(cells[n : n + _WEEK]) for n in range(0, len(cells), _WEEK))
-    return HeatMonth(first, weeks, sum(numbers) if numbers else None, len(numbers), len(come), versions)
+    return HeatMonth(first, weeks, sum(numbers) if numbers else None, len(numbers), len(over), versions)
 
 
 def _bounds(days: Iterable[HeatDay]) -> tuple[tuple[int, int, int], ...]:

@@ -16,7 +16,7 @@ from api.pages.flood_picture import spread
 MOST = 4
 LETTERS = ascii_uppercase[:MOST]
 WIDTH, HEIGHT = 720.0, 280.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56.0, 26.0, 12.0, 26.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 48.0, 12.0, 30.0
 _MOST_LABELS = 12
 _MOST_DOTS = 31
 
@@ -66,7 +66,7 @@ def side_picture(labels: Sequence[str], spots: Sequence[Sequence[float | None]])
         alone = [(x(run[0][0]), y(run[0][1])) for run in found if len(run) == 1]
         paths = tuple("M" + "L".join(f"{x(n)} {y(value)}" for n, value in run) for run in found if len(run) > 1)
         dots = points if len(labels) <= _MOST_DOTS else alone
-        sides.append(Side(letter, paths, tuple(dots), (right + 6, next(places)) if found else None))
+        sides.append(Side(letter, paths, tuple(dots), (right + 24, next(places)) if found else None))
     every = -(-len(labels) // _MOST_LABELS)
     decimals = 0 if tick >= 1 else 1
     return SidePicture(
