@@ -1,5 +1,5 @@
 """Two pages of the tourism office over the series of spots: the days of a year as a calendar of numbers and colours
-(`api.pages.heat`), and two to four spots side by side (`api.pages.compare`). Each has its CSV file with the same
+(`api.pages.heat`), and two to four spots side by side (`api.pages.side_by_side`). Each has its CSV file with the same
 numbers.
 """
 
@@ -20,8 +20,8 @@ from analytics.visitors.spots.series import SpotDay, days, days_of, hours
 from api.access import READERS, Router, SignedIn, access
 from api.errors import BadRequest, NotFound, Text
 from api.pages.alert_list import open_alerts
-from api.pages.compare import BYS, FEWEST, LONGEST, MOST, By, Comparison, OfSpot, compare
 from api.pages.heat import STEPS, fiscal_year, heat, is_partial, span
+from api.pages.side_by_side import BYS, FEWEST, LONGEST, MOST, By, Comparison, OfSpot, compare
 from api.pages.site import Moment, moment, page
 from store.connection import Connection
 from store.spots import Spot, spots

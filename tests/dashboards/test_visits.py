@@ -12,8 +12,8 @@ import httpx
 
 from analytics.visitors.spots.plan import Method
 from analytics.visitors.spots.series import SpotDay, SpotHour
-from api.pages.compare import BYS, OfSpot, compare
 from api.pages.heat import heat
+from api.pages.side_by_side import BYS, OfSpot, compare
 from api.roles import Role
 from tests.analytics.series import Analyst
 from tests.api.serving import TownHall
