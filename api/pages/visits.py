@@ -133,7 +133,7 @@ def compare_page(request: Request, visit: SignedIn) -> Response:
         return f"/tourism/compare?{asked.query}&{urlencode(changed)}" if changed else f"/tourism/compare?{asked.query}"
 
     return page(
-        request, visit, at, "tourism_compare", alerts, status=422 if asked.problem and asked.said else 200,
+        request, visit, at, "tourism_compare", alerts, status=422 if asked.problem and len(known) >= FEWEST else 200,
         spots=known, asked=asked, model=model, here=here, bys=BYS, fewest=FEWEST, most=MOST, longest=LONGEST,
         weekdays=_WEEKDAYS,
     )  # fmt: skip
@@ -161,14 +161,15 @@ def compare_file(request: Request, visit: SignedIn) -> Response:
 
 
 class _Asked:
-    """What is to be compared. `problem`: why that cannot be, a key of the catalogue; `said`: whether anybody asked."""
+    """What is to be compared, the first two spots where nobody says. `problem`: why that cannot be, a key of the
+    catalogue.
+    """
 
     def __init__(self, request: Request, at: Moment, known: Sequence[Spot]) -> None:
         query = request.query_params
         today = _today(at)
         codes = list(dict.fromkeys(query.getlist("spot")))
-        self.said = bool(codes)
-        self.spots = [_named(known, code) for code in codes]
+        self.spots = [_named(known, code) for code in codes] or list(known[:FEWEST])
         self.first = _date(query.get("from")) or today - _USUAL * _DAY
         self.last = min(_date(query.get("to")) or today - _DAY, today)
         by = query.get("by")
