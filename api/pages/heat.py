@@ -16,7 +16,7 @@ from datetime import date, timedelta
 import numpy as np
 
 from analytics.visitors.day_types import DayType, day_type, holiday_name
-from analytics.visitors.spots.series import SpotDay
+from analytics.visitors.spots.series import SpotDay, Version
 from analytics.visitors.usual import COMPLETE_ENOUGH
 
 STEPS = 5
@@ -54,7 +54,7 @@ class HeatMonth:
     visitors: int | None
     n: int
     days: int
-    versions: Mapping[str, int]
+    versions: Mapping[Version, int]
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,11 +67,10 @@ def measure(gauges: int, days: int, progress: Progress) -> dict[str, Any]:
         size = file.stat().st_size
         took: dict[str, tuple[float, float]] = {}
         for n, (name, each) in enumerate((("first", file), ("again", file), ("grown", grown))):
-            *took[name], report = _timed(
-                lambda each=each, n=n: import_history(
-                    server.dsn("worker"), code, each, layout, progress=lambda at, _: progress(n * size + at, 3 * size)
-                )
-            )
+            heard = partial(_heard, progress, n * size, 3 * size)
+            work = partial(import_history, server.dsn("worker"), code, each, layout, progress=heard)
+            seconds, processor, report = _timed(work)
+            took[name] = (seconds, processor)
             _expect(report, {"first": (values, 0), "again": (0, values), "grown": (more - values, values)}[name])
     first, again = took["first"][0], took["again"][0]
     return {
@@ -144,6 +144,10 @@ def _read(file: Path, layout: FormatMap) -> int:
     wanted = {f"gauge-{n}": n for n in range(1, len(layout.series) + 1)}
     reading = formats.read(str(file), lambda: file.open("rb"), layout, lambda station, _: wanted[station], _UNTIL)
     return sum(len(line.observations) for line in reading.lines())
+
+
+def _heard(progress: Progress, before: int, of: int, read: int, _: ImportReport) -> None:
+    progress(before + read, of)
 
 
 def _timed(work: Callable[[], Any]) -> tuple[float, float, Any]:
