@@ -164,6 +164,7 @@ document.addEventListener('submit', async (event) => {
     form.submit(); // the server's own page says what is wrong
   } else {
     form.elements.key.value = newKey();
+    if (form.dataset.keep) form.elements[form.dataset.keep].value = ''; // it stands in the list
     show(result.state === 'away' ? words.queued : words.signed_out);
     section.scrollIntoView({ block: 'center' });
   }
@@ -192,7 +193,10 @@ document.addEventListener('click', (event) => {
   byId('which-number').textContent = say('number', { spot: form.dataset.spot, day: form.dataset.day });
   for (const each of link.closest('ul').querySelectorAll('a')) each.removeAttribute('aria-current');
   link.setAttribute('aria-current', 'true');
-  for (const facts of document.querySelectorAll('[data-of-day]')) facts.hidden = true;
+  for (const facts of document.querySelectorAll('[data-of-day]')) {
+    facts.hidden = true;
+    facts.dataset.kept = 'hidden data-kept';
+  }
   byId('entry-offline').textContent = words.offline;
   form.elements.value.focus();
 });
