@@ -211,6 +211,12 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /answer/{token}": {},
     "POST /tourism/entry/{spot}": {"data": {"day": "2026-05-31", "value": "12"}},
     "POST /tourism/entry/{spot}/withdraw": {"data": {"day": "2026-05-31"}},
+    "POST /tourism/hours/{spot}": {"data": {"day": "2026-05-31", "h9": "12"}},
+    "POST /tourism/gatherings/{spot}": {
+        "data": {"name": "滝まつり", "from": "2026-05-31T10:00", "to": "2026-05-31T12:00", "value": "12"}
+    },
+    "POST /tourism/paste": {"data": {"text": "日付\t地点\t人数\n5/31\t美守郷土資料館\t12"}},
+    "POST /tourism/months/{spot}": {"data": {"month": "2026-04", "value": "12"}},
     "POST /tourism/spots": {"data": {"code": "gates", "name": "公園", "name_en": "Park", "reason": "入口が2つ"}},
     "POST /tourism/spots/{place}": {
         "data": {"do": "change", "name": "滝", "name_en": "Falls", "reason": "地元の呼び名"}

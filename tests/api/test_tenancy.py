@@ -40,6 +40,7 @@ OWN_TABLES = (
     "camera", "camera_state", "standing_approval", "standing_approval_event", "standing_approval_text",
     "field_link", "field_report", "field_report_event", "field_photo", "field_photo_release", "shelter", "shelter_word",
     "station_link", "station_link_word",
+    "part_entry", "month_entry",
     "tenant_observation",
 )  # fmt: skip
 # Behind its policy like the others, and ingest's alone.
