@@ -40,6 +40,7 @@ OWN_TABLES = (
     "camera", "camera_state", "standing_approval", "standing_approval_event", "standing_approval_text",
     "field_link", "field_report", "field_report_event", "field_photo", "field_photo_release", "shelter", "shelter_word",
     "station_link", "station_link_word",
+    "report_setting", "report_layout", "spot_standard", "spot_survey", "report_mail", "report_letter",
     "part_entry", "month_entry",
     "tenant_observation",
 )  # fmt: skip
