@@ -13,6 +13,7 @@ from analytics.leaks import watch as leaks
 from analytics.maintenance import Maintenance
 from analytics.rivers import forecasting
 from analytics.visitors import watch
+from analytics.visitors.checks import estimates
 from devices.clock import Clock
 from store import Connection, connect
 from store.feed import Consumer, FeedRow
@@ -36,6 +37,7 @@ def handle(conn: Connection, rows: list[FeedRow]) -> None:
     nights.recompute(conn, touched)
     changes += leaks.recompute(conn, touched)
     changes += watch.recompute(conn, touched)
+    estimates.recompute(conn, touched)
     findings.announce(conn, changes)
 
 

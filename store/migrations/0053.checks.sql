@@ -127,7 +127,7 @@ begin
 end $$;
 grant update (kind, starts_at, ends_at, standing, said_at, user_id, reason) on count_period to mimamori_api;
 grant update (ends_at) on count_period to mimamori_worker;
-grant delete on count_estimate to mimamori_api, mimamori_worker;
+grant update, delete on count_estimate to mimamori_api, mimamori_worker;
 grant update on day_check to mimamori_api;
 grant delete on day_check to mimamori_api, mimamori_worker;
 grant usage on all sequences in schema public to mimamori_api, mimamori_worker;

@@ -8,12 +8,12 @@
 
 Blocked. A counter whose beam is covered goes on reporting: 0, again and again. How much a run of zeros means is the sum
 of what usually comes in its hours (the median of the last 8 days of the same kind and weekday, of the kind where the
-weekday has fewer than 5). The run is false when this sum reaches 15 passages and one and a half times the largest that
-a run of zeros has reached at this spot in the last 120 days: a spot that is often empty has to be empty for longer. A
-night adds nothing, for nobody comes then anyway; what is missing is not 0 and adds nothing either. A single run more
-than three times as large as every other was no habit of the spot (a fault that nobody has marked) and sets no limit.
+weekday has fewer than 5). The run is false when it has three such hours and this sum reaches 15 passages and twice the
+fifth largest that a run of zeros has reached at this spot in the last 120 days: a spot that is often empty has to be
+empty for longer. The fifth, for up to four may have been faults that nobody has marked. A night adds nothing, for
+nobody comes then anyway; what is missing is not 0 and adds nothing either.
 Where the other counters of the town have fewer than usual too (typhoon, snow), the sum shrinks with them; see
-`analytics.visitors.watch`.
+`analytics.visitors.checks.counter`.
 
 Jammed. The same number, 5 or more, in nine intervals one after another (in six of an hour or longer): of counts that
 vary like Poisson's this comes about less than once in a hundred years. Or an hour with 15 times the highest of the last
@@ -42,9 +42,9 @@ HISTORY_DAYS = 120
 ALIKE = 8
 FEWEST_DAYS = 5
 LEAST_USUAL = 15.0
-TIMES_LONGEST = 1.5
-NO_HABIT = 3.0
-LEAST_HOURS = 2
+TIMES_LONGEST = 2.0
+FAULTS = 4  # of the largest runs of zeros in the history that may have been none of its habits
+LEAST_HOURS = 3
 
 CONSTANT_LEAST = 5
 CONSTANT_INTERVALS, CONSTANT_HOURS = 9, 6
@@ -65,12 +65,15 @@ class Pattern:
     limit: float
 
     def of(self, day: date) -> Hourly:
-        """What is usual on a day, by hour; of a kind that is not known well enough, as on Sundays and holidays."""
+        """What is usual on a day, by hour. Of a kind that is not known well enough as on Sundays and holidays; a holiday
+        on a working day's weekday has no more than that weekday: the spot may rest on it.
+        """
         kind, weekday = group(day)
-        for each in ((kind, weekday), (kind, -1), (DayType.HOLIDAY, 7)):
-            if each in self.usual:
-                return self.usual[each]
-        return np.zeros(24)
+        keys = ((kind, weekday), (kind, -1), (DayType.HOLIDAY, 7))
+        usual = next((self.usual[each] for each in keys if each in self.usual), np.zeros(24))
+        if kind is not DayType.WEEKDAY and (ordinary := (DayType.WEEKDAY, day.weekday())) in self.usual:
+            return np.minimum(usual, self.usual[ordinary])
+        return usual
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,16 +141,11 @@ def _median(rows: Hourly) -> Hourly:
 
 
 def _longest(counts: Hourly, weights: Hourly) -> float:
-    """The largest sum of usual passages that a run of zeros had, without those that were no habit of the spot."""
+    """The sum of usual passages that only `FAULTS` runs of zeros have exceeded."""
     somebody = np.flatnonzero(counts > 0)
-    empty = np.where(counts == 0, weights, 0.0)
-    if not len(somebody):
-        return 0.0
-    sums = np.sort(np.add.reduceat(np.concatenate((empty, [0.0])), np.concatenate(([0], somebody + 1))))[::-1]
-    for largest, following in zip(sums[:3], [*sums[1:4], 0.0], strict=False):
-        if largest <= NO_HABIT * max(LEAST_USUAL / NO_HABIT, following):
-            return float(largest)
-    return float(sums[3]) if len(sums) > 3 else 0.0
+    empty = np.concatenate((np.where(counts == 0, weights, 0.0), [0.0]))
+    sums = np.sort(np.add.reduceat(empty, np.concatenate(([0], somebody + 1))))
+    return float(sums[-FAULTS - 1]) if len(sums) > FAULTS else 0.0
 
 
 def zero_run(counts: Hourly, usual: Hourly, limit: float) -> Run | None:
@@ -174,7 +172,7 @@ def walk(first: date, counts: Hourly, history_days: int = 90) -> list[Run]:
     counts = counts.copy()
     flat = counts.ravel()
     runs: list[Run] = []
-    start, judged = 0, Pattern({}, np.inf)
+    start, judged, of_day = 0, Pattern({}, np.inf), -1
     total, hours, meant, found = 0.0, 0, 0, -1
     for position, count in enumerate([*flat.tolist(), 1.0]):
         if count > 0:
@@ -183,13 +181,14 @@ def walk(first: date, counts: Hourly, history_days: int = 90) -> list[Run]:
                 flat[meant:position] = np.nan
             start, total, hours, found = position + 1, 0.0, 0, -1
             continue
-        if position == start:
-            judged = pattern(first, counts, position // 24) if position >= 24 * history_days else Pattern({}, np.inf)
+        if position == start and position >= 24 * history_days and position // 24 != of_day:
+            of_day = position // 24
+            judged = pattern(first, counts, of_day)
         if count == 0:
             usual = judged.of(first + timedelta(days=position // 24))[position % 24]
             if usual > 0:
                 meant = position if hours == 0 else meant
-                total, hours = total + usual, hours + 1
+                total, hours = total + float(usual), hours + 1
                 if found < 0 and hours >= LEAST_HOURS and total >= judged.limit:
                     found = position
     return runs

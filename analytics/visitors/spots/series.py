@@ -11,6 +11,12 @@ Everything is 延べ. `raw` is what was counted or entered before weights and fa
 [low, high] is the 95 % interval of the calibration alone: the counters' half-widths added in quadrature, for they were
 calibrated independently. None where one of the counters has no factor on that day: not known, which is not exact.
 
+Hours in which a counter was at fault (`analytics.visitors.checks`) are none of a count. Where the office chose so for
+the spot, an estimate stands for them and for what did not come, with its interval (90 %) in [low, high]; else they are
+missing, and what is left is a lower bound.
+
+`version` says how far a day has come through the gate (`checks.gate`): only what is confirmed may leave.
+
 Where one of several counters gave nothing usable there is no number: a sum without a gate is not the spot's
 (state `outage`, `raw` says what the others counted). Counts with gaps are what was seen, never scaled up;
 `completeness` says how much of the counting time was there. States:
@@ -27,13 +33,14 @@ with the API's role `relation` is `tenant_observation`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
 from psycopg.sql import SQL, Identifier
 
+from analytics.visitors.checks import gate, judged
 from analytics.visitors.spots.plan import Method, Plan, Source, plans
 from analytics.visitors.usual import Observations, day_start, local_day
 from analytics.visitors.visits import count
@@ -79,11 +86,22 @@ class SpotDay:
 
 @dataclass(frozen=True, slots=True)
 class _Sum:
-    """What one datastream counted in an hour or day."""
+    """What one datastream counted in an hour or day; `low` and `high` where a part of `total` is an estimate."""
 
     n: int
     expected: float
     total: float | None
+    low: float | None = None
+    high: float | None = None
+
+    def without(self, out: judged.Judged | None, choice: judged.Choice) -> _Sum:
+        """This, without the hours that do not count, or with the estimates in their place."""
+        if out is None:
+            return self
+        if choice.outages == "missing" or out.estimate is None or out.hopeless:
+            return _Sum(out.n, self.expected, out.counted)
+        counted = out.counted or 0.0
+        return _Sum(out.n, self.expected, counted + out.estimate, counted + out.low, counted + out.high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +137,27 @@ def days_of(
     began = _began(conn, counters)
     counted = _daily(conn, counters, first, last)
     entered = _entered(conn, real, first, last, relation)
+    out, chosen = judged.days(conn, counters, first, last), judged.choices(conn, [plan.spot_id for plan in real])
     whole = [first + n * _DAY for n in range((last - first).days + 1)]
     found = {
-        plan.spot_id: [_real_day(plan, day, counted, began, entered.get(plan.spot_id, {})) for day in whole]
+        plan.spot_id: [
+            _real_day(
+                plan, day, _true_sums(plan, day, counted, out, chosen[plan.spot_id]), began, entered.get(plan.spot_id, {})
+            )
+            for day in whole
+        ]
         for plan in real
     }
     for spot_id in wanted:
         _virtual_days(known, spot_id, whole, found)
-    return {spot_id: found[spot_id] for spot_id in wanted}
+    looked = gate.versions(conn, wanted, first, last)
+    return {
+        spot_id: [
+            replace(day, version=there.version_of(day)) if (there := looked.get((spot_id, day.day))) else day
+            for day in found[spot_id]
+        ]
+        for spot_id in wanted
+    }
 
 
 def hours(conn: Connection, spot_id: int, first: date, last: date) -> list[SpotHour]:
@@ -140,6 +171,19 @@ def hours(conn: Connection, spot_id: int, first: date, last: date) -> list[SpotH
     zone = known[spot_id].zone
     start, end = day_start(first, zone), day_start(last + _DAY, zone)
     counted = _hourly(conn, counters, start, end)
+    out, chosen = judged.hours(conn, counters, first, last), judged.choices(conn, [plan.spot_id for plan in real])
+    truth = {
+        plan.spot_id: {
+            each: {
+                hour: counted[each].get(hour, _Sum(0, 1.0, None)).without(out.get((each, hour)), chosen[plan.spot_id])
+                for hour in {*counted[each], *(hour for which, hour in out if which == each)}
+            }
+            for source in plan.sources
+            for each in source.datastreams
+            if each in counted
+        }
+        for plan in real
+    }
     starts = [start + n * _HOUR for n in range((end - start) // _HOUR)]
     return [
         SpotHour(
@@ -147,7 +191,7 @@ def hours(conn: Connection, spot_id: int, first: date, last: date) -> list[SpotH
             method,
         )
         for each in starts
-        for number, method in [_hour(known, spot_id, each, counted, began)]
+        for number, method in [_hour(known, spot_id, each, truth, began)]
         if method in (Method.COUNTER, Method.MIXED)
     ]
 
@@ -172,7 +216,7 @@ def _counters(real: Iterable[Plan]) -> list[int]:
 def _real_day(
     plan: Plan,
     day: date,
-    counted: Mapping[int, Mapping[date, _Sum]],
+    sums: Mapping[int, _Sum],
     began: Mapping[int, date],
     entered: Mapping[date, float | None],
 ) -> SpotDay:
@@ -185,9 +229,25 @@ def _real_day(
         value = entered.get(day)
         number = _ABSENT if value is None else _Number(value, value, None, None, 1.0, "ok")
     else:
-        sums = {each: counted[each][day] for each in counted if day in counted[each]}
         number = _of_counters(plan.sources_on(day), day, sums, began)
     return _as_day(day, number, method, switched)
+
+
+def _true_sums(
+    plan: Plan,
+    day: date,
+    counted: Mapping[int, Mapping[date, _Sum]],
+    out: Mapping[tuple[int, date], judged.Judged],
+    choice: judged.Choice,
+) -> dict[int, _Sum]:
+    """What the counters of a spot counted on a day, without what was false."""
+    sums = {}
+    for source in plan.sources_on(day):
+        for each in source.datastreams:
+            whole = counted[each].get(day)
+            if whole is not None or (each, day) in out:
+                sums[each] = (whole or _Sum(0, 1.0, None)).without(out.get((each, day)), choice)
+    return sums
 
 
 def _as_day(day: date, number: _Number, method: Method, before: Method | None) -> SpotDay:
@@ -204,7 +264,7 @@ def _of_counters(sources: Sequence[Source], day: date, sums: Mapping[int, _Sum],
     if not there:
         return _ABSENT
     visitors = raw = below = above = 0.0
-    heard, whole, calibrated, complete = False, True, True, 0.0
+    heard, whole, calibrated, complete, estimated = False, True, True, 0.0, False
     for source in there:
         mine = [sums.get(each) for each in source.datastreams]
         shares = [0.0 if each is None else min(1.0, each.n / each.expected) for each in mine]
@@ -216,6 +276,12 @@ def _of_counters(sources: Sequence[Source], day: date, sums: Mapping[int, _Sum],
         raw += passed
         factor = source.factor_on(day)
         unit = source.sign * source.weight * passed
+        scale = source.sign * source.weight * (1.0 if factor is None else factor.value)
+        for each in mine:
+            if each is not None and each.total is not None and each.low is not None and each.high is not None:
+                estimated = True
+                ends = sorted((scale * (each.low - each.total), scale * (each.high - each.total)))
+                below, above = below + ends[0] ** 2, above + ends[1] ** 2
         if factor is None:
             calibrated = False
             visitors += unit
@@ -227,27 +293,29 @@ def _of_counters(sources: Sequence[Source], day: date, sums: Mapping[int, _Sum],
     completeness = complete / len(there)
     if not whole:
         return _Number(None, raw if heard else None, None, None, completeness, "outage")
-    if not calibrated:
+    if not calibrated and not estimated:
         return _Number(visitors, raw, None, None, completeness, "ok")
-    return _Number(visitors, raw, visitors - below**0.5, visitors + above**0.5, completeness, "ok")
+    state: State = "estimated" if estimated else "ok"
+    return _Number(visitors, raw, visitors - below**0.5, visitors + above**0.5, completeness, state)
 
 
 def _hour(
     known: Mapping[int, Plan],
     spot_id: int,
     start: datetime,
-    counted: Mapping[int, Mapping[datetime, _Sum]],
+    truth: Mapping[int, Mapping[int, Mapping[datetime, _Sum]]],
     began: Mapping[int, date],
 ) -> tuple[_Number, Method]:
     plan = known[spot_id]
     day = start.astimezone(plan.zone).date()
     if plan.virtual:
-        made = [(part.sign, *_hour(known, part.spot_id, start, counted, began)) for part in plan.parts_on(day)]
+        made = [(part.sign, *_hour(known, part.spot_id, start, truth, began)) for part in plan.parts_on(day)]
         return _together([(sign, number) for sign, number, _ in made]), _one_method([method for *_, method in made])
     method = plan.method_on(day)
     if method is not Method.COUNTER or (plan.retired is not None and day >= plan.retired):
         return _ABSENT, method
-    sums = {each: counted[each][start] for each in counted if start in counted[each]}
+    mine = truth[spot_id]
+    sums = {each: mine[each][start] for each in mine if start in mine[each]}
     return _of_counters(plan.sources_on(day), day, sums, began), method
 
 
