@@ -209,6 +209,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /answer/{token}": {},
     "POST /tourism/entry/{spot}": {"data": {"day": "2026-05-31", "value": "12"}},
     "POST /tourism/entry/{spot}/withdraw": {"data": {"day": "2026-05-31"}},
+    "POST /tourism/checks": {"data": {"do": "ordinary", "month": "2026-05"}},
+    "POST /tourism/checks/{spot}": {"data": {"do": "choice", "outages": "missing", "public": "no", "smallest": "5"}},
     "POST /digital/quarantine": {"data": {"reason": "codec"}},
     "POST /digital/register": {"data": {"key": "beef", "do": "register"}},
     "POST /digital/models": {"data": {"maker": "Maker", "model": "One"}, "files": {"file": ("one.js", CODEC + b"//")}},
@@ -513,6 +515,10 @@ def test_public_is_health_signing_in_the_pages_files_and_what_was_published() ->
         "GET /public/{municipality}/shelters.json",
         "GET /public/{municipality}/photos",
         "GET /public/{municipality}/photos/{photo_id}.jpg",
+        # the days of visitors that were confirmed (tests/dashboards/test_day_checks.py)
+        "GET /public/{municipality}/visitors",
+        "GET /public/{municipality}/visitors.csv",
+        "GET /public/{municipality}/visitors.json",
     }
 
 
