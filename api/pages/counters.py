@@ -131,8 +131,8 @@ def _rows(conn: Connection, first: date, last: date, now: datetime, start: datet
 _ROWS = """
 select s.station_id, s.code, s.name, s.name_en, p.code as spot_code, began.day as first_day,
        coalesce(month.n, 0)::integer as n,
-       extract(epoch from interval '1 day') / extract(epoch from d.step)
-           * (%(last)s::date - greatest(%(first)s::date, began.day) + 1) as expected,
+       (86400 / extract(epoch from d.step) * (%(last)s::date - greatest(%(first)s::date, began.day) + 1))::float8
+           as expected,
        month.total as inwards, back.total as outwards, o.datastream_id is not null as has_out,
        newest.at as last_count, coalesce(newest.at < %(now)s - greatest(3 * d.step, interval '1 hour'), true) as silent,
        coalesce(fault.hours, 0)::float8 as fault_hours,

@@ -39,7 +39,7 @@ _USUAL = timedelta(days=399)
 def visitors_page(request: Request, municipality: str) -> Response:
     """The confirmed days of a month; without ?month of the last one that has any."""
     town, publisher, now = town_of(request, municipality)
-    language = language_asked(request)
+    words = _words(language_asked(request))
     today = now.astimezone(publisher.zone).date()
     wanted = request.query_params.get("month")
     with state_of(request).database.transaction(town) as conn:
@@ -60,8 +60,8 @@ def visitors_page(request: Request, municipality: str) -> Response:
         first=first,
         rows=[(day, day_type(day).value, [of.get(day) for of in by_day]) for day in days_between(spots)],
         num=formats.number,
-        date=lambda value: formats.day(value, _words(language)),
-        closing=_words(language)("public_visitors.passages"),
+        date=lambda value: formats.day(value, words),
+        closing=words("public_visitors.passages"),
     )
 
 
