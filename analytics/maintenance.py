@@ -94,8 +94,8 @@ def let_go(conn: Connection, retention: Retention, now: datetime) -> bool:
 
 
 def keep_house(conn: Connection, now: datetime) -> None:
-    """Makes the partitions of this and the next months, drops feed rows that everyone has read, and sends back days whose
-    numbers have changed since somebody looked at them.
+    """Makes the partitions of this and the next months, drops feed rows that everyone has read, and sends back days
+    whose numbers have changed since somebody looked at them.
     """
     conn.execute(
         """

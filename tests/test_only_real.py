@@ -47,6 +47,7 @@ EXEMPT = {
         alerts/alert_cause.py:_CAUSE
         analytics/visitors/usual.py:_counted_list analytics/visitors/checks/counter.py:_counts_again
         analytics/visitors/checks/counter.py:_blocked analytics/visitors/checks/counter.py:_jammed
+        analytics/visitors/checks/counter.py:_varied
         api/alerting.py:_ALERT api/alerting.py:act api/alerting.py:_detail
         api/curves.py:_QUERIES api/export.py:_part api/observations.py:_raw
         api/pages/daily_counts.py:_entered api/pages/daily_entry.py:_range_of api/pages/day_entries.py:standing

@@ -15,7 +15,7 @@ from itertools import groupby
 from zoneinfo import ZoneInfo
 
 from analytics.findings import Changes, Finding, Kind, Stored, end, last, open_or_update
-from analytics.visitors.checks.counter import Counter, judge
+from analytics.visitors.checks.counter import LATE, Counter, judge, look_back
 from analytics.visitors.day_types import day_type
 from analytics.visitors.unusual import RULE_VERSION, far_from_usual
 from analytics.visitors.usual import COMPLETE_ENOUGH, SoFar, counts_of, day_start, local_day, so_far, whole_day_of
@@ -45,12 +45,18 @@ class _Spot:
 def recompute(conn: Connection, touched: Iterable[Touched]) -> Changes:
     """Judges the spots whose inward counts were touched; the rollups must be up to date. What changed."""
     changes: Changes = []
-    spots = _spots(conn, sorted({each.datastream_id for each in touched}))
+    since: dict[int, datetime] = {}
+    for each in touched:
+        since[each.datastream_id] = min(since.get(each.datastream_id, each.start), each.start)
+    spots = _spots(conn, sorted(since))
     for timezone, group in groupby(sorted(spots, key=lambda spot: spot.timezone), key=lambda spot: spot.timezone):
         zone, of_zone = ZoneInfo(timezone), list(group)
         parts = so_far(conn, {spot.datastream_id: spot.newest for spot in of_zone}, zone)
         for spot in of_zone:
             changes += judge(conn, spot.counter, zone)
+            if spot.newest - since[spot.datastream_id] > LATE:
+                first = local_day(since[spot.datastream_id], zone)
+                look_back(conn, spot.counter, first, local_day(spot.newest, zone), zone)
             changes += _judge_visits(conn, spot, parts[spot.datastream_id], zone)
     return changes
 
@@ -118,4 +124,3 @@ def _open(conn: Connection, spot: _Spot, kind: Kind) -> Stored | None:
 def _blocked_since(conn: Connection, spot: _Spot, since: datetime) -> bool:
     counter = last(conn, spot.station_id, "counter")
     return counter is not None and (counter.ended_at is None or counter.ended_at > since)
-

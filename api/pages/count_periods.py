@@ -122,7 +122,12 @@ def _say(conn: Connection, visit: Visit, at: Moment, counters: Sequence[CounterA
             said = periods.finish(conn, town, number, end, saying)
         else:
             raise PeriodError("gone")
-        put(conn, said.station_id, local_day(there[0].starts_at, at.zone), local_day(there[0].ends_at or at.now, at.zone))
+        put(
+            conn,
+            said.station_id,
+            local_day(there[0].starts_at, at.zone),
+            local_day(there[0].ends_at or at.now, at.zone),
+        )
     put(conn, said.station_id, local_day(said.starts_at, at.zone), local_day(said.ends_at or at.now, at.zone))
 
 

@@ -1,5 +1,7 @@
-"""カウンターの調子: one line a counter - how much of its counts came, when it was last heard, battery, balance of in and out,
-hours without a true count, last calibration. Words first; the digital section's page of the device has the rest.
+"""カウンターの調子: one line a counter, words first.
+
+How much of its counts came, when it was last heard, battery, balance of in and out, time without a true count, last
+calibration. The digital section's page of the device has the rest.
 """
 
 from __future__ import annotations
@@ -75,7 +77,9 @@ def counters_page(request: Request, visit: SignedIn) -> Response:
         health = device_health(conn, at.now)
         batteries = {device_id: each.battery for device_id, each in health.items()}
         first = today - timedelta(days=DAYS)
-        rows = _rows(conn, first, today - timedelta(days=1), at.now, day_start(first, at.zone), day_start(today, at.zone))
+        rows = _rows(
+            conn, first, today - timedelta(days=1), at.now, day_start(first, at.zone), day_start(today, at.zone)
+        )
         found = [_judged(row, batteries, first, at.now) for row in rows]
         alerts = open_alerts(conn, visit.user.role)
     return page(
@@ -123,9 +127,7 @@ def expected_days(row: _Row, first: date) -> float:
 
 def _rows(conn: Connection, first: date, last: date, now: datetime, start: datetime, end: datetime) -> list[_Row]:
     with conn.cursor(row_factory=class_row(_Row)) as cursor:
-        return cursor.execute(
-            _ROWS, {"first": first, "last": last, "now": now, "start": start, "end": end}
-        ).fetchall()
+        return cursor.execute(_ROWS, {"first": first, "last": last, "now": now, "start": start, "end": end}).fetchall()
 
 
 _ROWS = """

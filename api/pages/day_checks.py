@@ -80,7 +80,9 @@ def checks_page(request: Request, visit: SignedIn) -> Response:
         odd=[each for each in provisional if not each.ordinary],
         checked=[each for each in waiting if each.day.version == "checked"],
         checked_seen=_digest(each for each in waiting if each.day.version == "checked"),
-        days=[(day, day_type(day).value, holiday_name(day), [cells.get((day, p.spot_id)) for p in chosen]) for day in days],
+        days=[
+            (day, day_type(day).value, holiday_name(day), [cells.get((day, p.spot_id)) for p in chosen]) for day in days
+        ],
         may_press=visit.user.role in COUNTING,
         done=done if done in _DONE else None,
         done_n=query.get("n", "")[:5] if query.get("n", "").isdecimal() else "0",

@@ -1,7 +1,7 @@
 """What everybody may read of visitors: the confirmed days of the spots that the tourism office has made public.
 
-A page of a month, a CSV file and JSON; no account, no cookie, no script. `analytics.visitors.checks.published` says what
-leaves: nothing that is not confirmed, no small numbers. Any cache may keep an answer for half a minute.
+A page of a month, a CSV file and JSON; no account, no cookie, no script. `analytics.visitors.checks.published` says
+what leaves: nothing that is not confirmed, no small numbers. Any cache may keep an answer for half a minute.
 """
 
 from __future__ import annotations

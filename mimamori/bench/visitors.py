@@ -7,12 +7,12 @@ history. A spot-month is 30 judged days of one spot. Beside the counters' own fa
 
     visits_false                    findings a spot-month on days on which nothing was set off
     counter_false                   false zeros found a spot and year in which nothing stood before the counter
-    zeros_found                     share of the long covers found within 3 hours, at spots never empty by day: of the 60
-                                    days before no hour from three before to three after their beginning was without
+    zeros_found                     share of the long covers found within 3 hours, at spots never empty by day: of the
+                                    60 days before no hour from three before to three after their beginning was without
                                     anybody
     blocked_found, festivals_found  share of the days on which something was set off that had a finding of its kind
-    zeros, blocked, festivals       how many such there were; blocked ones only where twice `LEAST_USUAL` visits and three
-                                    whole hours were lost
+    zeros, blocked, festivals       how many such there were; blocked ones only where twice `LEAST_USUAL` visits and
+                                    three whole hours were lost
     estimates_within                share of estimates of hours left out (a morning, an afternoon, a day) whose interval
                                     holds the truth; meant to be 0.9
     estimates_off                   sum of their errors over the sum of the truth
@@ -74,8 +74,8 @@ class VisitorsBench:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The days of one series that had a finding `visits`, the runs of false zeros that were found in it, and how many days
-    were judged.
+    """The days of one series that had a finding `visits`, the runs of false zeros that were found in it, and how many
+    days were judged.
     """
 
     days: int
@@ -110,8 +110,8 @@ def judge(first: date, counts: Hourly, history_days: int = HISTORY_DAYS) -> Judg
 
 @dataclass(frozen=True, slots=True)
 class Cover:
-    """A counter that counts nobody in the hours `start`..`end` (positions); `never_empty`: at a spot that is not empty at
-    this time of day.
+    """A counter that counts nobody in the hours `start`..`end` (positions); `never_empty`: at a spot that is not empty
+    at this time of day.
     """
 
     start: int
@@ -145,7 +145,8 @@ def estimated(first: date, counts: Hourly, chance: np.random.Generator) -> list[
         made = estimate(first + timedelta(days=day), first, counts, out)
         if made is not None:
             truth = float(counts[day][out].sum())
-            found.append((truth, *(float(np.nansum(each)) for each in (made.value, made.low, made.high))))
+            value, low, high = (float(np.nansum(each)) for each in (made.value, made.low, made.high))
+            found.append((truth, value, low, high))
     return found
 
 
@@ -185,7 +186,9 @@ def measure(options: VisitorsBench, progress: Callable[[int, int], None]) -> dic
         judged = judge(_FIRST, counts)
         days += judged.days
         hit = {_FIRST + timedelta(days=each // 24) for cover in covers for each in range(cover.start, cover.end)}
-        hidden = {day for day, (hours, usual) in lost.items() if hours >= LEAST_HOURS and usual >= 2 * LEAST_USUAL} - hit
+        hidden = {
+            day for day, (hours, usual) in lost.items() if hours >= LEAST_HOURS and usual >= 2 * LEAST_USUAL
+        } - hit
         false["visits"] += len(judged.visits - set(happened) - set(lost) - hit)
         found_days = {_FIRST + timedelta(days=run.found // 24) for run in judged.runs}
         excused = set(lost) | hit | {day + timedelta(days=1) for day in set(lost) | hit}
@@ -219,7 +222,9 @@ def measure(options: VisitorsBench, progress: Callable[[int, int], None]) -> dic
     within = sum(low <= truth <= high for truth, _, low, high in estimates)
     figures["estimates_within"] = round(within / len(estimates), 3) if estimates else None
     whole = sum(truth for truth, *_ in estimates)
-    figures["estimates_off"] = round(sum(abs(truth - made) for truth, made, *_ in estimates) / whole, 3) if whole else None
+    figures["estimates_off"] = (
+        round(sum(abs(truth - made) for truth, made, *_ in estimates) / whole, 3) if whole else None
+    )
     figures["within_limits"] = within_limits(figures)
     return figures | {"seconds": round(clock.monotonic() - began, 1)}
 

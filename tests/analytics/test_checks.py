@@ -94,15 +94,20 @@ def test_an_estimate_follows_its_day_and_its_neighbours_and_nine_in_ten_interval
 SPOT = "spot-taki"
 
 
-def whole_days(analyst: Analyst, spot: str, until: date, n: int = 70, each: float = 9.0, *, but: date | None = None) -> None:
-    """n days that end before `until`, counted every ten minutes while the spot is open."""
-    rows: list[tuple[datetime, float]] = []
-    for back in range(n, 0, -1):
-        day = until - timedelta(days=back)
-        for slot in range(1, 145):
-            if day != but or not 60 < slot <= 96:
-                rows.append((midnight(day) + slot * TEN, each + (slot + back) % 3 if 48 < slot <= 108 else 0.0))
-    analyst.send(analyst.town.datastream(spot, "passages_in"), rows)
+def past(until: date, n: int = 70, but: date | None = None) -> list[tuple[datetime, float]]:
+    """n days that end before `until`, counted every ten minutes while the spot is open; `but`: an afternoon is lost."""
+    return [
+        (midnight(day) + slot * TEN, 9.0 + (slot + back) % 3 if 48 < slot <= 108 else 0.0)
+        for back in range(n, 0, -1)
+        for day in [until - timedelta(days=back)]
+        for slot in range(1, 145)
+        if day != but or not 60 < slot <= 96
+    ]
+
+
+def whole_days(analyst: Analyst, spot: str, until: date, n: int = 70, *, but: date | None = None) -> None:
+    """They are stored."""
+    analyst.send(analyst.town.datastream(spot, "passages_in"), past(until, n, but))
 
 
 @pytest.fixture
@@ -212,7 +217,9 @@ def test_one_number_again_and_again_is_jammed_until_another_comes(analyst: Analy
     analyst.send(spot, same)
     analyst.work()
     assert analyst.rows("select kind, ends_at, detail ->> 'rule' from count_period") == [("jammed", None, "constant")]
-    assert analyst.rows("select kind, value from finding where ended_at is null and kind = 'counter'") == [("counter", 7.0)]
+    assert analyst.rows("select kind, value from finding where ended_at is null and kind = 'counter'") == [
+        ("counter", 7.0)
+    ]
     analyst.send(spot, [(midnight(MONDAY) + 72 * TEN, 8.0)])
     analyst.work()
     assert analyst.rows("select ends_at from count_period") == [(midnight(MONDAY) + 71 * TEN,)]
@@ -252,3 +259,20 @@ def test_a_day_goes_back_with_both_numbers_when_it_changes_after_it_was_looked_a
         ("confirmed", None, 240, None),
         ("checked", None, 240, None),
     ]
+
+
+def test_false_zeros_that_came_late_are_periods_that_have_ended(analyst: Analyst, office: dict[str, int]) -> None:
+    covered = MONDAY - timedelta(days=5)
+    rows = [
+        (
+            time,
+            0.0 if midnight(covered) + timedelta(hours=11) < time <= midnight(covered) + timedelta(hours=17) else value,
+        )
+        for time, value in past(MONDAY)
+    ]
+    analyst.send(analyst.town.datastream(SPOT, "passages_in"), rows)
+    analyst.work()
+    assert analyst.rows("select kind, starts_at, ends_at, standing from count_period") == [
+        ("blocked", midnight(covered) + timedelta(hours=11), midnight(covered) + timedelta(hours=17), "found")
+    ]
+    assert analyst.rows("select count(*) from finding where kind = 'counter'") == [(0,)], "nobody is woken for it"

@@ -58,7 +58,7 @@ def findings(analyst: Analyst) -> list[tuple[object, ...]]:
 def test_a_festival_opens_a_finding_once_and_the_end_of_its_day_ends_it(analyst: Analyst) -> None:
     spot = analyst.town.datastream("spot-taki", "passages_in")
     history(analyst, spot)
-    crowd = open_hours(MONDAY, lambda slot: 50.0)
+    crowd = open_hours(MONDAY, lambda slot: 49.0 + 2 * (slot % 2))
     analyst.send(spot, crowd[:72])  # noon
     analyst.work()
     noon = midnight(MONDAY) + timedelta(hours=12)
@@ -96,7 +96,7 @@ def test_a_blocked_counter_is_found_in_the_morning_stays_open_over_night_and_end
 
 def test_the_same_observations_give_the_same_findings_however_they_arrive(analyst: Analyst) -> None:
     spot = analyst.town.datastream("spot-taki", "passages_in")
-    today = open_hours(MONDAY, lambda slot: 50.0, until=72)
+    today = open_hours(MONDAY, lambda slot: 49.0 + 2 * (slot % 2), until=72)
     analyst.send(spot, today)
     analyst.work()
     assert findings(analyst) == [], "nothing to compare with"

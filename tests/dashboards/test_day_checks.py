@@ -128,7 +128,13 @@ def test_a_period_is_added_and_judged_with_a_reason_and_the_counters_are_told_ap
         with connect(hall.database.owner, name="test") as conn:
             row = conn.execute("select station_id from station where code = 'spot-taki'").fetchone()
         assert row is not None
-        works = {"do": "add", "counter": str(row[0]), "kind": "works", "start": "2026-05-03T00:00", "end": "2026-05-08T00:00"}
+        works = {
+            "do": "add",
+            "counter": str(row[0]),
+            "kind": "works",
+            "start": "2026-05-03T00:00",
+            "end": "2026-05-08T00:00",
+        }
         assert client.post(SPOT, data=works).status_code == 422, "no reason"
         assert client.post(SPOT, data=works | {"reason": "柵の工事"}).status_code == 303
         again = client.post(SPOT, data=works | {"reason": "二度目"})

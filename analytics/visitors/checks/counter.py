@@ -27,18 +27,23 @@ from analytics.visitors.checks.zeros import (
     CONSTANT_INTERVALS,
     HISTORY_DAYS,
     JAM_VERSION,
+    LEAST_USUAL,
     RULE_VERSION,
     RUNAWAY_LEAST,
     Hourly,
     constant,
     pattern,
     runaway,
+    walk,
     zero_run,
 )
 from analytics.visitors.day_types import day_type
 from analytics.visitors.usual import day_start, local_day
 from store import Connection
 
+LATE = timedelta(hours=6)  # counts that reach so far back are looked at as a past
+LEAST_HISTORY = 28  # days
+FORTNIGHT, FEWEST_VARIED_DAYS = timedelta(days=14), 7
 RUN_DAYS = 4  # zeros are followed back so far
 OUT_ALONE = 10  # people who go out while nobody goes in
 _LEAST_BESIDE = 20.0  # passages of the other counters, usually, that can say anything
@@ -72,6 +77,34 @@ def judge(conn: Connection, counter: Counter, zone: ZoneInfo) -> Changes:
         return end(conn, counter.station_id, "counter", back)
     changes: Changes = end(conn, counter.station_id, "counter", counter.newest) if told else []  # somebody overruled it
     return changes + (_jammed(conn, counter, zone) or _blocked(conn, counter, zone))
+
+
+def look_back(conn: Connection, counter: Counter, first: date, last: date, zone: ZoneInfo) -> None:
+    """False zeros in counts that came late or were imported, of the local days first..last: periods that have ended. Of
+    these nobody is told: they stand on the spot's page and beside their days in the queue.
+    """
+    since = first - HISTORY_DAYS * _DAY
+    counts = series(conn, [counter.datastream_id], since, last, zone)[counter.datastream_id]
+    began = np.flatnonzero(~np.isnan(counts).all(axis=1))
+    if not len(began):
+        return
+    counts, since = counts[began[0] :], since + int(began[0]) * _DAY
+    before = max(LEAST_HISTORY, (first - since).days)
+    for run in walk(since, counts, before):
+        if run.end >= counts.size or run.start < 24 * before:
+            continue
+        start, end = _starts(run.start, run.start + 1, since, zone)[0], _starts(run.end, run.end + 1, since, zone)[0]
+        hours = _starts(run.start, run.end, since, zone)
+        if run.usual * _beside(conn, counter, hours) < LEAST_USUAL or periods.refused(
+            conn, counter.station_id, start, end
+        ):
+            continue
+        detail = {"rule": "zeros", "hours": run.hours, "usual": run.usual, "value": 0.0}
+        periods.begin(
+            *(conn, counter.municipality_id, counter.station_id, "blocked", start, counter.newest),
+            *(RULE_VERSION, detail),
+            ends_at=end,
+        )
 
 
 def _counts_again(conn: Connection, counter: Counter, open_: periods.Period) -> datetime | None:
@@ -113,7 +146,9 @@ def _blocked(conn: Connection, counter: Counter, zone: ZoneInfo) -> Changes:
     out = _until_now(conn, counter, counter.out_id, zone) if counter.out_id is not None else None
     if out is not None and run is None and np.nansum(out[begins:]) >= OUT_ALONE:
         run = zero_run(lately, np.maximum(usual, 1e-9), 0.0)
-    elif run is not None and usual_of.limit > run.usual * _beside(conn, counter, _starts(run.start, run.end, first_day, zone)):
+    elif run is not None and usual_of.limit > run.usual * _beside(
+        conn, counter, _starts(run.start, run.end, first_day, zone)
+    ):
         run = None
     if run is None:
         return []
@@ -154,7 +189,7 @@ def _jammed(conn: Connection, counter: Counter, zone: ZoneInfo) -> Changes:
         (counter.datastream_id, counter.newest, CONSTANT_INTERVALS),
     ).fetchall()
     values = [value for _, value in reversed(newest)]
-    if constant(values, counter.step):
+    if constant(values, counter.step) and _varied(conn, counter, newest[-1][0]):
         since = newest[-1][0] - counter.step
         return _jam(conn, counter, since, values[-1], {"rule": "constant", "value": values[-1]})
     hour = conn.execute(
@@ -176,6 +211,24 @@ def _jammed(conn: Connection, counter: Counter, zone: ZoneInfo) -> Changes:
         return []
     limit = total / 2
     return _jam(conn, counter, start, total, {"rule": "runaway", "value": total, "highest": highest, "limit": limit})
+
+
+def _varied(conn: Connection, counter: Counter, until: datetime) -> bool:
+    """Whether the fortnight before had counts on a week of days at least, and no such constant among them."""
+    rows = conn.execute(
+        """
+        select phenomenon_time, value from observation
+        where datastream_id = %s and phenomenon_time < %s and phenomenon_time >= %s and quality not in ('bad', 'missing')
+        order by phenomenon_time
+        """,
+        (counter.datastream_id, until, until - FORTNIGHT),
+    ).fetchall()
+    if len({time.date() for time, _ in rows}) < FEWEST_VARIED_DAYS:
+        return False
+    values = [value for _, value in rows]
+    return not any(
+        constant(values[n : n + CONSTANT_INTERVALS], counter.step) for n in range(len(values) - CONSTANT_INTERVALS)
+    )
 
 
 def _jam(conn: Connection, counter: Counter, since: datetime, value: float, detail: dict[str, object]) -> Changes:
@@ -232,4 +285,3 @@ def _beside(conn: Connection, counter: Counter, hours: Sequence[datetime]) -> fl
     if usual is None or usual < _LEAST_BESIDE:
         return 1.0
     return float(min(1.0, max(_SMALLEST_SHARE, came / usual)))
-

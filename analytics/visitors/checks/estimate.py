@@ -1,11 +1,11 @@
-"""What would have been counted in hours without a true count: an estimate with an interval, from the pattern of a series.
+"""What would have been counted in hours without a true count: an estimate with an interval, from a series' pattern.
 
     estimate(day, first, counts, out, beside) -> Estimate | None
 
 The usual of each missing hour (the mean of the last 12 days of the same kind) times one factor for the day. The factor
 is a weighted mean, in logarithms, of what the day's own known hours have against their usual (weight: their share of
-the usual day), what the other counters of the town have in the missing hours (half of that), and of 1 (0.3: what is
-usual is not nothing either).
+the usual day), what the other counters of the town have in the missing hours (weight: half of what is left), and of 1
+(0.3: what is usual is not nothing either).
 
 The interval is what the same estimate would have missed by: it is made for each of up to 40 earlier days of the kind
 with the same hours left out, as if they had been missing, and the 5 % and 95 % of its errors (as ratios; of n days the
@@ -40,8 +40,8 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """By hour of the day (24), nan where the hour was not asked for: passages, with an interval that holds for the sum of
-    the hours together in 9 of 10 cases. `days`: how many stand behind it; `factor`: of the day against its usual.
+    """By hour of the day (24), nan where the hour was not asked for: passages, with an interval that holds for the sum
+    of the hours together in 9 of 10 cases. `days`: how many stand behind it; `factor`: of the day against its usual.
     """
 
     value: Hourly
@@ -80,11 +80,20 @@ def estimate(day: date, first: date, counts: Hourly, out: Mask, beside: Sequence
     low = max(0.0, (value + 1) * np.exp(_quantile(errors, (1 - LEVEL) / 2)) - 1)
     high = (value + 1) * np.exp(_quantile(errors, (1 + LEVEL) / 2)) - 1
     spread = made[-1] / value if value > 0 else np.full(out.sum(), 1 / out.sum())
-    found = [np.full(24, np.nan) for _ in range(3)]
-    for each, total in zip(found, (value, min(low, value), max(high, value)), strict=True):
-        each[out] = spread * total
+
+    def by_hour(total: float) -> Hourly:
+        hours = np.full(24, np.nan)
+        hours[out] = spread * total
+        return hours
+
     usual_sum = usual[-1][out].sum()
-    return Estimate(*found, len(whole), round(float(value / usual_sum), 3) if usual_sum else 1.0)
+    return Estimate(
+        by_hour(value),
+        by_hour(min(low, value)),
+        by_hour(max(high, value)),
+        len(whole),
+        round(float(value / usual_sum), 3) if usual_sum else 1.0,
+    )
 
 
 def _usual(history: Hourly) -> Hourly:
@@ -110,7 +119,9 @@ def _estimated(own: Hourly, usual: Hourly, out: Mask, others: Sequence[tuple[Hou
     total = weight + NOTHING_WEIGHT
     if others:
         there = [~np.isnan(series[:, out]) for series, _ in others]
-        came = sum(np.where(mask, series[:, out], 0).sum(axis=1) for mask, (series, _) in zip(there, others, strict=True))
+        came = sum(
+            np.where(mask, series[:, out], 0).sum(axis=1) for mask, (series, _) in zip(there, others, strict=True)
+        )
         meant = sum(np.where(mask, each[:, out], 0).sum(axis=1) for mask, (_, each) in zip(there, others, strict=True))
         beside = np.where(np.asarray(meant) >= 10, BESIDE_WEIGHT * (1 - weight), 0.0)
         log_factor = log_factor + beside * np.log((np.asarray(came) + 1) / (np.asarray(meant) + 1))
@@ -120,8 +131,8 @@ def _estimated(own: Hourly, usual: Hourly, out: Mask, others: Sequence[tuple[Hou
 
 
 def _quantile(ordered: Hourly, share: float) -> float:
-    """Of n sorted errors the one at `share` of n + 1; beyond the last one, that one and its distance to the middle again
-    by a tenth.
+    """Of n sorted errors the one at `share` of n + 1; beyond the last one, that one and its distance to the middle
+    again by a tenth.
     """
     n = len(ordered)
     place = share * (n + 1) - 1

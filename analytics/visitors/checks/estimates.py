@@ -93,7 +93,13 @@ def _put(conn: Connection, one: _Series, first: date, last: date) -> None:
             if made is not None:
                 midnight = day_start(day, one.zone)
                 rows += [
-                    (midnight + int(n) * _HOUR, *(float(a[n]) for a in (made.value, made.low, made.high)), made.days)
+                    (
+                        midnight + int(n) * _HOUR,
+                        float(made.value[n]),
+                        float(made.low[n]),
+                        float(made.high[n]),
+                        made.days,
+                    )
                     for n in np.flatnonzero(out)
                 ]
     conn.execute(
@@ -122,7 +128,8 @@ def _series(conn: Connection, ids: Sequence[int]) -> list[_Series]:
         _Series(datastream_id, town, station_id, ZoneInfo(zone), first, newest)
         for datastream_id, town, station_id, zone, first, newest in conn.execute(
             """
-            select d.datastream_id, d.municipality_id, d.station_id, m.timezone, span.first, span.newest + interval '1 h'
+            select d.datastream_id, d.municipality_id, d.station_id, m.timezone, span.first,
+                   span.newest + interval '1 hour'
             from datastream d join municipality m using (municipality_id)
             join station s on s.station_id = d.station_id and s.kind = 'visitor_spot'
             cross join lateral (

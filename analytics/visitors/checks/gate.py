@@ -128,8 +128,8 @@ def check(conn: Connection, person: Person, spot_id: int, days: Sequence[Day], n
     for day in days:
         conn.execute(
             """
-            insert into day_check (municipality_id, spot_id, day, version, visitors, raw, low, high, completeness, state,
-                                   method, checked_at, checked_by)
+            insert into day_check (municipality_id, spot_id, day, version, visitors, raw, low, high, completeness,
+                                   state, method, checked_at, checked_by)
             values (%s, %s, %s, 'checked', %s, %s, %s, %s, %s, %s, %s, %s, %s)
             on conflict (spot_id, day) do update set (version, visitors, raw, low, high, completeness, state, method,
                                                       checked_at, checked_by, confirmed_at, confirmed_by)
@@ -188,7 +188,8 @@ def settle(conn: Connection, municipality_id: int, now: Mapping[int, Sequence[Da
             conn.execute("delete from day_check where spot_id = %s and day = %s", (spot_id, day.day))
             conn.execute(
                 """
-                insert into day_check_said (municipality_id, spot_id, day, event, visitors, visitors_before, why, said_at)
+                insert into day_check_said (municipality_id, spot_id, day, event, visitors, visitors_before, why,
+                                            said_at)
                 values (%s, %s, %s, 'sent_back', %s, %s, %s, %s)
                 """,
                 (municipality_id, spot_id, day.day, day.visitors, there.visitors, why, at),

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
+from psycopg.sql import SQL
 
 from analytics.visitors.usual import COMPLETE_ENOUGH, day_start
 from store import Connection
@@ -21,31 +22,29 @@ from store import Connection
 Hourly = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 _DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
-# A period that reaches into an hour for less than this leaves it as it is.
-TOUCHES = timedelta(minutes=10)
 HALF = 0.5  # of an hour's counts: with fewer the hour is lost
 
-# of rollup_hour r join datastream d: whether a period takes the hour out
-OUT = """
+# of rollup_hour r join datastream d: whether a period takes the hour out, of which it has 10 minutes or more
+OUT = SQL("""
 exists (select from count_period p
         where p.station_id = d.station_id and p.standing in ('found', 'confirmed', 'by_hand')
           and p.starts_at < r.hour + interval '50 minutes'
           and coalesce(p.ends_at, 'infinity') > r.hour + interval '10 minutes')
-"""
+""")
 
 
-def series(
-    conn: Connection, ids: Sequence[int], first: date, last: date, zone: ZoneInfo, *, judged: bool = True
-) -> dict[int, Hourly]:
-    """The local days first..last of each; nan where less than 85 % of an hour came, or (`judged`) a period takes it out."""
+def series(conn: Connection, ids: Sequence[int], first: date, last: date, zone: ZoneInfo) -> dict[int, Hourly]:
+    """The local days first..last of each; nan where less than 85 % of an hour came, or a period takes it out."""
     found = {each: np.full(((last - first).days + 1, 24), np.nan) for each in ids}
     for datastream_id, hour, total in conn.execute(
-        f"""
+        SQL(
+            """
         select r.datastream_id, r.hour, r.total from rollup_hour r join datastream d using (datastream_id)
         where r.datastream_id = any(%s) and r.hour >= %s and r.hour < %s and r.n >= %s * r.expected
-          and d.drill_run is null and not (%s and {OUT})
-        """,
-        (list(ids), day_start(first, zone), day_start(last + _DAY, zone), COMPLETE_ENOUGH, judged),
+          and d.drill_run is null and not {out}
+        """
+        ).format(out=OUT),
+        (list(ids), day_start(first, zone), day_start(last + _DAY, zone), COMPLETE_ENOUGH),
     ):
         local = hour.astimezone(zone)
         found[datastream_id][(local.date() - first).days, local.hour] = total
@@ -62,11 +61,13 @@ def lost(
     known = {
         hour
         for (hour,) in conn.execute(
-            f"""
+            SQL(
+                """
             select r.hour from rollup_hour r join datastream d using (datastream_id)
             where r.datastream_id = %s and r.hour >= %s and r.hour < %s and r.n >= %s * r.expected
-              and d.drill_run is null and not {OUT}
-            """,
+              and d.drill_run is null and not {out}
+            """
+            ).format(out=OUT),
             (datastream_id, start, end, HALF),
         )
     }

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 
+from psycopg.sql import SQL
+
 from store import Connection
 
 DEFAULT_SMALLEST = 5
@@ -49,14 +51,15 @@ def days(conn: Connection, ids: Sequence[int], first: date, last: date) -> dict[
     """The local days first..last on which a period took hours out, or an hour was estimated."""
     found = {}
     for datastream_id, day, n, counted, value, low, high, hopeless in conn.execute(
-        _HOURS
-        + """
-        select h.datastream_id, h.day, coalesce(d.n, 0) - sum(h.n),
+        SQL(
+            """
+        {hours} select h.datastream_id, h.day, coalesce(d.n, 0) - sum(h.n),
                case when d.n > sum(h.n) then greatest(0, d.total - coalesce(sum(h.total), 0)) end,
                sum(h.value), sum(h.low), sum(h.high), count(*) filter (where h.value is null)
         from hours h left join rollup_day d using (datastream_id, day)
         group by h.datastream_id, h.day, d.n, d.total
-        """,
+        """
+        ).format(hours=_HOURS),
         {"ids": list(ids), "first": first, "last": last},
     ):
         found[datastream_id, day] = Judged(int(n), counted, value, low or 0.0, high or 0.0, hopeless)
@@ -68,7 +71,7 @@ def hours(conn: Connection, ids: Sequence[int], first: date, last: date) -> dict
     return {
         (datastream_id, hour): Judged(0, None, value, low or 0.0, high or 0.0, int(value is None))
         for datastream_id, hour, value, low, high in conn.execute(
-            _HOURS + "select h.datastream_id, h.hour, h.value, h.low, h.high from hours h",
+            SQL("{hours} select h.datastream_id, h.hour, h.value, h.low, h.high from hours h").format(hours=_HOURS),
             {"ids": list(ids), "first": first, "last": last},
         )
     }
@@ -89,7 +92,7 @@ def choices(conn: Connection, spot_ids: Sequence[int]) -> dict[int, Choice]:
     return found
 
 
-_HOURS = """
+_HOURS = SQL("""
 with asked as (
     select d.datastream_id, d.station_id, m.timezone, %(first)s::date::timestamp at time zone m.timezone as start,
            (%(last)s::date + 1)::timestamp at time zone m.timezone as finish
@@ -108,6 +111,7 @@ with asked as (
 ), hours as (
     select o.datastream_id, o.hour, (o.hour at time zone o.timezone)::date as day, coalesce(r.n, 0) as n, r.total,
            e.value, e.low, e.high
-    from out o left join rollup_hour r using (datastream_id, hour) left join count_estimate e using (datastream_id, hour)
+    from out o left join rollup_hour r using (datastream_id, hour)
+    left join count_estimate e using (datastream_id, hour)
 )
-"""
+""")

@@ -1,8 +1,8 @@
 """Times at which a counter did not count who came (`count_period`): found by a rule, and what people say of them.
 
-For the worker: `open_found`, `begin`, `end`, `refused`. For people, each with a reason and kept for good:
-`confirm` and `overrule` what was found, `add` one by hand, `finish` one that lasts. What a person adds replaces what was
-found in the same time; it does not replace what a person has said.
+For the worker: `open_found`, `begin`, `end`, `refused`. For people, each with a reason and kept for good: `confirm` and
+`overrule` what was found, `add` one by hand, `finish` one that lasts. What a person adds replaces what was found in the
+same time; it does not replace what a person has said.
 
     PeriodError   what was said cannot be kept: `field` and `why`
 """
@@ -96,8 +96,9 @@ def refused(conn: Connection, station_id: int, start: datetime, end: datetime) -
     """Whether a person has spoken of this time: overruled a finding in it, or given a period of their own."""
     row = conn.execute(
         """
-        select exists (select from count_period where station_id = %s and standing in ('overruled', 'by_hand', 'confirmed')
-                       and starts_at < %s and coalesce(ends_at, 'infinity') > %s)
+        select exists (select from count_period
+                       where station_id = %s and standing in ('overruled', 'by_hand', 'confirmed')
+                         and starts_at < %s and coalesce(ends_at, 'infinity') > %s)
         """,
         (station_id, end, start),
     ).fetchone()
@@ -113,14 +114,16 @@ def begin(
     found_at: datetime,
     rule_version: str,
     detail: Mapping[str, Any],
+    ends_at: datetime | None = None,
 ) -> None:
-    """A period that lasts. What is there already of that time stands."""
+    """A period, that lasts unless it is said when it ended. What is there already of that time stands."""
     conn.execute(
         """
-        insert into count_period (municipality_id, station_id, kind, starts_at, standing, rule_version, detail, found_at)
-        values (%s, %s, %s, %s, 'found', %s, %s, %s) on conflict on constraint one_period_at_a_time do nothing
+        insert into count_period (municipality_id, station_id, kind, starts_at, ends_at, standing, rule_version, detail,
+                                  found_at)
+        values (%s, %s, %s, %s, %s, 'found', %s, %s, %s) on conflict on constraint one_period_at_a_time do nothing
         """,
-        (municipality_id, station_id, kind, starts_at, rule_version, Jsonb(dict(detail)), found_at),
+        (municipality_id, station_id, kind, starts_at, ends_at, rule_version, Jsonb(dict(detail)), found_at),
     )
 
 

@@ -26,8 +26,8 @@ State = Literal["counted", "estimated", "missing", "small", "withheld"]
 
 @dataclass(frozen=True, slots=True)
 class PublishedDay:
-    """`visitors` None where `state` says why: missing (nothing true was counted), small (below `below`), withheld. [low,
-    high] of an estimate only.
+    """`visitors` None where `state` says why: missing (nothing true was counted), small (below `below`), withheld.
+    [low, high] of an estimate only.
     """
 
     day: date

@@ -77,7 +77,7 @@ def queue(
     *,
     relation: Observations = "observation",
 ) -> list[Waiting]:
-    """The days first..last of these spots, oldest first, spot by spot within a day; without those that nobody counted."""
+    """The days first..last of these spots, oldest first, spot by spot within a day; none that nobody counted."""
     if not spot_ids or first > last:
         return []
     whole = days_of(conn, spot_ids, first - LOOK_BACK, last, relation=relation)
@@ -144,7 +144,9 @@ def _faults(
     there = periods(conn, sorted(stations), day_start(first, zone), day_start(last + _DAY, zone))
     return {
         plan.spot_id: [
-            each for each in there if each.counts and any(each.station_id == source.station_id for source in plan.sources)
+            each
+            for each in there
+            if each.counts and any(each.station_id == source.station_id for source in plan.sources)
         ]
         for plan in known.values()
     }

@@ -16,7 +16,8 @@ Where the other counters of the town have fewer than usual too (typhoon, snow), 
 `analytics.visitors.checks.counter`.
 
 Jammed. The same number, 5 or more, in nine intervals one after another (in six of an hour or longer): of counts that
-vary like Poisson's this comes about less than once in a hundred years. Or an hour with 15 times the highest of the last
+vary like Poisson's this comes about less than once in a hundred years, and it counts only at a counter whose last
+fortnight did vary. Or an hour with 15 times the highest of the last
 120 days, 300 at least, while fewer than a third of them come out again.
 
 When it works badly: a closed day that comes without rhythm looks like a fault until somebody overrules it, and a spot
@@ -57,16 +58,16 @@ _HOUR = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """`usual`: passages by group of days, 24 hours each, 0 where too little is known. `limit`: what the usual of a run of
-    zeros must reach to be false.
+    """`usual`: passages by group of days, 24 hours each, 0 where too little is known. `limit`: what the usual of a run
+    of zeros must reach to be false.
     """
 
     usual: Mapping[Group, Hourly]
     limit: float
 
     def of(self, day: date) -> Hourly:
-        """What is usual on a day, by hour. Of a kind that is not known well enough as on Sundays and holidays; a holiday
-        on a working day's weekday has no more than that weekday: the spot may rest on it.
+        """What is usual on a day, by hour. Of a kind that is not known well enough as on Sundays and holidays; a
+        holiday on a working day's weekday has no more than that weekday: the spot may rest on it.
         """
         kind, weekday = group(day)
         keys = ((kind, weekday), (kind, -1), (DayType.HOLIDAY, 7))
@@ -166,8 +167,8 @@ def zero_run(counts: Hourly, usual: Hourly, limit: float) -> Run | None:
 
 
 def walk(first: date, counts: Hourly, history_days: int = 90) -> list[Run]:
-    """The runs of false zeros of a series (days, 24) from a local day on, each as it is found at the end of an hour; what
-    was found is no history for what comes after. The first `history_days` are only that.
+    """The runs of false zeros of a series (days, 24) from a local day on, each as it is found at the end of an hour;
+    what was found is no history for what comes after. The first `history_days` are only that.
     """
     counts = counts.copy()
     flat = counts.ravel()

@@ -156,7 +156,11 @@ def days_of(
     found = {
         plan.spot_id: [
             _real_day(
-                plan, day, _true_sums(plan, day, counted, out, chosen[plan.spot_id]), began, entered.get(plan.spot_id, {})
+                plan,
+                day,
+                _true_sums(plan, day, counted, out, chosen[plan.spot_id]),
+                began,
+                entered.get(plan.spot_id, {}),
             )
             for day in whole
         ]
