@@ -218,7 +218,8 @@ def _varied(conn: Connection, counter: Counter, until: datetime) -> bool:
     rows = conn.execute(
         """
         select phenomenon_time, value from observation
-        where datastream_id = %s and phenomenon_time < %s and phenomenon_time >= %s and quality not in ('bad', 'missing')
+        where datastream_id = %s and phenomenon_time < %s and phenomenon_time >= %s
+          and quality not in ('bad', 'missing')
         order by phenomenon_time
         """,
         (counter.datastream_id, until, until - FORTNIGHT),
