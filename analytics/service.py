@@ -12,7 +12,7 @@ from analytics.leaks import nights
 from analytics.leaks import watch as leaks
 from analytics.maintenance import Maintenance
 from analytics.rivers import forecasting
-from analytics.visitors import watch
+from analytics.visitors import ahead, watch
 from analytics.visitors.checks import estimates
 from devices.clock import Clock
 from store import Connection, connect
@@ -50,8 +50,8 @@ def catch_up(config: AnalyticsConfig) -> None:
 def run(config: AnalyticsConfig, stop: threading.Event) -> None:
     """Follows the feed and keeps house until `stop` is set.
 
-    The learnt checks, and whoever looks ahead on the rivers, have threads and connections of their own: what they find
-    can wait, hours and days cannot. Should one fail, `stop` is set and its error is raised here.
+    The learnt checks, and who looks ahead at rivers and spots, have threads and connections of their own: what they
+    find can wait, hours and days cannot. Should one fail, `stop` is set and its error is raised here.
     """
     with connect(config.dsn, name=NAME) as conn:
         clock = load_clock(conn)
@@ -70,6 +70,7 @@ def run(config: AnalyticsConfig, stop: threading.Event) -> None:
             (doubts.NAME, _doubt),
             (forecasting.NAME, forecasting.follow),
             (forecasting.LEARNING, forecasting.learn),
+            (ahead.NAME, ahead.follow),
         )
     ]
     for thread in threads:

@@ -14,22 +14,21 @@ Only for towns that have switched internal_forecast on (migration 0049); who see
 - Its scores come from a causal back-test: a twin, trained on the first two thirds of the time, is asked about the last
   one. What it said there is stored as rehearsed, so that past floods can be looked at from the first day on.
 
-They have no cursor: what is due follows from what is stored, so that gaps, restarts and fast clocks need no care. Of
-two processes one does the work (an advisory lock). Cost: reading LOOKBACK of all gauges of a town, once for all.
+They have no cursor, and of two processes one does the work (`analytics.alone`). Cost: reading LOOKBACK of all gauges of
+a town, once for all.
 """
 
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
-import psycopg
 import structlog
 
+from analytics.alone import follow as alone
 from analytics.rivers import forecast_store as stored
 from analytics.rivers.backtest import Rehearsal, rehearse, worse
 from analytics.rivers.forecast.fan import Fan
@@ -38,8 +37,7 @@ from analytics.rivers.forecast.record import Record
 from analytics.rivers.forecast_store import Model, Said
 from analytics.rivers.inputs import HOUR, Gauge, Readings, gauges, lately, readings, record, step_of, stored_record
 from devices.clock import Clock
-from store import Connection, connect
-from store.feed import LOOK_SECONDS, notified
+from store import Connection
 
 log = structlog.get_logger(__name__)
 
@@ -51,7 +49,6 @@ TRAINED_EVERY = timedelta(days=7)
 TRAINED_ON = timedelta(days=10 * 366)
 MOST_ROWS = 120_000  # of a longer past rows are an hour long
 LATELY = timedelta(hours=1)  # who has said nothing usable for so long was missing
-_BACKOFF_SECONDS = 2.0
 _PRUNED_EVERY = timedelta(hours=1)
 
 
@@ -64,41 +61,12 @@ def follow(dsn: str, clock: Clock, stop: threading.Event) -> None:
         job.prune(conn)
         return False
 
-    _follow(dsn, NAME, turn, stop, rest=1.0)
+    alone(dsn, NAME, turn, stop, rest=1.0)
 
 
 def learn(dsn: str, clock: Clock, stop: threading.Event) -> None:
     """Trains what is due, one gauge after the other, until `stop` is set."""
-    _follow(dsn, LEARNING, Forecasts(clock).train_one, stop, rest=10.0)
-
-
-def _follow(dsn: str, name: str, turn: Callable[[Connection], bool], stop: threading.Event, *, rest: float) -> None:
-    """Takes a turn whenever there is something new, though no more than one in `rest` seconds; and at once where the
-    last one says that there is more.
-    """
-    while not stop.is_set():
-        try:
-            with connect(dsn, name=name, autocommit=True) as conn:
-                conn.execute("listen feed")
-                while not stop.is_set():
-                    if not (_alone(conn, name) and turn(conn)):
-                        stop.wait(rest)
-                        notified(conn, stop, until=time.monotonic() + LOOK_SECONDS)
-        except psycopg.OperationalError as error:
-            log.warning("database_lost", consumer=name, error=str(error).strip(), retry_in_seconds=_BACKOFF_SECONDS)
-            stop.wait(_BACKOFF_SECONDS)
-
-
-def _alone(conn: Connection, name: str) -> bool:
-    """Whether this session does the work; it holds the lock until it ends."""
-    row = conn.execute(
-        """
-        select exists (select from pg_locks where locktype = 'advisory' and pid = pg_backend_pid() and granted)
-               or pg_try_advisory_lock(hashtext(%s))
-        """,
-        (name,),
-    ).fetchone()
-    return row is not None and bool(row[0])
+    alone(dsn, LEARNING, Forecasts(clock).train_one, stop, rest=10.0)
 
 
 class Forecasts:

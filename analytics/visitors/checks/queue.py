@@ -124,7 +124,7 @@ def _reasons(day: SpotDay, faults: Sequence[Period], by_day: Mapping[date, SpotD
         and other.state == "ok"
     ][:DAYS]
     far = far_from_usual(max(0, day.visitors), [max(0, each) for each in earlier])
-    if far is not None:
+    if far is not None and (far.score > 0 or day.completeness >= WHOLE):
         found.append(Reason("more" if far.score > 0 else "fewer", {"usual": far.usual, "n": len(earlier)}))
     return found
 

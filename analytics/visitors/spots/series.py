@@ -42,6 +42,7 @@ from psycopg.sql import SQL, Identifier
 
 from analytics.visitors.checks import gate, judged
 from analytics.visitors.spots.plan import Method, Plan, Source, plans
+from analytics.visitors.spots.sums import Sum, true_hours, true_sums
 from analytics.visitors.usual import Observations, day_start, local_day
 from analytics.visitors.visits import count
 from store import Connection
@@ -82,26 +83,6 @@ class SpotDay:
     method: Method
     method_before: Method | None = None
     version: Version = "provisional"
-
-
-@dataclass(frozen=True, slots=True)
-class _Sum:
-    """What one datastream counted in an hour or day; `low` and `high` where a part of `total` is an estimate."""
-
-    n: int
-    expected: float
-    total: float | None
-    low: float | None = None
-    high: float | None = None
-
-    def without(self, out: judged.Judged | None, choice: judged.Choice) -> _Sum:
-        """This, without the hours that do not count, or with the estimates in their place."""
-        if out is None:
-            return self
-        if choice.outages == "missing" or out.estimate is None or out.hopeless:
-            return _Sum(out.n, self.expected, out.counted)
-        counted = out.counted or 0.0
-        return _Sum(out.n, self.expected, counted + out.estimate, counted + out.low, counted + out.high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +139,7 @@ def days_of(
             _real_day(
                 plan,
                 day,
-                _true_sums(plan, day, counted, out, chosen[plan.spot_id]),
+                true_sums(plan, day, counted, out, chosen[plan.spot_id]),
                 began,
                 entered.get(plan.spot_id, {}),
             )
@@ -190,18 +171,7 @@ def hours(conn: Connection, spot_id: int, first: date, last: date) -> list[SpotH
     start, end = day_start(first, zone), day_start(last + _DAY, zone)
     counted = _hourly(conn, counters, start, end)
     out, chosen = judged.hours(conn, counters, first, last), judged.choices(conn, [plan.spot_id for plan in real])
-    truth = {
-        plan.spot_id: {
-            each: {
-                hour: counted[each].get(hour, _Sum(0, 1.0, None)).without(out.get((each, hour)), chosen[plan.spot_id])
-                for hour in {*counted[each], *(hour for which, hour in out if which == each)}
-            }
-            for source in plan.sources
-            for each in source.datastreams
-            if each in counted
-        }
-        for plan in real
-    }
+    truth = {plan.spot_id: true_hours(plan, counted, out, chosen[plan.spot_id]) for plan in real}
     starts = [start + n * _HOUR for n in range((end - start) // _HOUR)]
     return [
         SpotHour(
@@ -234,7 +204,7 @@ def _counters(real: Iterable[Plan]) -> list[int]:
 def _real_day(
     plan: Plan,
     day: date,
-    sums: Mapping[int, _Sum],
+    sums: Mapping[int, Sum],
     began: Mapping[int, date],
     entered: Mapping[date, float | None],
 ) -> SpotDay:
@@ -251,23 +221,6 @@ def _real_day(
     return _as_day(day, number, method, switched)
 
 
-def _true_sums(
-    plan: Plan,
-    day: date,
-    counted: Mapping[int, Mapping[date, _Sum]],
-    out: Mapping[tuple[int, date], judged.Judged],
-    choice: judged.Choice,
-) -> dict[int, _Sum]:
-    """What the counters of a spot counted on a day, without what was false."""
-    sums = {}
-    for source in plan.sources_on(day):
-        for each in source.datastreams:
-            whole = counted[each].get(day)
-            if whole is not None or (each, day) in out:
-                sums[each] = (whole or _Sum(0, 1.0, None)).without(out.get((each, day)), choice)
-    return sums
-
-
 def _as_day(day: date, number: _Number, method: Method, before: Method | None) -> SpotDay:
     return SpotDay(
         *(day, count(number.visitors), count(number.raw), number.low, number.high, number.completeness, number.state),
@@ -276,7 +229,7 @@ def _as_day(day: date, number: _Number, method: Method, before: Method | None) -
     )
 
 
-def _of_counters(sources: Sequence[Source], day: date, sums: Mapping[int, _Sum], began: Mapping[int, date]) -> _Number:
+def _of_counters(sources: Sequence[Source], day: date, sums: Mapping[int, Sum], began: Mapping[int, date]) -> _Number:
     """The formula over the counters in force on a day. A counter is expected from its first count on."""
     there = [s for s in sources if any(began.get(each, date.max) <= day for each in s.datastreams)]
     if not there:
@@ -321,7 +274,7 @@ def _hour(
     known: Mapping[int, Plan],
     spot_id: int,
     start: datetime,
-    truth: Mapping[int, Mapping[int, Mapping[datetime, _Sum]]],
+    truth: Mapping[int, Mapping[int, Mapping[datetime, Sum]]],
     began: Mapping[int, date],
 ) -> tuple[_Number, Method]:
     plan = known[spot_id]
@@ -409,8 +362,8 @@ def _began(conn: Connection, datastreams: Sequence[int]) -> dict[int, date]:
     return dict(rows)
 
 
-def _daily(conn: Connection, datastreams: Sequence[int], first: date, last: date) -> dict[int, dict[date, _Sum]]:
-    found: dict[int, dict[date, _Sum]] = {each: {} for each in datastreams}
+def _daily(conn: Connection, datastreams: Sequence[int], first: date, last: date) -> dict[int, dict[date, Sum]]:
+    found: dict[int, dict[date, Sum]] = {each: {} for each in datastreams}
     for datastream_id, day, n, expected, total in conn.execute(
         """
         select datastream_id, day, n, expected, total from rollup_day
@@ -418,14 +371,14 @@ def _daily(conn: Connection, datastreams: Sequence[int], first: date, last: date
         """,
         (list(datastreams), first, last),
     ):
-        found[datastream_id][day] = _Sum(n, expected, total)
+        found[datastream_id][day] = Sum(n, expected, total)
     return found
 
 
 def _hourly(
     conn: Connection, datastreams: Sequence[int], start: datetime, end: datetime
-) -> dict[int, dict[datetime, _Sum]]:
-    found: dict[int, dict[datetime, _Sum]] = {each: {} for each in datastreams}
+) -> dict[int, dict[datetime, Sum]]:
+    found: dict[int, dict[datetime, Sum]] = {each: {} for each in datastreams}
     for datastream_id, hour, n, expected, total in conn.execute(
         """
         select datastream_id, hour, n, expected, total from rollup_hour
@@ -433,7 +386,7 @@ def _hourly(
         """,
         (list(datastreams), start, end),
     ):
-        found[datastream_id][hour] = _Sum(n, expected, total)
+        found[datastream_id][hour] = Sum(n, expected, total)
     return found
 
 
