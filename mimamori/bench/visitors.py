@@ -124,7 +124,7 @@ def covered(counts: Hourly, chance: np.random.Generator, history_days: int = HIS
     covers = []
     flat = counts.ravel()
     truth = flat.copy()
-    for day in range(history_days + 7, len(counts) - 3, COVER_EVERY):
+    for day in range(history_days + 7, len(counts) - 9, COVER_EVERY):
         start = 24 * (day + int(chance.integers(0, 7))) + int(chance.integers(8, 15))
         end = min(start + int(chance.integers(COVER_HOURS[0], COVER_HOURS[1] + 1)), len(flat))
         hours = truth[: start // 24 * 24].reshape(-1, 24)[-NEVER_EMPTY_DAYS:, start % 24 - 3 : start % 24 + WITHIN]
