@@ -14,6 +14,7 @@ from analytics.maintenance import Maintenance
 from analytics.rivers import forecasting
 from analytics.visitors import ahead, watch
 from analytics.visitors.reports import monthly
+from analytics.visitors.checks import estimates
 from devices.clock import Clock
 from store import Connection, connect
 from store.feed import Consumer, FeedRow
@@ -37,6 +38,7 @@ def handle(conn: Connection, rows: list[FeedRow]) -> None:
     nights.recompute(conn, touched)
     changes += leaks.recompute(conn, touched)
     changes += watch.recompute(conn, touched)
+    estimates.recompute(conn, touched)
     findings.announce(conn, changes)
 
 

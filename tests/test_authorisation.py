@@ -231,6 +231,8 @@ BODIES: dict[str, dict[str, Any]] = {
     },
     "POST /tourism/paste": {"data": {"text": "日付\t地点\t人数\n5/31\t美守郷土資料館\t12"}},
     "POST /tourism/months/{spot}": {"data": {"month": "2026-04", "value": "12"}},
+    "POST /tourism/checks": {"data": {"do": "ordinary", "month": "2026-05"}},
+    "POST /tourism/checks/{spot}": {"data": {"do": "choice", "outages": "missing", "public": "no", "smallest": "5"}},
     "POST /tourism/spots": {"data": {"code": "gates", "name": "公園", "name_en": "Park", "reason": "入口が2つ"}},
     "POST /tourism/spots/{place}": {
         "data": {"do": "change", "name": "滝", "name_en": "Falls", "reason": "地元の呼び名"}
@@ -563,6 +565,10 @@ def test_public_is_health_signing_in_the_pages_files_and_what_was_published() ->
         "GET /public/{municipality}/shelters.json",
         "GET /public/{municipality}/photos",
         "GET /public/{municipality}/photos/{photo_id}.jpg",
+        # the days of visitors that were confirmed (tests/dashboards/test_day_checks.py)
+        "GET /public/{municipality}/visitors",
+        "GET /public/{municipality}/visitors.csv",
+        "GET /public/{municipality}/visitors.json",
     }
 
 
