@@ -8,8 +8,8 @@ organiser said.
     state(...), statements(...) -> [Statement]                 主催者発表, the newest first
 
 All of it is append-only. Times are town time. Raises `RecordError`: `gates`, `ends`, `levels`, `error`, `overlap`
-(another event is watched by one of the gates at that time), `number`, `future`, `outside`, `unknown`. Each writes in the
-caller's transaction; announcing it to the feed is the caller's.
+(another event is watched by one of the gates at that time), `number`, `future`, `outside`, `unknown`. Each writes in
+the caller's transaction; announcing it to the feed is the caller's.
 """
 
 from __future__ import annotations
@@ -91,8 +91,10 @@ def checked(plan: Plan) -> Plan:
     if not timedelta(0) < plan.ends_at - plan.starts_at <= LONGEST:
         raise RecordError("ends", "ends")
     levels = plan.levels
-    if len(levels) > MOST_LEVELS or list(levels) != sorted(set(levels)) or any(
-        not 0 < each <= MOST_PEOPLE for each in levels
+    if (
+        len(levels) > MOST_LEVELS
+        or list(levels) != sorted(set(levels))
+        or any(not 0 < each <= MOST_PEOPLE for each in levels)
     ):
         raise RecordError("levels", "levels")
     if not ERRORS[0] <= plan.error <= ERRORS[1]:

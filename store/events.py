@@ -6,8 +6,9 @@
     event(conn, town, id), revisions(conn, town, id)
 
 An entry is never changed: a change is its next revision, a withdrawal one that says so. Spots are named by their code.
-All times are town time. Raises `RecordError` (beside its own codes: `before`, `long_time`, `both`). Each writes in the caller's transaction; announcing it to the feed
-(`store.feed.append_headquarters`, the last statement) is the caller's.
+All times are town time. Raises `RecordError`: `before`, `long_time`, `both` (a spot as its own control), beside the codes
+of `store.errors`. Each writes in the caller's transaction; announcing it to the feed is the caller's
+(`store.feed.append_headquarters`, the last statement).
 """
 
 from __future__ import annotations
@@ -61,6 +62,17 @@ class LocalEvent:
     withdrawn: bool
     entered_at: datetime
     entered_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class SpotName:
+    """A spot that can be chosen; `station_id` where it has one."""
+
+    spot_id: int
+    code: str
+    station_id: int | None
+    name: str
+    name_en: str
 
 
 def checked(entry: Entry) -> Entry:
@@ -210,8 +222,22 @@ def _values(entry: Entry) -> tuple[object, ...]:
 
 def _event(row: tuple[object, ...]) -> LocalEvent:
     event_id, revision, of, kind, name, first, last, spots, controls, note, uid, *rest = row
-    entry = Entry(EventKind(str(kind)), str(name), first, last, tuple(spots), tuple(controls), str(note), uid)  # type: ignore[arg-type]
+    places = tuple(spots), tuple(controls)  # type: ignore[arg-type]  # arrays
+    entry = Entry(EventKind(str(kind)), str(name), first, last, *places, str(note), uid)  # type: ignore[arg-type]
     return LocalEvent(event_id, revision, of, entry, *rest)  # type: ignore[arg-type]  # the columns of _EVENTS
+
+
+def spots(conn: Connection, municipality_id: int) -> list[SpotName]:
+    """The spots of a town that are published, by their code."""
+    rows = conn.execute(
+        """
+        select p.spot_id, p.code, p.station_id, coalesce(p.name, s.name), coalesce(p.name_en, s.name_en)
+        from spot p left join station s using (station_id)
+        where p.municipality_id = %s and p.retired_from is null order by p.code
+        """,
+        (municipality_id,),
+    )
+    return [SpotName(*row) for row in rows]
 
 
 _EVENTS = """

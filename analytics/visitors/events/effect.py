@@ -152,7 +152,11 @@ def effect(table: Table, first: date, last: date, kind: Callable[[date], Hashabl
     observed = float(table.treated[start:end][used].sum())
     size, low, high = real.size, real.size + factor * real.low, real.size + factor * real.high
     share = (float(np.expm1(size)), float(np.expm1(low)), float(np.expm1(high)))
-    difference = (-observed * float(np.expm1(-size)), -observed * float(np.expm1(-low)), -observed * float(np.expm1(-high)))
+    difference = (
+        -observed * float(np.expm1(-size)),
+        -observed * float(np.expm1(-low)),
+        -observed * float(np.expm1(-high)),
+    )
     why_not = None
     if placebo.n < LEAST_PLACEBO:
         why_not = WhyNot.FEW_PLACEBO
@@ -160,16 +164,15 @@ def effect(table: Table, first: date, last: date, kind: Callable[[date], Hashabl
         why_not = WhyNot.HOLDS_ZERO
     verdict = Verdict.UNKNOWN if why_not is not None else Verdict.MORE if size > 0 else Verdict.FEWER
     days = _days(table, start, end, real.counterfactual)
-    return Effect(
-        verdict, why_not, observed, observed - difference[0], difference, share, days, real.base, placebo
-    )
+    return Effect(verdict, why_not, observed, observed - difference[0], difference, share, days, real.base, placebo)
 
 
 def _apart(table: Table) -> Floats:
     """(n,): how far the spot is from its controls that day; nan where either is not known. A control that is missing
     for a while takes its own usual distance from the others with it, so all of them have to be there.
     """
-    return np.log(table.treated + 0.5) - np.log(table.controls + 0.5).mean(axis=1)
+    apart: Floats = np.log(table.treated + 0.5) - np.log(table.controls + 0.5).mean(axis=1)
+    return apart
 
 
 def _numbered(kinds: Sequence[Hashable]) -> NDArray[np.int64]:
