@@ -6,8 +6,8 @@
     event(conn, town, id), revisions(conn, town, id)
 
 An entry is never changed: a change is its next revision, a withdrawal one that says so. Spots are named by their code.
-All times are town time. Raises `RecordError`: `before`, `long_time`, `both` (a spot as its own control), beside the codes
-of `store.errors`. Each writes in the caller's transaction; announcing it to the feed is the caller's
+All times are town time. Raises `RecordError`: `before`, `long_time`, `both` (a spot as its own control), beside the
+codes of `store.errors`. Each writes in the caller's transaction; announcing it to the feed is the caller's
 (`store.feed.append_headquarters`, the last statement).
 """
 
@@ -16,6 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from store.connection import Connection
 from store.errors import RecordError
@@ -221,8 +222,8 @@ def _values(entry: Entry) -> tuple[object, ...]:
 
 
 def _event(row: tuple[object, ...]) -> LocalEvent:
-    event_id, revision, of, kind, name, first, last, spots, controls, note, uid, *rest = row
-    places = tuple(spots), tuple(controls)  # type: ignore[arg-type]  # arrays
+    event_id, revision, of, kind, name, first, last, own, beside, note, uid, *rest = row
+    places: Any = (tuple(own), tuple(beside))  # type: ignore[arg-type]  # arrays
     entry = Entry(EventKind(str(kind)), str(name), first, last, *places, str(note), uid)  # type: ignore[arg-type]
     return LocalEvent(event_id, revision, of, entry, *rest)  # type: ignore[arg-type]  # the columns of _EVENTS
 

@@ -9,9 +9,11 @@ stands at the first gate, `value` the estimate, `usual` the step; its detail nam
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import get_args
+from typing import LiteralString, get_args
+
+from psycopg.sql import SQL
 
 from analytics.findings import Changes, Finding, Kind, end, last, open_or_update
 from analytics.visitors.events.gates import counted, gates
@@ -28,35 +30,42 @@ _BEHIND = timedelta(days=2)  # an event that ended longer before is history: nob
 
 def recompute(conn: Connection, touched: Iterable[Touched]) -> Changes:
     """Judges the events whose gates were touched. What changed."""
-    newest = dict(
-        conn.execute(
-            _NEWEST + "and d.datastream_id = any(%s) group by 1", (sorted({t.datastream_id for t in touched}),)
-        )
-    )
+    newest = _newest(conn, "d.datastream_id = any(%s)", sorted({each.datastream_id for each in touched}))
     if not newest:
         return []
-    days = days_at(conn, list(newest), min(newest.values()) - _BEHIND)
-    return [change for day in days for change in _judge_by(conn, day, newest)]
+    found = days_at(conn, list(newest), min(newest.values()) - _BEHIND)
+    gates_ = sorted({each for day in found for each in day.plan.gates})
+    return _judge_all(conn, found, _newest(conn, "d.station_id = any(%s)", gates_))
 
 
 def recompute_changed(conn: Connection, municipality_id: int) -> Changes:
     """Judges the events of a town where people have written something: a manual count counts at once."""
-    newest = dict(conn.execute(_NEWEST + "and d.municipality_id = %s group by 1", (municipality_id,)))
-    if not newest:
-        return []
-    found = days(conn, municipality_id, max(newest.values()) - _BEHIND)
-    return [change for day in found for change in _judge_by(conn, day, newest)]
+    newest = _newest(conn, "d.municipality_id = %s", municipality_id)
+    return _judge_all(conn, days(conn, municipality_id, max(newest.values()) - _BEHIND), newest) if newest else []
 
 
-_NEWEST = """
-select d.station_id, max(l.phenomenon_time) from datastream d join datastream_latest l using (datastream_id)
-where d.observed_property in ('passages_in', 'passages_out') and d.drill_run is null and l.phenomenon_time is not null
-"""
+def _newest(conn: Connection, which: LiteralString, value: object) -> dict[int, datetime]:
+    """The newest passage of stations, counted or known to be missing."""
+    rows: list[tuple[int, datetime]] = conn.execute(
+        SQL(
+            """
+            select d.station_id, max(l.phenomenon_time) from datastream d join datastream_latest l using (datastream_id)
+            where d.observed_property in ('passages_in', 'passages_out') and d.drill_run is null
+              and l.phenomenon_time is not null and {} group by 1
+            """
+        ).format(SQL(which)),
+        (value,),
+    ).fetchall()
+    return dict(rows)
 
 
-def _judge_by(conn: Connection, day: EventDay, newest: Mapping[int, datetime]) -> Changes:
-    heard = [newest[each] for each in day.plan.gates if each in newest]
-    return judge(conn, day, max(heard)) if heard and day.plan.levels else []
+def _judge_all(conn: Connection, found: Sequence[EventDay], newest: Mapping[int, datetime]) -> Changes:
+    changes: Changes = []
+    for day in found:
+        heard = [newest[each] for each in day.plan.gates if each in newest]
+        if heard and day.plan.levels:
+            changes += judge(conn, day, max(heard))
+    return changes
 
 
 def end_over(conn: Connection, now: datetime) -> Changes:
