@@ -149,10 +149,12 @@ def day(conn: Connection, municipality_id: int, event_id: int) -> EventDay | Non
     return None if row is None else _day(row)
 
 
-def days(conn: Connection, municipality_id: int, since: datetime) -> list[EventDay]:
-    """The watched events of a town that end after a time, the earliest first."""
+def days(conn: Connection, municipality_id: int, since: datetime | None = None) -> list[EventDay]:
+    """The watched events of a town that end after a time (None: all), the earliest first."""
     rows = conn.execute(
-        _DAYS + "and d.municipality_id = %s and d.ends_at > %s order by d.starts_at, d.local_event_id",
+        _DAYS
+        + "and d.municipality_id = %s and d.ends_at > coalesce(%s, '-infinity'::timestamptz) "
+        + "order by d.starts_at, d.local_event_id",
         (municipality_id, since),
     )
     return [_day(row) for row in rows]

@@ -145,9 +145,8 @@ def take(conn: Connection, municipality_id: int, entry: Entry, *, now: datetime,
         select e.local_event_id from local_event e
         where e.municipality_id = %(town)s and not e.withdrawn and not exists (
             select from local_event n where n.local_event_id = e.local_event_id and n.revision > e.revision)
-          and (e.uid = %(uid)s or %(uid)s is null and e.kind = %(kind)s and e.name = %(name)s
-               and e.first_day = %(first)s)
-        order by e.local_event_id limit 1
+          and (e.uid = %(uid)s or e.kind = %(kind)s and e.name = %(name)s and e.first_day = %(first)s)
+        order by e.uid is distinct from %(uid)s, e.local_event_id limit 1
         """,
         {
             "town": municipality_id,
@@ -223,8 +222,8 @@ def _values(entry: Entry) -> tuple[object, ...]:
 
 def _event(row: tuple[object, ...]) -> LocalEvent:
     event_id, revision, of, kind, name, first, last, own, beside, note, uid, *rest = row
-    places: Any = (tuple(own), tuple(beside))  # type: ignore[arg-type]  # arrays
-    entry = Entry(EventKind(str(kind)), str(name), first, last, *places, str(note), uid)  # type: ignore[arg-type]
+    values: Any = (first, last, tuple(own), tuple(beside), note, uid)  # type: ignore[arg-type]  # arrays
+    entry = Entry(EventKind(str(kind)), str(name), *values)
     return LocalEvent(event_id, revision, of, entry, *rest)  # type: ignore[arg-type]  # the columns of _EVENTS
 
 
