@@ -58,6 +58,8 @@ PROPERTIES: dict[ObservedProperty, tuple[str, str]] = {
     ObservedProperty.LEAK_SOUND: ("漏水音", "leak sound"),
     ObservedProperty.PEOPLE_PRESENT: ("滞在数（延べ）", "people present"),
     ObservedProperty.VEHICLES_PRESENT: ("駐車台数", "vehicles present"),
+    ObservedProperty.VEHICLES_IN: ("入庫台数（延べ）", "vehicles in"),
+    ObservedProperty.RADIO_SIGNALS: ("電波の数（傾向のみ）", "radio signals (trend only)"),
 }
 SEVERITIES: dict[int | None, tuple[str, str]] = {
     3: ("至急対応", "act at once"),
@@ -66,7 +68,7 @@ SEVERITIES: dict[int | None, tuple[str, str]] = {
     None: ("情報", "information"),
 }
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_UNITS = {"m3/h": "m³/h", "1": "", "{degree}": "度", "{person}": "", "{vehicle}": "台"}
+_UNITS = {"m3/h": "m³/h", "1": "", "{degree}": "度", "{person}": "", "{vehicle}": "台", "{signal}": ""}
 _UNITS_EN = {**_UNITS, "m3/h": "m3/h", "{degree}": "degrees", "{vehicle}": "vehicles"}
 
 

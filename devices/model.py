@@ -128,6 +128,8 @@ class ObservedProperty(StrEnum):
     LEAK_SOUND = "leak_sound"  # dB at the logger: no more than a hint of where to look
     PEOPLE_PRESENT = "people_present"  # people counted or estimated to be there at the time
     VEHICLES_PRESENT = "vehicles_present"
+    VEHICLES_IN = "vehicles_in"  # vehicles that came in, in the interval
+    RADIO_SIGNALS = "radio_signals"  # phones heard by Wi-Fi or BLE: how busy it is, never how many people
 
     @property
     def unit(self) -> str:
@@ -159,6 +161,8 @@ _UNITS = {
     ObservedProperty.LEAK_SOUND: "dB",
     ObservedProperty.PEOPLE_PRESENT: "{person}",
     ObservedProperty.VEHICLES_PRESENT: "{vehicle}",
+    ObservedProperty.VEHICLES_IN: "{vehicle}",
+    ObservedProperty.RADIO_SIGNALS: "{signal}",
 }
 CONTACTS = frozenset({ObservedProperty.INUNDATION, ObservedProperty.PUMP_RUNNING})
 _TOTALS = {
@@ -166,6 +170,7 @@ _TOTALS = {
     ObservedProperty.PASSAGES_IN,
     ObservedProperty.PASSAGES_OUT,
     ObservedProperty.PASSAGES_DAY,
+    ObservedProperty.VEHICLES_IN,
 }
 
 

@@ -31,8 +31,8 @@ PROPERTIES: Mapping[StationKind, tuple[ObservedProperty, ...]] = MappingProxyTyp
         StationKind.WATER_QUALITY: (_P.RESIDUAL_CHLORINE, _P.TURBIDITY),
         StationKind.LEAK_LOGGER: (_P.LEAK_SOUND,),
         StationKind.VISITOR_SPOT: (_P.PASSAGES_IN, _P.PASSAGES_OUT, _P.PASSAGES_DAY),
-        StationKind.VISITOR_AREA: (_P.PEOPLE_PRESENT,),
-        StationKind.PARKING: (_P.VEHICLES_PRESENT,),
+        StationKind.VISITOR_AREA: (_P.PEOPLE_PRESENT, _P.RADIO_SIGNALS),
+        StationKind.PARKING: (_P.VEHICLES_PRESENT, _P.VEHICLES_IN),
     }
 )
 

@@ -13,6 +13,7 @@ with the raw message, a detail for people, and one of these reasons:
     codec           the payload is not what this device model sends
     not_attached    the device is registered, but was mounted nowhere at that time
     not_finite      no value is a number
+    privacy         it holds pictures, faces or addresses of phones, and is not kept (`ingest.privacy`)
     slow            the messages of this device take too long to read, and others wait (`ingest.budget`)
     internal        a fault of ours: the log has it
     store           (given by `settle.py`) the database refused the row
@@ -40,6 +41,7 @@ from devices.codecs.models import Counter
 from devices.model import DecodeError, Outcome, Quality, Reading, Reason, Uplink
 from ingest.budget import Budget
 from ingest.message import Message
+from ingest.privacy import PRIVACY, REMOVED, forbidden
 from quality.clock import Clock
 from quality.gate import CLOCK, Moment, Verdict, moment
 from store.batch import BatteryRow, CountRow, ObservationRow, UplinkRow
@@ -65,9 +67,13 @@ def decode(
     said: _Said | None = None
     device: RegisteredDevice | None = None
     try:
+        if (why := forbidden(message.raw)) is not None:
+            return _emptied(message, None, None, why)
         uplink = envelopes.open_uplink(message.topic, message.raw, directory.definitions, message.received)
         said = _Said(uplink, _digest(message, uplink))
         device = directory.device(uplink.device_key)
+        if (why := forbidden(message.raw, uplink, device, directory)) is not None:
+            return _emptied(message, said, device, why)
         if device is None:
             detail = f"device {uplink.device_key} ({uplink.network}) is not registered: add it to the town's devices"
             return _row(message, said, None, Outcome.QUARANTINED, UNKNOWN_DEVICE, detail)
@@ -189,6 +195,12 @@ def _row(
         status=None if uplink is None else uplink.status,
         calibrations=observed.calibrations,
     )
+
+
+def _emptied(message: Message, said: _Said | None, device: RegisteredDevice | None, why: str) -> UplinkRow:
+    """That a message came, and none of what it said."""
+    row = _row(message, said, device, Outcome.QUARANTINED, PRIVACY, _storable(why))
+    return replace(row, raw=REMOVED)
 
 
 def _without(device: RegisteredDevice, refused: Sequence[_RefusedField]) -> str:

@@ -7,6 +7,7 @@ StoreError
   BackupError        a backup could not be made, or cannot be put back: which file, what is wrong, what to do
   TownConflict       a town file contradicts what the database already holds
   RegistrationError  a station, device, model or codec cannot be registered like this: which field, what, what to do
+  SpotError          a spot cannot be changed like this, or a count or factor not be kept: what is wrong with it
   RecordError        the headquarters' record cannot be written like this: which field, what is wrong with it
 """
 
@@ -60,4 +61,15 @@ class RecordError(StoreError):
     def __init__(self, field: str, code: str) -> None:
         super().__init__(f"{field}: {code}")
         self.field = field
+        self.code = code
+
+
+class SpotError(StoreError):
+    """A spot cannot be changed like this, or a manual count or factor not be kept.
+
+    `code` says what is wrong, as the functions of `store.spots` and `store.count_factors` name it.
+    """
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
         self.code = code

@@ -74,7 +74,7 @@ EXEMPT = {
         analytics/visitors/usual.py:_complete_days analytics/visitors/visits.py:visits_by_hour
         analytics/visitors/visits.py:visits_by_day analytics/visitors/watch.py:_hours alerts/observed.py:findings
         analytics/visitors/spots/series.py:_began analytics/visitors/spots/series.py:_daily
-        analytics/visitors/spots/series.py:_hourly
+        analytics/visitors/spots/series.py:_hourly analytics/visitors/spots/calibration.py:typical_hour
         api/observations.py:_hours api/observations.py:_days api/pages/daily_counts.py:_counted
         api/pages/suspects.py:suspects api/pages/water.py:_nights api/pages/doubts.py:doubts
         store/doubts.py:newest_events store/doubts.py:doubt store/reviews.py:confirm_month

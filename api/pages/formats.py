@@ -26,6 +26,7 @@ _DECIMALS = {
     "dB": 0,
     "{person}": 0,
     "{vehicle}": 0,
+    "{signal}": 0,
     "1": 0,
 }
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")

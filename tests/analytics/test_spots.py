@@ -86,6 +86,11 @@ def test_a_sum_of_gates_with_formula_and_calibration_has_an_interval_and_no_numb
         " values (%s, %s, %s, 'line', 'both', 0.5, %s)",
         *(analyst.town.municipality_id, spot, station["spot-onsen"], FIRST + DAY),
     )
+    analyst.execute(
+        "insert into app_user (municipality_id, login, display_name, role, password_hash)"
+        " values (%s, 't', '観光', 'tourism', 'x')",
+        analyst.town.municipality_id,
+    )
     for code, measure, factor in (("spot-taki", "in", (1.1, 1.0, 1.2)), ("spot-onsen", "both", (1.2, 1.0, 1.5))):
         analyst.execute(
             "insert into count_factor (municipality_id, station_id, measure, from_day, factor, low, high, mape,"

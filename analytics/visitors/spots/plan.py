@@ -20,6 +20,7 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from store import Connection
+from store.spots import CounterKind, Measure
 
 
 class Method(StrEnum):
@@ -29,50 +30,6 @@ class Method(StrEnum):
     COUNTER = "counter"
     MONTHLY_HISTORY = "monthly_history"
     MIXED = "mixed"
-
-
-class Measure(StrEnum):
-    """What of a counter is meant. The last three are trends: how busy it is, never how many came."""
-
-    IN = "in"
-    OUT = "out"
-    BOTH = "both"  # in + out
-    VEHICLES = "vehicles"
-    PRESENT = "present"
-    PARKED = "parked"
-    SIGNALS = "signals"
-
-    @property
-    def trend(self) -> bool:
-        return self in _TRENDS
-
-    @property
-    def properties(self) -> tuple[str, ...]:
-        """The observed properties that are added up."""
-        return _PROPERTIES[self]
-
-
-_TRENDS = {Measure.PRESENT, Measure.PARKED, Measure.SIGNALS}
-_PROPERTIES = {
-    Measure.IN: ("passages_in",),
-    Measure.OUT: ("passages_out",),
-    Measure.BOTH: ("passages_in", "passages_out"),
-    Measure.VEHICLES: ("vehicles_in",),
-    Measure.PRESENT: ("people_present",),
-    Measure.PARKED: ("vehicles_present",),
-    Measure.SIGNALS: ("radio_signals",),
-}
-
-
-class CounterKind(StrEnum):
-    """What kind of counter it is."""
-
-    LINE = "line"
-    CAMERA = "camera"  # counts at its edge: no picture leaves it
-    TICKETS = "tickets"
-    PARKING = "parking"
-    AREA = "area"
-    RADIO = "radio"  # Wi-Fi or BLE
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ with the API's role `relation` is `tenant_observation`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -102,18 +102,32 @@ _ABSENT = _Number(None, None, None, None, 0.0, "absent")
 
 
 def days(
-    conn: Connection, spot_id: int, first: date, last: date, *, relation: Observations = "observation"
+    conn: Connection,
+    spot_id: int,
+    first: date,
+    last: date,
+    *,
+    relation: Observations = "observation",
+    method: Method | None = None,
 ) -> list[SpotDay]:
-    """The local days first..last, every one of them. Raises NoSpot."""
-    return days_of(conn, [spot_id], first, last, relation=relation)[spot_id]
+    """The local days first..last, every one of them; `method` None: by the one in force on each. Raises NoSpot."""
+    return days_of(conn, [spot_id], first, last, relation=relation, method=method)[spot_id]
 
 
 def days_of(
-    conn: Connection, spot_ids: Iterable[int], first: date, last: date, *, relation: Observations = "observation"
+    conn: Connection,
+    spot_ids: Iterable[int],
+    first: date,
+    last: date,
+    *,
+    relation: Observations = "observation",
+    method: Method | None = None,
 ) -> dict[int, list[SpotDay]]:
-    """The local days first..last of each spot, by its id. Raises NoSpot."""
+    """The local days first..last of each spot, by its id; as `days`. Raises NoSpot."""
     wanted = list(dict.fromkeys(spot_ids))
     known = _known(conn, wanted)
+    if method is not None:
+        known = {spot_id: replace(plan, methods=((None, method),)) for spot_id, plan in known.items()}
     real = [plan for plan in known.values() if not plan.virtual]
     counters = _counters(real)
     began = _began(conn, counters)
