@@ -120,8 +120,8 @@ def put_plan(
         """
         insert into event_day (local_event_id, revision, municipality_id, starts_at, ends_at, gates, turned, levels,
                                call_group_id, error_share, withdrawn, entered_at, entered_by)
-        select %(event)s, 1 + coalesce(max(revision), 0), %(town)s, %(starts)s, %(ends)s, %(gates)s, %(turned)s,
-               %(levels)s, %(group)s, %(error)s, %(withdrawn)s, %(now)s, %(user)s
+        select %(event)s, 1 + coalesce(max(revision), 0), %(town)s, %(starts)s, %(ends)s, %(gates)s::integer[],
+               %(turned)s::integer[], %(levels)s::integer[], %(group)s, %(error)s, %(withdrawn)s, %(now)s, %(user)s
         from event_day where local_event_id = %(event)s and municipality_id = %(town)s
         """,
         {
@@ -163,7 +163,7 @@ def days(conn: Connection, municipality_id: int, since: datetime | None = None) 
 def days_at(conn: Connection, stations: Sequence[int], since: datetime) -> list[EventDay]:
     """The watched events, of any town, one of whose gates is among these stations and that end after a time."""
     rows = conn.execute(
-        _DAYS + "and d.gates && %s and d.ends_at > %s order by d.local_event_id", (list(stations), since)
+        _DAYS + "and d.gates && %s::integer[] and d.ends_at > %s order by d.local_event_id", (list(stations), since)
     )
     return [_day(row) for row in rows]
 
@@ -273,7 +273,7 @@ def _overlapping(conn: Connection, municipality_id: int, event_id: int, plan: Pl
     rows = conn.execute(
         _DAYS
         + """
-        and d.municipality_id = %s and d.local_event_id <> %s and d.gates && %s
+        and d.municipality_id = %s and d.local_event_id <> %s and d.gates && %s::integer[]
         and d.starts_at < %s and d.ends_at > %s
         """,
         (municipality_id, event_id, list(plan.gates), plan.ends_at, plan.starts_at),

@@ -65,6 +65,10 @@ class HourOf:
     outwards: float | None
     estimate: int | None
 
+    @property
+    def end(self) -> datetime:
+        return self.start + _HOUR
+
 
 @dataclass(frozen=True, slots=True)
 class Watched:

@@ -165,11 +165,11 @@ class _Series:
         place = bisect_right(self.ends, until)
         return self.ends[place - 1] if place else None
 
-    def cell(self, start: datetime, end: datetime) -> float | None:
-        """What was counted in a cell; None unless all of its counts are there."""
+    def cell(self, start: datetime, end: datetime, since: datetime) -> float | None:
+        """What was counted in a cell, of it after `since`; None unless all of its counts are there."""
         first, last = bisect_right(self.ends, start), bisect_right(self.ends, end)
         whole = last > first and last - first >= int((end - start) / self.step)
-        return self._sums[last] - self._sums[first] if whole else None
+        return self.between(max(start, since), end)[0] if whole else None
 
 
 class _Stretch:
