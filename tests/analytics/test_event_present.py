@@ -222,8 +222,9 @@ def test_jobs_and_pages_say_the_same_and_two_events_do_not_share_a_gate(fair: tu
         assert day is not None
         now = START + timedelta(minutes=30)
         seen = [
-            counted(c, day, [], now, t).present(now) for c, t in ((worker, "observation"), (api, "tenant_observation"))
-        ]  # type: ignore[arg-type]
+            counted(worker, day, [], now, "observation").present(now),
+            counted(api, day, [], now, "tenant_observation").present(now),
+        ]
     assert seen[0] == seen[1]
     assert seen[0].state is State.UNKNOWN, "a third of the time is not there"
     assert open_steps(analyst) == []
