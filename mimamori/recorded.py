@@ -1,4 +1,8 @@
-"""What recorded data has in common, whatever is judged in it: how a file is opened and its times and values are read.
+"""What recorded data has in common, whatever is judged in it: how its files are opened, read and written.
+
+    described(file)         dataset.json, one object
+    table(file, names)      series.csv: its times and the columns asked for
+    write(file, header, rows)
 
 Every mistake is an InputError that names the file and, where there is one, the line.
 """
@@ -6,13 +10,15 @@ Every mistake is an InputError that names the file and, where there is one, the 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mimamori.errors import InputError
 
@@ -56,3 +62,70 @@ def stamps_of(moments: Sequence[datetime]) -> tuple[str, ...]:
     fine = any(moment.second or moment.microsecond for moment in moments)
     precision = "auto" if fine else "minutes"
     return tuple(moment.replace(tzinfo=None).isoformat(timespec=precision) for moment in moments)
+
+
+def described(file: Path) -> dict[str, Any]:
+    """What the file says of its data."""
+    try:
+        said = json.loads(file.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise InputError(f"{file}: is no JSON: {error}") from error
+    if not isinstance(said, dict):
+        raise InputError(f"{file}: must be one JSON object")
+    return said
+
+
+def names_in(file: Path, said: dict[str, Any], key: str) -> list[str]:
+    """The columns that the description lists under `key`; none where it does not."""
+    names = said.get(key, [])
+    if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
+        raise InputError(f"{file}: {key!r} must be a list of names of columns")
+    return names
+
+
+def table(
+    file: Path, names: Sequence[str], *, ascending: bool = True
+) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
+    """Seconds (n,), in the zone the file is written in, and each named column (n,), nan where it is empty.
+
+    In the order of their times. Without `ascending` the file may have them in any order, and one time twice, as local
+    times come in the night in which summer ends.
+    """
+    with lines_of(file) as text:
+        lines = csv.reader(text)
+        header = [column.strip() for column in next(lines, [])]
+        for name in ("time", *names):
+            if name not in header:
+                raise InputError(f"{file}, line 1: has no column {name}")
+        at_time, places = header.index("time"), [header.index(name) for name in names]
+        times: list[float] = []
+        values: list[list[float]] = []
+        for row in lines:
+            if not row:
+                continue
+            where = f"{file}, line {lines.line_num}"
+            if len(row) < len(header):
+                raise InputError(f"{where}: has {len(row)} of {len(header)} columns")
+            seconds = time_of(where, row[at_time])[0].replace(tzinfo=UTC).timestamp()
+            if ascending and times and seconds <= times[-1]:
+                raise InputError(
+                    f"{where}: the time {row[at_time]} does not come after the one before it: sort the file"
+                )
+            times.append(seconds)
+            values.append([value_of(where, row[place]) for place in places])
+    if not times:
+        raise InputError(f"{file}: has a header and no rows")
+    order = np.argsort(times, kind="stable")
+    matrix = np.array(values)[order]
+    return np.array(times)[order], {name: matrix[:, at] for at, name in enumerate(names)}
+
+
+def write(file: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """One CSV in UTF-8."""
+    try:
+        with file.open("w", encoding="utf-8", newline="") as out:
+            csv.writer(out, lineterminator="\n").writerows([header, *rows])
+    except OSError as error:
+        raise InputError(f"{file}: cannot be written: {error.strerror}") from error

@@ -10,19 +10,17 @@ each name; empty means missing. Steps may be left out of it: nothing is known of
 
 from __future__ import annotations
 
-import csv
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from analytics.rivers.forecast.record import Floats, Record, on_grid
+from mimamori import recorded
 from mimamori.errors import InputError
-from mimamori.recorded import lines_of, time_of, value_of
+from mimamori.recorded import described, names_in, table, time_of
 
 HEADER = ("issue_time", "lead_h", "target_time", "value", "lo", "hi", "persistence")
 _STEP = re.compile(r"(\d+)\s*(min|h)")
@@ -45,13 +43,10 @@ def read(folder: Path) -> RiverSet:
     if not folder.is_dir():
         raise InputError(f"{folder}: is no folder")
     file = folder / "dataset.json"
-    said = _described(file)
-    target, neighbours, rain = said.get("target"), said.get("neighbours", []), said.get("rain", [])
+    said = described(file)
+    target, neighbours, rain = said.get("target"), names_in(file, said, "neighbours"), names_in(file, said, "rain")
     if not isinstance(target, str):
         raise InputError(f"{file}: 'target' must be the name of a column of series.csv")
-    for key, names in (("neighbours", neighbours), ("rain", rain)):
-        if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
-            raise InputError(f"{file}: {key!r} must be a list of names of columns")
     step = _step(file, said.get("step"))
     begins = time_of(f"{file}, test_start", str(said.get("test_start", "")))[0].timestamp()
     leads = said.get("leads_h", [1, 3, 6])
@@ -59,7 +54,7 @@ def read(folder: Path) -> RiverSet:
         raise InputError(f"{file}: 'leads_h' must be a list of hours above 0 and up to 48")
     if any(each * 3600 % step for each in leads):
         raise InputError(f"{file}: every one of 'leads_h' must be a whole number of steps")
-    times, columns = _series(folder / "series.csv", [target, *neighbours, *rain])
+    times, columns = table(folder / "series.csv", [target, *neighbours, *rain])
     n = round((times[-1] - times[0]) / step) + 1
     if n > _MOST_ROWS:
         raise InputError(f"{folder / 'series.csv'}: {n} steps from its first to its last time; is 'step' right?")
@@ -88,23 +83,7 @@ def read(folder: Path) -> RiverSet:
 
 def write(file: Path, rows: Iterable[tuple[str, ...]]) -> None:
     """InputError: it cannot be written."""
-    try:
-        with file.open("w", encoding="utf-8", newline="") as out:
-            csv.writer(out, lineterminator="\n").writerows([HEADER, *rows])
-    except OSError as error:
-        raise InputError(f"{file}: cannot be written: {error.strerror}") from error
-
-
-def _described(file: Path) -> dict[str, Any]:
-    try:
-        said = json.loads(file.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise InputError(f"{file}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise InputError(f"{file}: is no JSON: {error}") from error
-    if not isinstance(said, dict):
-        raise InputError(f"{file}: must be one JSON object")
-    return said
+    recorded.write(file, HEADER, rows)
 
 
 def _step(file: Path, said: object) -> float:
@@ -114,33 +93,3 @@ def _step(file: Path, said: object) -> float:
     if not step or step > 3600 or 3600 % step:
         raise InputError(f"{file}: 'step' is {said!r}; it must be like '10min' or '1h', and whole steps make an hour")
     return float(step)
-
-
-def _series(file: Path, names: list[str]) -> tuple[Floats, dict[str, Floats]]:
-    with lines_of(file) as text:
-        lines = csv.reader(text)
-        header = [column.strip() for column in next(lines, [])]
-        for name in ("time", *names):
-            if name not in header:
-                raise InputError(f"{file}, line 1: has no column {name}")
-        at_time, places = header.index("time"), [header.index(name) for name in names]
-        times: list[float] = []
-        values: list[list[float]] = []
-        for row in lines:
-            if not row:
-                continue
-            where = f"{file}, line {lines.line_num}"
-            if len(row) < len(header):
-                raise InputError(f"{where}: has {len(row)} of {len(header)} columns")
-            moment = time_of(where, row[at_time])[0].replace(tzinfo=None)
-            seconds = time_of(where, moment.isoformat())[0].timestamp()
-            if times and seconds <= times[-1]:
-                raise InputError(
-                    f"{where}: the time {row[at_time]} does not come after the one before it: sort the file"
-                )
-            times.append(seconds)
-            values.append([value_of(where, row[place]) for place in places])
-    if not times:
-        raise InputError(f"{file}: has a header and no rows")
-    matrix = np.array(values)
-    return np.array(times), {name: matrix[:, at] for at, name in enumerate(names)}

@@ -84,7 +84,7 @@ class Call:
         """Whether the path names something that belongs to one town."""
         return bool(
             re.search(
-                r"{(code|station|spot|alert_id|model|sha256|device_id|folder|group|rule_id|source_id|datastream_id|notice_id"
+                r"{(code|station|spot|place|alert_id|model|sha256|device_id|folder|group|rule_id|source_id|datastream_id|notice_id"
                 r"|entry_id|order_id|stage_id|item_id|report_id|photo_id|shelter_id|drill_id|approval_id|camera_id|trial_id"
                 r"|telegram_id|rain_gauge)",
                 self.path,
@@ -113,6 +113,8 @@ PARAMETERS = {
     "station": STATION,
     "rain_gauge": "rain-okusawa",
     "spot": "spot-shiryokan",
+    "place": "spot-taki",
+    "counter": "spot-taki",
     "observed_property": "water_level",
     "release": "none",
     "name:path": "none.js",
@@ -209,6 +211,21 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /answer/{token}": {},
     "POST /tourism/entry/{spot}": {"data": {"day": "2026-05-31", "value": "12"}},
     "POST /tourism/entry/{spot}/withdraw": {"data": {"day": "2026-05-31"}},
+    "POST /tourism/spots": {"data": {"code": "gates", "name": "公園", "name_en": "Park", "reason": "入口が2つ"}},
+    "POST /tourism/spots/{place}": {
+        "data": {"do": "change", "name": "滝", "name_en": "Falls", "reason": "地元の呼び名"}
+    },
+    "POST /tourism/spots/{place}/counters/{counter}": {
+        "data": {
+            "do": "session",
+            "day": "2026-05-31",
+            "from": "10:00",
+            "to": "11:00",
+            "in": "120",
+            "by": "観光係",
+            "weather": "sunny",
+        }
+    },
     "POST /digital/quarantine": {"data": {"reason": "codec"}},
     "POST /digital/register": {"data": {"key": "beef", "do": "register"}},
     "POST /digital/models": {"data": {"maker": "Maker", "model": "One"}, "files": {"file": ("one.js", CODEC + b"//")}},

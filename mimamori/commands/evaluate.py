@@ -57,3 +57,23 @@ def river(
             say(f"{file}")
     title = f"{folder}: {figures['method']}, {figures['seconds']:g} s"
     give(figures, title, ("", "n", *SHOWN), lines(figures), as_json=as_json)
+
+
+@evaluate.command("visitors")
+def visitors(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="dataset.json and series.csv of counters (docs/tourism.md).")
+    ],
+    out: Annotated[Path, typer.Option(metavar="FILE.csv", help="Where to write what was expected of every row.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
+) -> None:
+    """Forecast recorded counts a day ahead, with one setting for all, and say how good it was beside simple methods."""
+    from mimamori.bench.report import bar, give
+    from mimamori.evaluate_visitors import measure, rows
+
+    with bar("steps", quiet=as_json) as progress:
+        figures = measure(folder, out, progress)
+    outages = figures["outages"]
+    columns = ("", "n", "WAPE", "median of 4", "week ago", "MASE", "inside", "outages?")
+    title = f"{folder}: {figures['seconds']:g} s; of {outages['planted']} planted outages {outages['found']} found"
+    give(figures, title, columns, rows(figures), as_json=as_json)
