@@ -65,17 +65,6 @@ class LocalEvent:
     entered_by: str
 
 
-@dataclass(frozen=True, slots=True)
-class SpotName:
-    """A spot that can be chosen; `station_id` where it has one."""
-
-    spot_id: int
-    code: str
-    station_id: int | None
-    name: str
-    name_en: str
-
-
 def checked(entry: Entry) -> Entry:
     """The entry as it is stored. Raises `RecordError`."""
     name, note = clean("name", entry.name, MOST["name"]), clean("note", entry.note, MOST["note"])
@@ -225,19 +214,6 @@ def _event(row: tuple[object, ...]) -> LocalEvent:
     values: Any = (first, last, tuple(own), tuple(beside), note, uid)  # type: ignore[arg-type]  # arrays
     entry = Entry(EventKind(str(kind)), str(name), *values)
     return LocalEvent(event_id, revision, of, entry, *rest)  # type: ignore[arg-type]  # the columns of _EVENTS
-
-
-def spots(conn: Connection, municipality_id: int) -> list[SpotName]:
-    """The spots of a town that are published, by their code."""
-    rows = conn.execute(
-        """
-        select p.spot_id, p.code, p.station_id, coalesce(p.name, s.name), coalesce(p.name_en, s.name_en)
-        from spot p left join station s using (station_id)
-        where p.municipality_id = %s and p.retired_from is null order by p.code
-        """,
-        (municipality_id,),
-    )
-    return [SpotName(*row) for row in rows]
 
 
 _EVENTS = """

@@ -13,15 +13,16 @@ from api.access import READERS, Router, SignedIn, Visit, access
 from api.errors import Conflict, NotFound, Text
 from api.pages.alert_list import open_alerts
 from api.pages.event_effect import bars_of, effect_rows, percent, sentence
-from api.pages.events import EVENTS, FIELDS, WRITERS, fields_of, names_of, read_entry
+from api.pages.events import EVENTS, FIELDS, WRITERS, fields_of, names_of, read_entry, spots_now
 from api.pages.headquarters import csv_file
 from api.pages.site import Moment, moment, page
 from api.pages.typed import Form
 from store import event_days, events
 from store.connection import Connection
 from store.errors import RecordError
-from store.events import MOST, EventKind, LocalEvent, SpotName
+from store.events import MOST, EventKind, LocalEvent
 from store.feed import append_headquarters
+from store.spots import Spot
 
 router = Router()
 
@@ -46,7 +47,7 @@ def change_event(request: Request, visit: SignedIn, event_id: int, typed: Form) 
             before = found_event(conn, visit, event_id)
             entry = before.entry
             if do not in ("withdraw", "back"):
-                entry = read_entry(typed, events.spots(conn, town), entry.uid)
+                entry = read_entry(typed, spots_now(conn, at), entry.uid)
             events.change(
                 conn, town, event_id,
                 seen=int(seen) if seen.isascii() and seen.isdigit() and len(seen) < 9 else before.revision,
@@ -66,7 +67,7 @@ def effect_file(request: Request, visit: SignedIn, event_id: int) -> Response:
     at = moment(request, visit)
     with visit.transaction() as conn:
         event = found_event(conn, visit, event_id)
-        spots = events.spots(conn, visit.tenant.municipality_id)
+        spots = spots_now(conn, at)
         found = effect_of(conn, visit, event, spots, at)
     if found is None:
         raise Conflict(
@@ -91,7 +92,7 @@ def found_event(conn: Connection, visit: Visit, event_id: int) -> LocalEvent:
     return found
 
 
-def effect_of(conn: Connection, visit: Visit, event: LocalEvent, spots: list[SpotName], at: Moment) -> Measured | None:
+def effect_of(conn: Connection, visit: Visit, event: LocalEvent, spots: list[Spot], at: Moment) -> Measured | None:
     """What it changed so far; None where there is nothing to compare yet."""
     if event.withdrawn:
         return None
@@ -117,7 +118,7 @@ def _page(
     town = visit.tenant.municipality_id
     with visit.transaction() as conn:
         event = found_event(conn, visit, event_id)
-        spots = events.spots(conn, town)
+        spots = spots_now(conn, at)
         before = events.revisions(conn, town, event_id)
         watched = event_days.day(conn, town, event_id)
         effect = effect_of(conn, visit, event, spots, at)

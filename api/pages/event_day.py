@@ -24,7 +24,7 @@ from api.pages.alert_list import open_alerts
 from api.pages.chart import Chart, line_chart
 from api.pages.event import effect_of, found_event
 from api.pages.event_effect import sentence
-from api.pages.events import EVENTS, WRITERS, names_of
+from api.pages.events import EVENTS, WRITERS, names_of, spots_now
 from api.pages.headquarters import csv_file, local
 from api.pages.people_now import groups_now, people_now
 from api.pages.readings import Point
@@ -32,7 +32,7 @@ from api.pages.site import Moment, moment, page
 from api.pages.town_time import read_time
 from api.pages.typed import Form
 from devices.model import Quality
-from store import event_days, events
+from store import event_days
 from store.connection import Connection
 from store.errors import RecordError
 from store.event_days import ERRORS, MOST, MOST_LEVELS, USUAL_ERROR, Count, EventDay, Plan
@@ -223,7 +223,7 @@ def report_page(request: Request, visit: SignedIn, event_id: int) -> Response:
     town = visit.tenant.municipality_id
     with visit.transaction() as conn:
         event = found_event(conn, visit, event_id)
-        spots = events.spots(conn, town)
+        spots = spots_now(conn, at)
         day = event_days.day(conn, town, event_id)
         found = None if day is None else watched(conn, day, at)
         effect = effect_of(conn, visit, event, spots, at)

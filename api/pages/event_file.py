@@ -22,7 +22,8 @@ from icalendar import Calendar, Event
 
 from devices.sheets import read_sheet
 from store.errors import RecordError
-from store.events import Entry, EventKind, LocalEvent, SpotName, checked
+from store.events import Entry, EventKind, LocalEvent, checked
+from store.spots import Spot
 
 # In the order of the file that we write. The names on the first line are the town's own language in every case.
 COLUMNS: Mapping[str, str] = MappingProxyType(
@@ -83,7 +84,7 @@ def read_day(text: str, field: str) -> date:
         raise RecordError(field, "day") from None
 
 
-def read_events(data: bytes, kind: EventKind, spots: Sequence[SpotName], zone: ZoneInfo) -> list[Entry]:
+def read_events(data: bytes, kind: EventKind, spots: Sequence[Spot], zone: ZoneInfo) -> list[Entry]:
     """The entries of a file, in its order."""
     named = {each.code: each.code for each in spots}
     named |= {key(text): each.code for each in spots for text in (each.name, each.name_en, each.code)}

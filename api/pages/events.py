@@ -24,8 +24,9 @@ from devices.sheets import SheetError
 from store import event_days, events
 from store.connection import Connection
 from store.errors import RecordError
-from store.events import MOST, Entry, EventKind, LocalEvent, SpotName
+from store.events import MOST, Entry, EventKind, LocalEvent
 from store.feed import append_headquarters
+from store.spots import Spot, spots
 
 router = Router()
 
@@ -51,7 +52,7 @@ def add_event(request: Request, visit: SignedIn, typed: Form) -> Response:
     town = visit.tenant.municipality_id
     try:
         with visit.transaction() as conn:
-            entry = read_entry(typed, events.spots(conn, town))
+            entry = read_entry(typed, spots_now(conn, at))
             event_id = events.put(conn, town, entry, now=at.now, user_id=visit.user.user_id)
             append_headquarters(conn, town)
     except RecordError as error:
@@ -67,7 +68,7 @@ def event_list(request: Request, visit: SignedIn) -> Response:
     first, last = year_asked(request, at)
     with visit.transaction() as conn:
         found = events.events(conn, visit.tenant.municipality_id, first, last)
-        names = names_of(events.spots(conn, visit.tenant.municipality_id), at)
+        names = names_of(spots_now(conn, at), at)
     rows = [
         (
             each.entry.name,
@@ -90,7 +91,7 @@ def event_calendar(request: Request, visit: SignedIn) -> Response:
     first, last = year_asked(request, at)
     with visit.transaction() as conn:
         found = events.events(conn, visit.tenant.municipality_id, first, last)
-        names = names_of(events.spots(conn, visit.tenant.municipality_id), at)
+        names = names_of(spots_now(conn, at), at)
     kinds = {kind: at.words(f"events.kind.{kind.value}") for kind in EventKind}
     return Response(
         calendar_of(found, names, kinds, visit.tenant.code),
@@ -122,12 +123,18 @@ def year_asked(request: Request, at: Moment) -> tuple[date, date]:
     return date(year, _APRIL, 1), date(year + 1, _APRIL - 1, 31)
 
 
-def names_of(spots: Sequence[SpotName], at: Moment) -> dict[str, str]:
+def spots_now(conn: Connection, at: Moment) -> list[Spot]:
+    """The spots that are published now."""
+    today = at.now.astimezone(at.zone).date()
+    return [each for each in spots(conn) if each.retired_from is None or each.retired_from > today]
+
+
+def names_of(listed: Sequence[Spot], at: Moment) -> dict[str, str]:
     """What spots are called, by their code."""
-    return {each.code: at.words.name(each.name, each.name_en) for each in spots}
+    return {each.code: at.words.name(each.name, each.name_en) for each in listed}
 
 
-def read_entry(typed: Mapping[str, str], spots: Sequence[SpotName], uid: str | None = None) -> Entry:
+def read_entry(typed: Mapping[str, str], listed: Sequence[Spot], uid: str | None = None) -> Entry:
     """What the form says. Raises RecordError."""
     kind = typed.get("kind", "")
     if kind not in set(EventKind):
@@ -135,7 +142,7 @@ def read_entry(typed: Mapping[str, str], spots: Sequence[SpotName], uid: str | N
     first = read_day(typed.get("first_day", ""), "first_day")
     last = read_day(typed["last_day"], "last_day") if typed.get("last_day", "").strip() else first
     chosen = {
-        what: tuple(s.code for s in spots if typed.get(f"{what}.{s.code}") == "1") for what in ("spot", "control")
+        what: tuple(s.code for s in listed if typed.get(f"{what}.{s.code}") == "1") for what in ("spot", "control")
     }
     return Entry(
         EventKind(kind),
@@ -177,13 +184,13 @@ def _page(
     today = at.now.astimezone(at.zone).date()
     with visit.transaction() as conn:
         found = events.events(conn, town, first, last)
-        spots = events.spots(conn, town)
+        here = spots_now(conn, at)
         watched = {each.event_id for each in event_days.days(conn, town)}
         alerts = open_alerts(conn, visit.user.role)
     done, count = request.query_params.get("done"), request.query_params.get("n", "")[:6]
     return page(
         request, visit, at, "tourism_events", alerts, status=status,
-        groups=_grouped(found, today), first=first, last=last, spots=spots, names=names_of(spots, at), watched=watched,
+        groups=_grouped(found, today), first=first, last=last, spots=here, names=names_of(here, at), watched=watched,
         kinds=tuple(EventKind), most=MOST, columns=COLUMNS.values(),
         typed={**dict.fromkeys(FIELDS, ""), **(typed or {})},
         problem=problem, file_problems=file_problems, may_write=visit.user.role in WRITERS,
@@ -209,7 +216,7 @@ def _take(request: Request, visit: Visit, data: bytes, kind: str) -> Response:
     said = EventKind(kind) if kind in set(EventKind) else EventKind.EVENT
     try:
         with visit.transaction() as conn:
-            entries = read_events(data, said, events.spots(conn, town), at.zone)
+            entries = read_events(data, said, spots_now(conn, at), at.zone)
             changed = _put_all(conn, visit, at, entries)
             append_headquarters(conn, town)
     except SheetError as error:

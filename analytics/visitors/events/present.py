@@ -244,7 +244,8 @@ class Counted:
             start, end = first + n * cell, first + (n + 1) * cell
             now = self.present(end)
             inside = {
-                station: (pair[0].cell(start, end), pair[1].cell(start, end)) for station, pair in self._series.items()
+                station: (pair[0].cell(start, end, plan.starts_at), pair[1].cell(start, end, plan.starts_at))
+                for station, pair in self._series.items()
             }
             rows.append(Row(start, end, inside, now.estimate, now.low, now.high))
         return rows
