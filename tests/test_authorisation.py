@@ -214,7 +214,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /answer/{token}": {},
     "POST /tourism/events": {"data": {"kind": "event", "name": "港まつり", "first_day": "2026-06-07"}},
     "POST /tourism/events/file": {"files": {"file": ("events.csv", "名称,開始日\n港まつり,2026-06-07\n".encode())}},
-    "POST /tourism/events/{event_id}": {"data": {"do": "withdraw"}},
+    "POST /tourism/events/{event_id}": {"data": {"do": "back"}},
     "POST /tourism/events/{event_id}/day": {"data": {"do": "state", "people": "900", "said_by": "実行委員会"}},
     "POST /tourism/entry/{spot}": {"data": {"day": "2026-05-31", "value": "12"}},
     "POST /tourism/entry/{spot}/withdraw": {"data": {"day": "2026-05-31"}},
@@ -465,7 +465,8 @@ def town_hall(registered: Registered, tmp_path: Path) -> Iterator[TownHall]:
         assert trials.begin(conn, town, trial, clock=FixedClock(START), user_id=user[0]) == int(PARAMETERS["trial_id"])
         switched_on(conn, town, START)
         planted(conn, town, registered.datastream(STATION, "water_level"), START)
-        fair = events.Entry(events.EventKind.EVENT, "港まつり", START.date(), START.date(), (), ("spot-taki",))
+        eve = START.date() - timedelta(days=1)
+        fair = events.Entry(events.EventKind.EVENT, "港まつり", eve, START.date(), (), ("spot-taki",))
         assert events.put(conn, town, fair, now=START, user_id=user[0]) == int(PARAMETERS["event_id"])
         gate = registered.directory.datastreams[registered.datastream("spot-asaichi", "passages_in")].station_id
         open_ = event_days.Plan(START, START + timedelta(hours=8), (gate,))

@@ -169,7 +169,9 @@ class _Series:
         """What was counted in a cell, of it after `since`; None unless all of its counts are there."""
         first, last = bisect_right(self.ends, start), bisect_right(self.ends, end)
         whole = last > first and last - first >= int((end - start) / self.step)
-        return self.between(max(start, since), end)[0] if whole else None
+        if not whole:
+            return None
+        return self.between(since, end)[0] if start < since else self._sums[last] - self._sums[first]
 
 
 class _Stretch:
@@ -234,7 +236,9 @@ class Counted:
         )  # fmt: skip
 
     def course(self, at: datetime) -> list[Row]:
-        """From the beginning up to now, the earliest first; only cells that are over."""
+        """From the beginning up to now, the earliest first; only cells that are over. A cell in which a gate has a gap
+        has no estimate, and what may still be under way is no row yet.
+        """
         plan, until = self._plan, min(at, self._plan.ends_at)
         cell = max([CELL, *(each.step for each in self._gates)])
         # cells end at whole multiples of their length, as the counts of devices do
@@ -247,7 +251,11 @@ class Counted:
                 station: (pair[0].cell(start, end, plan.starts_at), pair[1].cell(start, end, plan.starts_at))
                 for station, pair in self._series.items()
             }
-            rows.append(Row(start, end, inside, now.estimate, now.low, now.high))
+            known = all(each is not None for pair in inside.values() for each in pair)
+            bounds = (now.estimate, now.low, now.high) if known else (None, None, None)
+            rows.append(Row(start, end, inside, *bounds))
+        while rows and rows[-1].estimate is None and until - rows[-1].end < LATEST * cell:
+            rows.pop()
         return rows
 
     def _before(self, n: int, at: datetime) -> float | None:
@@ -261,6 +269,8 @@ class Counted:
         flows = [self._flow(each, stretch.since, until) for each in self._gates]
         if not flows or any(each.late or each.missing > MOST_MISSING for each in flows):
             return State.UNKNOWN
+        if stretch.base is None and any(each.newest is None for each in flows):
+            return State.UNKNOWN  # nobody has counted anything yet
         return State.PARTIAL if any(each.missing > 0 for each in flows) else State.OK
 
     def _flow(self, gate: Gate, since: datetime, until: datetime) -> Flow:
