@@ -241,3 +241,31 @@ def test_the_sheet_has_three_numbers_with_their_sources_and_no_sum(hall: TownHal
         viewer.headers.update(HTML)
         assert "入口と段を決める" not in read(viewer.get(f"{EVENTS}/1/day"))
         assert viewer.post(f"{EVENTS}/1/day", data=said).status_code == 403
+
+
+def test_a_step_of_capacity_stands_among_the_alerts_as_an_estimate(hall: TownHall, desk: httpx.Client) -> None:
+    town = hall.database
+    series = town.datastream("spot-asaichi", "passages_in")
+    with connect(town.owner, name="test") as conn:
+        conn.execute(
+            """
+            with found as (
+                insert into finding (municipality_id, station_id, datastream_id, kind, started_at, value, usual, score,
+                                     rule_version)
+                select municipality_id, station_id, datastream_id, 'crowd_1', %(at)s, 230, 200, 1.15, 'crowd:1'
+                from datastream where datastream_id = %(series)s
+                returning *
+            ), raised as (
+                insert into alert (municipality_id, station_id, rule, datastream_id, finding_id, raised_at,
+                                   phenomenon_time, value)
+                select municipality_id, station_id, kind, datastream_id, finding_id, %(at)s, %(at)s, value from found
+                returning *
+            )
+            insert into alert_history (municipality_id, alert_id, at, event, phenomenon_time, value, rule_version)
+            select municipality_id, alert_id, %(at)s, 'raised', %(at)s, value, 'crowd:1' from raised
+            """,
+            {"at": START, "series": series},
+        )
+    page = read(desk.get("/alerts"))
+    assert "会場の滞在推定が1段目の人数に到達" in page and "約 230 人" in page and "段の人数 200 人" in page
+    assert "人（延べ）" not in page
