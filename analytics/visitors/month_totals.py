@@ -3,13 +3,14 @@
     put_months(conn, town, totals, ...) -> Put          appends what is new or another; nothing is overwritten
     held_months(conn, stations, first, last)            what holds: {(station, month): Held}
     month_entries(conn, station)                        who entered what, newest first
-    spot_months(conn, series, first, last, today)       a spot's months by every method that has them
+    spot_months(conn, spot, station, first, last, ...)  a spot's months by every method that has them
     year_on_year(now, before) -> YearOnYear | None      the share, and whether it compares two methods
 
-A month may have up to three numbers: a counter's, the days that people entered, and the office's own total. They are
-shown side by side and never added. A comparison takes a method that both months have; where they have none in common it
-compares across methods and says so: a change of method looks like a change of visitors. Months of which much more is
-missing than of the other are not compared at all.
+A month may have several numbers: what the spot's series says (`analytics.visitors.spots.series`: by counter, by form,
+or a part by each where it was switched), and the office's own total. They are shown side by side and never added. A
+comparison takes a method that both months have; where they have none in common it compares across methods and says
+so: a change of method looks like a change of visitors. Months of which much more is missing than of the other are not
+compared.
 """
 
 from __future__ import annotations
@@ -18,21 +19,16 @@ import calendar
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from enum import StrEnum
 
 from psycopg.rows import class_row
 
+from analytics.visitors.spots.plan import Method
+from analytics.visitors.spots.series import days
+from analytics.visitors.usual import Observations
 from store.connection import Connection
 
+_FIRST = (Method.COUNTER, Method.FORM, Method.MIXED, Method.MONTHLY_HISTORY)  # the first that two months share
 MOST_APART = 0.2  # of the days of a month: more than that in one and not in the other is no comparison
-
-
-class Method(StrEnum):
-    """How the visitors of a month were counted, the first that two months share being compared."""
-
-    COUNTER = "counter"
-    FORM = "form"
-    MONTHLY_HISTORY = "monthly_history"
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,29 +158,34 @@ def month_entries(conn: Connection, station_id: int, most: int = 50) -> tuple[Mo
 
 
 def spot_months(
-    conn: Connection, station_id: int, series: Mapping[Method, int], first: date, last: date, today: date
+    conn: Connection,
+    spot_id: int,
+    station_id: int | None,
+    first: date,
+    last: date,
+    today: date,
+    *,
+    relation: Observations = "observation",
 ) -> dict[date, SpotMonth]:
-    """The months that begin in first..last by the first day of each; those without any number are left out.
-
-    `series`: the datastreams of a counter (inwards) and of the days that people enter.
+    """The months that begin in first..last, none after today's, by the first day of each; those without any number are
+    left out. A month in which the method was switched has a part by each. `station_id`: whose months the office kept.
     """
     found: dict[date, dict[Method, Total]] = {}
-    methods = {datastream: method for method, datastream in series.items()}
-    for datastream, month, total, days, covered in conn.execute(_DAYS, (list(methods), first, month_end(last))):
-        so_far = min(month_end(month), today).day if month <= today else month_end(month).day
-        found.setdefault(month, {})[methods[datastream]] = Total(round(total), min(1.0, covered / so_far), days)
-    for (_, month), held in held_months(conn, [station_id], first, last).items():
+    until = min(month_end(last), today)
+    for day in days(conn, spot_id, first, until, relation=relation) if first <= until else []:
+        if day.visitors is None:
+            continue
+        month = day.day.replace(day=1)
+        so_far = min(month_end(month), today).day
+        before = found.setdefault(month, {}).get(day.method, Total(0, 0.0, 0))
+        assert before.days is not None
+        found[month][day.method] = Total(
+            before.visitors + day.visitors, before.share + day.completeness / so_far, before.days + 1
+        )
+    stations = [] if station_id is None else [station_id]
+    for (_, month), held in held_months(conn, stations, first, last).items():
         found.setdefault(month, {})[Method.MONTHLY_HISTORY] = Total(held.value, 1.0, None, held.source)
     return {month: SpotMonth(month, totals) for month, totals in sorted(found.items())}
-
-
-_DAYS = """
-    select datastream_id, date_trunc('month', day)::date as month, sum(total), count(*)::int,
-           sum(least(1, n / nullif(expected, 0)))
-    from rollup_day
-    where datastream_id = any(%s) and day >= %s and day <= %s and n > 0 and total is not null
-    group by 1, 2
-"""
 
 
 def month_end(month: date) -> date:
@@ -203,7 +204,7 @@ def year_on_year(now: SpotMonth | None, before: SpotMonth | None) -> YearOnYear 
     """
     if now is None or before is None:
         return None
-    pairs = [(method, method) for method in Method] + [(a, b) for a in Method for b in Method if a is not b]
+    pairs = [(method, method) for method in _FIRST] + [(a, b) for a in _FIRST for b in _FIRST if a is not b]
     for method, earlier in pairs:
         new, old = now.totals.get(method), before.totals.get(earlier)
         if new is not None and old is not None and abs(new.share - old.share) <= MOST_APART:

@@ -15,7 +15,6 @@ from starlette.responses import RedirectResponse, Response
 
 from analytics.visitors.manual import NotANumber, parse
 from analytics.visitors.month_totals import (
-    Method,
     SpotMonth,
     YearOnYear,
     month_end,
@@ -26,22 +25,19 @@ from analytics.visitors.month_totals import (
 )
 from analytics.visitors.pasting.periods import PeriodError, month_of, read_period
 from api.access import READERS, Router, SignedIn, Visit, access
-from api.errors import NotFound, Text
+from api.errors import BadRequest, NotFound, Text
 from api.pages.alert_list import open_alerts
-from api.pages.daily_counts import COUNTER, MANUAL
 from api.pages.daily_entry import COUNTING, MAX_NOTE
 from api.pages.paste_plan import OLDEST_MONTH
-from api.pages.readings import StationNow, stations_now
 from api.pages.site import Moment, moment, page
 from api.pages.typed import Form
-from devices.model import StationKind
 from store.connection import Connection
+from store.spots import Spot, spots
 
 router = Router()
 
 ADDRESS = "/tourism/months"
 _YEARS = 3
-_SERIES = {Method.COUNTER: COUNTER, Method.FORM: MANUAL}
 _DONE = frozenset({"stored", "corrected", "unchanged"})
 
 
@@ -69,10 +65,10 @@ def months_start(request: Request, visit: SignedIn) -> Response:
     """The first spot."""
     at = moment(request, visit)
     with visit.transaction() as conn:
-        spots = stations_now(conn, StationKind.VISITOR_SPOT, at.now)
+        known = spots(conn)
         alerts = open_alerts(conn, visit.user.role)
-    if spots:
-        return RedirectResponse(f"{ADDRESS}/{spots[0].code}", 303)
+    if known:
+        return RedirectResponse(f"{ADDRESS}/{known[0].code}", 303)
     return page(request, visit, at, "tourism_months", alerts, spot=None)
 
 
@@ -96,11 +92,16 @@ def months_change(request: Request, visit: SignedIn, spot: str, typed: Form) -> 
     except NotANumber:
         return _page(request, visit, spot, typed=typed, problem="number")
     with visit.transaction() as conn:
-        _, here = _spot(conn, at, spot)
+        _, here = _spot(conn, spot)
+        station_id = _station(conn, here)
+        if station_id is None:
+            raise BadRequest(
+                Text("この地点には、月の記録を入れられません。", "Months cannot be entered for this spot.")
+            )
         put = put_months(
             conn,
             visit.tenant.municipality_id,
-            {(here.station_id, month): value},
+            {(station_id, month): value},
             source=typed.get("source", "").strip()[:MAX_NOTE],
             at=at.now,
             user_id=visit.user.user_id,
@@ -121,10 +122,11 @@ def _page(
     today = at.now.astimezone(at.zone).date()
     query = request.query_params
     with visit.transaction() as conn:
-        spots, spot = _spot(conn, at, code)
+        known, spot = _spot(conn, code)
+        station_id = _station(conn, spot)
         newest = _year(query.get("year"), today)
-        table = _table(conn, spot, newest, today)
-        history = month_entries(conn, spot.station_id)
+        table = _table(conn, spot, station_id, newest, today)
+        history = () if station_id is None else month_entries(conn, station_id)
         alerts = open_alerts(conn, visit.user.role)
     done = query.get("done")
     return page(
@@ -134,11 +136,12 @@ def _page(
         "tourism_months",
         alerts,
         status=400 if problem else 200,
-        spots=spots,
+        spots=known,
         spot=spot,
         table=table,
         history=history,
         may_enter=visit.user.role in COUNTING,
+        keeps_months=station_id is not None,
         earlier=newest - _YEARS,
         later=None if newest >= _fiscal(today) else min(newest + _YEARS, _fiscal(today)),
         typed=typed or {},
@@ -148,19 +151,24 @@ def _page(
     )
 
 
-def _spot(conn: Connection, at: Moment, code: str) -> tuple[list[StationNow], StationNow]:
-    spots = stations_now(conn, StationKind.VISITOR_SPOT, at.now)
-    found = next((spot for spot in spots if spot.code == code), None)
+def _spot(conn: Connection, code: str) -> tuple[list[Spot], Spot]:
+    known = spots(conn)
+    found = next((spot for spot in known if spot.code == code), None)
     if found is None:
         raise NotFound(Text(f"地点 {code[:40]} はありません。", f"There is no spot {code[:40]}."))
-    return spots, found
+    return known, found
 
 
-def _table(conn: Connection, spot: StationNow, newest: int, today: date) -> YearTable:
+def _station(conn: Connection, spot: Spot) -> int | None:
+    """Where the office's own months of a spot are entered; None at one that is made of others or has only counters."""
+    row = conn.execute("select station_id from spot where spot_id = %s", (spot.spot_id,)).fetchone()
+    return None if row is None else row[0]
+
+
+def _table(conn: Connection, spot: Spot, station_id: int | None, newest: int, today: date) -> YearTable:
     years = tuple(range(newest - _YEARS + 1, newest + 1))
-    series = {method: spot.readings[name].datastream_id for method, name in _SERIES.items() if name in spot.readings}
-    # a year more: the oldest one is compared too
-    found = spot_months(conn, spot.station_id, series, date(years[0] - 1, 4, 1), date(newest + 1, 3, 1), today)
+    first, last = date(years[0] - 1, 4, 1), date(newest + 1, 3, 1)  # a year more: the oldest one is compared too
+    found = spot_months(conn, spot.spot_id, station_id, first, last, today, relation="tenant_observation")
 
     def month_in(year: int, month: int) -> date:
         return date(year if month >= 4 else year + 1, month, 1)

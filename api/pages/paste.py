@@ -61,7 +61,8 @@ class Asked:
 async def _asked(request: Request) -> Asked:
     form = await request.form()
     texts = {name: value for name, value in form.multi_items() if isinstance(value, str)}
-    text, unread = texts.get("text", "").replace("\r\n", "\n"), None
+    text = texts.get("text", "").replace("\r\n", "\n")
+    unread: tuple[str, Mapping[str, str | int]] | None = None
     file = form.get("file")
     if file is not None and not isinstance(file, str) and file.filename:
         try:

@@ -12,10 +12,12 @@ const QUEUE = 'mimamori-entries'; // [{key, by, action, label, fields, at, asked
 const LOOK = 30_000; // ms between tries
 const PATIENCE = 20_000; // ms until a try counts as failed
 
+const place = document.getElementById('entry-waiting-here');
+place.after(place.content.firstElementChild.cloneNode(true)); // a renewal of the page leaves it alone: it is an island
 const section = document.getElementById('entry-waiting');
 const words = JSON.parse(document.getElementById('entry-words').textContent);
 const byId = (id) => document.getElementById(id);
-const { by, csrf } = section.dataset;
+const { by, csrf } = place.dataset;
 const say = (key, values = {}) => Object.entries(values).reduce((text, [name, value]) => text.replace(`{${name}}`, value), words[key]);
 
 // --- the store
@@ -162,6 +164,7 @@ document.addEventListener('submit', async (event) => {
     form.submit(); // the server's own page says what is wrong
   } else {
     form.elements.key.value = newKey();
+    if (form.dataset.keep) form.elements[form.dataset.keep].value = ''; // it stands in the list
     show(result.state === 'away' ? words.queued : words.signed_out);
     section.scrollIntoView({ block: 'center' });
   }
@@ -184,12 +187,16 @@ document.addEventListener('click', (event) => {
   form.elements.seen.value = elsewhere || (other.spot && other.day) ? 'none' : link.dataset.seen;
   form.elements.value.value = '';
   elsewhere = true;
+  form.dataset.kept = 'action data-kept data-label data-spot data-day'; // a renewal of the page is of the other one
   for (const [name, changed] of Object.entries(other)) if (changed) form.dataset[name] = link.dataset.entry;
   form.dataset.label = `${form.dataset.spot} ${form.dataset.day}`;
   byId('which-number').textContent = say('number', { spot: form.dataset.spot, day: form.dataset.day });
   for (const each of link.closest('ul').querySelectorAll('a')) each.removeAttribute('aria-current');
   link.setAttribute('aria-current', 'true');
-  for (const facts of document.querySelectorAll('[data-of-day]')) facts.hidden = true;
+  for (const facts of document.querySelectorAll('[data-of-day]')) {
+    facts.hidden = true;
+    facts.dataset.kept = 'hidden data-kept';
+  }
   byId('entry-offline').textContent = words.offline;
   form.elements.value.focus();
 });
@@ -199,7 +206,13 @@ document.addEventListener('click', (event) => {
 const query = new URLSearchParams(location.search);
 if (query.has('saved') && query.has('key')) drop(query.get('key'));
 byId('entry-waiting-send').addEventListener('click', sendAll);
-window.addEventListener('online', sendAll);
+window.addEventListener('online', async () => {
+  await sendAll();
+  const form = document.querySelector('form[data-keep="value"]');
+  if (!elsewhere || !form) return;
+  const { day, value, note } = form.elements; // now the server knows what stands there
+  location.assign(`${form.action}?${new URLSearchParams({ day: day.value, value: value.value, note: note.value })}`);
+});
 window.addEventListener('storage', () => show());
 setInterval(sendAll, LOOK);
 show();

@@ -158,7 +158,7 @@ def test_an_excel_file_is_read_like_a_paste_and_what_is_none_is_refused_in_words
     checked = clerk.post(PASTE, files={"file": ("5月.xlsx", out.getvalue())}, data={"by": "day"})
     said = main(checked)
     assert "2026/5/1（金） – 1,234" in said and "2026/5/2（土） – 56" in said
-    text = re.search(r'<textarea name="text"[^>]*>\n(.*?)</textarea>', checked.text, re.DOTALL)
+    text = re.search(r'<textarea id="pasted" name="text"[^>]*>\n(.*?)</textarea>', checked.text, re.DOTALL)
     assert text is not None
     assert "2件を保存しました" in main(press(clerk, checked, text[1]))
     broken = clerk.post(PASTE, files={"file": ("a.xls", b"\xd0\xcf\x11\xe0" + bytes(600))}, data={"by": "day"})
