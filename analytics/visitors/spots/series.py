@@ -29,7 +29,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import Literal
+from typing import Literal, TypeVar
 from zoneinfo import ZoneInfo
 
 from psycopg.sql import SQL, Identifier
@@ -41,6 +41,7 @@ from store import Connection
 
 State = Literal["ok", "outage", "absent", "estimated"]
 Version = Literal["provisional", "checked", "confirmed"]
+_When = TypeVar("_When", date, datetime)
 _DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
 
 
@@ -199,8 +200,7 @@ def _real_day(
         value = entered.get(day)
         number = _ABSENT if value is None else _Number(value, value, None, None, 1.0, "ok")
     else:
-        sums = {each: counted[each][day] for each in counted if day in counted[each]}
-        number = _of_counters(plan.sources_on(day), day, sums, began)
+        number = _of_counters(plan.sources_on(day), day, day, counted, began)
     return _as_day(day, number, method, switched)
 
 
@@ -212,15 +212,23 @@ def _as_day(day: date, number: _Number, method: Method, before: Method | None) -
     )
 
 
-def _of_counters(sources: Sequence[Source], day: date, sums: Mapping[int, _Sum], began: Mapping[int, date]) -> _Number:
-    """The formula over the counters in force on a day. A counter is expected from its first count on."""
+def _of_counters(
+    sources: Sequence[Source],
+    day: date,
+    key: _When,
+    counted: Mapping[int, Mapping[_When, _Sum]],
+    began: Mapping[int, date],
+) -> _Number:
+    """The formula over the counters in force on a day, at one `key` of what was `counted`: the day, or an hour of it.
+    A counter is expected from its first count on.
+    """
     there = [s for s in sources if any(began.get(each, date.max) <= day for each in s.datastreams)]
     if not there:
         return _ABSENT
     visitors = raw = below = above = 0.0
     heard, whole, calibrated, complete = False, True, True, 0.0
     for source in there:
-        mine = [sums.get(each) for each in source.datastreams]
+        mine = [counted[each].get(key) for each in source.datastreams]
         shares = [0.0 if each is None else min(1.0, each.n / each.expected) for each in mine]
         complete += sum(shares) / len(shares)
         totals = [each.total for each in mine if each is not None and each.total is not None]
@@ -261,8 +269,7 @@ def _hour(
     method = plan.method_on(day)
     if method is not Method.COUNTER or (plan.retired is not None and day >= plan.retired):
         return _ABSENT, method
-    sums = {each: counted[each][start] for each in counted if start in counted[each]}
-    return _of_counters(plan.sources_on(day), day, sums, began), method
+    return _of_counters(plan.sources_on(day), day, start, counted, began), method
 
 
 def _virtual_days(
