@@ -13,6 +13,8 @@ from analytics.leaks import watch as leaks
 from analytics.maintenance import Maintenance
 from analytics.rivers import forecasting
 from analytics.visitors import ahead, watch
+from analytics.visitors.reports import monthly
+from analytics.visitors.checks import estimates
 from devices.clock import Clock
 from store import Connection, connect
 from store.feed import Consumer, FeedRow
@@ -36,6 +38,7 @@ def handle(conn: Connection, rows: list[FeedRow]) -> None:
     nights.recompute(conn, touched)
     changes += leaks.recompute(conn, touched)
     changes += watch.recompute(conn, touched)
+    estimates.recompute(conn, touched)
     findings.announce(conn, changes)
 
 
@@ -48,8 +51,9 @@ def catch_up(config: AnalyticsConfig) -> None:
 def run(config: AnalyticsConfig, stop: threading.Event) -> None:
     """Follows the feed and keeps house until `stop` is set.
 
-    The learnt checks, and who looks ahead at rivers and spots, have threads and connections of their own: what they
-    find can wait, hours and days cannot. Should one fail, `stop` is set and its error is raised here.
+    The learnt checks, who looks ahead at rivers and spots, and the monthly reports have threads and connections of
+    their own: what they find can wait, hours and days cannot. Should one fail, `stop` is set and its error is raised
+    here.
     """
     with connect(config.dsn, name=NAME) as conn:
         clock = load_clock(conn)
@@ -68,6 +72,7 @@ def run(config: AnalyticsConfig, stop: threading.Event) -> None:
             (doubts.NAME, _doubt),
             (forecasting.NAME, forecasting.follow),
             (forecasting.LEARNING, forecasting.learn),
+            (monthly.NAME, monthly.follow),
             (ahead.NAME, ahead.follow),
         )
     ]
