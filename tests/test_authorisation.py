@@ -47,6 +47,8 @@ from store import (
     connect,
     drills,
     evacuation,
+    event_days,
+    events,
     field_photos,
     field_reports,
     folders,
@@ -86,7 +88,7 @@ class Call:
             re.search(
                 r"{(code|station|spot|place|alert_id|model|sha256|device_id|folder|group|rule_id|source_id|datastream_id|notice_id"
                 r"|entry_id|order_id|stage_id|item_id|report_id|photo_id|shelter_id|drill_id|approval_id|camera_id|trial_id"
-                r"|letter_id"
+                r"|letter_id|event_id"
                 r"|telegram_id|rain_gauge)",
                 self.path,
             )
@@ -145,6 +147,7 @@ PARAMETERS = {
     "approval_id": "1",
     "camera_id": "1",
     "telegram_id": "1",
+    "event_id": "1",
 }
 # Where the disaster desk is shown what may come; a look back may have nothing to show.
 AHEAD = {
@@ -211,6 +214,10 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /sign-in": {"data": {"login": "own-disaster", "password": PASSWORD}},
     "POST /sign-out": {},
     "POST /answer/{token}": {},
+    "POST /tourism/events": {"data": {"kind": "event", "name": "港まつり", "first_day": "2026-06-07"}},
+    "POST /tourism/events/file": {"files": {"file": ("events.csv", "名称,開始日\n港まつり,2026-06-07\n".encode())}},
+    "POST /tourism/events/{event_id}": {"data": {"do": "back"}},
+    "POST /tourism/events/{event_id}/day": {"data": {"do": "state", "people": "900", "said_by": "実行委員会"}},
     "POST /tourism/entry/{spot}": {"data": {"day": "2026-05-31", "value": "12"}},
     "POST /tourism/entry/{spot}/withdraw": {"data": {"day": "2026-05-31"}},
     "POST /tourism/reports/layout": {"data": {"do": "settings", "year_kind": "fiscal", "most_missing": "3"}},
@@ -493,6 +500,12 @@ def town_hall(registered: Registered, tmp_path: Path) -> Iterator[TownHall]:
         assert trials.begin(conn, town, trial, clock=FixedClock(START), user_id=user[0]) == int(PARAMETERS["trial_id"])
         switched_on(conn, town, START)
         planted(conn, town, registered.datastream(STATION, "water_level"), START)
+        eve = START.date() - timedelta(days=1)
+        fair = events.Entry(events.EventKind.EVENT, "港まつり", eve, START.date(), (), ("spot-taki",))
+        assert events.put(conn, town, fair, now=START, user_id=user[0]) == int(PARAMETERS["event_id"])
+        gate = registered.directory.datastreams[registered.datastream("spot-asaichi", "passages_in")].station_id
+        open_ = event_days.Plan(START, START + timedelta(hours=8), (gate,))
+        event_days.put_plan(conn, town, 1, open_, now=START, user_id=user[0])
         assert folders.add_folder(conn, town, "shared", START).folder_id == int(PARAMETERS["folder"])
     tiles = tmp_path / "town.pmtiles"
     write_tiles(tiles, {}, (135.0, 32.4, 135.1, 32.5), 10)

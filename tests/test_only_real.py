@@ -87,6 +87,7 @@ EXEMPT = {
         analytics/duty_reports.py:_put_right api/pages/device.py:_series api/pages/device_health.py:_DEVICE
         api/pages/register_plan.py:_occupant store/calibrations.py:calibrations store/duty.py:_check_levels
         store/duty.py:modes_now store/duty.py:datastream_duties
+        analytics/visitors/events/watch.py:end_over
         analytics/rivers/link_job.py:_hours analytics/rivers/floods.py:_HOURS analytics/rivers/floods.py:_RAIN
     """,
     "a drill has no alert of these rules: silence, outage, the operation": """
