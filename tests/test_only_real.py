@@ -67,6 +67,7 @@ EXEMPT = {
         store/field_photos.py:picture store/field_photos.py:PHOTOS store/field_reports.py:_known
         store/field_reports.py:_lately
         analytics/rivers/link_job.py:_on_grid analytics/rivers/floods.py:_OBSERVED
+        api/pages/paste_plan.py:_STORED api/pages/paste_plan.py:_LIMITS
     """,
     "a still is of a camera, and real during a drill too": """
         store/cameras.py:_CAMERAS
@@ -78,6 +79,7 @@ EXEMPT = {
         analytics/visitors/checks/estimates.py:_before
         analytics/visitors/spots/series.py:_began analytics/visitors/spots/series.py:_daily
         analytics/visitors/spots/series.py:_hourly analytics/visitors/spots/calibration.py:typical_hour
+        analytics/visitors/spots/trends.py:trends
         api/observations.py:_hours api/observations.py:_days api/pages/daily_counts.py:_counted
         api/pages/suspects.py:suspects api/pages/water.py:_nights api/pages/doubts.py:doubts
         store/doubts.py:newest_events store/doubts.py:doubt store/reviews.py:confirm_month
@@ -85,6 +87,7 @@ EXEMPT = {
         analytics/duty_reports.py:_put_right api/pages/device.py:_series api/pages/device_health.py:_DEVICE
         api/pages/register_plan.py:_occupant store/calibrations.py:calibrations store/duty.py:_check_levels
         store/duty.py:modes_now store/duty.py:datastream_duties
+        analytics/visitors/events/watch.py:end_over
         analytics/rivers/link_job.py:_hours analytics/rivers/floods.py:_HOURS analytics/rivers/floods.py:_RAIN
     """,
     "a drill has no alert of these rules: silence, outage, the operation": """
@@ -119,6 +122,9 @@ EXEMPT = {
         alerts/fallback.py:stand_in alerts/fallback.py:_FALL_BACK alerts/operation.py:_failed_mails
         alerts/outbox.py:_ASKING alerts/outbox.py:_DUE api/health.py:_WAITING api/health.py:_OLDEST_DUE
         api/pages/machine_room.py:_WAITING alerts/outbox.py:_GONE
+    """,
+    "of the letters with reports, which no drill has": """
+        api/pages/visit_mail.py:_SENT
     """,
     "shows a drill beside what is real, marked, to those who are signed in": """
         api/pages/alert_list.py:late_excursions api/pages/alert_list.py:add_events api/pages/alert_list.py:_ALERTS
