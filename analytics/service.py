@@ -12,8 +12,10 @@ from analytics.leaks import nights
 from analytics.leaks import watch as leaks
 from analytics.maintenance import Maintenance
 from analytics.rivers import forecasting
-from analytics.visitors import watch
+from analytics.visitors import ahead, watch
+from analytics.visitors.checks import estimates
 from analytics.visitors.events import watch as crowds
+from analytics.visitors.reports import monthly
 from devices.clock import Clock
 from store import Connection, connect
 from store.feed import Consumer, FeedRow
@@ -40,6 +42,7 @@ def handle(conn: Connection, rows: list[FeedRow]) -> None:
     nights.recompute(conn, touched)
     changes += leaks.recompute(conn, touched)
     changes += watch.recompute(conn, touched)
+    estimates.recompute(conn, touched)
     changes += crowds.recompute(conn, touched)
     findings.announce(conn, changes)
 
@@ -53,8 +56,9 @@ def catch_up(config: AnalyticsConfig) -> None:
 def run(config: AnalyticsConfig, stop: threading.Event) -> None:
     """Follows the feed and keeps house until `stop` is set.
 
-    The learnt checks, and whoever looks ahead on the rivers, have threads and connections of their own: what they find
-    can wait, hours and days cannot. Should one fail, `stop` is set and its error is raised here.
+    The learnt checks, who looks ahead at rivers and spots, and the monthly reports have threads and connections of
+    their own: what they find can wait, hours and days cannot. Should one fail, `stop` is set and its error is raised
+    here.
     """
     with connect(config.dsn, name=NAME) as conn:
         clock = load_clock(conn)
@@ -73,6 +77,8 @@ def run(config: AnalyticsConfig, stop: threading.Event) -> None:
             (doubts.NAME, _doubt),
             (forecasting.NAME, forecasting.follow),
             (forecasting.LEARNING, forecasting.learn),
+            (monthly.NAME, monthly.follow),
+            (ahead.NAME, ahead.follow),
         )
     ]
     for thread in threads:

@@ -20,10 +20,11 @@ from ingest import formats
 from ingest.again import judge_again
 from ingest.errors import ConfigError, HistoryError
 from ingest.excel import excel_table, is_workbook
-from ingest.gate import judged
+from ingest.gate import judged_there
 from ingest.history_file import Line, finder, read_lines
 from ingest.history_map import OWN, FormatMap, HistoryMap, Layout, load_map
 from ingest.history_rows import Table, file_table
+from ingest.trial import apart
 from store.chunks import steps
 from store.connection import Connection, connect
 from store.registry import Directory, load_directory, municipality_id_of
@@ -179,10 +180,11 @@ def _write(
 ) -> None:
     if not rows:
         return
-    judge = partial(judged, conn, directory)
     # What replaces old values takes compressed batches apart, and the database does not do that without limit.
     for part in steps(rows, _key, lambda datastream_id: directory.datastreams[datastream_id].step):
-        result = write_history(conn, directory.municipality_id, part, stated=now, judge=judge)
+        there, moved = apart(conn, directory, part)
+        judge = partial(judged_there, conn, there)
+        result = write_history(conn, directory.municipality_id, moved, stated=now, judge=judge)
         if report.check:
             conn.rollback()
         else:

@@ -7,9 +7,10 @@ A counter gives numbers. A message that brings more is quarantined with the reas
 kept: what must not be collected is not collected in quarantine either. It cannot be read again.
 
 A raw picture is refused whoever sends it (pictures of cameras take a way of their own); faces and pictures within a
-message also of a sender that nobody has registered. Addresses are looked for in the messages of devices that are, or
-were, at a counter of visitors: a water gauge may say its own. A counter may too, where it is registered by it. Of a
-message that came by a radio network only what the device said is searched for addresses: gateways have theirs.
+message, and lists of addresses, also of a sender that nobody has registered or whose message cannot be read: that is
+how a new counter begins. A single address is refused of devices that are, or were, at a counter of visitors, unless it
+is the one that the device is registered by; a water gauge may say its own. Of a message that came by a radio network
+only what the device said is searched for addresses: gateways have theirs.
 
 Works badly where somebody means to deceive: an address under a harmless name in other digits passes. Hashed addresses
 are addresses, for they tell one phone from another; they are known by the names that makers give them. Cost: one search
@@ -36,6 +37,7 @@ _COUNTED = frozenset(
     }
 )
 _LEAST_PICTURE = 100  # bytes: a payload may begin with the same three
+_OWN_ADDRESSES = 2  # of a sender that is not known: its own, and where it is connected
 _RAW_PICTURE = re.compile(rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|GIF8[79]a|RIFF....WEBP|....ftyp(?:heic|mif1|avif)", re.S)
 # A text, list or object of such a name; a number (how many faces, how good the picture) is one.
 _PICTURE = re.compile(
@@ -57,32 +59,32 @@ _NAMED_ADDRESS = re.compile(
 def forbidden(
     raw: bytes, uplink: Uplink | None = None, device: RegisteredDevice | None = None, directory: Directory | None = None
 ) -> str | None:
-    """Why a message must not be kept, for people; `uplink` None: its wrapping is not read yet."""
-    if uplink is None:
-        if raw == REMOVED:
-            return "its content was removed when it came: it can not be read again"
-        if len(raw) >= _LEAST_PICTURE and _RAW_PICTURE.match(raw):
-            return "it is a picture: this place takes numbers, no pictures"
-        return None
+    """Why a message must not be kept, for people; `uplink` None: its wrapping cannot be read."""
+    if raw == REMOVED:
+        return "its content was removed when it came: it can not be read again"
     if device is not None and not (directory is not None and _counts_visitors(device, directory)):
         return None
-    who = f"device {uplink.device_key}"
-    if _PICTURE.search(raw) or (len(uplink.payload) >= _LEAST_PICTURE and _RAW_PICTURE.match(uplink.payload)):
+    who = "the sender" if uplink is None else f"device {uplink.device_key}"
+    payload = b"" if uplink is None else uplink.payload
+    if picture(raw) or picture(payload) or _PICTURE.search(raw):
         return f"{who} sends pictures: let it send numbers only (counting at the edge)"
     if _FACE.search(raw):
         return f"{who} sends faces or what tells one person from another: let it send numbers only"
-    if device is None:
-        return None
-    said = raw if uplink.radio is None else uplink.decoded or b""
-    own = _digits(uplink.device_key.encode())
-    found = [m.group() for m in _ADDRESS.finditer(said)]
-    found += [m.group(1) or b"several" for m in _NAMED_ADDRESS.finditer(said)]
-    if any(_digits(each) != own for each in found):
+    said = raw if uplink is None or uplink.radio is None else uplink.decoded or b""
+    own = b"" if uplink is None else _digits(uplink.device_key.encode())
+    found = {_digits(m.group()) for m in _ADDRESS.finditer(said)}
+    found |= {_digits(m.group(1) or b"several") for m in _NAMED_ADDRESS.finditer(said)}
+    if len(found - {own}) > (_OWN_ADDRESSES if device is None else 0):
         return (
             f"{who} sends MAC addresses, hashed ones too: let it send how many there are; "
             "where it is its own, register it by this address"
         )
     return None
+
+
+def picture(raw: bytes) -> bool:
+    """Whether these bytes are a picture."""
+    return len(raw) >= _LEAST_PICTURE and _RAW_PICTURE.match(raw) is not None
 
 
 def _counts_visitors(device: RegisteredDevice, directory: Directory) -> bool:

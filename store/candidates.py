@@ -35,7 +35,7 @@ class Candidate(NamedTuple):
 
     @property
     def precedence(self) -> Precedence:
-        rank = _source_rank(self.row.quality, self.row.reason)
+        rank = source_rank(self.row.quality, self.row.reason)
         return (rank, self.network_time, self.payload_hash, _order(self.row.value))
 
     def says_nothing_new(self, standing: Standing) -> bool:
@@ -66,7 +66,7 @@ class Standing(NamedTuple):
 
     @property
     def precedence(self) -> Precedence:
-        rank = _source_rank(self.quality, self.reason)
+        rank = source_rank(self.quality, self.reason)
         return (rank, self.network_time, self.payload_hash, _order(self.value))
 
 
@@ -94,8 +94,10 @@ class Done:
             self.rejudged.append(candidate)
 
 
-def _source_rank(quality: Quality, reason: str | None) -> int:
-    """What a person has looked into stands above what a person wrote down, and that above what a device said."""
+def source_rank(quality: Quality, reason: str | None) -> int:
+    """0 to 2. What a person has looked into stands above what a person wrote down, and that above what a device
+    said.
+    """
     if reason in EXAMINED:
         return 2
     return 1 if quality is Quality.MANUAL or reason == Reason.WITHDRAWN else 0

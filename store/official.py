@@ -3,6 +3,9 @@
 put_links(conn, town, station_id, links, ...)   all of a station, in place of those that were there
 links_of(conn, station_id)                      of a station, with who said them
 links_of_town(conn, town)                       of all stations that have any
+changes_of(conn, station_id)                    who made them what they were, when; the newest first
+
+Only what makes them others is kept as a change: a town file that is applied again says nothing new.
 """
 
 from __future__ import annotations
@@ -11,8 +14,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from psycopg.types.json import Jsonb
+
 from devices.official_links import LinkKind, OfficialLink
 from store.connection import Connection
+
+MOST_CHANGES = 20  # that a page tells
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +43,24 @@ class Linked:
     links: tuple[OfficialLink, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class LinksChange:
+    """`before` and `after`: all of the station's. `said_at` and `by` as in `Links`."""
+
+    said_at: datetime | None
+    by: str | None
+    before: tuple[OfficialLink, ...]
+    after: tuple[OfficialLink, ...]
+
+    @property
+    def gone(self) -> tuple[OfficialLink, ...]:
+        return tuple(each for each in self.before if each not in self.after)
+
+    @property
+    def added(self) -> tuple[OfficialLink, ...]:
+        return tuple(each for each in self.after if each not in self.before)
+
+
 def put_links(
     conn: Connection,
     municipality_id: int,
@@ -46,6 +71,19 @@ def put_links(
     user_id: int | None = None,
 ) -> None:
     """`now` and `user_id`: when a person said them, and who; without them they are the town file's."""
+    # Two who save at once: the second is compared with what the first has left.
+    conn.execute("select pg_advisory_xact_lock(hashtext('official_link'), %s)", (station_id,))
+    if links_of(conn, station_id).links != tuple(links):
+        told = [
+            {"kind": each.kind.value, "url": each.url, "title": each.title, "title_en": each.title_en} for each in links
+        ]
+        conn.execute(
+            """
+            insert into official_link_change (municipality_id, station_id, links, said_at, user_id)
+            values (%s, %s, %s, %s, %s)
+            """,
+            (municipality_id, station_id, Jsonb(told), now, user_id),
+        )
     conn.execute("delete from official_link where station_id = %s", (station_id,))
     conn.cursor().executemany(
         """
@@ -71,6 +109,24 @@ def links_of(conn: Connection, station_id: int) -> Links:
     ).fetchall()
     links = tuple(OfficialLink(LinkKind(kind), *rest) for kind, *rest in (row[:4] for row in rows))
     return Links(links, rows[0][4], rows[0][5]) if rows else Links()
+
+
+def changes_of(conn: Connection, station_id: int, most: int = MOST_CHANGES) -> tuple[LinksChange, ...]:
+    """The newest of one station."""
+    rows = conn.execute(
+        """
+        select c.said_at, u.display_name, c.links,
+               lag(c.links, 1, '[]') over (order by c.official_link_change_id)
+        from official_link_change c left join app_user u using (user_id)
+        where c.station_id = %s order by c.official_link_change_id desc limit %s
+        """,
+        (station_id, most),
+    ).fetchall()
+    return tuple(LinksChange(at, by, _links(before), _links(after)) for at, by, after, before in rows)
+
+
+def _links(stored: Sequence[dict[str, str]]) -> tuple[OfficialLink, ...]:
+    return tuple(OfficialLink(LinkKind(e["kind"]), e["url"], e["title"], e["title_en"]) for e in stored)
 
 
 def links_of_town(conn: Connection, municipality_id: int) -> tuple[Linked, ...]:

@@ -6,17 +6,21 @@ may change is held before it is looked at, so that what it is compared with is w
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import Any
 
 from devices.model import Quality
 from store import chunks
 from store.arrays import transposed
-from store.candidates import NEVER, Candidate, Done, Standing, settle
+from store.batch import ObservationRow
+from store.candidates import NEVER, Candidate, Done, Standing, settle, source_rank
 from store.connection import Connection
 
 _NULL = r"\N"  # in PostgreSQL's text format
+_NEAR = timedelta(days=2)  # between rows of an import: what lies there is read with them
 
 
 def write_candidates(conn: Connection, municipality_id: int, candidates: Iterable[Candidate]) -> Done:
@@ -30,6 +34,53 @@ def write_candidates(conn: Connection, municipality_id: int, candidates: Iterabl
     if done.losers:
         _insert_revisions(conn, municipality_id, done.losers)
     return done
+
+
+def not_there_yet(conn: Connection, rows: Sequence[ObservationRow]) -> list[ObservationRow]:
+    """Those of values that no device sent, in their order, that may change anything: without them that stand there just
+    so already. Of a time that is named twice both are given back: the later is a correction of the earlier.
+
+    Cost: what is stored between the rows is read once, by stretches of each datastream. Asked for one by one, by keys,
+    the server would go through the whole table of a small town, and take each compressed batch apart for every row.
+    """
+    there = {
+        (row[0], row[1]): row[2:]
+        for row in conn.execute(
+            """
+            select run.datastream_id, o.phenomenon_time, o.value, o.quality::text, o.reason
+            from unnest(%s::integer[], %s::timestamptz[], %s::timestamptz[]) as run (datastream_id, first, last)
+            cross join lateral (
+                select phenomenon_time, value, quality, reason from observation
+                where datastream_id = run.datastream_id and phenomenon_time >= run.first and phenomenon_time <= run.last
+                order by phenomenon_time
+            ) o
+            """,
+            transposed(_runs(rows), 3),
+        )
+    }
+    if not there:
+        return list(rows)
+    times = Counter((row.datastream_id, row.phenomenon_time) for row in rows)
+    return [row for row in rows if times[row.datastream_id, row.phenomenon_time] > 1 or not _stands(row, there)]
+
+
+def _runs(rows: Iterable[ObservationRow]) -> list[tuple[int, datetime, datetime]]:
+    """The stretches of each datastream in which the rows lie near to each other."""
+    runs: list[tuple[int, datetime, datetime]] = []
+    for datastream_id, time in sorted((row.datastream_id, row.phenomenon_time) for row in rows):
+        if runs and runs[-1][0] == datastream_id and time - runs[-1][2] <= _NEAR:
+            runs[-1] = (datastream_id, runs[-1][1], time)
+        else:
+            runs.append((datastream_id, time, time))
+    return runs
+
+
+def _stands(row: ObservationRow, there: Mapping[tuple[int, datetime], Sequence[Any]]) -> bool:
+    standing = there.get((row.datastream_id, row.phenomenon_time))
+    if standing is None or standing[0] != row.value:
+        return False
+    # What stands above a device's word says with its quality who said it.
+    return not source_rank(row.quality, row.reason) or (row.quality.value, row.reason) == tuple(standing[1:])
 
 
 def _insert_observations(

@@ -21,6 +21,7 @@ that were there already.
 
 `write_history` is the same for values that no device sent: imported files, forms. They have no uplink, so that a
 device's value of equal source rank stands above them; of two of theirs the later statement stands, as a correction.
+What stands there already as they say it is neither judged nor written again.
 `write_unsent` is the same for those that the rules are to judge: of a drill, and of a trial that counts after all.
 """
 
@@ -44,7 +45,7 @@ from store.frames import count_frames
 from store.judged import count_as_judged, count_past_as_judged
 from store.quarantine import settle_again
 from store.uplinks import insert_uplinks
-from store.values import write_candidates
+from store.values import not_there_yet, write_candidates
 
 __all__ = [
     "BatchResult",
@@ -224,7 +225,7 @@ def write_history(
     judge: Callable[[Sequence[ObservationRow]], Sequence[ObservationRow]] | None = None,
 ) -> HistoryResult:
     """Writes values that no device sent, of one municipality, in the order in which they were said. The caller commits.
-    `judge` gives the same values back with their verdicts.
+    `judge` gives the same values back with their verdicts; each is asked for by the series that it is given with.
 
     `stated` is the town's present time: when they were said. Nothing later may be among the rows, because the series
     then counts as judged by the level rule up to the newest of them: an old flood in a file raises no alert.
@@ -261,12 +262,13 @@ def _write_stated(
 ) -> HistoryResult:
     """`past`: each datastream counts as judged by the level rule up to the newest of the rows."""
     seen = feed.newest_id(conn)
-    judged = rows if judge is None else judge(rows)
+    fresh = not_there_yet(conn, rows) if past else rows
+    judged = fresh if judge is None else judge(fresh)
     known: dict[int, datetime] = {}
-    for row in judged if past else ():
+    for row in (*rows, *judged) if past else ():
         known[row.datastream_id] = max(row.phenomenon_time, known.get(row.datastream_id, row.phenomenon_time))
     done = write_candidates(conn, municipality_id, (Candidate(row, NEVER, b"", None, stated) for row in judged))
     count_as_judged(conn, municipality_id, known)
     feed_id = _announce(conn, municipality_id, done, seen)
-    unchanged = len(done.unchanged) + len(done.adopted)
+    unchanged = len(rows) - len(fresh) + len(done.unchanged) + len(done.adopted)
     return HistoryResult(len(done.stored), unchanged, len(done.winners), len(done.losers), feed_id)

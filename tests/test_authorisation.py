@@ -87,7 +87,8 @@ class Call:
         return bool(
             re.search(
                 r"{(code|station|spot|place|alert_id|model|sha256|device_id|folder|group|rule_id|source_id|datastream_id|notice_id"
-                r"|entry_id|order_id|stage_id|item_id|report_id|photo_id|shelter_id|drill_id|approval_id|camera_id|trial_id|event_id"
+                r"|entry_id|order_id|stage_id|item_id|report_id|photo_id|shelter_id|drill_id|approval_id|camera_id|trial_id"
+                r"|letter_id|event_id"
                 r"|telegram_id|rain_gauge)",
                 self.path,
             )
@@ -136,6 +137,7 @@ PARAMETERS = {
     "stage_id": "1",
     "item_id": "1",
     "drill_id": "1",
+    "letter_id": "1",
     "trial_id": "1",
     "group": "1",
     "token": "nobody",
@@ -218,6 +220,26 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /tourism/events/{event_id}/day": {"data": {"do": "state", "people": "900", "said_by": "実行委員会"}},
     "POST /tourism/entry/{spot}": {"data": {"day": "2026-05-31", "value": "12"}},
     "POST /tourism/entry/{spot}/withdraw": {"data": {"day": "2026-05-31"}},
+    "POST /tourism/reports/layout": {"data": {"do": "settings", "year_kind": "fiscal", "most_missing": "3"}},
+    "POST /tourism/reports/standard/{spot}": {"data": {"non_daily": "yes", "source": "県の一覧"}},
+    "POST /tourism/reports/mail": {
+        "data": {
+            "name": "月報",
+            "kind": "monthly",
+            "version": "all",
+            "day": "5",
+            "hour": "9",
+            **{f"to-{n}": "1" for n in range(1, 100)},
+        }
+    },
+    "POST /tourism/hours/{spot}": {"data": {"day": "2026-05-31", "h9": "12"}},
+    "POST /tourism/gatherings/{spot}": {
+        "data": {"name": "滝まつり", "from": "2026-05-31T10:00", "to": "2026-05-31T12:00", "value": "12"}
+    },
+    "POST /tourism/paste": {"data": {"text": "日付\t地点\t人数\n5/31\t美守郷土資料館\t12"}},
+    "POST /tourism/months/{spot}": {"data": {"month": "2026-04", "value": "12"}},
+    "POST /tourism/checks": {"data": {"do": "ordinary", "month": "2026-05"}},
+    "POST /tourism/checks/{spot}": {"data": {"do": "choice", "outages": "missing", "public": "no", "smallest": "5"}},
     "POST /tourism/spots": {"data": {"code": "gates", "name": "公園", "name_en": "Park", "reason": "入口が2つ"}},
     "POST /tourism/spots/{place}": {
         "data": {"do": "change", "name": "滝", "name_en": "Falls", "reason": "地元の呼び名"}
@@ -393,6 +415,17 @@ def call(client: httpx.Client, town_hall: TownHall, route: Call) -> Answer:
         )
 
 
+_LETTER = """
+with mail as (
+    insert into report_mail (municipality_id, name, kind, version, compared, day, hour, user_ids, made_at, user_id)
+    values (%(town)s, '月報', 'monthly', 'all', false, 5, 9, array[%(user)s::integer], %(at)s, %(user)s)
+    returning report_mail_id)
+insert into report_letter
+    (municipality_id, report_mail_id, month, written_at, subject, body, file_name, file)
+select %(town)s, report_mail_id, '2026-05-01', %(at)s, '月報', '月報', 'visits.xlsx', 'x' from mail
+"""
+
+
 @pytest.fixture
 def town_hall(registered: Registered, tmp_path: Path) -> Iterator[TownHall]:
     populate(registered)
@@ -421,6 +454,8 @@ def town_hall(registered: Registered, tmp_path: Path) -> Iterator[TownHall]:
         assert entry == int(PARAMETERS["entry_id"])
         order = evacuation.Order(evacuation.EvacuationKind.ELDERLY, "浜町", START, None, "町長")
         assert evacuation.issue(conn, town, order, drill=False, now=START, user_id=user[0]) == 1
+        conn.execute("update app_user set email = 'somebody@example.jp' where role = 'viewer'")
+        conn.execute(_LETTER, {"town": town, "user": user[0], "at": START})
         stage = evacuation.Stage("第1配備", START, "総務課長")
         assert evacuation.declare(conn, town, stage, drill=False, now=START, user_id=user[0]) == 1
         checklists.put_list(conn, town, 3, checklists.ItemKind.TASK, ["避難所の鍵を開ける"], now=START, user_id=user[0])
@@ -543,6 +578,10 @@ def test_public_is_health_signing_in_the_pages_files_and_what_was_published() ->
         "GET /public/{municipality}/shelters.json",
         "GET /public/{municipality}/photos",
         "GET /public/{municipality}/photos/{photo_id}.jpg",
+        # the days of visitors that were confirmed (tests/dashboards/test_day_checks.py)
+        "GET /public/{municipality}/visitors",
+        "GET /public/{municipality}/visitors.csv",
+        "GET /public/{municipality}/visitors.json",
     }
 
 

@@ -3,7 +3,8 @@ much it had rained.
 
     spells(hours, highs, least)                        -> [Spell, ...]      where the hours stand at `least` or above
     least_of(highs, levels)                            -> Least             from which height on it is a flood
-    past_floods(conn, datastream_id, ...)              -> PastFloods        the highest of all that is stored
+    recorded(conn, datastream_id, levels, now)         -> Recorded          the spells of all that is stored
+    past_floods(conn, datastream_id, ...)              -> PastFloods        the highest of them, with all that is told
     courses(conn, datastream_id, times, before, after) -> [Course, ...]     observations around given times
     rain_before(conn, datastreams, times)              -> [{datastream_id: RainBefore}, ...]
 
@@ -64,6 +65,18 @@ class Spell:
     end: float
     top: float
     high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The `hours` of a gauge that have a value (n,), seconds since 1970, with their `highs` (n,), m; and its spells,
+    oldest first. `least` None: the record is too short to say what a flood is.
+    """
+
+    hours: Floats
+    highs: Floats
+    least: Least | None
+    spells: tuple[Spell, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,18 +168,24 @@ def spells(hours: Floats, highs: Floats, least: float) -> list[Spell]:
     return found
 
 
+def recorded(conn: Connection, datastream_id: int, levels: Sequence[float], now: datetime) -> Recorded:
+    """Of a series of water levels; `levels` are heights in m."""
+    hours, highs = columns(
+        conn, sql.SQL(_HOURS).format(series=sql.Literal(datastream_id), now=sql.Literal(now)), ("hour", "high")
+    )
+    least = least_of(highs, levels)
+    return Recorded(hours, highs, least, () if least is None else tuple(spells(hours, highs, least.value)))
+
+
 def past_floods(
     conn: Connection, datastream_id: int, levels: Sequence[float], step: timedelta, now: datetime
 ) -> PastFloods:
     """Of a series of water levels with its step; `levels` are heights in m."""
-    hours, highs = columns(
-        conn, sql.SQL(_HOURS).format(series=sql.Literal(datastream_id), now=sql.Literal(now)), ("hour", "high")
-    )
-    since = _moment(hours[0]) if len(hours) else None
-    least = least_of(highs, levels)
-    if least is None:
+    found = recorded(conn, datastream_id, levels, now)
+    hours, highs, every = found.hours, found.highs, found.spells
+    since = moment_of(hours[0]) if len(hours) else None
+    if found.least is None:
         return PastFloods((), 0, None, since, len(hours))
-    every = spells(hours, highs, least.value)
     chosen = sorted(sorted(every, key=lambda each: each.high)[-MOST:], key=lambda each: each.begin, reverse=True)
     spans = [_span(each) for each in chosen]
     observed = _observed(conn, datastream_id, spans)
@@ -178,7 +197,7 @@ def past_floods(
         inside = (hours >= span[0].timestamp()) & (hours <= span[1].timestamp())
         told = (hours[inside], highs[inside], np.zeros(int(inside.sum())))
         floods.append(_flood(spell, *told, timedelta(hours=1), levels, now, from_hours=True))
-    return PastFloods(tuple(floods), len(every), least, since, len(hours))
+    return PastFloods(tuple(floods), len(every), found.least, since, len(hours))
 
 
 def courses(
@@ -209,9 +228,9 @@ def rain_before(
 
 
 def _span(spell: Spell) -> tuple[datetime, datetime]:
-    begin = _moment(spell.begin)
-    end = min(_moment(spell.end), begin + LONGEST)
-    return begin - BEFORE, max(end, _moment(spell.top + _HOUR))
+    begin = moment_of(spell.begin)
+    end = min(moment_of(spell.end), begin + LONGEST)
+    return begin - BEFORE, max(end, moment_of(spell.top + _HOUR))
 
 
 def _flood(
@@ -230,9 +249,9 @@ def _flood(
     earlier = times < times[top]
     before = values[earlier & (times >= times[top] - BEFORE.total_seconds())]
     return Flood(
-        _moment(spell.begin),
-        _moment(spell.end),
-        _moment(times[top]),
+        moment_of(spell.begin),
+        moment_of(spell.end),
+        moment_of(times[top]),
         float(values[top]),
         bool(doubtful[top]),
         _rate(times[: top + 1], values[: top + 1], step),
@@ -287,7 +306,8 @@ def _observed(
     return [(told[0][a:b], told[1][a:b], told[2][a:b]) for a, b in pairwise(cuts)]
 
 
-def _moment(seconds: float) -> datetime:
+def moment_of(seconds: float) -> datetime:
+    """Seconds since 1970."""
     return datetime.fromtimestamp(float(seconds), UTC)
 
 

@@ -28,8 +28,8 @@ _BEFORE, _AFTER = timedelta(days=1), timedelta(hours=12)  # of a flood
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A version of a gauge; `dump` what `Forecaster.load` takes. `neighbours` and `rain` are the datastreams of its
-    record's columns.
+    """A version of a gauge. `neighbours` and `rain` are the datastreams of its record's columns. `scores` of its
+    back-test, None while that is still to come.
     """
 
     model_id: int
@@ -45,7 +45,7 @@ class Model:
     trained_from: datetime | None
     trained_to: datetime | None
     n: int
-    scores: tuple[Score, ...]
+    scores: tuple[Score, ...] | None
     used: bool
 
     @property
@@ -97,6 +97,11 @@ from (
 ) m
 where place <= %s order by datastream_id, version desc
 """
+_UNSCORED = """
+select forecast_model_id, municipality_id, datastream_id, version, why, method, step, neighbours, rain, trained_at,
+       trained_from, trained_to, n, scores, used
+from forecast_model where municipality_id = %s and scores is null order by forecast_model_id desc limit 1
+"""
 
 
 def models(conn: Connection, datastream_id: int, most: int = 50) -> list[Model]:
@@ -108,6 +113,12 @@ def newest(conn: Connection, datastream_ids: Sequence[int], *, used: bool) -> di
     """The newest version of each gauge, or the newest that is used, by datastream."""
     rows = conn.execute(_MODELS, (array(datastream_ids), used, 1))
     return {model.datastream_id: model for model in map(_model, rows)}
+
+
+def without_scores(conn: Connection, municipality_id: int) -> Model | None:
+    """The newest version whose back-test was not reached, because the job was stopped before it."""
+    row = conn.execute(_UNSCORED, (municipality_id,)).fetchone()
+    return None if row is None else _model(row)
 
 
 def dump_of(conn: Connection, model_id: int) -> bytes:
@@ -138,7 +149,7 @@ def put_model(
     used: bool,
     dump: bytes,
 ) -> int:
-    """The next version of a gauge; its id. After `versions_alone`."""
+    """The next version of a gauge; its id. After `versions_alone`. Its scores are to come (`score`)."""
     first, last = trained or (None, None)
     row = conn.execute(
         """
@@ -295,7 +306,8 @@ def _model(row: Sequence[Any]) -> Model:
     told: dict[str, Any] = dict(zip(_OF_MODEL, row, strict=True))
     for name in ("neighbours", "rain"):
         told[name] = tuple(told[name])
-    return Model(**told | {"scores": tuple(Score(**each) for each in told["scores"])})
+    scores = told["scores"]
+    return Model(**told | {"scores": None if scores is None else tuple(Score(**each) for each in scores)})
 
 
 def _said(row: Sequence[Any]) -> Said:

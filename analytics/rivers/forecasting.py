@@ -12,24 +12,24 @@ Only for towns that have switched internal_forecast on (migration 0049); who see
   time, after a flood, and when gauges came or went. Every version is kept; where it is worse than the one before it, on
   the observations that both have seen, that one goes on.
 - Its scores come from a causal back-test: a twin, trained on the first two thirds of the time, is asked about the last
-  one. What it said there is stored as rehearsed, so that past floods can be looked at from the first day on.
+  one. What it said there is stored as rehearsed, so that past floods can be looked at from the first day on. A job that
+  is stopped between the two does the back-test when it is back, from what is stored of the same time.
 
-They have no cursor: what is due follows from what is stored, so that gaps, restarts and fast clocks need no care. Of
-two processes one does the work (an advisory lock). Cost: reading LOOKBACK of all gauges of a town, once for all.
+They have no cursor, and of two processes one does the work (`analytics.alone`). Cost: reading LOOKBACK of all gauges of
+a town, once for all.
 """
 
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
-import psycopg
 import structlog
 
+from analytics.alone import follow as alone
 from analytics.rivers import forecast_store as stored
 from analytics.rivers.backtest import Rehearsal, rehearse, worse
 from analytics.rivers.forecast.fan import Fan
@@ -38,8 +38,7 @@ from analytics.rivers.forecast.record import Record
 from analytics.rivers.forecast_store import Model, Said
 from analytics.rivers.inputs import HOUR, Gauge, Readings, gauges, lately, readings, record, step_of, stored_record
 from devices.clock import Clock
-from store import Connection, connect
-from store.feed import LOOK_SECONDS, notified
+from store import Connection
 
 log = structlog.get_logger(__name__)
 
@@ -51,7 +50,6 @@ TRAINED_EVERY = timedelta(days=7)
 TRAINED_ON = timedelta(days=10 * 366)
 MOST_ROWS = 120_000  # of a longer past rows are an hour long
 LATELY = timedelta(hours=1)  # who has said nothing usable for so long was missing
-_BACKOFF_SECONDS = 2.0
 _PRUNED_EVERY = timedelta(hours=1)
 
 
@@ -64,41 +62,12 @@ def follow(dsn: str, clock: Clock, stop: threading.Event) -> None:
         job.prune(conn)
         return False
 
-    _follow(dsn, NAME, turn, stop, rest=1.0)
+    alone(dsn, NAME, turn, stop, rest=1.0)
 
 
 def learn(dsn: str, clock: Clock, stop: threading.Event) -> None:
     """Trains what is due, one gauge after the other, until `stop` is set."""
-    _follow(dsn, LEARNING, Forecasts(clock).train_one, stop, rest=10.0)
-
-
-def _follow(dsn: str, name: str, turn: Callable[[Connection], bool], stop: threading.Event, *, rest: float) -> None:
-    """Takes a turn whenever there is something new, though no more than one in `rest` seconds; and at once where the
-    last one says that there is more.
-    """
-    while not stop.is_set():
-        try:
-            with connect(dsn, name=name, autocommit=True) as conn:
-                conn.execute("listen feed")
-                while not stop.is_set():
-                    if not (_alone(conn, name) and turn(conn)):
-                        stop.wait(rest)
-                        notified(conn, stop, until=time.monotonic() + LOOK_SECONDS)
-        except psycopg.OperationalError as error:
-            log.warning("database_lost", consumer=name, error=str(error).strip(), retry_in_seconds=_BACKOFF_SECONDS)
-            stop.wait(_BACKOFF_SECONDS)
-
-
-def _alone(conn: Connection, name: str) -> bool:
-    """Whether this session does the work; it holds the lock until it ends."""
-    row = conn.execute(
-        """
-        select exists (select from pg_locks where locktype = 'advisory' and pid = pg_backend_pid() and granted)
-               or pg_try_advisory_lock(hashtext(%s))
-        """,
-        (name,),
-    ).fetchone()
-    return row is not None and bool(row[0])
+    alone(dsn, LEARNING, Forecasts(clock).train_one, stop, rest=10.0)
 
 
 class Forecasts:
@@ -194,6 +163,10 @@ class Forecasts:
                 why, gauge = min(wanted, key=lambda e: (_WHY.index(e[0]), -rising.get(e[1].datastream_id, 0)))
                 self._train(conn, town, gauge, why, now)
                 return True
+            left = None if rising else stored.without_scores(conn, town)
+            if left is not None:
+                self._back_test(conn, left, _again(conn, left), now)
+                return True
         return False
 
     def _train(self, conn: Connection, town: int, gauge: Gauge, why: str, now: datetime) -> None:
@@ -219,7 +192,7 @@ class Forecasts:
             used = not worse(forecaster, grid, before, of_old, until=old.trained_to.timestamp())
         with conn.transaction():
             stored.versions_alone(conn, gauge.datastream_id)
-            model_id = stored.put_model(
+            stored.put_model(
                 conn,
                 town,
                 gauge.datastream_id,
@@ -234,12 +207,16 @@ class Forecasts:
                 used=used,
                 dump=forecaster.dump(),
             )
+            (model,) = stored.models(conn, gauge.datastream_id, 1)
+        self._back_test(conn, model, grid, now)
+        log.info("forecast_trained", station=gauge.code, why=why, method=forecaster.method, used=used)
+
+    def _back_test(self, conn: Connection, model: Model, grid: Record, now: datetime) -> None:
         rehearsal = rehearse(grid)
         with conn.transaction():
-            stored.score(conn, model_id, rehearsal.scores)
-            if used:
-                stored.put(conn, town, _rehearsed(gauge, model_id, rehearsal, now))
-        log.info("forecast_trained", station=gauge.code, why=why, method=forecaster.method, used=used)
+            stored.score(conn, model.model_id, rehearsal.scores)
+            if model.used:
+                stored.put(conn, model.municipality_id, _rehearsed(model, rehearsal, now))
 
     def prune(self, conn: Connection) -> None:
         """Lets go of what is old, in small steps."""
@@ -247,6 +224,15 @@ class Forecasts:
         if self._prune_at is None or now >= self._prune_at:
             more = stored.prune(conn, now)
             self._prune_at = None if more else now + _PRUNED_EVERY
+
+
+def _again(conn: Connection, model: Model) -> Record:
+    """What a version was trained on, as it is stored by now."""
+    if model.trained_from is None or model.trained_to is None:
+        return Record(0.0, model.step.total_seconds(), np.empty(0), np.empty((0, 0)), np.empty((0, 0)))
+    n = round((model.trained_to - model.trained_from) / model.step) + 1
+    last = model.trained_to.timestamp()
+    return stored_record(conn, model.datastream_id, model.neighbours, model.rain, last=last, step=model.step, n=n)
 
 
 _WHY = ("history", "inputs", "flood", "weekly")  # the most urgent first
@@ -260,7 +246,7 @@ def _begin(conn: Connection, town: int, gauge: Gauge, now: datetime) -> dict[int
     with conn.transaction():
         stored.versions_alone(conn, gauge.datastream_id)
         if not stored.newest(conn, [gauge.datastream_id], used=False):
-            stored.put_model(
+            begun = stored.put_model(
                 conn,
                 town,
                 gauge.datastream_id,
@@ -275,6 +261,7 @@ def _begin(conn: Connection, town: int, gauge: Gauge, now: datetime) -> dict[int
                 used=True,
                 dump=rule.dump(),
             )
+            stored.score(conn, begun, ())
         return stored.newest(conn, [gauge.datastream_id], used=True)
 
 
@@ -283,7 +270,8 @@ def _why(gauge: Gauge, known: dict[int, Model], over: dict[int, datetime], now: 
     model = known.get(gauge.datastream_id)
     if model is None or model.why == "first":
         return "history"
-    if (model.neighbours, model.rain) != (gauge.neighbours, gauge.rain):
+    # In which order they are asked for is nothing to a model: it learns itself what each is worth.
+    if (set(model.neighbours), set(model.rain)) != (set(gauge.neighbours), set(gauge.rain)):
         return "inputs"
     flood = over.get(gauge.datastream_id)
     if flood is not None and flood > model.trained_at:
@@ -291,19 +279,19 @@ def _why(gauge: Gauge, known: dict[int, Model], over: dict[int, datetime], now: 
     return "weekly" if now >= model.trained_at + TRAINED_EVERY else None
 
 
-def _rehearsed(gauge: Gauge, model_id: int, rehearsal: Rehearsal, now: datetime) -> list[Said]:
+def _rehearsed(model: Model, rehearsal: Rehearsal, now: datetime) -> list[Said]:
     """What the twin said, as it is stored."""
     fan = rehearsal.fan
     if fan is None:
         return []
-    nothing = Said(gauge.datastream_id, now, model_id, True, now, 0.0, tuple(fan.leads), fan.quantiles[0])
+    nothing = Said(model.datastream_id, now, model.model_id, True, now, 0.0, tuple(fan.leads), fan.quantiles[0])
     return [
         replace(
             nothing,
             time=_moment(at),
             level=float(fan.persistence[n]),
             quantiles=fan.quantiles[n],
-            left_out=_left_out(fan, n, gauge.neighbours),
+            left_out=_left_out(fan, n, model.neighbours),
         )
         for n, at in enumerate(rehearsal.times.tolist())
         if not np.isnan(fan.persistence[n]) and not np.isnan(fan.quantiles[n]).all()

@@ -25,6 +25,7 @@ from psycopg import sql
 
 from analytics.beside import Place, near
 from analytics.rivers.forecast.record import Record, on_grid, summed
+from analytics.rivers.link_records import further_up, known_links
 from devices.model import ObservedProperty, StationKind
 from store import Connection
 from store.columns import Floats, columns
@@ -40,7 +41,9 @@ _KM = 111.2  # a degree of latitude
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """A river gauge's level, and the datastreams that its future is worked out from, the nearest first."""
+    """A river gauge's level, and the datastreams that its future is worked out from: first the gauges above it in the
+    order of the time that the water takes, then the nearest.
+    """
 
     datastream_id: int
     station_id: int
@@ -69,8 +72,9 @@ NOTHING = Readings(*np.empty((3, 0)))
 
 
 def gauges(conn: Connection, municipality_id: int) -> list[Gauge]:
-    """The river gauges of a town, as the register orders them. Neighbours are the gauges of the same river, or where
-    there are fewer than two the nearest ones (`analytics.beside`); rain that of the catchment, or the nearest.
+    """The river gauges of a town, as the register orders them. Neighbours are those that are linked further up
+    (`link_records.further_up`), then the gauges of the same river, or where there are fewer than two the nearest ones
+    (`analytics.beside`), as many as a model bears; rain that of the catchment, or the nearest.
     """
     rows = conn.execute(
         """
@@ -89,14 +93,22 @@ def gauges(conn: Connection, municipality_id: int) -> list[Gauge]:
     ).fetchall()
     levels = [row for row in rows if row[4] == ObservedProperty.WATER_LEVEL]
     rains = [row for row in rows if row[4] == ObservedProperty.PRECIPITATION]
-    beside = near([Place(*row[5:]) for row in levels])[:, :MOST_NEIGHBOURS]
+    beside = near([Place(*row[5:]) for row in levels])
+    linked = further_up(known_links(conn, municipality_id=municipality_id))
+    of_station = {row[1]: row[0] for row in levels}
+
+    def neighbours(n: int) -> tuple[int, ...]:
+        above = [of_station[each] for each in linked.get(levels[n][1], ()) if each in of_station]
+        others = [levels[other][0] for other in beside[n] if other >= 0]
+        return tuple(dict.fromkeys([*above, *others]))[:MOST_NEIGHBOURS]
+
     return [
         Gauge(
             row[0],
             row[1],
             row[2],
             row[3],
-            tuple(levels[other][0] for other in beside[n] if other >= 0),
+            neighbours(n),
             tuple(_rain_of(row, rains)),
         )
         for n, row in enumerate(levels)

@@ -1,6 +1,7 @@
 """What is known of how the water goes from gauge to gauge: learned (`link_job`), and said by people.
 
     known_links(conn, ...)     -> [KnownLink, ...]     of a town, as the newest learning and the newest word have it
+    further_up(links)          -> {station: (station, ...)}   whose water comes to each, the nearest in time first
     say(conn, ...)                                     what somebody says of a pair: append-only, with a reason
 
 A word of people stands above what was learned. What was learned of gauges of different rivers is a proposal: it is
@@ -11,6 +12,9 @@ shown to people who may set it, and nowhere else.
 
 from __future__ import annotations
 
+import heapq
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -93,6 +97,12 @@ class KnownLink:
         return LinkState.TOGETHER if self.p50 < self.step / 2 else LinkState.LEARNED
 
     @property
+    def seconds(self) -> float:
+        """How long the water takes, as people have said it or as learned; endless where neither is."""
+        travel = self.p50 if self.word is None or self.word.travel is None else self.word.travel
+        return math.inf if travel is None else max(0.0, travel.total_seconds())
+
+    @property
     def shown(self) -> bool:
         """Whether pages other than that of the links tell of it."""
         if self.state is LinkState.SET:
@@ -115,17 +125,42 @@ class KnownLink:
         )
 
 
-def known_links(conn: Connection, *, downstream_id: int | None = None) -> list[KnownLink]:
+def known_links(
+    conn: Connection, *, downstream_id: int | None = None, municipality_id: int | None = None
+) -> list[KnownLink]:
     """Every pair of which anything was learned or said, or those to one gauge; the lowest gauge's nearest first. In a
-    transaction of the tenant.
+    transaction of the tenant; a worker, who sees all towns, says which.
     """
-    rows = conn.execute(_KNOWN, {"downstream": downstream_id}).fetchall()
+    rows = conn.execute(_KNOWN, {"downstream": downstream_id, "town": municipality_id}).fetchall()
     found = []
     for row in rows:
         verdict, travel, reason, said_at, by = row[-5:]
         said = None if verdict in (None, "open") else Word(Verdict(verdict), travel, reason, said_at, by)
         found.append(KnownLink(*(*row[:-5], said)))
     return found
+
+
+def further_up(links: Iterable[KnownLink]) -> dict[int, tuple[int, ...]]:
+    """Of each gauge those that its water passes earlier, over however many links that may be told: in the order of the
+    travel time, as people have said it or as learned. What can only be reached by a link of unknown time comes last.
+    """
+    above: dict[int, list[tuple[int, float]]] = {}
+    for each in links:
+        if each.shown:
+            above.setdefault(each.downstream_id, []).append((each.upstream_id, each.seconds))
+    return {station: _in_time(station, above) for station in above}
+
+
+def _in_time(station: int, above: dict[int, list[tuple[int, float]]]) -> tuple[int, ...]:
+    """Dijkstra (1959), upstream."""
+    waiting, reached = [(0.0, station)], dict[int, float]()
+    while waiting:
+        seconds, at = heapq.heappop(waiting)
+        if at not in reached:
+            reached[at] = seconds
+            for upper, way in above.get(at, ()):
+                heapq.heappush(waiting, (seconds + way, upper))
+    return tuple(each for each in reached if each != station)
 
 
 def say(
@@ -182,12 +217,14 @@ def _leads_back(conn: Connection, upstream_id: int, downstream_id: int) -> bool:
 _KNOWN = """
 with learned as (
     select distinct on (upstream_id, downstream_id) * from station_link
-    where %(downstream)s::integer is null or downstream_id = %(downstream)s
+    where (%(downstream)s::integer is null or downstream_id = %(downstream)s)
+      and (%(town)s::integer is null or municipality_id = %(town)s)
     order by upstream_id, downstream_id, station_link_id desc
 ), word as (
     select distinct on (upstream_id, downstream_id) w.*, u.display_name
     from station_link_word w join app_user u using (user_id)
-    where %(downstream)s::integer is null or downstream_id = %(downstream)s
+    where (%(downstream)s::integer is null or downstream_id = %(downstream)s)
+      and (%(town)s::integer is null or w.municipality_id = %(town)s)
     order by upstream_id, downstream_id, station_link_word_id desc
 )
 select upstream_id, downstream_id,

@@ -75,7 +75,7 @@ def picture(
         return round(bottom - (bottom - _TOP) * (value - low) / (high - low), 1)
 
     ends = [y(float(course.values[-1])) + 4 for _, course in floods if len(course.values)]
-    places = iter(_spread(ends, _TOP + 8, bottom))
+    places = iter(spread(ends, _TOP + 8, bottom))
     curves = []
     for letter, course in drawn:
         runs = [run for run in _runs(course, step) if len(run) > 1]
@@ -132,10 +132,10 @@ def _runs(course: Course, step: timedelta) -> list[list[tuple[float, float]]]:
     return runs
 
 
-def _spread(wanted: Sequence[float], top: float, bottom: float) -> list[float]:
+def spread(wanted: Sequence[float], top: float, bottom: float) -> list[float]:
     """Places near to those that are wanted, in their order, so far apart that letters can be told from each other.
 
-    >>> _spread([50.0, 48.0, 49.0], 0.0, 70.0)
+    >>> spread([50.0, 48.0, 49.0], 0.0, 70.0)
     [70.0, 40.0, 55.0]
     """
     order = sorted(range(len(wanted)), key=lambda n: wanted[n])

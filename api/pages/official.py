@@ -1,7 +1,8 @@
 """公式の情報: the links of a gauge to official pages, set by disaster staff or the digital section.
 
 Three have a name of their own and lead to the site of that name only; others have a title in both languages. They are
-shown at the gauge and to everybody on the public page. Nothing of those sites is ever fetched.
+shown at the gauge and to everybody on the public page; who changed them, and when, stands below the form. Nothing of
+those sites is ever fetched.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from api.pages.station import find
 from api.pages.typed import Form
 from devices.official_links import LONGEST_TITLE, MOST_LINKS, LinkError, LinkKind, OfficialLink, official_link
 from store.connection import Connection
-from store.official import links_of, put_links
+from store.official import changes_of, links_of, put_links
 
 router = Router()
 
@@ -113,7 +114,7 @@ def _page(
     at = moment(request, visit)
     with visit.transaction() as conn:
         station = _station(conn, visit, code)
-        there = links_of(conn, station.station_id)
+        there, changes = links_of(conn, station.station_id), changes_of(conn, station.station_id)
         alerts = open_alerts(conn, visit.user.role)
     fields = fields_of(there.links) if typed is None else typed
     filled = [i for i in range(OTHERS) if any(fields.get(f"{name}.{i}") for name in ("url", "title", "title_en"))]
@@ -128,6 +129,7 @@ def _page(
         here=lambda **changed: _ADDRESS.format(code=code),
         station=station,
         there=there,
+        changes=changes,
         typed=fields,
         named=NAMED,
         rows=range(min(OTHERS, max(filled, default=-1) + 1 + _SPARE)),

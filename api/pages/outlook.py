@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from analytics.rivers import forecast_store as stored
+from analytics.rivers.floods import moment_of, recorded
 from analytics.rivers.forecast.fan import QUANTILES, Fan, passing
 from analytics.rivers.forecast.scores import Bin, reliability
 from analytics.rivers.forecast_store import Model, Said
@@ -32,7 +33,7 @@ from store.connection import Connection
 SPANS = (1.0, 3.0, 6.0)  # hours within which a level may be reached
 OLD = timedelta(hours=1)
 MOST_COMPARED = 1500  # of what was said, spread over all of it
-_FLOODS, _APART = 12, timedelta(hours=12)
+_FLOODS = 12
 _HOUR = timedelta(hours=1)
 
 
@@ -155,7 +156,7 @@ def outlook(
         tuple(_without(conn, said)),
         fan_chart(said, points, reading.step, zone, [(each.level, each.value) for each in levels]),
         _old(said, reading, now),
-        next((each for each in model.scores if each.lead == 3.0 and each.n), None),
+        next((each for each in model.scores or () if each.lead == 3.0 and each.n), None),
     )
 
 
@@ -336,35 +337,25 @@ def _later(
 
 
 def floods(conn: Connection, station: StationNow, now: datetime) -> tuple[Flood, ...]:
-    """The newest ones, by the hours of the gauge."""
+    """The newest ones (`analytics.rivers.floods`)."""
     reading, levels = level_of(station), thresholds_at(conn, now).get(station.station_id, ())
-    if reading is None or not levels:
+    if reading is None:
         return ()
+    found = recorded(conn, reading.datastream_id, [each.value for each in levels], now).spells[-_FLOODS:][::-1]
+    spans = [(moment_of(each.begin), moment_of(each.end)) for each in found]
     rows = conn.execute(
         """
-        select h.hour, h.maximum,
-               exists (select from forecast f where f.datastream_id = h.datastream_id
-                       and f.phenomenon_time >= h.hour and f.phenomenon_time < h.hour + interval '1 hour')
-        from rollup_hour h where h.datastream_id = %s and h.maximum >= %s order by h.hour desc
+        select exists (select from forecast f where f.datastream_id = %s
+                       and f.phenomenon_time >= span.first and f.phenomenon_time < span.last)
+        from unnest(%s::timestamptz[], %s::timestamptz[]) with ordinality as span (first, last, number)
+        order by span.number
         """,
-        (reading.datastream_id, levels[0].value),
-    ).fetchall()
-    found: list[list[tuple[datetime, float, bool]]] = []
-    for hour, high, said in rows:
-        if found and found[-1][-1][0] - hour <= _APART:
-            found[-1].append((hour, high, said))
-        elif len(found) == _FLOODS:
-            break
-        else:
-            found.append([(hour, high, said)])
-    return tuple(
-        Flood(hours[-1][0], hours[0][0] + _HOUR, *_peak(hours), any(said for _, _, said in hours)) for hours in found
+        (reading.datastream_id, [first for first, _ in spans], [last for _, last in spans]),
     )
-
-
-def _peak(hours: Sequence[tuple[datetime, float, bool]]) -> tuple[float, datetime]:
-    hour, high, _ = max(hours, key=lambda each: each[1])
-    return high, hour
+    return tuple(
+        Flood(*span, each.high, moment_of(each.top), said)
+        for span, each, (said,) in zip(spans, found, rows, strict=True)
+    )
 
 
 def hour_by_hour(

@@ -282,6 +282,23 @@ def rivers(
     give(figures, "Made-up rivers, one process", ("", "", "limit"), lines(figures), as_json=as_json)
 
 
+@bench.command("import")
+def imports(
+    gauges: Annotated[int, typer.Option(help="Gauges in the file.", min=1, max=2000)] = 20,
+    days: Annotated[int, typer.Option(help="Days of ten minutes of each.", min=1, max=399)] = 30,
+    as_json: AsJson = False,
+) -> None:
+    """How long a file of recorded levels takes to come in, and the same file once more."""
+    from mimamori.bench.imports import measure
+    from mimamori.bench.imports import rows as lines
+    from mimamori.bench.report import bar, give
+
+    with bar("bytes", quiet=as_json) as progress:
+        figures = measure(gauges, days, progress)
+    title = f"【模擬】{figures['values']:,} values of {gauges} gauges"
+    give(figures, title, ("", "", "limit"), lines(figures), as_json=as_json)
+
+
 def _sizes(option: str, text: str) -> tuple[float, ...]:
     try:
         sizes = tuple(float(each) for each in text.split(","))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
@@ -142,6 +144,7 @@ def test_a_version_follows_a_week_and_a_flood_and_the_past_was_rehearsed_without
     trained(job, worker)
     (first,) = stored.models(worker, level)
     assert first.why == "history" and first.used and first.n == DAYS * 144 and first.trained_to == START
+    assert first.scores is not None
     assert [score.lead for score in first.scores] == [1, 2, 3, 4, 5, 6] and all(score.n for score in first.scores)
     rehearsed = stored.said(worker, level, START - timedelta(days=DAYS), START)
     assert rehearsed and all(each.rehearsed for each in rehearsed)
@@ -169,6 +172,100 @@ def test_a_version_follows_a_week_and_a_flood_and_the_past_was_rehearsed_without
     analyst.rows("update alert set cleared_at = raised_at + interval '9 hours' returning 1")
     assert trained(job, worker) == 3, "the others are a week old"
     assert [each.why for each in stored.models(worker, level)] == ["flood", "history"]
+
+
+# Learns, and stands still where the back-test of the first gauge with a record would begin.
+STOPPED = """
+import sys
+from datetime import datetime
+import numpy as np
+from analytics.rivers import forecasting
+from analytics.rivers.forecast.forecaster import LEADS, Forecaster
+from devices.clock import FixedClock
+from store import connect
+
+def reached(record):
+    if np.isfinite(record.level).any():
+        print("learned", flush=True)
+        sys.stdin.read()
+    return rehearse(record)
+
+rehearse, forecasting.rehearse = forecasting.rehearse, reached
+forecasting.train = lambda record: Forecaster(LEADS, None)
+job = forecasting.Forecasts(FixedClock(datetime.fromisoformat(sys.argv[2])))
+with connect(sys.argv[1], name="test", autocommit=True) as conn:
+    while job.train_one(conn):
+        pass
+"""
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_job_that_is_killed_before_the_back_test_does_it_when_it_is_back(
+    analyst: Analyst, worker: Connection, clock: FixedClock, level: int
+) -> None:
+    live(analyst, START)
+    switch(analyst, on=True)
+    town = analyst.town.municipality_id
+    command = [sys.executable, "-c", STOPPED, analyst.town.worker, START.isoformat()]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        told = iter(process.stdout.readline, b"")  # of gauges without a record it only logs
+        assert b"learned\n" in told
+        process.kill()
+    left = stored.without_scores(worker, town)
+    assert left is not None and left.n == DAYS * 144
+    ids = (level, analyst.town.datastream(UPPER, "water_level"))
+    before = {each.model_id for i in ids for each in stored.models(worker, i)}
+    trained(Forecasts(clock), worker)
+    assert stored.without_scores(worker, town) is None
+    models = [each for i in ids for each in stored.models(worker, i)]
+    assert [each.version for each in models] == [1, 1] and before < {each.model_id for each in models}
+    for model in models:
+        assert model.scores is not None
+        assert [score.lead for score in model.scores] == [1, 2, 3, 4, 5, 6] and all(score.n for score in model.scores)
+        said = stored.said(worker, model.datastream_id, START - timedelta(days=DAYS), START)
+        assert len(said) > 40 and all(each.rehearsed and each.model_id == model.model_id for each in said)
+
+
+def test_gauges_linked_further_up_come_first_in_the_order_of_the_time_that_the_water_takes(
+    analyst: Analyst, worker: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a word of people, which stands above what lies near: two links after each other, and one of unknown time."""
+    town, top = analyst.town, "river-shiomibashi"
+    stations = dict(analyst.rows("select code, station_id from station where kind = 'river_gauge'"))
+
+    def asked() -> tuple[int, ...]:
+        (gauge,) = [each for each in inputs.gauges(worker, town.municipality_id) if each.code == LOWER]
+        return gauge.neighbours
+
+    near = asked()
+    assert town.datastream(top, "water_level") not in near, "it is of another river"
+    analyst.execute(
+        "insert into app_user (municipality_id, login, display_name, role, password_hash) "
+        "values (%s, 'a', '防災', 'disaster', 'x')",
+        town.municipality_id,
+    )
+    for upper, lower, travel in ((UPPER, LOWER, 90), (top, UPPER, 20), (top, LOWER, None)):
+        analyst.execute(
+            "insert into station_link_word (municipality_id, upstream_id, downstream_id, verdict, travel, reason, "
+            "said_at, user_id) select %s, %s, %s, 'set', %s, '放水路', %s, user_id from app_user",
+            town.municipality_id,
+            stations[upper],
+            stations[lower],
+            None if travel is None else timedelta(minutes=travel),
+            START,
+        )
+    first = tuple(town.datastream(each, "water_level") for each in (UPPER, top))
+    assert asked() == (*first, *(each for each in near if each not in first))
+    monkeypatch.setattr(inputs, "MOST_NEIGHBOURS", 2)
+    assert asked() == first
+    analyst.execute(
+        "insert into station_link_word (municipality_id, upstream_id, downstream_id, verdict, reason, "
+        "said_at, user_id) select municipality_id, upstream_id, downstream_id, 'refused', 'x', said_at, "
+        "user_id from station_link_word where upstream_id = %s",
+        stations[top],
+    )
+    assert asked()[0] == first[0] and first[1] not in asked()
 
 
 @pytest.mark.usefixtures("quick")

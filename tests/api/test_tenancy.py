@@ -28,6 +28,7 @@ OWN_TABLES = (
     "alert_retraction",
     "quality_memory", "quality_event", "quality_verdict", "quality_review", "confirmed_month",
     "alert_rule", "alert_rule_version", "late_excursion", "station_wait", "internal_forecast_switch", "official_link",
+    "official_link_change",
     "threshold_mark", "cross_section", "threshold_source", "public_notice", "public_notice_text", "public_notice_event",
     "standing_approval", "standing_approval_text", "standing_approval_event", "camera", "camera_state",
     "local_event", "event_day", "event_count", "event_statement",
@@ -40,6 +41,8 @@ OWN_TABLES = (
     "camera", "camera_state", "standing_approval", "standing_approval_event", "standing_approval_text",
     "field_link", "field_report", "field_report_event", "field_photo", "field_photo_release", "shelter", "shelter_word",
     "station_link", "station_link_word",
+    "report_setting", "report_layout", "spot_standard", "spot_survey", "report_mail", "report_letter",
+    "part_entry", "month_entry",
     "tenant_observation",
 )  # fmt: skip
 # Behind its policy like the others, and ingest's alone.

@@ -26,6 +26,8 @@ PAGES = (
     "disaster",
     "water",
     "tourism",
+    "tourism/calendar",
+    "tourism/compare?spot=spot-taki&spot=spot-onsen&by=weekday",
     "digital",
     "digital/reception",
     "digital/weekly",
@@ -159,7 +161,7 @@ def test_every_page_is_clean_for_axe_in_both_languages_and_fits_the_screen(chrom
         for language in ("ja", "en"):
             for name in PAGES:
                 page.set_viewport_size({"width": 1280, "height": 900})
-                visitor.open(f"/{name}?lang={language}")
+                visitor.open(f"/{name}{'&' if '?' in name else '?'}lang={language}")
                 expect(page.locator("#lamp")).to_have_attribute("data-state", "on")
                 assert page.locator("html").get_attribute("lang") == language
                 assert faults(page) == [], json.dumps(faults(page), ensure_ascii=False, indent=1)

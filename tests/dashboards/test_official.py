@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from devices.model import TownFileError
 from devices.town import load_town
 from simulators.towns import path as town_path
 from store import connect
+from store.official import changes_of
 from store.registry import sync_town
 from tests.api.serving import TownHall, populate, serving
 from tests.conftest import Registered
@@ -53,7 +55,13 @@ def test_links_are_set_by_those_who_may_and_shown_to_everybody_as_others_pages(h
         assert f"{link}県の水位</a>" in page and "（www.jma.go.jp・新しいタブで開きます）" in page
     assert "kasen.example.lg.jp" not in other
     with hall.visitor(Role.DIGITAL) as client:
-        assert client.post(ADDRESS, data={}).status_code == 303
+        assert client.post(ADDRESS, data=GOOD).status_code == 303, "which changes nothing"
+        assert client.post(ADDRESS, data=PREFECTURE).status_code == client.post(ADDRESS, data={}).status_code == 303
+        log = text_of(client.get(ADDRESS).text).split("変更の記録")[1]
+    cut = [log.index(words) for words in ("削除：県の水位", "削除：キキクル", "追加：キキクル", "追加：県の水位")]
+    assert cut == sorted(cut), log
+    said = ["digital of the own town", "digital of the own town", "disaster of the own town"]
+    assert re.findall(r"2026-06-01 09:00 (\w+ of the own town)", log) == said
     with hall.visitor(Role.VIEWER) as client:
         assert 'id="official"' not in client.get(f"/disaster/stations/{STATION}").text
 
@@ -102,7 +110,14 @@ def test_a_town_file_says_them_or_leaves_them(registered: Registered, tmp_path: 
 
     both = "    links: {other: [{title: 県, title_en: P, url: 'https://a.lg.jp/'}], kawa_suii: 'https://k.river.go.jp/1'}\n"
     expected = [("kawa_suii", "", "https://k.river.go.jp/1"), ("other", "県", "https://a.lg.jp/")]
-    assert apply(both) == apply("") == expected and apply("    links: {}\n") == []
+    assert apply(both) == apply(both) == apply("") == expected and apply("    links: {}\n") == []
+    with connect(registered.owner, name="test") as conn:
+        (station_id,) = conn.execute("select station_id from station where code = %s", (STATION,)).fetchone() or (0,)
+        log = changes_of(conn, station_id)
+    assert [(len(each.before), len(each.after), each.said_at, each.by) for each in log] == [
+        (2, 0, None, None),
+        (0, 2, None, None),
+    ], "an application that says the same again is no change"
     with pytest.raises(TownFileError) as refused:
         apply("    links: {kikikuru: 'http://x.jp', other: [{title: 県, url: 'https://a.lg.jp/'}], river: x}\n")
     said = str(refused.value)

@@ -18,7 +18,10 @@ def test_a_badge_says_whose_the_levels_are(hall: TownHall, staff: httpx.Client) 
         hall.observe(f"{code}/water_level", (START, 4.9))
         hall.raise_alert(f"{code}/water_level")
         station, listed = staff.get(f"/disaster/stations/{code}").text, staff.get("/alerts").text
+        catchments = staff.get("/disaster/catchments").text
         assert f"警戒レベル５相当（{whose}）" in station, code
+        row = catchments.split(f'id="station-{code}"')[1].split("</tr>")[0]
+        assert f"警戒レベル５相当（{whose}）" in row, code
         assert f"警戒レベル３相当（{whose}）" in listed, code
         others = {"町独自基準", "河川管理者の基準", "町が採用した基準"} - {whose}
         assert not any(f"相当（{other}）" in station for other in others), code

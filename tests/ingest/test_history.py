@@ -16,7 +16,7 @@ from devices.model import Quality, Reason, TownFileError
 from ingest.errors import ConfigError, HistoryError
 from ingest.history import ImportReport, import_history
 from ingest.history_map import MISSING_REASONS, FormatMap, HistoryMap, load_map
-from store import connect, feed
+from store import connect, feed, latest
 from tests.conftest import START, Registered
 from tests.ingest.town import level
 
@@ -113,6 +113,29 @@ def test_missing_markers_are_stored_with_their_reason_and_blanks_only_where_the_
         ("05-01 00:20", None, "missing", "no_record"),
         ("05-01 00:30", 0.0, "good", None),
     ]
+
+
+def test_a_file_that_has_grown_comes_to_the_same_as_if_it_had_come_whole(registered: Registered, load: Any) -> None:
+    """What stands there already is passed over; what comes between is judged beside it, and two of one time are said
+    in their order, again and again.
+    """
+    begin = datetime(2026, 5, 1, 9, 0)  # noqa: DTZ001 - the file's own
+    levels = [50 + n % 3 for n in range(60)] + [51] * 150 + [52, 400, 53, 52, "***", 54, 900, 55]
+    lines = [f"{begin + n * timedelta(minutes=10):%Y/%m/%d %H:%M},{each}," for n, each in enumerate(levels)]
+    lines.insert(31, lines[30].replace(",50,", ",49,"))
+    head = "日時,奥沢,流量"
+    whole = "\n".join([head, *lines])
+    assert load(whole).stored == len(levels)
+    at_once = stored(registered)
+    assert {"rate", None} < {reason for *_, reason in at_once} and at_once[30][1] == 0.49
+    with connect(registered.owner, name="test") as conn:
+        conn.execute("delete from observation")
+        latest.recompute(conn)
+    assert load("\n".join([head, *lines[::2]])).stored == 110
+    grown, again = load(whole), load(whole)
+    assert stored(registered) == at_once
+    assert (grown.stored, grown.stored + grown.unchanged) == (len(levels) - 110, len(levels) - grown.revised)
+    assert (again.stored, again.unchanged, again.revised) == (0, len(levels), 0)
 
 
 def test_an_excel_file_is_read_by_the_same_map(registered: Registered, load: Any, tmp_path: Path) -> None:

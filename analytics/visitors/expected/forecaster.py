@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingRegressor
+from threadpoolctl import threadpool_limits
 
 from analytics.visitors.expected.calendar import Calendar
 from analytics.visitors.expected.counts import WEEK, Bools, Counts, Floats
@@ -30,6 +31,7 @@ from analytics.visitors.expected.zeros import judge
 _MOST_EXAMPLES = 250_000
 _FEW = 5_000  # examples: below this the trees are small
 _FEWEST = 28  # examples
+_MANY = 50_000  # examples: from here on a second core is worth the waiting for each other
 _WARM_UP = 4 * WEEK  # days
 _HELD_OUT = 0.25  # of the examples, the newest: the intervals are measured on them
 _FARTHEST = 3.0  # in log
@@ -83,7 +85,8 @@ class Forecaster:
             table = situation.table.reshape(-1, situation.table.shape[2])
             there = ~np.isnan(situation.usual.ravel())
             if there.any():
-                change.ravel()[there] = self.model.predict(_with_lead(table[there], lead))
+                with _cores(int(there.sum())):
+                    change.ravel()[there] = self.model.predict(_with_lead(table[there], lead))
         value: Floats = np.maximum(np.expm1(situation.usual + change), 0.0)
         return value
 
@@ -153,4 +156,10 @@ def _fit(examples: _Examples) -> HistGradientBoostingRegressor:
         early_stopping=False,
         random_state=1,
     )
-    return model.fit(table, examples.change, examples.weight / examples.weight.mean())
+    with _cores(len(examples.row)):
+        return model.fit(table, examples.change, examples.weight / examples.weight.mean())
+
+
+def _cores(rows: int) -> threadpool_limits:
+    """On a busy machine, threads that wait for each other after a handful of rows take longer than one alone."""
+    return threadpool_limits(None if rows >= _MANY else 1, user_api="openmp")
