@@ -80,11 +80,11 @@ from api.pages import (
     stations,
     travel,
     trials,
-    visits,
     visit_layout,
     visit_mail,
     visit_reports,
     visit_standard,
+    visits,
     waits,
     weekly,
 )
