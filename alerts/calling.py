@@ -91,13 +91,15 @@ class Roster:
 @dataclass(frozen=True, slots=True)
 class About:
     """What is to be told: the desk whose alert it is, its station (None: it has none), its highest level so far, and of
-    a rule that staff wrote the severity (3 act at once, 2 act, 1 look at it).
+    a rule that staff wrote the severity (3 act at once, 2 act, 1 look at it). `group_id`: the one group that is told
+    instead of those that watch, as the list of an event; where it is gone or empty those that watch are.
     """
 
     desk: str
     station_id: int | None = None
     level: int | None = None
     severity: int | None = None
+    group_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,9 @@ def shift_of(group: Group, at: datetime, zone: ZoneInfo) -> tuple[date, Part]:
 
 def watching(roster: Roster, about: About) -> tuple[Group, ...]:
     """The groups that are told of this."""
+    own = tuple(group for group in roster.groups if group.group_id == about.group_id and group.members)
+    if own:
+        return own
     return tuple(group for group in roster.groups if any(_told(watch, about) for watch in group.watches))
 
 

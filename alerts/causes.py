@@ -11,13 +11,16 @@ from devices.model import StationKind
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """What at most one open alert can have. `finding_id`: what analytics found, None for the rules that judge here."""
+    """What at most one open alert can have. `finding_id`: what analytics found, None for the rules that judge here;
+    `group_id`: the group that it names to be told, None: whoever watches the station.
+    """
 
     place: Place
     rule: wording.Rule
     mode: str
     datastream_id: int
     finding_id: int | None = None
+    group_id: int | None = None
 
     @property
     def municipality_id(self) -> int:
@@ -57,6 +60,7 @@ class OperationCause:
     station_id: None = None
     datastream_id: None = None
     finding_id: None = None
+    group_id: None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,7 @@ class OutageCause:
     station_id: None = None
     datastream_id: None = None
     finding_id: None = None
+    group_id: None = None
 
 
 AnyCause = Cause | WrittenCause | OperationCause | OutageCause

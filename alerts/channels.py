@@ -27,6 +27,15 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file; `media_type` such as text/csv."""
+
+    name: str
+    media_type: str
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Notification:
     """One row of the outbox. `outbox_id` and `key` (a UUID that no other message ever has, also not after a restore)
     identify it wherever it is repeated; `repeated`: it may have arrived before, and must say so. `brief`: the text that
@@ -35,6 +44,7 @@ class Notification:
     raised, escalated, lowered, told, called, cleared, or test and letter, which are no steps; 1 to 5 where it has a
     level; actual, exercise or test. `urgent`: of the two highest levels, or of a rule that says to act at once.
     `target`: what stands behind the recipient where that is only a name for people (`alerts.channels_push`).
+    `attachment`: a file that goes with it, by mail only.
     """
 
     outbox_id: int
@@ -51,6 +61,7 @@ class Notification:
     mode: str = "actual"
     urgent: bool = False
     target: str = field(default="", repr=False)
+    attachment: Attachment | None = None
 
 
 class Undeliverable(Exception):
@@ -105,7 +116,7 @@ class LogChannel:
 
 
 class MailChannel:
-    """Plain-text mail by the town's own server, one message a recipient.
+    """Plain-text mail by the town's own server, one message a recipient, with its file where it has one.
 
     A repeated delivery carries the same Message-ID, by which most mail programs show it once, and says so itself.
     """
@@ -129,6 +140,9 @@ class MailChannel:
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office replies, please
         again = f"{REPEATED}\n\n" if notification.repeated else ""
         message.set_content(f"{again}{notification.body}{_answering(notification.answer_url)}")
+        if (file := notification.attachment) is not None:
+            maintype, _, subtype = file.media_type.partition("/")
+            message.add_attachment(file.content, maintype=maintype, subtype=subtype, filename=file.name)
         try:
             with self._connected() as server:
                 _hand_over(server, message)

@@ -35,7 +35,7 @@ from alerts.into_trial import tell_begun
 from alerts.late import Late, list_late
 from alerts.level_words import whose_of
 from alerts.recording import Recorder, mark_judged, notice_of
-from alerts.rules.finding import Found, judge_finding
+from alerts.rules.finding import judge_finding
 from alerts.rules.level import (
     REVISED,
     LevelRule,
@@ -127,9 +127,9 @@ class Evaluator:
             found = each.found
             alert = observed.open_alert(recorder.conn, each.place, found.kind, "actual")
             transitions = judge_finding(found, None if alert is None else alert.finding_id, self._clock.now())
-            cause = Cause(each.place, found.kind, "actual", each.datastream_id, found.finding_id)
+            cause = Cause(each.place, found.kind, "actual", each.datastream_id, found.finding_id, each.group_id)
             recorder.record(
-                cause, _id(alert), [(step, self._finding_notice(cause, found, each.unit, step)) for step in transitions]
+                cause, _id(alert), [(step, self._finding_notice(cause, each, step)) for step in transitions]
             )
 
     def tick(self, conn: Connection) -> None:
@@ -351,8 +351,10 @@ class Evaluator:
             next_level=min(above, key=lambda each: each.level, default=None),
         )
 
-    def _finding_notice(self, cause: Cause, found: Found, unit: str, transition: Transition) -> wording.Notice:
-        return replace(self._notice(cause, transition), unit=unit, usual=found.usual)
+    def _finding_notice(self, cause: Cause, each: observed.PlacedFinding, transition: Transition) -> wording.Notice:
+        details = () if each.event is None else ((f"行事：{each.event}", f"Event: {each.event}"),)
+        notice = self._notice(cause, transition)
+        return replace(notice, unit=each.unit, usual=each.found.usual, details=details)
 
     def _notice(self, cause: Cause, transition: Transition) -> wording.Notice:
         return notice_of(cause, transition, simulated=self._clock.simulated)

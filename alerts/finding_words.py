@@ -1,16 +1,18 @@
 """What the rules that are kinds of findings say, in Japanese and English; `alerts.wording` puts it into messages.
 
 A finding compares a measurement with what is usual at the place. It never says why: a leak is a 調査候補 until someone
-has dug, a count is 延べ, a counter *may* be blocked.
+has dug, a count is 延べ, a counter *may* be blocked, how many are at an event is an estimate (滞在推定).
 """
 
 from __future__ import annotations
 
 from typing import Literal
 
-FindingRule = Literal["night_flow", "burst", "visits", "counter"]
+FindingRule = Literal["night_flow", "burst", "visits", "counter", "crowd_1", "crowd_2", "crowd_3"]
 
-FINDING_RULES: tuple[FindingRule, ...] = ("night_flow", "burst", "visits", "counter")
+FINDING_RULES: tuple[FindingRule, ...] = (
+    "night_flow", "burst", "visits", "counter", "crowd_1", "crowd_2", "crowd_3",
+)  # fmt: skip
 
 _HOURS_A_MONTH = 24 * 30
 
@@ -20,6 +22,7 @@ _ABOUT = {
     "burst": ("流入量のお知らせ", "inflow"),
     "visits": ("通過数のお知らせ", "passages"),
     "counter": ("カウンターのお知らせ", "counter"),
+    **{f"crowd_{n}": ("会場の混雑のお知らせ", "people in the area") for n in (1, 2, 3)},
 }
 _RAISED = {
     "night_flow": (
@@ -34,6 +37,13 @@ _RAISED = {
         "カウンターが塞がれている・止まっている可能性があります",
         "the counter may be blocked or may have stopped",
     ),
+    **{
+        f"crowd_{n}": (
+            f"会場の滞在推定が、主催者の定めた{n}段目の人数に達しました",
+            f"the estimate of people in the area has reached step {n} of its capacity",
+        )
+        for n in (1, 2, 3)
+    },
 }
 _VISITS = {
     "more": ("ふだんより多い通過数（延べ）です", "more passages than usual"),
@@ -44,12 +54,20 @@ _CLEARED = {
     "burst": ("流入量がふだんの範囲に戻りました", "the inflow is back to usual"),
     "visits": ("通過数（延べ）がふだんの範囲に戻りました", "the passages are back to usual"),
     "counter": ("カウンターがふたたび数えています", "the counter is counting again"),
+    **{
+        f"crowd_{n}": (
+            f"会場の滞在推定が{n}段目の人数を下回ったか、行事が終わりました",
+            f"the estimate of people in the area is below step {n} again, or the event is over",
+        )
+        for n in (1, 2, 3)
+    },
 }
 _MEASURED = {
     "night_flow": ("夜間最小流量", "Minimum night flow"),
     "burst": ("流入量", "Inflow"),
     "visits": ("通過数（延べ）", "Passages"),
     "counter": ("通過数（延べ）", "Passages"),
+    **{f"crowd_{n}": ("滞在推定", "Estimate of people in the area") for n in (1, 2, 3)},
 }
 _TO_DO = {
     "night_flow": (
@@ -68,6 +86,14 @@ _TO_DO = {
         "この間の通過数は分かりません（0人という意味ではありません）。機器の前に物がないか確かめてください。",
         "What passed meanwhile is unknown; it does not mean nobody. Please look whether something stands before it.",
     ),
+    **{
+        f"crowd_{n}": (
+            "滞在推定は、入口のカウンターの入りと出の差です。実際の人数とは違います。会場の様子を見て判断してください。",
+            "It is what the counters counted in less what they counted out, not a count of people. Please look at the "
+            "area and decide.",
+        )
+        for n in (1, 2, 3)
+    },
 }
 
 
@@ -100,7 +126,8 @@ def facts(
     if value is not None and not cleared:
         line = f"{_MEASURED[rule][column]}{'：' if ja else ': '}{quantity(value, unit)}"
         if usual is not None:
-            line += f"（ふだん {quantity(usual, unit)}）" if ja else f" (usually {quantity(usual, unit)})"
+            beside = ("段の人数", "the step") if rule.startswith("crowd") else ("ふだん", "usually")
+            line += f"（{beside[0]} {quantity(usual, unit)}）" if ja else f" ({beside[1]} {quantity(usual, unit)})"
         lines.append(line)
         if rule in ("night_flow", "burst") and usual is not None:
             more = value - usual

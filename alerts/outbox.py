@@ -22,14 +22,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import psycopg
 import structlog
 
 from alerts.answers import ASKING, write_link
-from alerts.channels import Busy, Channel, Gone, Notification, Undeliverable, Unsure
+from alerts.channels import Attachment, Busy, Channel, Gone, Notification, Undeliverable, Unsure
 from alerts.corrections import spare, waits
 from alerts.fallback import fall_back, lock_ways, stand_in
 from devices.clock import real_now
@@ -44,6 +44,7 @@ MAX_UNSURE = 2
 _FIRST_DELAY = timedelta(seconds=5)
 _LONGEST_DELAY = timedelta(minutes=15)
 _IDLE_SECONDS = 1.0
+_EXCEL = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _RECONNECT_SECONDS = 2.0
 
 
@@ -116,7 +117,21 @@ class Dispatcher:
                 row = next((each for each in found if each is not None), None)
                 if row is None:
                     return None
-                outbox_id, recipient, subject, body, name, attempts, begun, unsure, brief, spoken, key, *step = row
+                (
+                    outbox_id,
+                    recipient,
+                    subject,
+                    body,
+                    name,
+                    attempts,
+                    begun,
+                    unsure,
+                    brief,
+                    spoken,
+                    key,
+                    letter,
+                    *step,
+                ) = row
                 corrects = step[0] == "retracted"
                 if (corrects and waits(conn, outbox_id)) or not _locked(conn, outbox_id):
                     taken.append(outbox_id)
@@ -127,12 +142,13 @@ class Dispatcher:
                     (real_now(), unsure, outbox_id),
                 )
                 url = self._link(conn, outbox_id)
+                file = None if letter is None else _file(conn, letter)
             channel = self._channels[name]
             repeated = unsure > 0 and not channel.knows_repetitions
             notification = Notification(
                 outbox_id, recipient, subject, body, repeated, brief or "", spoken or "", str(key), url, *step
             )
-            return _Claimed(notification, channel, attempts + 1, unsure)
+            return _Claimed(replace(notification, attachment=file), channel, attempts + 1, unsure)
 
     def _link(self, conn: Connection, outbox_id: int) -> str | None:
         """Where its recipient answers; None where nobody is asked, or the pages have no address."""
@@ -140,6 +156,13 @@ class Dispatcher:
             return None
         row = conn.execute(_ASKING, (outbox_id, list(ASKING))).fetchone()
         return None if row is None else f"{self._public_url}/answer/{write_link(conn, row[0], outbox_id)}"
+
+
+def _file(conn: Connection, letter_id: int) -> Attachment:
+    """The file of a report's letter."""
+    row = conn.execute("select file_name, file from report_letter where report_letter_id = %s", (letter_id,)).fetchone()
+    assert row is not None, "a message's letter is never deleted"
+    return Attachment(row[0], _EXCEL, row[1])
 
 
 def _locked(conn: Connection, outbox_id: int) -> bool:
@@ -224,7 +247,7 @@ where o.outbox_id = %s and (h.event = any(%s) or o.call_test_id is not null)
 _DUE = """
 with due as (
     select outbox_id, alert_history_id, call_test_id, recipient, subject, body, channel, attempts, begun_at, unsure,
-           brief, spoken, key, contact_id
+           brief, spoken, key, contact_id, report_letter_id
     from outbox
     where sent_at is null and not stood_in and next_attempt_at <= %(now)s and attempts < %(most)s
       and channel = any(%(channels)s) and outbox_id <> all(%(taken)s) and (call_test_id is null and not exists (
@@ -233,6 +256,7 @@ with due as (
     order by outbox_id limit 1 for update skip locked
 )
 select due.outbox_id, recipient, subject, body, channel, attempts, begun_at is not null, unsure, brief, spoken, key,
+       report_letter_id,
        coalesce(h.event, case when call_test_id is null then 'letter' else 'test' end), h.level,
        coalesce(a.mode, case when call_test_id is null then 'actual' else 'test' end),
        coalesce(case h.event when 'retracted' then a.peak_level else h.level end >= 4, false)

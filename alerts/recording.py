@@ -195,7 +195,8 @@ class Recorder:
         rising = transition.event in (Event.RAISED, Event.ESCALATED, Event.CONFIRMED, Event.TOLD)
         if rising and transition.level is not None:
             peak = transition.level  # what nobody is told of yet calls nobody
-        steps = ladder(everybody, About(cause.role, cause.station_id, peak, severity), self.now, channels)
+        about = About(cause.role, cause.station_id, peak, severity, cause.group_id)
+        steps = ladder(everybody, about, self.now, channels)
         if rising:
             return steps[0] if steps else ()
         told = [

@@ -1,5 +1,5 @@
 """The alerts process: the evaluator on the feed; beside it the look for who is silent, what the public is told as was
-approved beforehand, outbox, calling on, the watch over the operation, letters and tests.
+approved beforehand, outbox, calling on, the watch over the operation, letters, reports and tests.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from alerts.monthly import Monthly
 from alerts.operation import Watch
 from alerts.outbox import Dispatcher
 from alerts.public.standing_publish import Standing
+from alerts.report_letters import Reports
 from alerts.roster import announce
 from alerts.shards import NAME, Shard, deal
 from store import connect
@@ -68,6 +69,7 @@ def run(config: AlertsConfig, stop: threading.Event) -> None:
     watch = Watch(clock, mail=config.mail is not None, folder=config.data_folder)
     weekly = Weekly(clock, mail=config.mail is not None)
     monthly = Monthly(clock, mail=config.mail is not None)
+    reports = Reports(clock, mail=config.mail is not None)
     dispatcher = Dispatcher(channels, public_url=config.public_url)
     escalation = Escalation(clock, mail=config.mail is not None)
     standing = Standing(clock, mail=config.mail is not None, public_url=config.public_url)
@@ -98,6 +100,7 @@ def run(config: AlertsConfig, stop: threading.Event) -> None:
         threading.Thread(target=beside, args=(watch.run,), name="operation", daemon=True),
         threading.Thread(target=beside, args=(weekly.run,), name="weekly", daemon=True),
         threading.Thread(target=beside, args=(monthly.run,), name="monthly", daemon=True),
+        threading.Thread(target=beside, args=(reports.run,), name="reports", daemon=True),
     ]
     for thread in threads:
         thread.start()

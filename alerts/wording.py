@@ -229,7 +229,8 @@ def _facts(notice: Notice, language: Language) -> list[str]:
             return []
         return [*(each[language == "en"] for each in notice.details), operation_words.to_do(notice.cause, language)]
     cleared = notice.event is Event.CLEARED
-    return finding_words.facts(notice.rule, cleared, notice.value, notice.usual, notice.unit, language)
+    about = [each[language == "en"] for each in notice.details]
+    return about + finding_words.facts(notice.rule, cleared, notice.value, notice.usual, notice.unit, language)
 
 
 def _correction_facts(notice: Notice, correction: Correction, language: Language) -> list[str]:

@@ -16,6 +16,7 @@ import structlog
 
 from analytics import device_days, old_values
 from analytics.rivers.link_job import next_link
+from analytics.visitors.checks import settling
 from devices.clock import Clock
 from store import Connection, chunks
 from store.field_photos import STEP, forget_old
@@ -93,7 +94,9 @@ def let_go(conn: Connection, retention: Retention, now: datetime) -> bool:
 
 
 def keep_house(conn: Connection, now: datetime) -> None:
-    """Makes the partitions of this and the next months and drops feed rows that everyone has read."""
+    """Makes the partitions of this and the next months, drops feed rows that everyone has read, and sends back days
+    whose numbers have changed since somebody looked at them.
+    """
     conn.execute(
         """
         delete from feed
@@ -103,6 +106,7 @@ def keep_house(conn: Connection, now: datetime) -> None:
         (KEPT_FEED_ROWS, list(CONSUMERS), list(CONSUMERS)),
     )
     device_days.forget(conn, now)
+    settling.settle(conn, now)
     # Last, for it may lock the observations until the commit.
     for month in months(now, MONTHS_AHEAD):
         conn.execute("select observation_partition(%s)", (month,))

@@ -13,6 +13,9 @@ from analytics.leaks import watch as leaks
 from analytics.maintenance import Maintenance
 from analytics.rivers import forecasting
 from analytics.visitors import ahead, watch
+from analytics.visitors.checks import estimates
+from analytics.visitors.events import watch as crowds
+from analytics.visitors.reports import monthly
 from devices.clock import Clock
 from store import Connection, connect
 from store.feed import Consumer, FeedRow
@@ -28,14 +31,19 @@ _LAST_STEP_SECONDS = 5.0
 def handle(conn: Connection, rows: list[FeedRow]) -> None:
     """Recomputes what the rows touched; the body of a feed consumer's transaction."""
     touched = old_values.kept(conn, [each for row in rows for each in row.touched])
-    if not touched:
-        return
     changes: findings.Changes = []
+    for municipality_id in sorted({row.municipality_id for row in rows if row.kind == "headquarters"}):
+        changes += crowds.recompute_changed(conn, municipality_id)
+    if not touched:
+        findings.announce(conn, changes)
+        return
     rollups.recompute(conn, touched)
     duty_reports.recompute(conn, touched)
     nights.recompute(conn, touched)
     changes += leaks.recompute(conn, touched)
     changes += watch.recompute(conn, touched)
+    estimates.recompute(conn, touched)
+    changes += crowds.recompute(conn, touched)
     findings.announce(conn, changes)
 
 
@@ -48,8 +56,9 @@ def catch_up(config: AnalyticsConfig) -> None:
 def run(config: AnalyticsConfig, stop: threading.Event) -> None:
     """Follows the feed and keeps house until `stop` is set.
 
-    The learnt checks, and who looks ahead at rivers and spots, have threads and connections of their own: what they
-    find can wait, hours and days cannot. Should one fail, `stop` is set and its error is raised here.
+    The learnt checks, who looks ahead at rivers and spots, and the monthly reports have threads and connections of
+    their own: what they find can wait, hours and days cannot. Should one fail, `stop` is set and its error is raised
+    here.
     """
     with connect(config.dsn, name=NAME) as conn:
         clock = load_clock(conn)
@@ -68,6 +77,7 @@ def run(config: AnalyticsConfig, stop: threading.Event) -> None:
             (doubts.NAME, _doubt),
             (forecasting.NAME, forecasting.follow),
             (forecasting.LEARNING, forecasting.learn),
+            (monthly.NAME, monthly.follow),
             (ahead.NAME, ahead.follow),
         )
     ]
@@ -75,11 +85,15 @@ def run(config: AnalyticsConfig, stop: threading.Event) -> None:
         thread.start()
     # Housekeeping is a matter of an hour of town time: soon enough on a fast clock, and seldom on the real one.
     seconds = min(10.0, max(0.5, 60.0 / clock.speed))
+    house = Maintenance(clock, config.retention, config.keep)
+
+    def tick(conn: Connection) -> None:
+        house.tick(conn)
+        findings.announce(conn, crowds.end_over(conn, clock.now()))
+
     try:
         # Hours and days can wait in a flood of messages: what is urgent is judged by alerts from the values themselves.
-        Consumer(config.dsn, NAME, longest_rest=3.0).run(
-            handle, stop=stop, tick=Maintenance(clock, config.retention, config.keep).tick, tick_seconds=seconds
-        )
+        Consumer(config.dsn, NAME, longest_rest=3.0).run(handle, stop=stop, tick=tick, tick_seconds=seconds)
     finally:
         stop.set()
         for thread in threads:

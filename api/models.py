@@ -205,7 +205,20 @@ class AlertOut(Out):
     station: str | None
     station_name: str | None
     station_kind: StationKind | None
-    rule: Literal["level", "silence", "outage", "night_flow", "burst", "visits", "counter", "operation", "written"]
+    rule: Literal[
+        "level",
+        "silence",
+        "outage",
+        "night_flow",
+        "burst",
+        "visits",
+        "counter",
+        "operation",
+        "written",
+        "crowd_1",
+        "crowd_2",
+        "crowd_3",
+    ]
     cause: str | None
     severity: int | None = Field(description="of a rule written by staff: 3 act at once, 2 act, 1 look at it")
     part_of: int | None

@@ -145,33 +145,24 @@ class ObservedProperty(StrEnum):
         return self in CONTACTS
 
 
+CONTACTS = frozenset({ObservedProperty.INUNDATION, ObservedProperty.PUMP_RUNNING})
+_PASSAGES = {ObservedProperty.PASSAGES_IN, ObservedProperty.PASSAGES_OUT, ObservedProperty.PASSAGES_DAY}
 _UNITS = {
+    **dict.fromkeys(CONTACTS, "1"),
+    **dict.fromkeys(_PASSAGES, "{passage}"),
+    **dict.fromkeys((ObservedProperty.VEHICLES_PRESENT, ObservedProperty.VEHICLES_IN), "{vehicle}"),
     ObservedProperty.WATER_LEVEL: "m",
     ObservedProperty.PRECIPITATION: "mm",
     ObservedProperty.TANK_LEVEL: "m",
     ObservedProperty.FLOW: "m3/h",
     ObservedProperty.PRESSURE: "kPa",
-    ObservedProperty.PASSAGES_IN: "{passage}",
-    ObservedProperty.PASSAGES_OUT: "{passage}",
-    ObservedProperty.PASSAGES_DAY: "{passage}",
-    ObservedProperty.INUNDATION: "1",
-    ObservedProperty.PUMP_RUNNING: "1",
     ObservedProperty.RESIDUAL_CHLORINE: "mg/L",
     ObservedProperty.TURBIDITY: "{degree}",
     ObservedProperty.LEAK_SOUND: "dB",
     ObservedProperty.PEOPLE_PRESENT: "{person}",
-    ObservedProperty.VEHICLES_PRESENT: "{vehicle}",
-    ObservedProperty.VEHICLES_IN: "{vehicle}",
     ObservedProperty.RADIO_SIGNALS: "{signal}",
 }
-CONTACTS = frozenset({ObservedProperty.INUNDATION, ObservedProperty.PUMP_RUNNING})
-_TOTALS = {
-    ObservedProperty.PRECIPITATION,
-    ObservedProperty.PASSAGES_IN,
-    ObservedProperty.PASSAGES_OUT,
-    ObservedProperty.PASSAGES_DAY,
-    ObservedProperty.VEHICLES_IN,
-}
+_TOTALS = {ObservedProperty.PRECIPITATION, *_PASSAGES, ObservedProperty.VEHICLES_IN}
 
 
 class Outcome(StrEnum):

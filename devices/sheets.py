@@ -1,6 +1,7 @@
 """A table as people keep it - an Excel sheet, or a CSV out of Excel - read into texts that know where they stood.
 
     read_sheet(data) -> Sheet
+    read_cells(data) -> [[str]]     the same without a header: every line with its texts, for tables of any shape
 
 CSV is UTF-8 with or without a byte order mark, or CP932 (Excel's own in Japan). Of an Excel file (.xlsx) the first
 sheet counts. What a person sees as one value is one text: 1 and not 1.0, 2026-06-01 and not a serial number of days.
@@ -92,6 +93,19 @@ def read_sheet(data: bytes, *, most: int = MOST_ROWS) -> Sheet:
     """The table of a file, of at most so many lines. SheetError, with the place, where it cannot be read."""
     lines = _excel(data) if data[:4] == b"PK\x03\x04" else _csv(data)
     return _sheet(lines, most)
+
+
+def read_cells(data: bytes, *, most: int = MOST_ROWS) -> list[list[str]]:
+    """The lines of a file as texts, the empty ones too. SheetError as in `read_sheet`, where it cannot be read."""
+    lines = _excel(data) if data[:4] == b"PK\x03\x04" else _csv(data)
+    rows: list[list[str]] = []
+    for _, cells in lines:
+        if len(rows) == most:
+            raise SheetError("long", most=most)
+        rows.append([cell.text for cell in cells])
+    if not any(map(any, rows)):
+        raise SheetError("empty")
+    return rows
 
 
 _Line = tuple[int, Sequence[Cell]]

@@ -67,8 +67,6 @@ def decode(
     said: _Said | None = None
     device: RegisteredDevice | None = None
     try:
-        if (why := forbidden(message.raw)) is not None:
-            return _emptied(message, None, None, why)
         uplink = envelopes.open_uplink(message.topic, message.raw, directory.definitions, message.received)
         said = _Said(uplink, _digest(message, uplink))
         device = directory.device(uplink.device_key)
@@ -83,6 +81,8 @@ def decode(
         without = _without(device, observed.refused) if observed.refused else None
         return _row(message, said, device, Outcome.ACCEPTED, None, without, observed)
     except DecodeError as error:
+        if said is None and (why := forbidden(message.raw)) is not None:
+            return _emptied(message, None, None, why)
         return _row(message, said, device, Outcome.QUARANTINED, error.reason, str(error))
     except _Refused as refused:
         return _row(message, said, device, Outcome.QUARANTINED, refused.reason, refused.detail)

@@ -31,7 +31,7 @@ from dashboards import vendor
 from devices.clock import Clock, ClockSetting, clock_from, real_now
 from devices.town import load_town
 from mimamori import demo_history
-from mimamori.demo_town import furnish
+from mimamori.demo_town import calendar, furnish
 from mimamori.embedded import (
     answers,
     caught_up,
@@ -49,7 +49,9 @@ from mimamori.places import sole_user
 from mimamori.running import Before, Demo, DemoOptions, progress
 from mimamori.stopping import interruptible
 from mimamori.supervisor import Supervisor
+from simulators.config import Scenario
 from simulators.towns import path as town_path
+from simulators.visits import FIRST_FESTIVAL
 from store import Connection, connect
 from store.feed import newest_id
 from store.migrate import migrate
@@ -107,6 +109,7 @@ def _start(options: DemoOptions, environment: Mapping[str, str], supervisor: Sup
         setting, since = _set_clock(conn, options)
         create_demo_users(conn, town.municipality.code)
         furnish(conn, town.municipality.code, setting.town_start)
+        calendar(conn, town.municipality.code, setting.town_start, _festival(options))
     ledger = options.data / "ledger.jsonl"
     ledger.unlink(missing_ok=True)
     url = f"http://127.0.0.1:{port}/"
@@ -201,6 +204,13 @@ def _weather(options: DemoOptions, now: datetime) -> datetime:
     begins when its devices do, however long the start took.
     """
     return FIRST_EVENING - RAINING_SINCE if options.seconds is None else now
+
+
+def _festival(options: DemoOptions) -> datetime | None:
+    """When the scenario's first festival begins; None where it has none, or nobody looks."""
+    if options.scenario != Scenario.FESTIVAL or options.seconds is not None:
+        return None
+    return FIRST_EVENING - RAINING_SINCE + FIRST_FESTIVAL
 
 
 def _hear(conn: Connection, clock: Clock, supervisor: Supervisor) -> None:

@@ -3,13 +3,14 @@ meteorological office that has been asked.
 
 furnish(conn, code, now)          what is not there yet: the list of shelters with what was said of each (closed, as on
                                   a quiet day), the camera, and internal_forecast switched on, for it is no real river
+calendar(conn, code, now, festival)  the town's local events; with the day of a festival that begins at `festival`
 Drawing(dsn, root).run(stop)      writes the camera's picture of the newest level, like a recorder
 """
 
 from __future__ import annotations
 
 import threading
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -20,11 +21,15 @@ from api.pages.shelter_file import read_shelters
 from devices.clock import Clock
 from simulators.camera import draw
 from simulators.towns import SHELTERS
-from store import Connection, cameras, connect, forecast_switch, shelters
+from simulators.visits import FESTIVAL_LASTS
+from store import Connection, cameras, connect, event_days, events, forecast_switch, shelters
+from store.event_days import Plan
+from store.events import Entry, EventKind
 from store.field_reports import Author
 from store.town_clock import load_clock
 
 STATION, FOLDER = "river-mimamoribashi", "mimamoribashi"
+GATE = "spot-michinoeki"
 _EVERY = timedelta(minutes=2)  # of town time
 _LEAST_SECONDS = 2.0  # of real time, however fast the clock is
 _CLOSED = "平常時（閉鎖中）"
@@ -55,6 +60,45 @@ def furnish(conn: Connection, code: str, now: datetime) -> None:
         forecast_switch.switch_on(
             conn, municipality_id, asked, on_wall=False, now=now, today=now.date(), user_id=user_id
         )
+
+
+def calendar(conn: Connection, code: str, now: datetime, festival: datetime | None) -> None:
+    """Writes, once, the calendar of the demo's tourism desk: the festival of May that the town's past has, a road that
+    will be closed; and where the scenario has a festival, that one, with its gate and steps of capacity.
+    """
+    row = conn.execute(
+        "select municipality_id, user_id, timezone from app_user join municipality using (municipality_id) "
+        "where code = %s and role = 'tourism' order by user_id limit 1",
+        (code,),
+    ).fetchone()
+    assert row is not None, "the demo's accounts are there"
+    town, user_id, zone = row[0], row[1], ZoneInfo(row[2])
+    today = now.astimezone(zone).date()
+    if events.events(conn, town, date.min, date.max):
+        return
+    third = date(today.year, 5, 1)
+    third += timedelta(days=(6 - third.weekday()) % 7 + 14)
+    closed, opened = today + timedelta(days=9), today + timedelta(days=13)
+    entries = [
+        Entry(EventKind.EVENT, "【模擬】新緑まつり", third, third),
+        Entry(EventKind.CLOSURE, "【模擬】滝への町道 通行止め", closed, opened, ("spot-taki",), ("spot-todai",)),
+        Entry(EventKind.SCHOOL_HOLIDAY, "夏休み", date(today.year, 7, 18), date(today.year, 8, 31)),
+    ]  # fmt: skip
+    for entry in entries:
+        events.put(conn, town, entry, now=now, user_id=user_id)
+    if festival is None:
+        return
+    day = festival.astimezone(zone).date()
+    entry = Entry(
+        EventKind.EVENT, "【模擬】道の駅 夏まつり", day, day, (GATE,), ("spot-todai", "spot-onsen"), "ステージと夜店"
+    )
+    event_id = events.put(conn, town, entry, now=now, user_id=user_id)
+    gate = conn.execute(
+        "select station_id from station where municipality_id = %s and code = %s", (town, GATE)
+    ).fetchone()
+    assert gate is not None, "the town's roadside station is there"
+    plan = Plan(festival, festival + FESTIVAL_LASTS, (gate[0],), levels=(100, 150, 200))
+    event_days.put_plan(conn, town, event_id, plan, now=now, user_id=user_id)
 
 
 class Drawing:

@@ -6,8 +6,9 @@
 Nothing is changed once it is written: what was wrong is withdrawn, with a reason, and stays to be seen. Every act
 leaves a line in `spot_change`. Works with the rights of the API's role within its municipality; the caller commits.
 SpotError says what cannot be kept: `time` (it ends before it begins, or has not ended), `step` (not on the counter's
-own steps), `count`, `by`, `weather`, `note`, `reason`, `unknown`, `from_day` (a factor begins on that day already),
-`outside` (a factor outside [0.8, 1.4] has no written reason), `signed`.
+own steps), `counted` (somebody counted then already: one hour is one session), `count`, `by`, `weather`, `note`,
+`reason`, `unknown`, `from_day` (a factor begins on that day already), `outside` (a factor outside [0.8, 1.4] has no
+written reason), `signed`.
 """
 
 from __future__ import annotations
@@ -150,6 +151,15 @@ def add_session(
         raise SpotError("weather")
     if len(note) > 500:
         raise SpotError("note")
+    there = conn.execute(
+        """
+        select from count_session
+        where station_id = %s and withdrawn_at is null and starts_at < %s and ends_at > %s
+        """,
+        (station_id, ends, starts),
+    ).fetchone()
+    if there is not None:
+        raise SpotError("counted")
     row = conn.execute(
         """
         insert into count_session (municipality_id, station_id, starts_at, ends_at, counted_in, counted_out, counted_by,

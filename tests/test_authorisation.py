@@ -47,6 +47,8 @@ from store import (
     connect,
     drills,
     evacuation,
+    event_days,
+    events,
     field_photos,
     field_reports,
     folders,
@@ -86,6 +88,7 @@ class Call:
             re.search(
                 r"{(code|station|spot|place|alert_id|model|sha256|device_id|folder|group|rule_id|source_id|datastream_id|notice_id"
                 r"|entry_id|order_id|stage_id|item_id|report_id|photo_id|shelter_id|drill_id|approval_id|camera_id|trial_id"
+                r"|letter_id|event_id"
                 r"|telegram_id|rain_gauge)",
                 self.path,
             )
@@ -134,6 +137,7 @@ PARAMETERS = {
     "stage_id": "1",
     "item_id": "1",
     "drill_id": "1",
+    "letter_id": "1",
     "trial_id": "1",
     "group": "1",
     "token": "nobody",
@@ -143,6 +147,7 @@ PARAMETERS = {
     "approval_id": "1",
     "camera_id": "1",
     "telegram_id": "1",
+    "event_id": "1",
 }
 # Where the disaster desk is shown what may come; a look back may have nothing to show.
 AHEAD = {
@@ -209,8 +214,32 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /sign-in": {"data": {"login": "own-disaster", "password": PASSWORD}},
     "POST /sign-out": {},
     "POST /answer/{token}": {},
+    "POST /tourism/events": {"data": {"kind": "event", "name": "港まつり", "first_day": "2026-06-07"}},
+    "POST /tourism/events/file": {"files": {"file": ("events.csv", "名称,開始日\n港まつり,2026-06-07\n".encode())}},
+    "POST /tourism/events/{event_id}": {"data": {"do": "back"}},
+    "POST /tourism/events/{event_id}/day": {"data": {"do": "state", "people": "900", "said_by": "実行委員会"}},
     "POST /tourism/entry/{spot}": {"data": {"day": "2026-05-31", "value": "12"}},
     "POST /tourism/entry/{spot}/withdraw": {"data": {"day": "2026-05-31"}},
+    "POST /tourism/reports/layout": {"data": {"do": "settings", "year_kind": "fiscal", "most_missing": "3"}},
+    "POST /tourism/reports/standard/{spot}": {"data": {"non_daily": "yes", "source": "県の一覧"}},
+    "POST /tourism/reports/mail": {
+        "data": {
+            "name": "月報",
+            "kind": "monthly",
+            "version": "all",
+            "day": "5",
+            "hour": "9",
+            **{f"to-{n}": "1" for n in range(1, 100)},
+        }
+    },
+    "POST /tourism/hours/{spot}": {"data": {"day": "2026-05-31", "h9": "12"}},
+    "POST /tourism/gatherings/{spot}": {
+        "data": {"name": "滝まつり", "from": "2026-05-31T10:00", "to": "2026-05-31T12:00", "value": "12"}
+    },
+    "POST /tourism/paste": {"data": {"text": "日付\t地点\t人数\n5/31\t美守郷土資料館\t12"}},
+    "POST /tourism/months/{spot}": {"data": {"month": "2026-04", "value": "12"}},
+    "POST /tourism/checks": {"data": {"do": "ordinary", "month": "2026-05"}},
+    "POST /tourism/checks/{spot}": {"data": {"do": "choice", "outages": "missing", "public": "no", "smallest": "5"}},
     "POST /tourism/spots": {"data": {"code": "gates", "name": "公園", "name_en": "Park", "reason": "入口が2つ"}},
     "POST /tourism/spots/{place}": {
         "data": {"do": "change", "name": "滝", "name_en": "Falls", "reason": "地元の呼び名"}
@@ -386,6 +415,17 @@ def call(client: httpx.Client, town_hall: TownHall, route: Call) -> Answer:
         )
 
 
+_LETTER = """
+with mail as (
+    insert into report_mail (municipality_id, name, kind, version, compared, day, hour, user_ids, made_at, user_id)
+    values (%(town)s, '月報', 'monthly', 'all', false, 5, 9, array[%(user)s::integer], %(at)s, %(user)s)
+    returning report_mail_id)
+insert into report_letter
+    (municipality_id, report_mail_id, month, written_at, subject, body, file_name, file)
+select %(town)s, report_mail_id, '2026-05-01', %(at)s, '月報', '月報', 'visits.xlsx', 'x' from mail
+"""
+
+
 @pytest.fixture
 def town_hall(registered: Registered, tmp_path: Path) -> Iterator[TownHall]:
     populate(registered)
@@ -414,6 +454,8 @@ def town_hall(registered: Registered, tmp_path: Path) -> Iterator[TownHall]:
         assert entry == int(PARAMETERS["entry_id"])
         order = evacuation.Order(evacuation.EvacuationKind.ELDERLY, "浜町", START, None, "町長")
         assert evacuation.issue(conn, town, order, drill=False, now=START, user_id=user[0]) == 1
+        conn.execute("update app_user set email = 'somebody@example.jp' where role = 'viewer'")
+        conn.execute(_LETTER, {"town": town, "user": user[0], "at": START})
         stage = evacuation.Stage("第1配備", START, "総務課長")
         assert evacuation.declare(conn, town, stage, drill=False, now=START, user_id=user[0]) == 1
         checklists.put_list(conn, town, 3, checklists.ItemKind.TASK, ["避難所の鍵を開ける"], now=START, user_id=user[0])
@@ -458,6 +500,12 @@ def town_hall(registered: Registered, tmp_path: Path) -> Iterator[TownHall]:
         assert trials.begin(conn, town, trial, clock=FixedClock(START), user_id=user[0]) == int(PARAMETERS["trial_id"])
         switched_on(conn, town, START)
         planted(conn, town, registered.datastream(STATION, "water_level"), START)
+        eve = START.date() - timedelta(days=1)
+        fair = events.Entry(events.EventKind.EVENT, "港まつり", eve, START.date(), (), ("spot-taki",))
+        assert events.put(conn, town, fair, now=START, user_id=user[0]) == int(PARAMETERS["event_id"])
+        gate = registered.directory.datastreams[registered.datastream("spot-asaichi", "passages_in")].station_id
+        open_ = event_days.Plan(START, START + timedelta(hours=8), (gate,))
+        event_days.put_plan(conn, town, 1, open_, now=START, user_id=user[0])
         assert folders.add_folder(conn, town, "shared", START).folder_id == int(PARAMETERS["folder"])
     tiles = tmp_path / "town.pmtiles"
     write_tiles(tiles, {}, (135.0, 32.4, 135.1, 32.5), 10)
@@ -530,6 +578,10 @@ def test_public_is_health_signing_in_the_pages_files_and_what_was_published() ->
         "GET /public/{municipality}/shelters.json",
         "GET /public/{municipality}/photos",
         "GET /public/{municipality}/photos/{photo_id}.jpg",
+        # the days of visitors that were confirmed (tests/dashboards/test_day_checks.py)
+        "GET /public/{municipality}/visitors",
+        "GET /public/{municipality}/visitors.csv",
+        "GET /public/{municipality}/visitors.json",
     }
 
 

@@ -44,7 +44,9 @@ EXEMPT = {
         alerts/public/standing_publish.py:Standing._one alerts/public/standing_publish.py:_CHAIN
         alerts/public/standing_publish.py:_SITUATION alerts/public/standing_publish.py:outlook
         alerts/alert_cause.py:_CAUSE
-        analytics/visitors/usual.py:_counted_list analytics/visitors/watch.py:_judge_counter
+        analytics/visitors/usual.py:_counted_list analytics/visitors/checks/counter.py:_counts_again
+        analytics/visitors/checks/counter.py:_blocked analytics/visitors/checks/counter.py:_jammed
+        analytics/visitors/checks/counter.py:_varied
         api/alerting.py:_ALERT api/alerting.py:act api/alerting.py:_detail
         api/curves.py:_QUERIES api/export.py:_part api/observations.py:_raw
         api/pages/daily_counts.py:_entered api/pages/daily_entry.py:_range_of api/pages/day_entries.py:standing
@@ -64,6 +66,7 @@ EXEMPT = {
         store/field_photos.py:picture store/field_photos.py:PHOTOS store/field_reports.py:_known
         store/field_reports.py:_lately
         analytics/rivers/link_job.py:_on_grid analytics/rivers/floods.py:_OBSERVED
+        api/pages/paste_plan.py:_STORED api/pages/paste_plan.py:_LIMITS
     """,
     "a still is of a camera, and real during a drill too": """
         store/cameras.py:_CAMERAS
@@ -71,9 +74,11 @@ EXEMPT = {
     "a drill has none of these: hours, days, nights and findings are of real series, mappings of devices": """
         analytics/findings.py:last analytics/leaks/nights.py:_recompute_night analytics/leaks/watch.py:_judge_nights
         analytics/visitors/usual.py:_complete_days analytics/visitors/visits.py:visits_by_hour
-        analytics/visitors/visits.py:visits_by_day analytics/visitors/watch.py:_hours alerts/observed.py:findings
+        analytics/visitors/visits.py:visits_by_day analytics/visitors/checks/judged.py:days alerts/observed.py:findings
+        analytics/visitors/checks/estimates.py:_before
         analytics/visitors/spots/series.py:_began analytics/visitors/spots/series.py:_daily
         analytics/visitors/spots/series.py:_hourly analytics/visitors/spots/calibration.py:typical_hour
+        analytics/visitors/spots/trends.py:trends
         api/observations.py:_hours api/observations.py:_days api/pages/daily_counts.py:_counted
         api/pages/suspects.py:suspects api/pages/water.py:_nights api/pages/doubts.py:doubts
         store/doubts.py:newest_events store/doubts.py:doubt store/reviews.py:confirm_month
@@ -81,6 +86,7 @@ EXEMPT = {
         analytics/duty_reports.py:_put_right api/pages/device.py:_series api/pages/device_health.py:_DEVICE
         api/pages/register_plan.py:_occupant store/calibrations.py:calibrations store/duty.py:_check_levels
         store/duty.py:modes_now store/duty.py:datastream_duties
+        analytics/visitors/events/watch.py:end_over
         analytics/rivers/link_job.py:_hours analytics/rivers/floods.py:_HOURS analytics/rivers/floods.py:_RAIN
     """,
     "a drill has no alert of these rules: silence, outage, the operation": """
@@ -116,6 +122,9 @@ EXEMPT = {
         alerts/fallback.py:stand_in alerts/fallback.py:_FALL_BACK alerts/operation.py:_failed_mails
         alerts/outbox.py:_ASKING alerts/outbox.py:_DUE api/health.py:_WAITING api/health.py:_OLDEST_DUE
         api/pages/machine_room.py:_WAITING alerts/outbox.py:_GONE
+    """,
+    "of the letters with reports, which no drill has": """
+        api/pages/visit_mail.py:_SENT
     """,
     "shows a drill beside what is real, marked, to those who are signed in": """
         api/pages/alert_list.py:late_excursions api/pages/alert_list.py:add_events api/pages/alert_list.py:_ALERTS

@@ -6,8 +6,10 @@ wants is the reader's to say; they are never added and never replace one another
 
     parse(text)        what a person typed -> a whole number
     doubt(total, ...)  is it so unlike the usual that a digit may be wrong?
+    seen_name(value)   how a form names the value that stood there when it was shown
     enter(conn, ...)   stores, corrects or takes back; keeps who, when and what stood there before. A value that
-                     somebody has confirmed or corrected with `mimamori correct` stands until it is named
+                     somebody has confirmed or corrected with `mimamori correct` stands until it is named; one that
+                     somebody else entered meanwhile until it was seen. What is sent twice is entered once
 
   NotANumber   what was typed is no whole number of visitors
 """
@@ -18,12 +20,13 @@ import re
 import unicodedata
 from datetime import date, datetime
 from enum import StrEnum
+from uuid import UUID
 
 from store import Connection
 
 TIMES = 10  # a digit too many, or one too few
 NOT_SMALL = 50  # below this a tenth of it is an ordinary day
-_DIGITS = re.compile(r"[0-9]{1,7}")
+_DIGITS = re.compile(r"[0-9]{1,7}|[0-9]{1,3}(,[0-9]{3}){1,2}")
 
 
 class NotANumber(ValueError):
@@ -43,19 +46,25 @@ class Entered(StrEnum):
     STORED = "stored"
     CORRECTED = "corrected"
     UNCHANGED = "unchanged"
+    AGAIN = "again"  # this very entry has arrived before: nothing has changed
     STANDS = "stands"  # an examined value is there that was not named: nothing has changed
+    MEANWHILE = "meanwhile"  # another value is there than the one that was seen: nothing has changed
 
 
 def parse(text: str) -> int:
-    """The number that a person typed, in half or full width, with or without separators or 人. Raises NotANumber.
+    """The number that a person typed, in half or full width, with or without separators or 人. Raises NotANumber; a
+    comma that separates no thousands is a mistyped one.
 
     >>> parse("１，２３４ 人"), parse(" 0 ")
     (1234, 0)
+    >>> parse("12,34")
+    Traceback (most recent call last):
+    analytics.visitors.manual.NotANumber: 12,34
     """
-    plain = re.sub(r"[\s,人]", "", unicodedata.normalize("NFKC", text))
+    plain = re.sub(r"[\s人]", "", unicodedata.normalize("NFKC", text))
     if not _DIGITS.fullmatch(plain):
         raise NotANumber(text)
-    return int(plain)
+    return int(plain.replace(",", ""))
 
 
 def doubt(total: int, usual: float | None) -> Doubt | None:
@@ -71,6 +80,15 @@ def doubt(total: int, usual: float | None) -> Doubt | None:
     return Doubt.LITTLE if usual >= NOT_SMALL and total * TIMES <= usual else None
 
 
+def seen_name(value: float | None) -> str:
+    """A stored value as `enter` takes it for `seen`.
+
+    >>> seen_name(120.0), seen_name(None)
+    ('120', 'none')
+    """
+    return "none" if value is None else f"{value:.0f}"
+
+
 def enter(
     conn: Connection,
     datastream_id: int,
@@ -81,16 +99,21 @@ def enter(
     note: str | None,
     *,
     over: str | None = None,
+    seen: str | None = None,
+    key: UUID | None = None,
 ) -> Entered:
     """Writes a day's total, None takes it back; `at` is town time. The transaction's last statement.
 
-    `over` names the examined value that this is to replace, as the database's `examined_value` does.
+    `over` names the examined value that this is to replace, as the database's `examined_value` does; `seen` the value
+    that the person saw there (`seen_name`; None: whatever is there is replaced); `key` the entry itself: a repetition
+    has the same.
 
     On a connection of the API's role with its municipality set: the database checks that the series is a daily total of
     that municipality and that the person may write it, and raises psycopg.DatabaseError where not.
     """
     row = conn.execute(
-        "select enter_daily_total(%s, %s, %s, %s, %s, %s, %s)", (datastream_id, day, total, user_id, at, note, over)
+        "select enter_daily_total(%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        (datastream_id, day, total, user_id, at, note, over, seen, key),
     ).fetchone()
     assert row is not None, "a function gives a row"
     return Entered(row[0])

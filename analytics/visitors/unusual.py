@@ -1,7 +1,6 @@
-"""Counts that deserve a look: a spot far from its usual (kind `visits`), a counter that counts nobody (`counter`).
+"""Counts that deserve a look: a spot far from its usual (kind `visits`). Of counters at fault: `checks.zeros`.
 
     far_from_usual(visits, earlier) -> Far | None
-    blocked(today, earlier)         -> Blocked | None
 
 Far from usual. Counts of visitors spread in proportion to their size (weather, season, coaches), so they are judged as
 ratios: the logarithm of today against the median, in units of the robust spread of the earlier days, 1.4826 MAD. It is
@@ -13,27 +12,20 @@ hour after midnight any busy street has three times or a third of its few, and b
 findings in Melbourne's counters seven in eight began before five in the morning; `mimamori bench visitors` measures
 ours.)
 
-Blocked. A counter whose beam is covered goes on reporting: 0, again and again. That is suspicious only where the spot
-has never been empty: an hour counts when at least 5 days of the same kind have it whole and none of them had 0 in it.
-Two such hours since anybody was last counted, in which usually at least 30 come, are a finding. Other hours between
-say nothing, as long as nobody was counted in them: a night is empty anyway, and what is missing is not 0.
-
-When they work badly: a spot that is closed for a day looks blocked, and is far below usual; a slow change of season
-moves the median with it, which is right, after four such days.
+When it works badly: a spot that is closed for a day is far below usual; a slow change of season moves the median with
+it, which is right, after four such days.
 
 Source of the spread: Rousseeuw & Croux, Alternatives to the Median Absolute Deviation, JASA 88 (1993).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, time
 from math import log
 from statistics import median
 
 RULE_VERSION = "visits:2"
-BLOCKED_VERSION = "counter:1"
 
 FEWEST_DAYS = 5
 LIMIT = 4.0
@@ -42,9 +34,6 @@ LEAST_SPREAD = 0.25
 MOST_SPREAD = log(10) / LIMIT
 LEAST_DIFFERENCE = 60
 LEAST_SHARE = 0.25  # of a usual whole day
-
-LEAST_HOURS = 2
-LEAST_USUAL = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,47 +70,3 @@ def far_from_usual(
     if abs(score) < limit or abs(visits - usual) < least:
         return None
     return Far(usual, round(score / LIMIT, 2))
-
-
-@dataclass(frozen=True, slots=True)
-class Hour:
-    """An hour from `start`, at `local` time: what was counted in it, None where nothing usable was.
-
-    `whole`: at least 85 % of its counts are there.
-    """
-
-    start: datetime
-    local: time
-    visits: int | None
-    whole: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Blocked:
-    """Nobody for `hours` hours since `started_at`, in which usually so many (`usual`, the sum of medians) come."""
-
-    started_at: datetime
-    hours: int
-    usual: float
-
-    @property
-    def score(self) -> float:
-        return round(self.usual / LEAST_USUAL, 2)
-
-
-def blocked(today: Sequence[Hour], earlier: Mapping[time, Sequence[int]]) -> Blocked | None:
-    """The hours at the end of `today` (oldest first) since anybody was counted, if the spot is never empty in them.
-
-    `earlier` has, by local time of an hour's start, its visits on the days of the same kind that have it whole.
-    """
-    run: list[tuple[Hour, float]] = []
-    for hour in reversed(today):
-        if hour.visits:
-            break
-        of_hour = earlier.get(hour.local, ())
-        if hour.visits == 0 and hour.whole and len(of_hour) >= FEWEST_DAYS and min(of_hour) > 0:
-            run.append((hour, median(of_hour)))
-    usual = sum(of_hour for _, of_hour in run)
-    if len(run) < LEAST_HOURS or usual < LEAST_USUAL:
-        return None
-    return Blocked(run[-1][0].start, len(run), usual)

@@ -5,6 +5,10 @@ stands in the address until it is stored, so that a question (ten times the usua
 reloaded, translated and gone back from. `sure` repeats the number that the person was asked about; another number is
 asked about anew.
 
+`key` names what is sent, so that it is entered once however often it comes; `seen` the value that stood there when the
+form was shown: where somebody else has entered another one since, the page says so and asks. entry_keep.js keeps what
+was typed while there is no network, and sends the same form later.
+
 A value that somebody has examined (confirmed or corrected with `mimamori correct`) is not replaced in passing: the page
 says whose it is, and whoever wants another one says so (`over` names the value that they have seen) and says why.
 """
@@ -18,13 +22,14 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Annotated
 from urllib.parse import urlencode
+from uuid import UUID, uuid4
 
 from fastapi import Form
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from analytics.visitors.day_types import DayType
-from analytics.visitors.manual import Entered, NotANumber, doubt, enter, parse
+from analytics.visitors.manual import Entered, NotANumber, doubt, enter, parse, seen_name
 from api.access import READERS, Role, Router, SignedIn, Visit, access
 from api.errors import BadRequest, NotFound, Text
 from api.pages.alert_list import open_alerts
@@ -45,6 +50,7 @@ LONGEST_FILE = timedelta(days=800)
 _MORNING = 12  # before this hour people write down yesterday
 _OFFERED = 7  # days
 _TYPED = 20  # characters of it that are worth keeping
+_DONE = frozenset({"stored", "corrected", "unchanged", "again"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,8 @@ class EntryForm:
 
     `problem` (number, range) refuses what was typed; `doubt` (much, little) asks back about `total`. `low` and `high`
     are what the series can hold. `standing`: the value there is an examined one; `unsaid`: somebody wanted to replace
-    it and did not say so, or not why. `note` is what was typed beside the number.
+    it and did not say so, or not why. `note` is what was typed beside the number. `seen` names the value that is there
+    now, `meanwhile` is the entry that somebody has made since the person last looked, `key` names what will be sent.
     """
 
     spots: tuple[tuple[StationNow, Cell], ...]
@@ -85,6 +92,9 @@ class EntryForm:
     standing: Standing | None = None
     unsaid: bool = False
     note: str = ""
+    seen: str = "none"
+    meanwhile: Entry | None = None
+    key: str = ""
 
     def replaces(self, total: int | None, over: str, note: str) -> bool:
         """Whether it was said, where it has to be, that an examined value is to be replaced, and why."""
@@ -98,7 +108,7 @@ def entry_start(request: Request, visit: SignedIn) -> Response:
     """Leads to the first spot that nobody else counts."""
     at = moment(request, visit)
     with visit.transaction() as conn:
-        spots = _spots(conn, at.now)
+        spots = spots_by_hand(conn, at.now)
         alerts = open_alerts(conn, visit.user.role)
     if spots:
         return RedirectResponse(f"/tourism/entry/{spots[0].code}", 303)
@@ -111,11 +121,28 @@ def entry_form(request: Request, visit: SignedIn, spot: str) -> Response:
     at = moment(request, visit)
     query = request.query_params
     with visit.transaction() as conn:
-        model = _form(conn, at, spot, _day(query.get("day"), at), query.get("value", "")[:_TYPED])
-        model = replace(model, note=query.get("note", "")[:MAX_NOTE], unsaid="unsaid" in query)
+        model = _form(conn, at, spot, entry_day(query.get("day"), at), query.get("value", "")[:_TYPED])
+        was = query.get("was")
+        since = model.entries[0] if model.entries and was is not None and was != model.seen else None
+        model = replace(
+            model,
+            note=query.get("note", "")[:MAX_NOTE],
+            unsaid="unsaid" in query,
+            meanwhile=since,
+            key=str((None if "saved" in query else key_of(query.get("key"))) or uuid4()),
+        )
         alerts = open_alerts(conn, visit.user.role)
     done = query.get("saved")
-    return page(request, visit, at, "tourism_entry", alerts, model=model, done=done if done in set(Entered) else None)
+    return page(
+        request,
+        visit,
+        at,
+        "tourism_entry",
+        alerts,
+        model=model,
+        done=done if done in set(Entered) else None,
+        seen_name=seen_name,
+    )
 
 
 @router.post("/tourism/entry/{spot}")
@@ -129,20 +156,21 @@ def entry_submit(
     sure: Annotated[str, Form(max_length=20)] = "",
     note: Annotated[str, Form(max_length=MAX_NOTE)] = "",
     over: Annotated[str, Form(max_length=100)] = "",
+    seen: Annotated[str | None, Form(max_length=20)] = None,
+    key: Annotated[str, Form(max_length=40)] = "",
 ) -> Response:
     """Stores the number, or leads back to the form, which says what is wrong with it."""
     at = moment(request, visit)
+    sent = Sent(note, over, seen, key_of(key))
     with visit.transaction() as conn:
-        form = _form(conn, at, spot, _day(day, at), value[:_TYPED])
+        form = _form(conn, at, spot, entry_day(day, at), value[:_TYPED])
         total = form.total
         if total is None or form.problem is not None or (form.doubt is not None and sure != str(total)):
-            return _asked(spot, form, note, said=total is None or form.replaces(total, over, note))
+            return _asked(spot, form, sent, said=total is None or form.replaces(total, over, note))
         if not form.replaces(total, over, note):
-            return _asked(spot, form, note, said=False)
-        done = _enter(conn, visit, at, form, total, note, over)
-    if done is Entered.STANDS:
-        return _asked(spot, form, note, said=False)
-    return _back(spot, day=form.day.isoformat(), saved=done.value)
+            return _asked(spot, form, sent, said=False)
+        done = _enter(conn, visit, at, form, total, sent)
+    return _done(spot, form, sent, done)
 
 
 @router.post("/tourism/entry/{spot}/withdraw")
@@ -154,29 +182,62 @@ def entry_withdraw(
     day: Annotated[str, Form()],
     note: Annotated[str, Form(max_length=MAX_NOTE)] = "",
     over: Annotated[str, Form(max_length=100)] = "",
+    seen: Annotated[str | None, Form(max_length=20)] = None,
 ) -> Response:
     """Takes the day's number back: it was another spot's, or another day's."""
     at = moment(request, visit)
     with visit.transaction() as conn:
-        form = _form(conn, at, spot, _day(day, at), "")
+        form = _form(conn, at, spot, entry_day(day, at), "")
         said = form.replaces(None, over, note)
-        done = _enter(conn, visit, at, form, None, note, over) if said else Entered.STANDS
-    if done is Entered.STANDS:
-        return _asked(spot, form, note, said=False)
-    return _back(spot, day=form.day.isoformat(), saved=done.value)
+        sent = Sent(note, over, seen, None)
+        done = _enter(conn, visit, at, form, None, sent) if said else Entered.STANDS
+    return _done(spot, form, sent, done)
 
 
-def _enter(
-    conn: Connection, visit: Visit, at: Moment, form: EntryForm, total: int | None, note: str, over: str
-) -> Entered:
-    datastream_id = form.spot.readings[MANUAL].datastream_id
-    user_id = visit.user.user_id
-    return enter(conn, datastream_id, form.day, total, user_id, at.now, note.strip() or None, over=over or None)
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What came with the number: see `enter`."""
+
+    note: str
+    over: str
+    seen: str | None
+    key: UUID | None
 
 
-def _asked(spot: str, form: EntryForm, note: str, *, said: bool) -> Response:
+def key_of(text: str | None) -> UUID | None:
+    """The key of what is sent; None where the form had none that can be read."""
+    try:
+        return UUID(text) if text else None
+    except ValueError:
+        return None
+
+
+def _enter(conn: Connection, visit: Visit, at: Moment, form: EntryForm, total: int | None, sent: Sent) -> Entered:
+    return enter(
+        conn,
+        form.spot.readings[MANUAL].datastream_id,
+        form.day,
+        total,
+        visit.user.user_id,
+        at.now,
+        sent.note.strip() or None,
+        over=sent.over or None,
+        seen=sent.seen,
+        key=sent.key,
+    )
+
+
+def _done(spot: str, form: EntryForm, sent: Sent, done: Entered) -> Response:
+    if done in (Entered.STANDS, Entered.MEANWHILE):
+        return _asked(spot, form, sent, said=done is Entered.MEANWHILE)
+    named = {} if sent.key is None else {"key": str(sent.key)}
+    return _back(spot, day=form.day.isoformat(), saved=done.value, **named)
+
+
+def _asked(spot: str, form: EntryForm, sent: Sent, *, said: bool) -> Response:
     """Back to the number with what was typed. Not `said`: that an examined value is to be replaced, or why."""
-    more = ({"note": note} if note.strip() else {}) | ({} if said else {"unsaid": "1"})
+    more = ({"note": sent.note} if sent.note.strip() else {}) | ({} if said else {"unsaid": "1"})
+    more |= ({} if sent.seen is None else {"was": sent.seen}) | ({} if sent.key is None else {"key": str(sent.key)})
     return _back(spot, "which-number", day=form.day.isoformat(), value=form.typed, **more)
 
 
@@ -184,13 +245,13 @@ def _back(spot: str, place: str = "main", **query: str) -> Response:
     return RedirectResponse(f"/tourism/entry/{spot}?{urlencode(query)}#{place}", 303)
 
 
-def _spots(conn: Connection, now: datetime) -> list[StationNow]:
+def spots_by_hand(conn: Connection, now: datetime) -> list[StationNow]:
     """The spots with a series of daily totals, those first that no counter watches."""
     spots = [spot for spot in stations_now(conn, StationKind.VISITOR_SPOT, now) if MANUAL in spot.readings]
     return sorted(spots, key=lambda spot: len(spot.readings))
 
 
-def _day(text: str | None, at: Moment) -> date:
+def entry_day(text: str | None, at: Moment) -> date:
     """The day that was asked for; without one, yesterday in the morning and today later on. Raises BadRequest."""
     local = at.now.astimezone(at.zone)
     if not text:
@@ -215,7 +276,7 @@ def _day(text: str | None, at: Moment) -> date:
 
 def _form(conn: Connection, at: Moment, code: str, day: date, typed: str) -> EntryForm:
     """The form as it stands for this spot, day and typed number. Raises NotFound."""
-    spots = _spots(conn, at.now)
+    spots = spots_by_hand(conn, at.now)
     spot = next((each for each in spots if each.code == code), None)
     if spot is None:
         raise NotFound(Text(f"地点 {code[:40]} はありません。", f"There is no spot {code[:40]}."))
@@ -259,6 +320,7 @@ def _form(conn: Connection, at: Moment, code: str, day: date, typed: str) -> Ent
         doubt=None if asked is None or problem is not None else asked.value,
         low=low,
         high=high,
+        seen=seen_name(of_day.cells[spots.index(spot)].manual),
     )
 
 

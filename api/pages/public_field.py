@@ -40,19 +40,19 @@ _PHOTO_HEADERS = {
 @access(PUBLIC)
 def shelters_page(request: Request, municipality: str) -> Response:
     """The shelters with what was last said of each."""
-    town, publisher, now = _town(request, municipality)
-    with _state(request).database.transaction(town) as conn:
+    town, publisher, now = town_of(request, municipality)
+    with state_of(request).database.transaction(town) as conn:
         found = _public(conn, town)
-        closing = _closing(conn, town, publisher, now, _language(request))
-    return _page(request, publisher, now, "public_shelters", shelters=found, closing=closing)
+        closing = _closing(conn, town, publisher, now, language_asked(request))
+    return open_page(request, publisher, now, "public_shelters", shelters=found, closing=closing)
 
 
 @router.get("/public/{municipality}/shelters.json")
 @access(PUBLIC)
 def shelters_file(request: Request, municipality: str) -> Response:
     """The same for programs: null is not public or not said; `state` is "unknown" where nobody said anything."""
-    town, publisher, now = _town(request, municipality)
-    with _state(request).database.transaction(town) as conn:
+    town, publisher, now = town_of(request, municipality)
+    with state_of(request).database.transaction(town) as conn:
         found = _public(conn, town)
         closing = _closing(conn, town, publisher, now, "ja")
     body = {
@@ -70,19 +70,19 @@ def shelters_file(request: Request, municipality: str) -> Response:
 @access(PUBLIC)
 def photos_page(request: Request, municipality: str) -> Response:
     """The photos that were released, the newest first."""
-    town, publisher, now = _town(request, municipality)
-    with _state(request).database.transaction(town) as conn:
+    town, publisher, now = town_of(request, municipality)
+    with state_of(request).database.transaction(town) as conn:
         found = field_photos.released(conn, town)
-        closing = _closing(conn, town, publisher, now, _language(request))
-    return _page(request, publisher, now, "public_photos", photos=found, closing=closing)
+        closing = _closing(conn, town, publisher, now, language_asked(request))
+    return open_page(request, publisher, now, "public_photos", photos=found, closing=closing)
 
 
 @router.get("/public/{municipality}/photos/{photo_id}.jpg")
 @access(PUBLIC)
 def photo(request: Request, municipality: str, photo_id: int) -> Response:
     """One of them."""
-    town, _, _ = _town(request, municipality)
-    with _state(request).database.transaction(town) as conn:
+    town, _, _ = town_of(request, municipality)
+    with state_of(request).database.transaction(town) as conn:
         found = field_photos.picture(conn, town, photo_id, public=True)
     if found is None:
         raise NotFound(Text(f"写真 {photo_id} はありません。", f"There is no photo {photo_id}."))
@@ -117,13 +117,13 @@ def _closing(conn: Connection, town: int, publisher: Publisher, now: datetime, l
     return notice_words.closing(publisher.name, current_evacuation(conn, town, now, publisher.zone), language)
 
 
-def _town(request: Request, code: str) -> tuple[int, Publisher, datetime]:
+def town_of(request: Request, code: str) -> tuple[int, Publisher, datetime]:
     municipality_id, publisher = publisher_of(request, code)
-    return municipality_id, publisher, _state(request).database.clock().now()
+    return municipality_id, publisher, state_of(request).database.clock().now()
 
 
-def _page(request: Request, publisher: Publisher, now: datetime, name: str, **model: Any) -> Response:
-    language = _language(request)
+def open_page(request: Request, publisher: Publisher, now: datetime, name: str, **model: Any) -> Response:
+    language = language_asked(request)
     words = site().words[language]
     html = (
         site()
@@ -145,11 +145,11 @@ def _page(request: Request, publisher: Publisher, now: datetime, name: str, **mo
     return Response(html, media_type="text/html; charset=utf-8", headers=headers)
 
 
-def _language(request: Request) -> Language:
+def language_asked(request: Request) -> Language:
     wish = request.query_params.get("lang")
     return next((language for language in LANGUAGES if language == wish), "ja")
 
 
-def _state(request: Request) -> ApiState:
+def state_of(request: Request) -> ApiState:
     state: ApiState = request.app.state.api
     return state

@@ -2,15 +2,23 @@
 
 Every hour of every day is judged as analytics judges it: today so far against the same part of the last 8 days of the
 same kind (`visits`), and the hours in which nobody was counted (`counter`). The first 90 days of a series are only
-history. A spot-month is 30 judged days of one spot.
+history. A spot-month is 30 judged days of one spot. Beside the counters' own faults (hours by day) each is covered for
+6 to 40 hours every five weeks, from a morning or afternoon on.
 
-    visits_false, counter_false     findings a spot-month on days on which nothing was set off
+    visits_false                    findings a spot-month on days on which nothing was set off
+    counter_false                   false zeros found a spot and year in which nothing stood before the counter
+    zeros_found                     share of the long covers found within 3 hours, at spots never empty by day: of the
+                                    60 days before no hour from three before to three after their beginning was without
+                                    anybody
     blocked_found, festivals_found  share of the days on which something was set off that had a finding of its kind
-    blocked, festivals              how many such days there were; blocked ones only where at least `LEAST_USUAL` visits
-                                    and two whole hours of the spot's opening were lost
+    zeros, blocked, festivals       how many such there were; blocked ones only where twice `LEAST_USUAL` visits and
+                                    three whole hours were lost
+    estimates_within                share of estimates of hours left out (a morning, an afternoon, a day) whose interval
+                                    holds the truth; meant to be 0.9
+    estimates_off                   sum of their errors over the sum of the truth
     within_limits                   false findings and shares are within `LIMITS`
 
-Works on hourly series (hours x spots), so that recorded ones can be judged by the same code (`judge`).
+Works on hourly series (days, 24), so that recorded ones can be judged by the same code (`judge`, `covered`).
 """
 
 from __future__ import annotations
@@ -18,7 +26,7 @@ from __future__ import annotations
 import time as clock
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from statistics import median
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -26,13 +34,27 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 
+from analytics.visitors.checks.estimate import estimate
+from analytics.visitors.checks.zeros import LEAST_HOURS, LEAST_USUAL, Run, walk
 from analytics.visitors.day_types import day_type
-from analytics.visitors.unusual import LEAST_USUAL, Hour, blocked, far_from_usual
+from analytics.visitors.unusual import far_from_usual
 from analytics.visitors.usual import DAYS, LOOK_BACK
 from simulators.visits import PROFILES, Spot
 
 HISTORY_DAYS = 90
-LIMITS = {"visits_false": 0.5, "counter_false": 0.1, "blocked_found": 0.9, "festivals_found": 0.5}
+LIMITS = {
+    "visits_false": 0.5,
+    "counter_false": 1.0,
+    "zeros_found": 0.99,
+    "blocked_found": 0.9,
+    "festivals_found": 0.5,
+    "estimates_within": 0.85,
+}
+EARLIEST_DAYS = 42  # from then on faults are found, and are no history for what comes after
+WITHIN = 3  # hours
+NEVER_EMPTY_DAYS = 60
+COVER_EVERY, COVER_HOURS = 35, (6, 40)
+ESTIMATE_EVERY = 15
 
 _HOUR = timedelta(hours=1)
 _ZONE = ZoneInfo("Asia/Tokyo")
@@ -52,35 +74,80 @@ class VisitorsBench:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The days of one series that had a finding, by kind, and how many were judged."""
+    """The days of one series that had a finding `visits`, the runs of false zeros that were found in it, and how many
+    days were judged.
+    """
 
     days: int
     visits: frozenset[date]
-    counter: frozenset[date]
+    runs: tuple[Run, ...]
 
 
 def judge(first: date, counts: Hourly, history_days: int = HISTORY_DAYS) -> Judged:
     """What the rules say of a series of hourly counts, (days, 24), nan where nothing was counted, from a local day on.
 
-    As `analytics.visitors.watch` does, at the end of each hour; a day counts once a kind.
+    As `analytics.visitors.watch` does, at the end of each hour; a day counts once.
     """
+    early = walk(first, counts, min(history_days, EARLIEST_DAYS))
+    runs = tuple(run for run in early if run.found >= 24 * history_days)
+    at_fault = {(run.start // 24 + n) for run in runs for n in range(run.end // 24 - run.start // 24 + 1)}
     known = ~np.isnan(counts)
     sums = np.nancumsum(counts, axis=1)
     share = np.cumsum(known, axis=1) / np.arange(1, 25)
     whole_day = known.mean(axis=1) >= 0.85
     of_kind: dict[object, list[int]] = {}
-    visits, counter = set(), set()
+    visits = set()
     for number in range(len(counts)):
         day = first + timedelta(days=number)
         alike = of_kind.setdefault(day_type(day), [])
-        if number >= history_days:
+        if number >= history_days and number not in at_fault:
             earlier = [each for each in reversed(alike) if number - each <= LOOK_BACK.days and whole_day[each]]
-            if _counter(counts[number], [counts[each] for each in earlier[:DAYS]]):
-                counter.add(day)
-            elif _visits(sums, share, number, earlier[: DAYS + 4]):
+            if _visits(sums, share, number, earlier[: DAYS + 4]):
                 visits.add(day)
         alike.append(number)
-    return Judged(max(0, len(counts) - history_days), frozenset(visits), frozenset(counter))
+    return Judged(max(0, len(counts) - history_days), frozenset(visits), runs)
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """A counter that counts nobody in the hours `start`..`end` (positions); `never_empty`: at a spot that is not empty
+    at this time of day.
+    """
+
+    start: int
+    end: int
+    never_empty: bool
+
+
+def covered(counts: Hourly, chance: np.random.Generator, history_days: int = HISTORY_DAYS) -> list[Cover]:
+    """Covers a counter every five weeks from some time by day on for 6 to 40 hours; `counts` (days, 24) are changed."""
+    covers = []
+    flat = counts.ravel()
+    truth = flat.copy()
+    for day in range(history_days + 7, len(counts) - 9, COVER_EVERY):
+        start = 24 * (day + int(chance.integers(0, 7))) + int(chance.integers(8, 15))
+        end = min(start + int(chance.integers(COVER_HOURS[0], COVER_HOURS[1] + 1)), len(flat))
+        hours = truth[: start // 24 * 24].reshape(-1, 24)[-NEVER_EMPTY_DAYS:, start % 24 - 3 : start % 24 + WITHIN]
+        never = bool((hours > 0).all()) and bool((truth[start : start + WITHIN] > 0).all())
+        flat[start:end] = np.where(np.isnan(flat[start:end]), np.nan, 0.0)
+        covers.append(Cover(start, end, never))
+    return covers
+
+
+def estimated(first: date, counts: Hourly, chance: np.random.Generator) -> list[tuple[float, float, float, float]]:
+    """(truth, estimate, low, high) of hours left out of known days: a morning, an afternoon, or all of the day."""
+    found = []
+    for day in range(HISTORY_DAYS, len(counts), ESTIMATE_EVERY):
+        if np.isnan(counts[day]).any():
+            continue
+        out = np.zeros(24, dtype=bool)
+        out[(slice(6, 12), slice(12, 19), slice(0, 24))[int(chance.integers(0, 3))]] = True
+        made = estimate(first + timedelta(days=day), first, counts, out)
+        if made is not None:
+            truth = float(counts[day][out].sum())
+            value, low, high = (float(np.nansum(each)) for each in (made.value, made.low, made.high))
+            found.append((truth, value, low, high))
+    return found
 
 
 def _visits(sums: Hourly, share: Hourly, number: int, earlier: Sequence[int]) -> bool:
@@ -96,20 +163,6 @@ def _visits(sums: Hourly, share: Hourly, number: int, earlier: Sequence[int]) ->
     return False
 
 
-def _counter(today: Hourly, earlier: Sequence[Hourly]) -> bool:
-    hours = [
-        Hour(
-            datetime(2026, 1, 1, hour, tzinfo=UTC),
-            time(hour),
-            None if np.isnan(today[hour]) else int(today[hour]),
-            not np.isnan(today[hour]),
-        )
-        for hour in range(24)
-    ]
-    usual = {time(hour): [int(each[hour]) for each in earlier if not np.isnan(each[hour])] for hour in range(24)}
-    return any(blocked(hours[: until + 1], usual) is not None for until in range(24))
-
-
 def measure(options: VisitorsBench, progress: Callable[[int, int], None]) -> dict[str, Any]:
     """The figures of the module's docstring. `progress` hears how many spots are judged, of how many."""
     began = clock.monotonic()
@@ -118,37 +171,60 @@ def measure(options: VisitorsBench, progress: Callable[[int, int], None]) -> dic
     ]
     days = 0
     false = {"visits": 0, "counter": 0}
-    found = {"blocked": 0, "festivals": 0}
-    there = {"blocked": 0, "festivals": 0}
+    found = {"blocked": 0, "festivals": 0, "zeros": 0}
+    there = dict.fromkeys(found, 0)
+    estimates: list[tuple[float, float, float, float]] = []
     for done, (code, position) in enumerate(spots):
         happened = _festivals(options.days)
         spot = Spot(options.seed, _ZONE, code, PROFILES[position], tuple(happened.values()))
         counts, lost = _counted(spot, HISTORY_DAYS + options.days)
+        chance = np.random.default_rng([options.seed, done])
+        known = counts.copy()
+        known[[(day - _FIRST).days for day in set(lost) | set(happened)]] = np.nan
+        estimates += estimated(_FIRST, known, chance)
+        covers = covered(counts, chance)
         judged = judge(_FIRST, counts)
         days += judged.days
-        hidden = {day for day, (hours, usual) in lost.items() if hours >= 2 and usual >= 1.5 * LEAST_USUAL}
-        excused = set(happened) | set(lost)
-        false["visits"] += len(judged.visits - excused)
-        false["counter"] += len(judged.counter - excused)
+        hit = {_FIRST + timedelta(days=each // 24) for cover in covers for each in range(cover.start, cover.end)}
+        hidden = {
+            day for day, (hours, usual) in lost.items() if hours >= LEAST_HOURS and usual >= 2 * LEAST_USUAL
+        } - hit
+        false["visits"] += len(judged.visits - set(happened) - set(lost) - hit)
+        found_days = {_FIRST + timedelta(days=run.found // 24) for run in judged.runs}
+        excused = set(lost) | hit | {day + timedelta(days=1) for day in set(lost) | hit}
+        false["counter"] += len(found_days - excused)
         since = _FIRST + timedelta(days=HISTORY_DAYS)
         for kind, truth, seen in (
-            ("blocked", hidden, judged.counter),
-            ("festivals", set(happened) - set(lost), judged.visits),
+            ("blocked", hidden, found_days),
+            ("festivals", set(happened) - set(lost) - hit, judged.visits),
         ):
             truth = {day for day in truth if day >= since}
             there[kind] += len(truth)
             found[kind] += len(truth & seen)
+        for cover in covers:
+            if cover.never_empty:
+                there["zeros"] += 1
+                found["zeros"] += any(
+                    run.start < cover.end and cover.start <= run.found < cover.start + WITHIN for run in judged.runs
+                )
         progress(done + 1, len(spots))
     months = days / 30
     figures: dict[str, Any] = {
         "spots": len(spots),
         "spot_months": round(months, 1),
         "visits_false": round(false["visits"] / months, 3),
-        "counter_false": round(false["counter"] / months, 3),
+        "counter_false": round(false["counter"] / days * 365, 3),
     }
-    for kind in ("blocked", "festivals"):
+    for kind in ("zeros", "blocked", "festivals"):
         figures[kind] = there[kind]
         figures[f"{kind}_found"] = round(found[kind] / there[kind], 3) if there[kind] else None
+    figures["estimates"] = len(estimates)
+    within = sum(low <= truth <= high for truth, _, low, high in estimates)
+    figures["estimates_within"] = round(within / len(estimates), 3) if estimates else None
+    whole = sum(truth for truth, *_ in estimates)
+    figures["estimates_off"] = (
+        round(sum(abs(truth - made) for truth, made, *_ in estimates) / whole, 3) if whole else None
+    )
     figures["within_limits"] = within_limits(figures)
     return figures | {"seconds": round(clock.monotonic() - began, 1)}
 
@@ -165,9 +241,11 @@ def rows(figures: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """The table's lines: what, how often, its limit."""
     words = {
         "visits_false": "far from usual, for no reason, a spot-month",
-        "counter_false": "counter blocked, for no reason, a spot-month",
+        "counter_false": "false zeros found where there were none, a spot and year",
+        "zeros_found": f"6 h of false zeros or more found within 3 h, of {figures['zeros']}",
         "blocked_found": f"blocked counters found, of {figures['blocked']}",
         "festivals_found": f"festivals found, of {figures['festivals']}",
+        "estimates_within": f"estimates whose interval holds the truth, of {figures['estimates']}",
     }
     return [(word, str(figures[name]), str(LIMITS[name])) for name, word in words.items()]
 

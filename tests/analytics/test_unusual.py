@@ -1,13 +1,13 @@
-"""Findings about visitors: a crowd, a spot nobody comes to, a counter that is covered - and what is none of these."""
+"""Findings about visitors: a crowd, a spot nobody comes to, a counter that is covered (more: test_checks.py)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 
 import pytest
 
-from analytics.visitors.unusual import Hour, blocked, far_from_usual
+from analytics.visitors.unusual import far_from_usual
 from tests.analytics.series import Analyst
 from tests.analytics.test_usual import MONDAY, TEN, midnight
 
@@ -36,50 +36,6 @@ def test_what_was_far_stays_far_until_it_is_clearly_back() -> None:
     assert far_from_usual(190, QUIET, already=True) is None
 
 
-def hours(*visits: int | None, first: int = 8) -> list[Hour]:
-    start = datetime(2026, 5, 31, 15 + first, tzinfo=UTC)
-    return [Hour(start + timedelta(hours=n), time(first + n), each, True) for n, each in enumerate(visits)]
-
-
-def often(**by_hour: list[int]) -> dict[time, list[int]]:
-    return {time(int(name[1:])): counts for name, counts in by_hour.items()}
-
-
-BUSY = often(h8=[20] * 5, h9=[30] * 5, h10=[40] * 5, h11=[25] * 5)
-
-
-def test_hours_without_anybody_where_there_was_always_somebody_are_a_blocked_counter() -> None:
-    found = blocked(hours(18, 31, 0, 0), BUSY)
-    assert found is not None
-    assert (found.started_at, found.hours, found.usual) == (datetime(2026, 6, 1, 1, tzinfo=UTC), 2, 65)
-
-
-def test_hours_that_say_nothing_do_not_hide_a_blocked_counter() -> None:
-    sometimes_empty = {**BUSY, time(9): [30, 0, 28, 31, 30]}
-    for today, earlier in (
-        (hours(0, 0, 0, 0), sometimes_empty),
-        (hours(0, None, 0, 0), BUSY),
-        (hours(0, 30, 0, 0, 0, 0), BUSY),
-    ):
-        found = blocked(today, earlier)
-        assert found is not None and found.hours == (3 if today[1].visits != 30 else 2)
-
-
-@pytest.mark.parametrize(
-    ("today", "earlier"),
-    [
-        (hours(18, 31, 40, 0), BUSY),  # one hour is not enough
-        (hours(18, 0, 0, 7), BUSY),  # it counts again
-        (hours(18, 31, 0, None), BUSY),  # missing is not zero
-        (hours(0, 0, 0, 0), {hour: [*counts, 0] for hour, counts in BUSY.items()}),  # it was empty once
-        (hours(0, 0, 0, 0), often(h10=[9] * 5, h11=[8] * 5)),  # hardly anybody comes anyway
-        (hours(0, 0, 0, 0), {hour: counts[:4] for hour, counts in BUSY.items()}),  # too few days
-    ],
-)
-def test_zeros_that_may_well_be_true_are_no_finding(today: list[Hour], earlier: dict[time, list[int]]) -> None:
-    assert blocked(today, earlier) is None
-
-
 # --- the job ------------------------------------------------------------------------------------------------
 
 
@@ -102,7 +58,7 @@ def findings(analyst: Analyst) -> list[tuple[object, ...]]:
 def test_a_festival_opens_a_finding_once_and_the_end_of_its_day_ends_it(analyst: Analyst) -> None:
     spot = analyst.town.datastream("spot-taki", "passages_in")
     history(analyst, spot)
-    crowd = open_hours(MONDAY, lambda slot: 50.0)
+    crowd = open_hours(MONDAY, lambda slot: 49.0 + 2 * (slot % 2))
     analyst.send(spot, crowd[:72])  # noon
     analyst.work()
     noon = midnight(MONDAY) + timedelta(hours=12)
@@ -140,7 +96,7 @@ def test_a_blocked_counter_is_found_in_the_morning_stays_open_over_night_and_end
 
 def test_the_same_observations_give_the_same_findings_however_they_arrive(analyst: Analyst) -> None:
     spot = analyst.town.datastream("spot-taki", "passages_in")
-    today = open_hours(MONDAY, lambda slot: 50.0, until=72)
+    today = open_hours(MONDAY, lambda slot: 49.0 + 2 * (slot % 2), until=72)
     analyst.send(spot, today)
     analyst.work()
     assert findings(analyst) == [], "nothing to compare with"

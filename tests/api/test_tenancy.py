@@ -31,6 +31,7 @@ OWN_TABLES = (
     "official_link_change",
     "threshold_mark", "cross_section", "threshold_source", "public_notice", "public_notice_text", "public_notice_event",
     "standing_approval", "standing_approval_text", "standing_approval_event", "camera", "camera_state",
+    "local_event", "event_day", "event_count", "event_statement",
     "headquarters_log", "evacuation_order", "response_stage", "checklist_item", "checklist_tick",
     "alert_review", "drill", "drill_station", "drill_reading", "drill_enrolled",
     "station_trial", "station_trial_told",
@@ -40,6 +41,8 @@ OWN_TABLES = (
     "camera", "camera_state", "standing_approval", "standing_approval_event", "standing_approval_text",
     "field_link", "field_report", "field_report_event", "field_photo", "field_photo_release", "shelter", "shelter_word",
     "station_link", "station_link_word",
+    "report_setting", "report_layout", "spot_standard", "spot_survey", "report_mail", "report_letter",
+    "part_entry", "month_entry",
     "tenant_observation",
 )  # fmt: skip
 # Behind its policy like the others, and ingest's alone.
@@ -141,6 +144,9 @@ def test_a_town_sees_its_own_rows_only(towns: Registered, role: Connection) -> N
         "delete from quality_review",
         "update headquarters_log set text = 'x'",
         "delete from headquarters_log",
+        "update local_event set name = 'x'",
+        "delete from event_count",
+        "update event_statement set people = 1",
         "update evacuation_order set lifted_at = null",
         "delete from evacuation_order",
         "delete from response_stage",

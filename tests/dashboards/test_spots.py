@@ -154,7 +154,8 @@ def test_a_factor_needs_enough_manual_counts_a_signature_and_a_reason_outside_it
     assert "整数で" in session(clerk, days[0], 60, **{"in": "多い"})
     assert query(hall, "select count(*) from count_session") == [(0,)]
     assert "1回だけでは、およそ × 1.10" in session(clerk, days[0], 66)
-    assert "1～2時間ではない" in session(clerk, days[1], 10, to="10:30")
+    assert "もうあります" in session(clerk, days[0], 70, to="12:00"), "one hour is one session"
+    assert "1～2時間ではない" in session(clerk, days[1], 10, **{"from": "08:00", "to": "08:30"})
     text = session(clerk, days[1], 72)
     assert "手数え ÷ カウンター ＝ 1.15" in text and "（いま2回）" in text and "混む休日" in text
     assert "まだ足りない" in sign(clerk)

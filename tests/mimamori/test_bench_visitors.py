@@ -22,7 +22,7 @@ def judged(day: int, hours: slice, value: float) -> Judged:
 
 
 def test_a_quiet_spot_has_no_finding() -> None:
-    assert judge(FIRST, FLAT, history_days=100) == Judged(20, frozenset(), frozenset())
+    assert judge(FIRST, FLAT, history_days=100) == Judged(20, frozenset(), ())
 
 
 def test_a_crowd_is_found_on_its_day() -> None:
@@ -30,12 +30,13 @@ def test_a_crowd_is_found_on_its_day() -> None:
 
 
 def test_a_few_people_after_midnight_are_nobodys_business() -> None:
-    assert judged(107, slice(0, 1), 70.0) == Judged(20, frozenset(), frozenset())
+    assert judged(107, slice(0, 1), 70.0) == Judged(20, frozenset(), ())
 
 
 def test_a_blocked_counter_is_found_and_a_missing_one_is_not() -> None:
-    assert judged(107, slice(10, 13), 0.0).counter == {date(2026, 4, 22)}
-    assert judged(107, slice(10, 13), np.nan) == Judged(20, frozenset(), frozenset())
+    (run,) = judged(107, slice(10, 13), 0.0).runs
+    assert (run.start, run.found, run.end) == (107 * 24 + 10, 107 * 24 + 12, 107 * 24 + 13)
+    assert judged(107, slice(10, 13), np.nan) == Judged(20, frozenset(), ())
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,12 @@ Everything is 延べ. `raw` is what was counted or entered before weights and fa
 [low, high] is the 95 % interval of the calibration alone: the counters' half-widths added in quadrature, for they were
 calibrated independently. None where one of the counters has no factor on that day: not known, which is not exact.
 
+Hours in which a counter was at fault (`analytics.visitors.checks`) are none of a count. Where the office chose so for
+the spot, an estimate stands for them and for what did not come, with its interval (90 %) in [low, high]; else they are
+missing, and what is left is a lower bound.
+
+`version` says how far a day has come through the gate (`checks.gate`): only what is confirmed may leave.
+
 Where one of several counters gave nothing usable there is no number: a sum without a gate is not the spot's
 (state `outage`, `raw` says what the others counted). Counts with gaps are what was seen, never scaled up;
 `completeness` says how much of the counting time was there. States:
@@ -34,7 +40,9 @@ from zoneinfo import ZoneInfo
 
 from psycopg.sql import SQL, Identifier
 
+from analytics.visitors.checks import gate, judged
 from analytics.visitors.spots.plan import Method, Plan, Source, plans
+from analytics.visitors.spots.sums import Sum, true_hours, true_sums
 from analytics.visitors.usual import Observations, day_start, local_day
 from analytics.visitors.visits import count
 from store import Connection
@@ -75,15 +83,6 @@ class SpotDay:
     method: Method
     method_before: Method | None = None
     version: Version = "provisional"
-
-
-@dataclass(frozen=True, slots=True)
-class _Sum:
-    """What one datastream counted in an hour or day."""
-
-    n: int
-    expected: float
-    total: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,14 +132,31 @@ def days_of(
     began = _began(conn, counters)
     counted = _daily(conn, counters, first, last)
     entered = _entered(conn, real, first, last, relation)
+    out, chosen = judged.days(conn, counters, first, last), judged.choices(conn, [plan.spot_id for plan in real])
     whole = [first + n * _DAY for n in range((last - first).days + 1)]
     found = {
-        plan.spot_id: [_real_day(plan, day, counted, began, entered.get(plan.spot_id, {})) for day in whole]
+        plan.spot_id: [
+            _real_day(
+                plan,
+                day,
+                true_sums(plan, day, counted, out, chosen[plan.spot_id]),
+                began,
+                entered.get(plan.spot_id, {}),
+            )
+            for day in whole
+        ]
         for plan in real
     }
     for spot_id in wanted:
         _virtual_days(known, spot_id, whole, found)
-    return {spot_id: found[spot_id] for spot_id in wanted}
+    looked = gate.versions(conn, wanted, first, last)
+    return {
+        spot_id: [
+            replace(day, version=there.version_of(day)) if (there := looked.get((spot_id, day.day))) else day
+            for day in found[spot_id]
+        ]
+        for spot_id in wanted
+    }
 
 
 def hours(conn: Connection, spot_id: int, first: date, last: date) -> list[SpotHour]:
@@ -154,6 +170,8 @@ def hours(conn: Connection, spot_id: int, first: date, last: date) -> list[SpotH
     zone = known[spot_id].zone
     start, end = day_start(first, zone), day_start(last + _DAY, zone)
     counted = _hourly(conn, counters, start, end)
+    out, chosen = judged.hours(conn, counters, first, last), judged.choices(conn, [plan.spot_id for plan in real])
+    truth = {plan.spot_id: true_hours(plan, counted, out, chosen[plan.spot_id]) for plan in real}
     starts = [start + n * _HOUR for n in range((end - start) // _HOUR)]
     return [
         SpotHour(
@@ -161,7 +179,7 @@ def hours(conn: Connection, spot_id: int, first: date, last: date) -> list[SpotH
             method,
         )
         for each in starts
-        for number, method in [_hour(known, spot_id, each, counted, began)]
+        for number, method in [_hour(known, spot_id, each, truth, began)]
         if method in (Method.COUNTER, Method.MIXED)
     ]
 
@@ -186,7 +204,7 @@ def _counters(real: Iterable[Plan]) -> list[int]:
 def _real_day(
     plan: Plan,
     day: date,
-    counted: Mapping[int, Mapping[date, _Sum]],
+    sums: Mapping[int, Sum],
     began: Mapping[int, date],
     entered: Mapping[date, float | None],
 ) -> SpotDay:
@@ -199,7 +217,6 @@ def _real_day(
         value = entered.get(day)
         number = _ABSENT if value is None else _Number(value, value, None, None, 1.0, "ok")
     else:
-        sums = {each: counted[each][day] for each in counted if day in counted[each]}
         number = _of_counters(plan.sources_on(day), day, sums, began)
     return _as_day(day, number, method, switched)
 
@@ -212,13 +229,13 @@ def _as_day(day: date, number: _Number, method: Method, before: Method | None) -
     )
 
 
-def _of_counters(sources: Sequence[Source], day: date, sums: Mapping[int, _Sum], began: Mapping[int, date]) -> _Number:
+def _of_counters(sources: Sequence[Source], day: date, sums: Mapping[int, Sum], began: Mapping[int, date]) -> _Number:
     """The formula over the counters in force on a day. A counter is expected from its first count on."""
     there = [s for s in sources if any(began.get(each, date.max) <= day for each in s.datastreams)]
     if not there:
         return _ABSENT
     visitors = raw = below = above = 0.0
-    heard, whole, calibrated, complete = False, True, True, 0.0
+    heard, whole, calibrated, complete, estimated = False, True, True, 0.0, False
     for source in there:
         mine = [sums.get(each) for each in source.datastreams]
         shares = [0.0 if each is None else min(1.0, each.n / each.expected) for each in mine]
@@ -230,6 +247,12 @@ def _of_counters(sources: Sequence[Source], day: date, sums: Mapping[int, _Sum],
         raw += passed
         factor = source.factor_on(day)
         unit = source.sign * source.weight * passed
+        scale = source.sign * source.weight * (1.0 if factor is None else factor.value)
+        for each in mine:
+            if each is not None and each.total is not None and each.low is not None and each.high is not None:
+                estimated = True
+                ends = sorted((scale * (each.low - each.total), scale * (each.high - each.total)))
+                below, above = below + ends[0] ** 2, above + ends[1] ** 2
         if factor is None:
             calibrated = False
             visitors += unit
@@ -241,27 +264,29 @@ def _of_counters(sources: Sequence[Source], day: date, sums: Mapping[int, _Sum],
     completeness = complete / len(there)
     if not whole:
         return _Number(None, raw if heard else None, None, None, completeness, "outage")
-    if not calibrated:
+    if not calibrated and not estimated:
         return _Number(visitors, raw, None, None, completeness, "ok")
-    return _Number(visitors, raw, visitors - below**0.5, visitors + above**0.5, completeness, "ok")
+    state: State = "estimated" if estimated else "ok"
+    return _Number(visitors, raw, visitors - below**0.5, visitors + above**0.5, completeness, state)
 
 
 def _hour(
     known: Mapping[int, Plan],
     spot_id: int,
     start: datetime,
-    counted: Mapping[int, Mapping[datetime, _Sum]],
+    truth: Mapping[int, Mapping[int, Mapping[datetime, Sum]]],
     began: Mapping[int, date],
 ) -> tuple[_Number, Method]:
     plan = known[spot_id]
     day = start.astimezone(plan.zone).date()
     if plan.virtual:
-        made = [(part.sign, *_hour(known, part.spot_id, start, counted, began)) for part in plan.parts_on(day)]
+        made = [(part.sign, *_hour(known, part.spot_id, start, truth, began)) for part in plan.parts_on(day)]
         return _together([(sign, number) for sign, number, _ in made]), _one_method([method for *_, method in made])
     method = plan.method_on(day)
     if method is not Method.COUNTER or (plan.retired is not None and day >= plan.retired):
         return _ABSENT, method
-    sums = {each: counted[each][start] for each in counted if start in counted[each]}
+    mine = truth[spot_id]
+    sums = {each: mine[each][start] for each in mine if start in mine[each]}
     return _of_counters(plan.sources_on(day), day, sums, began), method
 
 
@@ -337,8 +362,8 @@ def _began(conn: Connection, datastreams: Sequence[int]) -> dict[int, date]:
     return dict(rows)
 
 
-def _daily(conn: Connection, datastreams: Sequence[int], first: date, last: date) -> dict[int, dict[date, _Sum]]:
-    found: dict[int, dict[date, _Sum]] = {each: {} for each in datastreams}
+def _daily(conn: Connection, datastreams: Sequence[int], first: date, last: date) -> dict[int, dict[date, Sum]]:
+    found: dict[int, dict[date, Sum]] = {each: {} for each in datastreams}
     for datastream_id, day, n, expected, total in conn.execute(
         """
         select datastream_id, day, n, expected, total from rollup_day
@@ -346,14 +371,14 @@ def _daily(conn: Connection, datastreams: Sequence[int], first: date, last: date
         """,
         (list(datastreams), first, last),
     ):
-        found[datastream_id][day] = _Sum(n, expected, total)
+        found[datastream_id][day] = Sum(n, expected, total)
     return found
 
 
 def _hourly(
     conn: Connection, datastreams: Sequence[int], start: datetime, end: datetime
-) -> dict[int, dict[datetime, _Sum]]:
-    found: dict[int, dict[datetime, _Sum]] = {each: {} for each in datastreams}
+) -> dict[int, dict[datetime, Sum]]:
+    found: dict[int, dict[datetime, Sum]] = {each: {} for each in datastreams}
     for datastream_id, hour, n, expected, total in conn.execute(
         """
         select datastream_id, hour, n, expected, total from rollup_hour
@@ -361,7 +386,7 @@ def _hourly(
         """,
         (list(datastreams), start, end),
     ):
-        found[datastream_id][hour] = _Sum(n, expected, total)
+        found[datastream_id][hour] = Sum(n, expected, total)
     return found
 
 

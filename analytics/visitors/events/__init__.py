@@ -1,0 +1,1 @@
+"""The town's own events: how many are there now (`present`), and what an event changed (`effect`)."""

@@ -1,0 +1,1 @@
+"""Counts as people keep them in a spreadsheet: dates in their spellings (`periods`), a block of them (`block`)."""

@@ -1,0 +1,154 @@
+"""A report as an Excel workbook: real numbers and days with their formats, a chart over the cells, and the notes.
+
+    workbook(report) -> bytes     .xlsx; sheets: the table, the comparison, the data, the notes
+
+A mark (p, e, *, #, r) is part of a cell's number format, so that the cell stays a number to calculate with. A cell
+without a value holds the reason as text. A text that begins with = is a text. A hundred spots cost 0.7 s
+of one processor.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+from analytics.visitors.reports.cells import Cell, Kind, Report, Table
+
+if TYPE_CHECKING:
+    from openpyxl.worksheet.worksheet import Worksheet
+
+_FORMATS = {"count": "#,##0", "ratio": "0.0%", "day": "yyyy-mm-dd", "tenths": "#,##0.0", "text": "General"}
+_WIDE, _NARROW, _LABEL = 40, 12, 16
+_SERIES = 12  # as many as a chart can be read with
+MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+
+def workbook(report: Report) -> bytes:
+    """The whole report as a file."""
+    from openpyxl import Workbook  # half a second, for whoever wants a workbook at all
+
+    book = Workbook()
+    sheet = book.active
+    top = 4
+    for n, table in enumerate(report.tables):
+        page = sheet if n == 0 else book.create_sheet()
+        assert page is not None
+        page.title = _sheet_name(report, table, n)
+        _write(page, table, report, top)
+        if n == 0:
+            _chart(page, table, report, top)
+    if report.data is not report.tables[0]:
+        page = book.create_sheet(report.asked.say("title.data"))
+        _write(page, report.data, report, 1)
+    _notes(book.create_sheet(report.asked.say("title.notes")), report)
+    out = io.BytesIO()
+    book.save(out)
+    return out.getvalue()
+
+
+def _sheet_name(report: Report, table: Table, n: int) -> str:
+    name = report.asked.say("title.change") if n else table.title
+    return name[:31]
+
+
+def _write(sheet: Worksheet, table: Table, report: Report, top: int) -> None:
+    """The table with its head in row `top`; above it what it is, where there is room."""
+    from openpyxl.styles import Alignment, Font, PatternFill
+
+    bold, fill = Font(bold=True), PatternFill("solid", fgColor="DCE6F1")
+    if top > 1:
+        _text(sheet.cell(1, 1), table.title).font = Font(bold=True, size=14)
+        version = report.asked.say("version.provisional") if report.provisional else ""
+        _text(sheet.cell(2, 1), f"{report.period}{f'　【{version}】' if version else ''}")
+    for column, title in enumerate(table.head, start=1):
+        cell = _text(sheet.cell(top, column), title)
+        cell.font, cell.fill = bold, fill
+        cell.alignment = Alignment(wrap_text=True, vertical="center", horizontal="center")
+    for row, cells in enumerate(table.rows, start=top + 1):
+        total = row > top + len(table.rows) - table.totals
+        for column, content in enumerate(cells, start=1):
+            cell = _fill(sheet.cell(row, column), content)
+            if total:
+                cell.font = bold
+    sheet.freeze_panes = sheet.cell(top + 1, table.labels + 1)
+    for column in range(1, len(table.head) + 1):
+        longest = max((_width(cells[column - 1].text) for cells in table.rows), default=0)
+        least = _LABEL if column <= table.labels else _NARROW
+        sheet.column_dimensions[sheet.cell(top, column).column_letter].width = min(_WIDE, max(least, longest + 3))
+    sheet.print_title_rows = f"{top}:{top}"
+    sheet.page_setup.orientation = "landscape"
+    sheet.page_setup.paperSize = sheet.PAPERSIZE_A4
+    sheet.page_setup.fitToHeight = 0
+    sheet.sheet_properties.pageSetUpPr.fitToPage = True
+
+
+def _width(text: str) -> int:
+    """In letters of the Latin alphabet."""
+    return sum(2 if ord(letter) > 0x2E7F else 1 for letter in text)
+
+
+def _text(cell: Any, text: str) -> Any:
+    """A text that is no formula, whatever it begins with."""
+    cell.value = text
+    if text:
+        cell.data_type = "s"
+    return cell
+
+
+def _fill(cell: Any, content: Cell) -> Any:
+    from openpyxl.styles import Alignment
+
+    if content.value is None or isinstance(content.value, str):
+        _text(cell, content.text)
+        if content.kind != "text":
+            cell.alignment = Alignment(horizontal="right")
+        return cell
+    cell.value = content.value
+    marks = f'" {content.marks}"' if content.marks else ""
+    cell.number_format = _FORMATS[content.kind] + marks
+    return cell
+
+
+def _chart(sheet: Worksheet, table: Table, report: Report, top: int) -> None:
+    """Of a month day by day a line for each spot; of months and years bars for each spot; of the prefecture's table
+    one bar a spot. A sum is no bar beside its parts.
+    """
+    from openpyxl.chart import BarChart, LineChart, Reference
+
+    daily, prefecture = report.asked.kind is Kind.DAILY, report.asked.kind is Kind.PREFECTURE
+    last, first_value = top + len(table.rows) - table.totals, table.labels + 1
+    wide = len(table.head) - table.total_columns
+    if last <= top or wide < first_value:
+        return
+    chart: Any = LineChart() if daily else BarChart()
+    if daily or prefecture:
+        columns = range(first_value, min(wide, first_value + (_SERIES if daily else 1) - 1) + 1)
+        for column in columns:
+            chart.add_data(Reference(sheet, min_col=column, min_row=top, max_row=last), titles_from_data=True)
+        names = 1 if daily else max(1, next((n for n, title in enumerate(table.head, 1) if n == table.labels), 1))
+        chart.set_categories(Reference(sheet, min_col=names, min_row=top + 1, max_row=last))
+    else:
+        for row in range(top + 1, min(last, top + _SERIES) + 1):
+            chart.add_data(
+                Reference(sheet, min_col=1, max_col=wide, min_row=row), from_rows=True, titles_from_data=True
+            )
+        chart.set_categories(Reference(sheet, min_col=first_value, max_col=wide, min_row=top))
+    chart.title = f"{report.asked.say('title.chart')} {report.period}"
+    chart.y_axis.number_format = "#,##0"
+    chart.y_axis.scaling.min = 0
+    if daily:
+        chart.x_axis.number_format = "m/d"
+    chart.x_axis.delete = chart.y_axis.delete = False
+    chart.width, chart.height = 28, 12
+    sheet.add_chart(chart, f"A{top + len(table.rows) + 3}")
+
+
+def _notes(sheet: Worksheet, report: Report) -> None:
+    from openpyxl.styles import Alignment, Font
+
+    for row, (head, said) in enumerate(report.notes, start=1):
+        _text(sheet.cell(row, 1), head).font = Font(bold=True)
+        _text(sheet.cell(row, 2), said)
+        for column in (1, 2):
+            sheet.cell(row, column).alignment = Alignment(wrap_text=True, vertical="top")
+    sheet.column_dimensions["A"].width, sheet.column_dimensions["B"].width = 20, 100

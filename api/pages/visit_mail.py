@@ -1,0 +1,216 @@
+"""毎月のメール: the report of the month before, by mail with its Excel file, to named people of the office.
+
+Who can be chosen has an account with a mail address. A letter is stopped, never changed; what was sent stays, with what
+became of it and its file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from analytics.visitors.reports import kept
+from analytics.visitors.reports.cells import Kind
+from analytics.visitors.reports.counting import Version
+from analytics.visitors.reports.workbook import MEDIA_TYPE
+from api.access import READERS, Router, SignedIn, Visit, access
+from api.errors import NotFound, Text
+from api.pages.alert_list import open_alerts
+from api.pages.daily_entry import COUNTING
+from api.pages.delivery import masked, state
+from api.pages.site import moment, page
+from api.pages.typed import Form
+from store.connection import Connection
+
+router = Router()
+
+KINDS: Final = (Kind.MONTHLY, Kind.DAILY, Kind.PREFECTURE)
+MOST_NAME: Final = 60
+_SHOWN = 24
+_DONE: Final = ("made", "ended")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Somebody who can be chosen; `email` masked, empty where there is none."""
+
+    user_id: int
+    name: str
+    email: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A message to one address; `state` as in the record of delivery. `error`: what its server said."""
+
+    address: str
+    state: str
+    sent_at: datetime | None
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A month's report as it was written, and what became of its messages; none: it went to nobody."""
+
+    letter_id: int
+    name: str
+    month: date
+    written_at: datetime
+    posted: bool
+    sent: tuple[Sent, ...]
+
+
+@router.get("/tourism/reports/mail")
+@access(READERS, page=True)
+def mail_page(request: Request, visit: SignedIn) -> Response:
+    """What is sent every month, what was sent, and the form."""
+    return _page(request, visit)
+
+
+@router.post("/tourism/reports/mail")
+@access(COUNTING)
+def say(request: Request, visit: SignedIn, typed: Form) -> Response:
+    """`do` make or end."""
+    at = moment(request, visit)
+    town, user = visit.tenant.municipality_id, visit.user.user_id
+    if typed.get("do") == "end":
+        number = typed.get("mail", "")
+        with visit.transaction() as conn:
+            known = re.fullmatch(r"\d{1,9}", number) and kept.end_mail(conn, town, int(number), user, at.now)
+        if not known:
+            raise NotFound(Text("そのメールは、もう止まっています。", "That letter has been stopped already."))
+        return RedirectResponse("/tourism/reports/mail?done=ended", 303)
+    with visit.transaction() as conn:
+        made = _mail(conn, town, typed, at.now)
+        if isinstance(made, kept.Mail):
+            kept.make_mail(conn, town, made, user)
+    if not isinstance(made, kept.Mail):
+        return _page(request, visit, typed, made)
+    return RedirectResponse("/tourism/reports/mail?done=made", 303)
+
+
+@router.get("/tourism/reports/mail/{letter_id}.xlsx")
+@access(READERS, page=True)
+def letter_file(request: Request, visit: SignedIn, letter_id: int) -> Response:
+    """The file as it was sent."""
+    with visit.transaction() as conn:
+        row = conn.execute(
+            "select file_name, file from report_letter where report_letter_id = %s and municipality_id = %s",
+            (letter_id, visit.tenant.municipality_id),
+        ).fetchone()
+    if row is None:
+        raise NotFound(Text(f"報告書 {letter_id} はありません。", f"There is no letter {letter_id}."))
+    headers = {"Content-Disposition": f'attachment; filename="{row[0]}"'}
+    return Response(bytes(row[1]), media_type=MEDIA_TYPE, headers=headers)
+
+
+def _page(
+    request: Request, visit: Visit, typed: Mapping[str, str] | None = None, problem: str | None = None
+) -> Response:
+    at = moment(request, visit)
+    town = visit.tenant.municipality_id
+    with visit.transaction() as conn:
+        mails = kept.mails(conn, town)
+        places = kept.places(conn, town, at.now.astimezone(at.zone).date())
+        accounts = _accounts(conn, town)
+        letters = _letters(conn, town)
+        mail_is_there = conn.execute("select from delivery_channel where kind = 'mail'").fetchone() is not None
+        alerts = open_alerts(conn, visit.user.role)
+    done = request.query_params.get("done")
+    return page(
+        request,
+        visit,
+        at,
+        "tourism_reports_mail",
+        alerts,
+        status=400 if problem else 200,
+        mails=mails,
+        accounts=accounts,
+        names={each.user_id: each.name for each in accounts},
+        places=places,
+        place_names={each.spot_id: each.called(at.words.code) for each in places},
+        letters=letters,
+        mail_is_there=mail_is_there,
+        kinds=KINDS,
+        typed=typed or {},
+        problem=problem,
+        done=done if done in _DONE else None,
+        most_name=MOST_NAME,
+        may_write=visit.user.role in COUNTING,
+    )
+
+
+def _accounts(conn: Connection, municipality_id: int) -> list[Account]:
+    return [
+        Account(user_id, name, masked(email) if email else "")
+        for user_id, name, email in conn.execute(
+            "select user_id, display_name, coalesce(email, '') from app_user where municipality_id = %s "
+            "order by role <> 'tourism', display_name, user_id",
+            (municipality_id,),
+        )
+    ]
+
+
+def _letters(conn: Connection, municipality_id: int) -> list[Letter]:
+    sent: dict[int, list[Sent]] = {}
+    for letter_id, address, sent_at, attempts, error, unsure in conn.execute(_SENT, (municipality_id,)):
+        how = state(sent_at, attempts, False, False, unsure)
+        sent.setdefault(letter_id, []).append(Sent(masked(address), how, sent_at, error))
+    return [
+        Letter(letter_id, name, month, written, posted is not None, tuple(sent.get(letter_id, ())))
+        for letter_id, name, month, written, posted in conn.execute(
+            """
+            select l.report_letter_id, m.name, l.month, l.written_at, l.posted_at
+            from report_letter l join report_mail m using (report_mail_id)
+            where l.municipality_id = %s order by l.report_letter_id desc limit %s
+            """,
+            (municipality_id, _SHOWN),
+        )
+    ]
+
+
+def _mail(conn: Connection, municipality_id: int, typed: Mapping[str, str], now: datetime) -> kept.Mail | str:
+    """The letter as typed, or what is wrong with it."""
+    name = " ".join(typed.get("name", "").split())
+    if not name or len(name) > MOST_NAME:
+        return "name"
+    if typed.get("kind") not in {each.value for each in KINDS}:
+        return "kind"
+    if typed.get("version") not in set(Version):
+        return "version"
+    for field, low, high in (("day", 1, 28), ("hour", 0, 23)):
+        text = typed.get(field, "")
+        if not re.fullmatch(r"\d{1,2}", text) or not low <= int(text) <= high:
+            return field
+    known = {each.user_id: each for each in _accounts(conn, municipality_id)}
+    to = tuple(user_id for user_id, each in known.items() if typed.get(f"to-{user_id}") and each.email)
+    if not to:
+        return "to"
+    places = kept.places(conn, municipality_id, now.date())
+    chosen = tuple(each.spot_id for each in places if typed.get(f"spot-{each.code}"))
+    kind = Kind(typed["kind"])
+    return kept.Mail(
+        0,
+        name,
+        kind,
+        Version(typed["version"]),
+        typed.get("compared") == "1" and kind is not Kind.PREFECTURE,
+        int(typed["day"]),
+        int(typed["hour"]),
+        chosen or None,
+        to,
+        now,
+    )
+
+
+_SENT = """
+select report_letter_id, recipient, sent_at, attempts, last_error, unsure > 0
+from outbox where municipality_id = %s and report_letter_id is not null and channel <> 'log' order by outbox_id
+"""

@@ -1,0 +1,220 @@
+// The forms for counts on a bad network: what was typed is not lost, and is entered once.
+//
+// A form with data-keep is put into this browser's store before it is sent, under the key by which the server knows a
+// repetition; it is taken out when the server has answered. Without a network it waits there, and goes out from the next
+// of these pages that is open when there is one, by the account that wrote it. Where the server asks back (another
+// number meanwhile, ten times the usual) the entry waits for its person. Without this script the forms are ordinary.
+//
+// A page that is open without a network can be led to another spot or day by its own lists: then the form says that
+// nobody knows what stands there, and the server asks back where something does.
+
+const QUEUE = 'mimamori-entries'; // [{key, by, action, label, fields, at, asked?, refused?}]
+const LOOK = 30_000; // ms between tries
+const PATIENCE = 20_000; // ms until a try counts as failed
+
+const place = document.getElementById('entry-waiting-here');
+place.after(place.content.firstElementChild.cloneNode(true)); // a renewal of the page leaves it alone: it is an island
+const section = document.getElementById('entry-waiting');
+const words = JSON.parse(document.getElementById('entry-words').textContent);
+const byId = (id) => document.getElementById(id);
+const { by, csrf } = place.dataset;
+const say = (key, values = {}) => Object.entries(values).reduce((text, [name, value]) => text.replace(`{${name}}`, value), words[key]);
+
+// --- the store
+
+function all() {
+  try {
+    return JSON.parse(localStorage.getItem(QUEUE)) ?? [];
+  } catch {
+    return [];
+  }
+}
+
+const mine = () => all().filter((entry) => entry.by === by);
+
+/** Puts an entry in the place of the one with its key; false where this browser keeps nothing. */
+function put(entry) {
+  try {
+    localStorage.setItem(QUEUE, JSON.stringify([...all().filter(({ key }) => key !== entry.key), entry]));
+    return true;
+  } catch {
+    return false; // a private window, say
+  }
+}
+
+function drop(key) {
+  try {
+    localStorage.setItem(QUEUE, JSON.stringify(all().filter((entry) => entry.key !== key)));
+  } catch {
+    // nothing was kept
+  }
+}
+
+/** A random UUID, also where there is no crypto.randomUUID: on plain HTTP. */
+function newKey() {
+  if (crypto.randomUUID) return crypto.randomUUID();
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = (bytes[6] & 0x0f) | 0x40;
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;
+  return [...bytes].map((byte, n) => ([4, 6, 8, 10].includes(n) ? '-' : '') + byte.toString(16).padStart(2, '0')).join('');
+}
+
+// --- sending
+
+/** What the server says to an entry: {state: 'done' | 'asked', address} | {state: 'refused', why} | 'away' | 'signed_out'. */
+async function send(entry) {
+  let answer;
+  try {
+    answer = await fetch(entry.action, {
+      method: 'POST',
+      body: new URLSearchParams([...entry.fields, ['csrf_token', csrf]]),
+      headers: { Accept: 'application/json' },
+      signal: AbortSignal.timeout(PATIENCE),
+    });
+  } catch {
+    return { state: 'away' };
+  }
+  const at = new URL(answer.url);
+  if (answer.status === 401 || answer.status === 403 || at.pathname === '/sign-in') return { state: 'signed_out' };
+  if (answer.status >= 500 || answer.status === 429) return { state: 'away' };
+  if (!answer.ok) return { state: 'refused', why: await answer.json().then(({ title, detail }) => detail ?? title, () => String(answer.status)) };
+  return { state: at.searchParams.has('saved') ? 'done' : 'asked', address: at.pathname + at.search };
+}
+
+let sending = false;
+
+async function sendAll() {
+  const ready = mine().filter((entry) => !entry.asked && !entry.refused);
+  if (sending || !ready.length) return;
+  sending = true;
+  let sent = 0;
+  let last = 'done';
+  for (const entry of ready) {
+    const result = await send(entry);
+    last = result.state;
+    if (last === 'done') {
+      drop(entry.key);
+      sent += 1;
+    } else if (last === 'asked') put({ ...entry, asked: result.address });
+    else if (last === 'refused') put({ ...entry, refused: result.why });
+    else break;
+  }
+  sending = false;
+  show(sent ? say('sent', { n: sent }) : { away: words.away, signed_out: words.signed_out }[last] ?? '');
+}
+
+function show(state) {
+  const waiting = mine();
+  section.hidden = !waiting.length && !state;
+  byId('entry-waiting-n').textContent = say('count', { n: waiting.length });
+  if (state !== undefined) byId('entry-waiting-state').textContent = state;
+  byId('entry-waiting-send').hidden = !waiting.some((entry) => !entry.asked && !entry.refused);
+  byId('entry-waiting-list').replaceChildren(
+    ...waiting.map((entry) => {
+      const item = document.createElement('li');
+      item.append(entry.label);
+      if (entry.asked) {
+        const link = document.createElement('a');
+        link.href = entry.asked;
+        link.textContent = words.look;
+        item.append(` ${words.asked} `, link);
+      }
+      if (entry.refused) item.append(` ${say('refused', { why: entry.refused })}`);
+      const button = document.createElement('button');
+      button.type = 'button';
+      button.className = 'button button-quiet';
+      button.textContent = words.drop;
+      button.setAttribute('aria-label', `${words.drop} ${entry.label}`);
+      button.addEventListener('click', () => {
+        if (!window.confirm(say('drop_sure', { what: entry.label }))) return;
+        drop(entry.key);
+        show('');
+      });
+      item.append(' ', button);
+      return item;
+    }),
+  );
+}
+
+function go(address) {
+  const to = new URL(address, location.href);
+  if (to.pathname + to.search === location.pathname + location.search) location.reload();
+  else location.assign(to);
+}
+
+document.addEventListener('submit', async (event) => {
+  const form = event.target;
+  if (!form.matches('[data-keep]')) return;
+  event.preventDefault();
+  if (form.dataset.sending) return;
+  form.dataset.sending = '1';
+  form.elements.key.value ||= newKey();
+  const fields = [...new FormData(form)].filter(([name]) => name !== 'csrf_token');
+  const typed = form.dataset.keep && form.elements[form.dataset.keep].value;
+  const action = new URL(form.action).pathname;
+  const entry = { key: form.elements.key.value, by, action, label: [form.dataset.label, typed].filter(Boolean).join(' '), fields, at: Date.now() };
+  const kept = put(entry);
+  const result = await send(entry);
+  delete form.dataset.sending;
+  if (result.state === 'done' || result.state === 'asked') {
+    drop(entry.key); // what is asked stands in the form of the page it leads to
+    go(result.address + (result.state === 'done' ? '#main' : '#which-number'));
+  } else if (result.state === 'refused' || !kept) {
+    drop(entry.key);
+    form.submit(); // the server's own page says what is wrong
+  } else {
+    form.elements.key.value = newKey();
+    if (form.dataset.keep) form.elements[form.dataset.keep].value = ''; // it stands in the list
+    show(result.state === 'away' ? words.queued : words.signed_out);
+    section.scrollIntoView({ block: 'center' });
+  }
+});
+
+// --- another spot or day without a network
+
+let elsewhere = false; // the lists of the page no longer say what stands at the chosen spot and day
+
+document.addEventListener('click', (event) => {
+  const link = event.target.closest('a[data-entry]');
+  const form = document.querySelector('form[data-keep="value"]');
+  if (!link || !form || navigator.onLine) return;
+  event.preventDefault();
+  const to = new URL(link.href);
+  const day = to.searchParams.get('day');
+  const other = { spot: to.pathname !== new URL(form.action).pathname, day: day !== form.elements.day.value };
+  form.action = to.pathname;
+  form.elements.day.value = day;
+  form.elements.seen.value = elsewhere || (other.spot && other.day) ? 'none' : link.dataset.seen;
+  form.elements.value.value = '';
+  elsewhere = true;
+  form.dataset.kept = 'action data-kept data-label data-spot data-day'; // a renewal of the page is of the other one
+  for (const [name, changed] of Object.entries(other)) if (changed) form.dataset[name] = link.dataset.entry;
+  form.dataset.label = `${form.dataset.spot} ${form.dataset.day}`;
+  byId('which-number').textContent = say('number', { spot: form.dataset.spot, day: form.dataset.day });
+  for (const each of link.closest('ul').querySelectorAll('a')) each.removeAttribute('aria-current');
+  link.setAttribute('aria-current', 'true');
+  for (const facts of document.querySelectorAll('[data-of-day]')) {
+    facts.hidden = true;
+    facts.dataset.kept = 'hidden data-kept';
+  }
+  byId('entry-offline').textContent = words.offline;
+  form.elements.value.focus();
+});
+
+// --- life
+
+const query = new URLSearchParams(location.search);
+if (query.has('saved') && query.has('key')) drop(query.get('key'));
+byId('entry-waiting-send').addEventListener('click', sendAll);
+window.addEventListener('online', async () => {
+  await sendAll();
+  const form = document.querySelector('form[data-keep="value"]');
+  if (!elsewhere || !form) return;
+  const { day, value, note } = form.elements; // now the server knows what stands there
+  location.assign(`${form.action}?${new URLSearchParams({ day: day.value, value: value.value, note: note.value })}`);
+});
+window.addEventListener('storage', () => show());
+setInterval(sendAll, LOOK);
+show();
+sendAll();
+document.documentElement.dataset.ready = 'yes';
