@@ -13,8 +13,8 @@ is the one that the device is registered by; a water gauge may say its own. Of a
 only what the device said is searched for addresses: gateways have theirs.
 
 Works badly where somebody means to deceive: an address under a harmless name in other digits passes. Hashed addresses
-are addresses, for they tell one phone from another; they are known by the names that makers give them. Cost: one search
-of the message, of visitors' counters two (some 2 µs a kilobyte each).
+are addresses, for they tell one phone from another; they are known by the names that makers give them.
+Cost: some 15 µs a kilobyte of a visitors' counter, 1 µs of any other device.
 """
 
 from __future__ import annotations
@@ -55,6 +55,16 @@ _NAMED_ADDRESS = re.compile(
     rb'"\w*(?:mac|bssid)s?(?:_?addr(?:ess)?(?:es)?|_?list|_?hash(?:es)?)?"\s*:\s*(?:"([^"]+)"|\[\s*[^\]\s])', re.I
 )
 
+# What each of them must have in it, in lower case: found in a fiftieth of the time.
+_PICTURES = (
+    b"data:image/", b'"/9j/', b'"ivborw0kggo', b'"r0lgod', b'"uklgr', b'"image', b'"img', b'"picture', b'"photo',
+    b'"snapshot', b'"thumbnail', b'"jp', b'"png',
+)  # fmt: skip
+_FACES = (b'"face', b'"embedding', b'"person', b'"re_id', b'"reid')
+_NAMES = (b"mac", b"bssid")
+_SHAPE = b"00:00:00:00:00:00"
+_SHAPES = bytes.maketrans(b"123456789abcdefABCDEF-", b"0" * 21 + b":")
+
 
 def forbidden(
     raw: bytes, uplink: Uplink | None = None, device: RegisteredDevice | None = None, directory: Directory | None = None
@@ -66,11 +76,14 @@ def forbidden(
         return None
     who = "the sender" if uplink is None else f"device {uplink.device_key}"
     payload = b"" if uplink is None else uplink.payload
-    if picture(raw) or picture(payload) or _PICTURE.search(raw):
+    low = raw.lower()
+    if picture(raw) or picture(payload) or (_any(_PICTURES, low) and _PICTURE.search(raw)):
         return f"{who} sends pictures: let it send numbers only (counting at the edge)"
-    if _FACE.search(raw):
+    if _any(_FACES, low) and _FACE.search(raw):
         return f"{who} sends faces or what tells one person from another: let it send numbers only"
     said = raw if uplink is None or uplink.radio is None else uplink.decoded or b""
+    if _SHAPE not in said.translate(_SHAPES) and not _any(_NAMES, low):
+        return None
     own = b"" if uplink is None else _digits(uplink.device_key.encode())
     found = {_digits(m.group()) for m in _ADDRESS.finditer(said)}
     found |= {_digits(m.group(1) or b"several") for m in _NAMED_ADDRESS.finditer(said)}
@@ -80,6 +93,10 @@ def forbidden(
             "where it is its own, register it by this address"
         )
     return None
+
+
+def _any(words: tuple[bytes, ...], text: bytes) -> bool:
+    return any(word in text for word in words)
 
 
 def picture(raw: bytes) -> bool:

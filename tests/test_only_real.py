@@ -39,7 +39,6 @@ ONLY_REAL = re.compile(
 EXEMPT = {
     "reads the one that its caller has chosen; who lists what can be chosen leaves drills out": """
         alerts/actions.py:_locked alerts/actions.py:_refuse_while_above alerts/answers.py:_ASKED
-        api/pages/outlook.py:floods
         alerts/public/acts.py:_alert alerts/public/acts.py:_refuse_changed_reading alerts/public/making.py:facts_of
         alerts/public/making.py:insert alerts/public/notices.py:chain_before
         alerts/public/standing_publish.py:Standing._one alerts/public/standing_publish.py:_CHAIN
@@ -96,6 +95,7 @@ EXEMPT = {
     """,
     "writes and judges whatever it is given: the values of a drill take the way of all values": """
         ingest/plain.py:_looked_up store/judged.py:count_past_as_judged store/latest.py:standing
+        store/values.py:not_there_yet
         store/latest.py:_REMEASURE store/values.py:_standing store/values.py:_update_observations
         store/verdicts.py:behind store/verdicts.py:note store/verdicts.py:give store/verdicts.py:ends
         store/verdicts.py:around
