@@ -142,6 +142,7 @@ def _asked(conn: Connection, request: Request, visit: Visit, at: Moment) -> tupl
         today - timedelta(days=1),
         local,
         at.words.code,
+        at.clock.simulated,
     )
     values: dict[str, object] = {"kind": kind, "version": version, "compare": compared}
     values |= {"month": f"{month:%Y-%m}", "year": year, "years": years}

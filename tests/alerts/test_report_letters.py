@@ -58,7 +58,7 @@ def test_a_month_is_mailed_once_to_who_was_named(named: Gauge, mailbox: Mailbox)
     assert file.get_filename() == "visits_monthly_202605.xlsx"
     assert "spreadsheetml" in file.get_content_type()
     book = openpyxl.load_workbook(io.BytesIO(file.get_content()))
-    assert book.worksheets[0]["A1"].value == "月別 観光地点の延べ人数"
+    assert book.worksheets[0]["A1"].value == "【模擬】月別 観光地点の延べ人数"
 
 
 def test_without_mail_the_log_says_it_and_the_letter_stays(named: Gauge) -> None:

@@ -285,6 +285,10 @@ def test_excel_has_numbers_formats_a_chart_and_the_notes() -> None:
     assert (
         "延べ" in notes["何の数か"] and "2026-06-11 09:30" in notes["データの版"] and "カウンター" in notes["計測方法"]
     )
+    assert "模擬" not in notes
+    invented = tables.make(asked(Kind.DAILY, simulated=True), known(days))
+    book = openpyxl.load_workbook(io.BytesIO(workbook(invented)))
+    assert book.worksheets[0]["A1"].value.startswith("【模擬】") and book["注記"]["A1"].value == "模擬"
     for kind in (Kind.MONTHLY, Kind.YEARLY):
         page = openpyxl.load_workbook(io.BytesIO(workbook(tables.make(asked(kind), known(days))))).worksheets[0]
         assert len(page._charts[0].series) == 2 and page["A5"].value == "見守の滝"

@@ -49,6 +49,7 @@ class Place:
 class Asked:
     """What was chosen. `month`: its first day (daily, prefecture); `year` and `years` (the newest and how many of
     them): monthly and yearly. `until` is the last day that is over, `at` when the report is made (local).
+    `simulated`: of a town that does not exist, which its files say.
     """
 
     kind: Kind
@@ -63,6 +64,7 @@ class Asked:
     until: date
     at: datetime
     language: str = "ja"
+    simulated: bool = False
 
     def say(self, key: str, /, **values: object) -> str:
         return words.text(key, self.language, **values)

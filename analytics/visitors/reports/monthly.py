@@ -52,7 +52,9 @@ def due(day: int, hour: int, zone: ZoneInfo, now: datetime, since: datetime) -> 
     return (local.date().replace(day=1) - timedelta(days=1)).replace(day=1)
 
 
-def asked_of(mail: kept.Mail, places: list[Place], settings: kept.Settings, month: date, at: datetime) -> Asked:
+def asked_of(
+    mail: kept.Mail, places: list[Place], settings: kept.Settings, month: date, at: datetime, *, simulated: bool
+) -> Asked:
     """What a letter's report lists. `at` is local."""
     chosen = [each for each in places if mail.spot_ids is None or each.spot_id in mail.spot_ids]
     return Asked(
@@ -68,6 +70,7 @@ def asked_of(mail: kept.Mail, places: list[Place], settings: kept.Settings, mont
         # what is over: of the running year no more than the month that is reported
         min(days_of(month)[-1], at.date() - timedelta(days=1)),
         at,
+        simulated=simulated,
     )
 
 
@@ -98,7 +101,7 @@ class Letters:
         self, conn: Connection, municipality_id: int, town: str, mail: kept.Mail, month: date, at: datetime
     ) -> None:
         places = kept.places(conn, municipality_id, month)
-        asked = asked_of(mail, places, kept.settings(conn, municipality_id), month, at)
+        asked = asked_of(mail, places, kept.settings(conn, municipality_id), month, at, simulated=self._clock.simulated)
         made = report(conn, municipality_id, town, asked)
         subject = words.text("mail.subject", "ja", town=town, month=month_name(asked, month), name=mail.name)
         if self._clock.simulated:

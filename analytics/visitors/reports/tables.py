@@ -183,7 +183,8 @@ def _sum_lines(asked: Asked, period: str, sums: Sequence[Sum]) -> list[tuple[Cel
 def notes_of(asked: Asked, days: Days) -> tuple[tuple[str, str], ...]:
     """What has to be known to use the numbers."""
     say = asked.say
-    found = [(say("note.what"), say("note.what.text"))]
+    found = [(say("note.simulated"), say("note.simulated.text"))] if asked.simulated else []
+    found.append((say("note.what"), say("note.what.text")))
     if asked.kind is not Kind.DAILY:
         found.append((say("note.year"), say(f"note.year.{asked.year_kind.value}")))
     at = f"{asked.at:%Y-%m-%d %H:%M}"

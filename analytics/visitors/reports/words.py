@@ -128,6 +128,12 @@ _WORDS: dict[str, tuple[str, str]] = {
     "remark.before_changed": ("前年と計測方法が異なる", "another method than a year before"),
     "remark.counted": ("数えた分 {n}人", "counted {n}"),
     "remark.survey": ("割合は{first}〜{last}の調査による", "shares from the survey of {first} to {last}"),
+    "mark.simulated": ("【模擬】", "[SIMULATED] "),
+    "note.simulated": ("模擬", "Simulated"),
+    "note.simulated.text": (
+        "模擬の町の数です。実際の町の数ではありません。",
+        "Of a simulated town; these are no real counts.",
+    ),
     "note.what": ("何の数か", "What is counted"),
     "note.what.text": (
         "数字はすべて延べ（通過数・入場数などを地点ごとの式で換算した回数）です。同じ人が何度来ても、そのつど数えます。"

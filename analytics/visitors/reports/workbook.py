@@ -59,7 +59,8 @@ def _write(sheet: Worksheet, table: Table, report: Report, top: int) -> None:
 
     bold, fill = Font(bold=True), PatternFill("solid", fgColor="DCE6F1")
     if top > 1:
-        _text(sheet.cell(1, 1), table.title).font = Font(bold=True, size=14)
+        mark = report.asked.say("mark.simulated") if report.asked.simulated else ""
+        _text(sheet.cell(1, 1), f"{mark}{table.title}").font = Font(bold=True, size=14)
         version = report.asked.say("version.provisional") if report.provisional else ""
         _text(sheet.cell(2, 1), f"{report.period}{f'　【{version}】' if version else ''}")
     for column, title in enumerate(table.head, start=1):
