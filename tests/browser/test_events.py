@@ -12,7 +12,7 @@ from api.roles import Role
 from tests.browser.conftest import Town, screenshot, visiting
 from tests.browser.test_look import SMALLEST_TARGET, faults
 
-UNTIL = 30_000  # ms: generous, a deadline and no measurement
+UNTIL = 60_000  # ms: generous, a deadline and no measurement
 A4: ViewportSize = {"width": 718, "height": 1047}  # px of the paper within margins of 10 mm
 GATE = "spot-asaichi"
 
@@ -81,5 +81,6 @@ def test_the_day_of_an_event_from_the_first_entry_to_the_sheet_of_paper(chromium
             expect(each).to_be_hidden()
         assert page.evaluate("document.documentElement.scrollWidth") <= A4["width"]
         pdf = page.pdf(format="A4", margin=dict.fromkeys(("top", "right", "bottom", "left"), "10mm"))
+        screenshot(page, "paper-event")
         assert len(re.findall(rb"/Type\s*/Page\b(?!s)", pdf)) == 1
         assert clerk.complaints == [] and tent.complaints == []
