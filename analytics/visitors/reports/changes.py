@@ -87,7 +87,7 @@ def change_cells(asked: Asked, of: Change) -> list[Cell]:
     compared = asked.say("change.pairs", n=of.pairs, of=of.days) if of.pairs else asked.say("change.months")
     note = asked.say("change.note", now=f"{of.now:,}", before=f"{of.before:,}", compared=compared)
     if of.ratio is None:
-        why = Cell(None, asked.say(f"change.why.{of.why}"), "ratio", note=note)
+        why = Cell(None, asked.say(f"change.why.{of.why}"), "ratio", note=compared)
         if of.why == "nothing":
             return [Cell(None, "", "count"), Cell(None, "", "count"), replace(why, note="")]
         return [number(of.now), number(of.before), why]
