@@ -45,6 +45,10 @@ _RAISED = {
         for n in (1, 2, 3)
     },
 }
+_JAMMED = (
+    "カウンターの数がありえない値です（故障の可能性があります）",
+    "the counter gives numbers that cannot be true; it may be out of order",
+)
 _VISITS = {
     "more": ("ふだんより多い通過数（延べ）です", "more passages than usual"),
     "fewer": ("ふだんより少ない通過数（延べ）です", "fewer passages than usual"),
@@ -107,12 +111,16 @@ def headline(rule: FindingRule, cleared: bool, value: float | None, usual: float
 
     >>> headline("visits", False, 40.0, 120.0, "ja")
     'ふだんより少ない通過数（延べ）です'
+    >>> headline("counter", False, 7.0, None, "en")
+    'the counter gives numbers that cannot be true; it may be out of order'
     """
     if cleared:
         return _CLEARED[rule][_column(language)]
     if rule == "visits":
         fewer = value is not None and usual is not None and value < usual
         return _VISITS["fewer" if fewer else "more"][_column(language)]
+    if rule == "counter" and value:
+        return _JAMMED[_column(language)]
     return _RAISED[rule][_column(language)]
 
 

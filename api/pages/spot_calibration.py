@@ -13,6 +13,7 @@ from datetime import date, datetime, time, timedelta
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from analytics.visitors.checks import judged
 from analytics.visitors.manual import NotANumber, parse
 from analytics.visitors.spots.calibration import (
     LEAST_SESSIONS,
@@ -250,6 +251,10 @@ def _judge(
     """Which of the sessions count, and why the others do not."""
     standing = [each for each in said if each.withdrawn is None]
     newest = max((each.ends for each in standing), default=None)
+    faults: set[datetime] = set()
+    if said:
+        days = [each.starts.astimezone(at.zone).date() for each in said]
+        faults = {hour for _, hour in judged.hours(conn, source.datastreams, min(days), max(days))}
     lines, usable = [], []
     for each in said:
         manual, sensor = _direction(each, source.measure)
@@ -267,6 +272,8 @@ def _judge(
             why = Unusable.NOT_COUNTED
         elif sensor is None:
             why = Unusable.GAPS
+        elif any(each.starts - _HOUR < hour < each.ends for hour in faults):
+            why = Unusable.FAULT
         typical = typical_hour(conn, source.datastreams, each.starts, at.zone)
         busy = manual is not None and (typical is None or manual / (length / _HOUR) >= typical)
         lines.append(Line(each, manual, sensor, None if why is None else why.value, busy))

@@ -276,3 +276,27 @@ def test_false_zeros_that_came_late_are_periods_that_have_ended(analyst: Analyst
         ("blocked", midnight(covered) + timedelta(hours=11), midnight(covered) + timedelta(hours=17), "found")
     ]
     assert analyst.rows("select count(*) from finding where kind = 'counter'") == [(0,)], "nobody is woken for it"
+
+
+def test_who_goes_home_after_closing_tells_nothing_and_a_fault_ends_with_the_last_visitors(
+    analyst: Analyst, office: dict[str, int]
+) -> None:
+    inward, out = (analyst.town.datastream(SPOT, f"passages_{way}") for way in ("in", "out"))
+    whole_days(analyst, SPOT, MONDAY)
+    evening = [(midnight(MONDAY) + slot * TEN, 10.0 if 48 < slot <= 108 else 0.0) for slot in range(1, 139)]
+    analyst.send(out, [(time + 3 * 6 * TEN, value) for time, value in evening[:-18]])
+    analyst.send(inward, [(time, value + n % 2 if value else 0.0) for n, (time, value) in enumerate(evening)])
+    analyst.work()
+    assert analyst.rows("select * from count_period") == []
+    tuesday = MONDAY + timedelta(days=1)
+    covered = [(midnight(tuesday) + slot * TEN, 10.0 + slot % 2 if 48 < slot <= 78 else 0.0) for slot in range(1, 145)]
+    analyst.send(inward, covered)
+    analyst.work()
+    assert analyst.rows("select ends_at from count_period") == [(None,)]
+    analyst.send(
+        inward, [(midnight(tuesday) + 24 * 6 * TEN + slot * TEN, 0.0 if slot < 52 else 9.0) for slot in range(1, 54)]
+    )
+    analyst.work()
+    assert analyst.rows("select starts_at, ends_at from count_period") == [
+        (midnight(tuesday) + timedelta(hours=13), midnight(tuesday) + timedelta(hours=18))
+    ]

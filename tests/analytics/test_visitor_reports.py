@@ -271,7 +271,7 @@ def test_excel_has_numbers_formats_a_chart_and_the_notes() -> None:
     days = {1: without(every_day(1234, provisional=True), date(2026, 5, 3)), 2: every_day()}
     made = tables.make(asked(Kind.DAILY), known(days))
     book = openpyxl.load_workbook(io.BytesIO(workbook(made)))
-    assert book.sheetnames == ["日別 観光地点の延べ人数", "前年との比較", "データ", "注記"]
+    assert book.sheetnames == ["日別 観光地点の延べ人数", "前年との比較", "データ", "注記", "グラフの数"]
     sheet = book["日別 観光地点の延べ人数"]
     assert sheet["A2"].value == "2026年5月　【速報】"
     assert (sheet["E4"].value, sheet["E4"].data_type) == ("=資料館𠮷", "s")
@@ -288,8 +288,10 @@ def test_excel_has_numbers_formats_a_chart_and_the_notes() -> None:
     for kind in (Kind.MONTHLY, Kind.YEARLY):
         page = openpyxl.load_workbook(io.BytesIO(workbook(tables.make(asked(kind), known(days))))).worksheets[0]
         assert len(page._charts[0].series) == 2 and page["A5"].value == "見守の滝"
+    # a missing day is a gap in the chart, not a zero
+    assert [book["グラフの数"].cell(row, 2).value for row in (1, 2, 4)] == ["見守の滝", 1234, None]
     table = prefecture.make(asked(Kind.PREFECTURE), known(days), DEFAULT, None, {}, "美守町")
-    assert [len(s._charts) for s in openpyxl.load_workbook(io.BytesIO(workbook(table))).worksheets] == [1, 0]
+    assert [len(s._charts) for s in openpyxl.load_workbook(io.BytesIO(workbook(table))).worksheets] == [1, 0, 0]
 
 
 def test_a_csv_is_read_by_excel_and_tells_which_letters_its_code_does_not_have() -> None:

@@ -38,11 +38,12 @@ OWN_TABLES = (
     "jma_telegram", "jma_item", "jma_place", "jma_feed", "jma_seen", "jma_refused",
     "person", "contact", "call_group", "group_member", "group_watch", "duty",
     "answer_link", "call_test",
-    "camera", "camera_state", "standing_approval", "standing_approval_event", "standing_approval_text",
     "field_link", "field_report", "field_report_event", "field_photo", "field_photo_release", "shelter", "shelter_word",
     "station_link", "station_link_word",
     "report_setting", "report_layout", "spot_standard", "spot_survey", "report_mail", "report_letter",
     "part_entry", "month_entry",
+    "spot", "spot_source", "spot_part", "spot_method", "spot_change", "spot_choice", "count_session", "count_factor",
+    "count_period", "count_period_said", "count_estimate", "day_check", "day_check_said", "visitor_expected",
     "tenant_observation",
 )  # fmt: skip
 # Behind its policy like the others, and ingest's alone.

@@ -12,18 +12,16 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import PROJECT, TOWN_NOW, town_running
+from tests.browser.conftest import PROJECT, town_running
 from tests.browser.story import tell
 from tests.browser.test_water import analysing
 from tests.browser.test_water import send as burst
 from tests.conftest import Registered
 from tests.demo.town_process import town
-from tests.forecasts import flood_planted, switched_on
 
 FOLDER = PROJECT / "docs" / "pictures"
 LANGUAGES = {"ja": "README.ja.md", "en": "README.md"}
@@ -52,7 +50,6 @@ PICTURES = (
     Picture("disaster", "disaster", ".answer-main .mark-4", phone=True, height=900),
     Picture("map", "disaster", ".answer-main .mark-4", top="figure.map", height=640),
     Picture("station", "disaster", ".answer-main .mark-4", follow=".worst-where a", top="[aria-labelledby=past]"),
-    Picture("outlook", f"{RIVER}/outlook", ".outlook-fan", top="#ahead", height=900),
     Picture("levels", f"{RIVER}/levels", "#log", live=False),
     Picture("tourism", "tourism", "#main table tbody tr"),
     Picture("water", "water", ".suspect", height=900),
@@ -98,12 +95,6 @@ def told_town(registered: Registered) -> Iterator[str]:
     with town_running(registered) as running:
         tell(running)
         running.observe("river-mimamoribashi/water_level", (-1, 3.9))
-        with running.talking() as talked:
-            assert talked.owner is not None
-            switched_on(talked.owner, registered.municipality_id, TOWN_NOW)
-            series = registered.datastream("river-mimamoribashi", "water_level")
-            flood_planted(talked.owner, registered.municipality_id, series, TOWN_NOW - timedelta(minutes=12))
-            talked.owner.commit()
         with analysing(registered):
             burst(running, -16 * 24 * 60, 0)
             yield f"{running.url}/"

@@ -29,7 +29,7 @@ def test_a_manual_count_is_kept_from_a_phone_without_script_and_every_page_is_cl
 ) -> None:
     with visiting(chromium, town, Role.TOURISM, width=390, java_script_enabled=False) as visitor:
         page = visitor.open("/tourism")
-        page.get_by_role("link", name="地点と数え方").click()
+        page.locator("a[href='/tourism/spots']").first.click()
         page.get_by_role("link", name="鈴鳴りの滝").click()
         page.get_by_role("link", name="校正 鈴鳴りの滝").click()
         page.locator("#session-day").fill("2026-05-31")

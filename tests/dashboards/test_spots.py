@@ -187,6 +187,19 @@ def test_a_factor_needs_enough_manual_counts_a_signature_and_a_reason_outside_it
     )
     assert done.status_code == 303
     assert "× 1.15（95 % で" in text_of(clerk.get(f"{ADDRESS}/spot-taki").text)
+    # A time in which the counter was at fault says nothing of it.
+    with connect(hall.database.owner, name="test") as conn:
+        conn.execute(
+            """
+            insert into count_period (municipality_id, station_id, kind, starts_at, ends_at, standing, found_at,
+                                      said_at, user_id)
+            select s.municipality_id, station_id, 'works', '2026-05-03T12:30+09', '2026-05-03T14:30+09', 'by_hand',
+                   '2026-05-04T09:00+09', '2026-05-04T09:00+09', user_id
+            from station s, app_user where code = 'spot-taki' and login = 'own-tourism'
+            """
+        )
+    text = text_of(clerk.get(f"{ADDRESS}/spot-taki/counters/spot-taki").text)
+    assert text.count("カウンターの不具合の時間") == 1
     # The device is mounted anew: the factor was another's.
     with connect(hall.database.owner, name="test") as conn:
         conn.execute(

@@ -45,7 +45,8 @@ LATE = timedelta(hours=6)  # counts that reach so far back are looked at as a pa
 LEAST_HISTORY = 28  # days
 FORTNIGHT, FEWEST_VARIED_DAYS = timedelta(days=14), 7
 RUN_DAYS = 4  # zeros are followed back so far
-OUT_ALONE = 10  # people who go out while nobody goes in
+OUT_ALONE = 10  # people who go out while nobody goes in, in hours in which people usually come:
+LEAST_WITH_OUT = 5.0  # then so many of them are enough
 _LEAST_BESIDE = 20.0  # passages of the other counters, usually, that can say anything
 _SMALLEST_SHARE = 0.05
 _WEEKS = 8
@@ -73,7 +74,10 @@ def judge(conn: Connection, counter: Counter, zone: ZoneInfo) -> Changes:
         back = _counts_again(conn, counter, open_)
         if back is None:
             return []  # also at night: nobody has been counted yet
-        periods.end(conn, open_.count_period_id, back - counter.step)
+        until = back - counter.step
+        if open_.kind == "blocked":
+            until = _last_visitors(conn, counter, open_.starts_at, until, zone)
+        periods.end(conn, open_.count_period_id, until)
         return end(conn, counter.station_id, "counter", back)
     changes: Changes = end(conn, counter.station_id, "counter", counter.newest) if told else []  # somebody overruled it
     return changes + (_jammed(conn, counter, zone) or _blocked(conn, counter, zone))
@@ -93,7 +97,8 @@ def look_back(conn: Connection, counter: Counter, first: date, last: date, zone:
     for run in walk(since, counts, before):
         if run.end >= counts.size or run.start < 24 * before:
             continue
-        start, end = _starts(run.start, run.start + 1, since, zone)[0], _starts(run.end, run.end + 1, since, zone)[0]
+        start, end = (_starts(each, each + 1, since, zone)[0] for each in (run.start, run.end))
+        end = _last_visitors(conn, counter, start, end, zone)
         hours = _starts(run.start, run.end, since, zone)
         if run.usual * _beside(conn, counter, hours) < LEAST_USUAL or periods.refused(
             conn, counter.station_id, start, end
@@ -105,6 +110,25 @@ def look_back(conn: Connection, counter: Counter, first: date, last: date, zone:
             *(RULE_VERSION, detail),
             ends_at=end,
         )
+
+
+def _last_visitors(conn: Connection, counter: Counter, start: datetime, end: datetime, zone: ZoneInfo) -> datetime:
+    """The end of zeros that began and ended then, without the hours at their end in which nobody comes anyway: a night
+    has lost nothing.
+    """
+    before = local_day(start + _HOUR, zone)
+    history_from = before - HISTORY_DAYS * _DAY
+    usual = pattern(
+        history_from, series(conn, [counter.datastream_id], history_from, before - _DAY, zone)[counter.datastream_id]
+    )
+    whole = end.replace(minute=0, second=0, microsecond=0)
+    last = end
+    while whole - _HOUR > start:
+        local = (whole - _HOUR).astimezone(zone)
+        if usual.of(local.date())[local.hour] > 0:
+            break
+        whole = last = whole - _HOUR
+    return last
 
 
 def _counts_again(conn: Connection, counter: Counter, open_: periods.Period) -> datetime | None:
@@ -144,8 +168,8 @@ def _blocked(conn: Connection, counter: Counter, zone: ZoneInfo) -> Changes:
     usual = np.concatenate([usual_of.of(first_day + n * _DAY) for n in range(RUN_DAYS)])[: len(lately)]
     run = zero_run(lately, usual, usual_of.limit)
     out = _until_now(conn, counter, counter.out_id, zone) if counter.out_id is not None else None
-    if out is not None and run is None and np.nansum(out[begins:]) >= OUT_ALONE:
-        run = zero_run(lately, np.maximum(usual, 1e-9), 0.0)
+    if out is not None and run is None and np.nansum(out[begins:][usual[begins:] > 0]) >= OUT_ALONE:
+        run = zero_run(lately, usual, LEAST_WITH_OUT)
     elif run is not None and usual_of.limit > run.usual * _beside(
         conn, counter, _starts(run.start, run.end, first_day, zone)
     ):

@@ -98,7 +98,7 @@ class Table:
 @dataclass(frozen=True, slots=True)
 class Report:
     """`tables`: what is read, then the comparison if one was asked for; `data` one line a spot and period, for
-    machines.
+    machines. `main`: the column of the prefecture's table with the visitors of the month.
     """
 
     asked: Asked
@@ -107,6 +107,7 @@ class Report:
     tables: tuple[Table, ...]
     data: Table
     notes: tuple[tuple[str, str], ...]
+    main: int = 0
 
     @property
     def provisional(self) -> bool:

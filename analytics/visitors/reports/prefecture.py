@@ -77,7 +77,8 @@ def make(
         notes.append((asked.say("note.layout"), asked.say("note.layout.default")))
     else:
         notes.append((asked.say("note.layout"), asked.say("note.layout.text", month=month_name(asked, since))))
-    return Report(asked, table.title, month_name(asked, asked.month), (table,), table, tuple(notes))
+    main = next(n for n, column in enumerate(columns) if column.field == "visitors")
+    return Report(asked, table.title, month_name(asked, asked.month), (table,), table, tuple(notes), main)
 
 
 def _labels(columns: Sequence[Column]) -> int:

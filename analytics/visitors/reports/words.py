@@ -15,6 +15,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "title.data": ("データ", "Data"),
     "title.notes": ("注記", "Notes"),
     "title.chart": ("延べ人数", "Visits"),
+    "title.numbers": ("グラフの数", "Numbers of the chart"),
     "year.fiscal": ("{year}年度（{year}年4月〜{next}年3月）", "fiscal {year} (April {year} to March {next})"),
     "year.calendar": ("{year}年（1月〜12月の暦年）", "calendar year {year} (January to December)"),
     "year.fiscal.short": ("{year}年度", "fiscal {year}"),

@@ -1,6 +1,7 @@
 """A report as an Excel workbook: real numbers and days with their formats, a chart over the cells, and the notes.
 
-    workbook(report) -> bytes     .xlsx; sheets: the table, the comparison, the data, the notes
+    workbook(report) -> bytes     .xlsx; sheets: the table with its chart, the comparison, the data, the notes, and
+                                  the numbers of the chart
 
 A mark (p, e, *, #, r) is part of a cell's number format, so that the cell stays a number to calculate with. A cell
 without a value holds the reason as text. A text that begins with = is a text. A hundred spots cost 0.7 s
@@ -35,12 +36,13 @@ def workbook(report: Report) -> bytes:
         assert page is not None
         page.title = _sheet_name(report, table, n)
         _write(page, table, report, top)
-        if n == 0:
-            _chart(page, table, report, top)
     if report.data is not report.tables[0]:
         page = book.create_sheet(report.asked.say("title.data"))
         _write(page, report.data, report, 1)
     _notes(book.create_sheet(report.asked.say("title.notes")), report)
+    numbers = book.create_sheet(report.asked.say("title.numbers"))
+    first = report.tables[0]
+    _chart(book.worksheets[0], numbers, report, top + len(first.rows) + 3)
     out = io.BytesIO()
     book.save(out)
     return out.getvalue()
@@ -109,38 +111,50 @@ def _fill(cell: Any, content: Cell) -> Any:
     return cell
 
 
-def _chart(sheet: Worksheet, table: Table, report: Report, top: int) -> None:
-    """Of a month day by day a line for each spot; of months and years bars for each spot; of the prefecture's table
-    one bar a spot. A sum is no bar beside its parts.
+def _chart(sheet: Worksheet, numbers: Worksheet, report: Report, below: int) -> None:
+    """Of a month a line for each spot, of months and years bars for each, for the prefecture one bar a spot. It points
+    to a sheet of numbers only: a text in the place of a missing number would be drawn as a zero, no cell is a gap.
     """
     from openpyxl.chart import BarChart, LineChart, Reference
 
-    daily, prefecture = report.asked.kind is Kind.DAILY, report.asked.kind is Kind.PREFECTURE
-    last, first_value = top + len(table.rows) - table.totals, table.labels + 1
-    wide = len(table.head) - table.total_columns
-    if last <= top or wide < first_value:
+    grid = _grid(report)
+    for row, line in enumerate(grid, start=1):
+        for column, value in enumerate(line, start=1):
+            if isinstance(value, str):
+                _text(numbers.cell(row, column), value)
+            elif value is not None:
+                numbers.cell(row, column).value = value
+    if len(grid) < 2 or len(grid[0]) < 2:
         return
+    daily = report.asked.kind is Kind.DAILY
     chart: Any = LineChart() if daily else BarChart()
-    if daily or prefecture:
-        columns = range(first_value, min(wide, first_value + (_SERIES if daily else 1) - 1) + 1)
-        for column in columns:
-            chart.add_data(Reference(sheet, min_col=column, min_row=top, max_row=last), titles_from_data=True)
-        names = 1 if daily else max(1, next((n for n, title in enumerate(table.head, 1) if n == table.labels), 1))
-        chart.set_categories(Reference(sheet, min_col=names, min_row=top + 1, max_row=last))
-    else:
-        for row in range(top + 1, min(last, top + _SERIES) + 1):
-            chart.add_data(
-                Reference(sheet, min_col=1, max_col=wide, min_row=row), from_rows=True, titles_from_data=True
-            )
-        chart.set_categories(Reference(sheet, min_col=first_value, max_col=wide, min_row=top))
+    for column in range(2, min(len(grid[0]), 1 + _SERIES) + 1):
+        chart.add_data(Reference(numbers, min_col=column, min_row=1, max_row=len(grid)), titles_from_data=True)
+    chart.set_categories(Reference(numbers, min_col=1, min_row=2, max_row=len(grid)))
     chart.title = f"{report.asked.say('title.chart')} {report.period}"
     chart.y_axis.number_format = "#,##0"
     chart.y_axis.scaling.min = 0
-    if daily:
-        chart.x_axis.number_format = "m/d"
     chart.x_axis.delete = chart.y_axis.delete = False
     chart.width, chart.height = 28, 12
-    sheet.add_chart(chart, f"A{top + len(table.rows) + 3}")
+    sheet.add_chart(chart, f"A{below}")
+
+
+def _grid(report: Report) -> list[list[str | int | float | None]]:
+    """What the chart shows: periods (or, for the prefecture, spots) down, spots across; no sums."""
+    table, kind = report.tables[0], report.asked.kind
+    places = [place.called(report.asked.language) for place in report.asked.places]
+    rows = table.rows[: len(table.rows) - table.totals]
+
+    def value(cell: Cell) -> int | float | None:
+        return cell.value if isinstance(cell.value, int | float) else None
+
+    if kind is Kind.DAILY:
+        return [["", *places], *([row[0].text, *map(value, row[table.labels :])] for row in rows)]
+    if kind is Kind.PREFECTURE:
+        mine = [[place, value(row[report.main])] for place, row in zip(places, rows, strict=True)]
+        return [["", report.asked.say("column.visitors")], *mine]
+    last = len(table.head) - table.total_columns
+    return [["", *places], *([table.head[n], *(value(row[n]) for row in rows)] for n in range(table.labels, last))]
 
 
 def _notes(sheet: Worksheet, report: Report) -> None:

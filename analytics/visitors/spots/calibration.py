@@ -49,6 +49,7 @@ class Unusable(StrEnum):
     OTHER_DEVICE = "other_device"  # the counter was moved or exchanged after it
     OLD = "old"  # more than a year before the newest
     GAPS = "gaps"  # the counter did not count all of it
+    FAULT = "fault"  # the counter was at fault then
     NOT_COUNTED = "not_counted"  # nobody counted in this direction
 
 

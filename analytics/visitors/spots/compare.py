@@ -3,7 +3,8 @@
     parallel(conn, spot_id, first, last)   the days that both have, and what they say of each other
     weigh(pairs)                           pure: the figures
 
-Only days count that a person entered and that the counter (by formula and calibration) counted for at least 85 %.
+Only days count that a person entered and that the counter (by formula and calibration) counted for at least 85 %,
+without estimates.
 
     ratio     sum of the form / sum of the counter
     typical   median of the days' ratios: one bad day does not move it
@@ -96,7 +97,7 @@ def parallel(
     counted = days(conn, spot_id, first, last, relation=relation, method=Method.COUNTER)
     pairs, form_only, counter_only = [], 0, 0
     for form, counter in zip(entered, counted, strict=True):
-        there = counter.visitors is not None and counter.completeness >= COMPLETE_ENOUGH
+        there = counter.state == "ok" and counter.completeness >= COMPLETE_ENOUGH
         if form.visitors is not None and there and counter.visitors is not None:
             pairs.append(Pair(form.day, form.visitors, counter.visitors))
         elif form.visitors is not None:
