@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -11,14 +12,18 @@ import pytest
 from analytics.visitors.checks import gate, periods
 from analytics.visitors.checks.estimate import estimate
 from analytics.visitors.checks.estimates import put
+from analytics.visitors.checks.judged import Choice
+from analytics.visitors.checks.published import publish
 from analytics.visitors.checks.zeros import HISTORY_DAYS, pattern, walk, zero_run
 from analytics.visitors.day_types import day_type
+from analytics.visitors.spots.plan import Method, Part, Plan
 from analytics.visitors.spots.series import SpotDay, days, hours
 from store import connect
 from tests.analytics.series import Analyst
 from tests.analytics.test_usual import MONDAY, TEN, midnight
 
 FIRST = date(2026, 1, 5)  # a Monday
+TOKYO = ZoneInfo("Asia/Tokyo")
 BY_DAY = np.array([0.0] * 8 + [10.0] * 10 + [0.0] * 6)
 
 
@@ -300,3 +305,23 @@ def test_who_goes_home_after_closing_tells_nothing_and_a_fault_ends_with_the_las
     assert analyst.rows("select starts_at, ends_at from count_period") == [
         (midnight(tuesday) + timedelta(hours=13), midnight(tuesday) + timedelta(hours=18))
     ]
+
+
+def test_a_sum_does_not_give_away_a_part_that_is_too_small_to_be_told() -> None:
+    day = date(2026, 5, 18)
+
+    def plan(spot_id: int, *parts: int) -> Plan:
+        ways = tuple(Part(each, 1, None, None) for each in parts)
+        return Plan(spot_id, bool(parts), TOKYO, None, ((None, Method.COUNTER),), (), ways, None)
+
+    def counted(visitors: int) -> dict[date, SpotDay]:
+        return {day: SpotDay(day, visitors, visitors, None, None, 1.0, "ok", Method.COUNTER)}
+
+    known = {1: plan(1, 2, 3), 2: plan(2, 4), 3: plan(3), 4: plan(4)}
+    by_day = {1: counted(64), 2: counted(60), 3: counted(4), 4: counted(60)}
+    states = [publish(known, by_day, {}, spot_id, day).state for spot_id in known]
+    assert states == ["withheld", "counted", "small", "counted"]
+    assert publish(known, by_day, {3: Choice(smallest=4)}, 1, day).state == "counted"
+    assert publish(known, by_day | {4: counted(0)}, {3: Choice(smallest=4)}, 1, day).state == "withheld", (
+        "of a part's part"
+    )

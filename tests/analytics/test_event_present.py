@@ -128,6 +128,18 @@ def test_before_it_begins_and_after_it_ends_nothing_is_counted() -> None:
     assert (over.state, over.estimate) == (State.OVER, 960)
 
 
+def test_the_course_has_the_cells_that_counts_can_have_filled() -> None:
+    """Counts that end two minutes after the round ones: what is not over yet, or was not begun, is no gap."""
+    passages = [Passage(s, at(2 + 5 * n), 6.0 if s == 11 else 1.0) for n in range(1, 13) for s in (11, 12)]
+    late = Plan(at(2), at(480), (1,))
+    rows = Counted(passages, GATES[:1], late, []).course(at(63))
+    assert [row.end for row in rows] == [at(5 * n) for n in range(2, 13)]
+    assert [row.estimate for row in rows] == [5 * n for n in range(1, 12)]
+    holes = [each for each in passages if each.end != at(32)]
+    gaps = [row.end for row in Counted(holes, GATES[:1], late, []).course(at(63)) if row.estimate is None]
+    assert gaps == [at(35)], "and a gap is one"
+
+
 def test_a_step_is_over_only_clearly_below_it() -> None:
     plan = Plan(NOON, at(480), (1,), levels=(100, 200))
     for people, standing, reached in ((99, 0, 0), (100, 0, 1), (96, 1, 1), (94, 1, 0), (250, 0, 2), (191, 2, 2)):

@@ -90,6 +90,10 @@ REGISTER = (
     "digital/devices/bulk",
     "digital/labels",
     "digital/weekly",
+    # what the tourism office fills in, the digital section may too
+    "tourism/checks",
+    "tourism/checks/spot-taki",
+    "tourism/counters",
 )
 
 

@@ -158,13 +158,18 @@ def test_the_effect_is_told_in_a_sentence_a_table_and_a_file(hall: TownHall, des
     desk.cookies.set("mimamori_lang", "en")
     assert "more than expected without it" in read(desk.get(f"{EVENTS}/1"))
     desk.cookies.set("mimamori_lang", "ja")
+    everywhere = {key: value for key, value in FAIR.items() if not key.startswith("spot.")}
+    desk.post(EVENTS, data=everywhere)
+    page = read(desk.get(f"{EVENTS}/2"))
+    assert "多い（" in page and "対象 港の朝市 比べた地点 美守岬灯台" in page, "the spots that have numbers"
+    desk.post(f"{EVENTS}/2", data={"do": "withdraw"})
     quiet = FAIR | {"name": "何もない日", "first_day": "2026-05-16", "last_day": "2026-05-17"}
     desk.post(EVENTS, data=quiet)
-    assert "効果は分かりません" in read(desk.get(f"{EVENTS}/2"))
+    assert "効果は分かりません" in read(desk.get(f"{EVENTS}/3"))
     alone = {key: value for key, value in quiet.items() if not key.startswith("control")}
     desk.post(EVENTS, data=alone | {"name": "相手なし"})
-    assert "比べる地点が選ばれていない" in read(desk.get(f"{EVENTS}/3"))
-    assert desk.get(f"{EVENTS}/3/effect.csv").status_code == 409
+    assert "比べる地点が選ばれていない" in read(desk.get(f"{EVENTS}/4"))
+    assert desk.get(f"{EVENTS}/4/effect.csv").status_code == 409
 
 
 def passages(hall: TownHall, *pairs: tuple[int, int]) -> None:

@@ -63,7 +63,7 @@ def published(
         PublishedSpot(
             place,
             tuple(
-                _day(day, chosen[place.spot_id], _part_is_small(known, by_day, chosen, place.spot_id, day.day))
+                publish(known, by_day, chosen, place.spot_id, day.day)
                 for day in series[place.spot_id]
                 if day.version == "confirmed"
             ),
@@ -72,13 +72,23 @@ def published(
     ]
 
 
-def _day(day: SpotDay, choice: Choice, part_is_small: bool) -> PublishedDay:
+def publish(
+    known: Mapping[int, Plan],
+    by_day: Mapping[int, Mapping[date, SpotDay]],
+    chosen: Mapping[int, Choice],
+    spot_id: int,
+    on: date,
+) -> PublishedDay:
+    """What may be told of a confirmed day; `known`, `by_day` and `chosen` of the spot and of all that it is made of (no
+    choice: the default).
+    """
+    day, choice = by_day[spot_id][on], chosen.get(spot_id, Choice())
     method = str(day.method)
     if day.visitors is None:
         return PublishedDay(day.day, "missing", None, None, None, None, method)
     if day.visitors < choice.smallest:
         return PublishedDay(day.day, "small", None, None, None, choice.smallest, method)
-    if part_is_small:
+    if _part_is_small(known, by_day, chosen, spot_id, on):
         return PublishedDay(day.day, "withheld", None, None, None, None, method)
     if day.state == "estimated" and day.low is not None and day.high is not None:
         low, high = max(0, round(day.low)), round(day.high)

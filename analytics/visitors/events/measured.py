@@ -4,6 +4,7 @@
 
 The count of a day is the sum over the event's spots; a day counts only where every spot has a number of its own (no
 estimate stands for a measurement here) with at least 85 % of its counts, by the method that the days of the event have.
+Of an entry for the whole town those spots are added up that have numbers then and before.
 Days of other events, campaigns, closures and works at the spots or the controls are left out; school holidays are not,
 for they are everywhere. How many days were left out, and why, is part of the answer. Days that are not over are none.
 """
@@ -18,7 +19,7 @@ from datetime import date, timedelta
 import numpy as np
 
 from analytics.visitors.day_types import DayType, day_type
-from analytics.visitors.events.effect import BASE, MOST_PLACEBO, Effect, Floats, Table, effect
+from analytics.visitors.events.effect import BASE, LEAST_BASE, MOST_PLACEBO, Effect, Floats, Table, effect
 from analytics.visitors.spots.plan import Method
 from analytics.visitors.spots.series import SpotDay, days_of
 from analytics.visitors.usual import COMPLETE_ENOUGH, Observations
@@ -74,6 +75,8 @@ def measured(
         return None
     first = entry.first_day - timedelta(days=LOOK_BACK)
     series = days_of(conn, [known[each] for each in (*spots, *controls)], first, last, relation=relation)
+    if not entry.spots:
+        spots = tuple(each for each in spots if _counts(series[known[each]], entry.first_day)) or spots
     own = [series[known[each]] for each in spots]
     beside = [series[known[each]] for each in controls]
     treated = np.sum([_numbers(each, entry.first_day) for each in own], axis=0)
@@ -105,6 +108,13 @@ def _concerns(other: LocalEvent, spots: set[str]) -> bool:
     if other.withdrawn or other.entry.kind is EventKind.SCHOOL_HOLIDAY:
         return False
     return not other.entry.spots or bool(spots & set(other.entry.spots))
+
+
+def _counts(days: Sequence[SpotDay], first: date) -> bool:
+    """Whether a spot has numbers in the days of the event, and enough of them before."""
+    known = np.isfinite(_numbers(days, first))
+    in_event = np.array([each.day >= first for each in days])
+    return bool(known[in_event].any() and known[~in_event].sum() >= LEAST_BASE)
 
 
 def _method(days: Sequence[SpotDay], first: date) -> Method:

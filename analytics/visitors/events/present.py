@@ -254,6 +254,8 @@ class Counted:
             known = all(each is not None for pair in inside.values() for each in pair)
             bounds = (now.estimate, now.low, now.high) if known else (None, None, None)
             rows.append(Row(start, end, inside, *bounds))
+        if rows and rows[0].start < plan.starts_at and rows[0].estimate is None:
+            del rows[0]  # the beginning is within it, and no count need have ended there yet
         while rows and rows[-1].estimate is None and until - rows[-1].end < LATEST * cell:
             rows.pop()
         return rows
