@@ -43,6 +43,7 @@ LEARNED_ON = timedelta(days=420)  # the same day of last year, with four weeks b
 KEPT = timedelta(days=400)
 _FEWEST_DAYS = 28
 _AFTER_MIDNIGHT = timedelta(minutes=20)  # the last counts of a day have come by then
+_AGAIN = timedelta(hours=1)  # where nothing could be said: somebody may have imported a past meanwhile
 _REST_SECONDS = 30.0
 _DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
 
@@ -64,18 +65,19 @@ class Expected:
 def follow(dsn: str, clock: Clock, stop: threading.Event) -> None:
     """Looks ahead for every municipality, until `stop` is set."""
 
-    looked: dict[int, date] = {}  # also at towns of which nothing could be said
+    nothing: dict[int, datetime] = {}  # towns of which nothing could be said, and when
 
     def turn(conn: Connection) -> bool:
         now = clock.now()
         for town, zone, last in _towns(conn):
             if stop.is_set():
                 break
-            day = local_day(now - _AFTER_MIDNIGHT, zone)
-            done = looked.get(town) or (None if last is None else local_day(last, zone))
-            if done is None or done < day:
-                look_ahead(conn, town, now)
-                looked[town] = day
+            due = last is None or local_day(last, zone) < local_day(now - _AFTER_MIDNIGHT, zone)
+            if due and now - nothing.get(town, datetime.min.replace(tzinfo=UTC)) >= _AGAIN:
+                if look_ahead(conn, town, now):
+                    nothing.pop(town, None)
+                else:
+                    nothing[town] = now
         return False
 
     alone(dsn, NAME, turn, stop, rest=_REST_SECONDS)
