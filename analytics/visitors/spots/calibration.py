@@ -111,7 +111,7 @@ def estimate(sessions: Sequence[Session]) -> Estimate | None:
     ...     return Session(0, day, timedelta(hours=1), manual, sensor, True)
     >>> found = estimate([one(110, 100), one(210, 200), one(60, 50)])
     >>> f"{found.factor:.3f} {found.low:.3f} {found.high:.3f} {found.mape:.1f}"
-    '1.086 1.000 1.171 11.7'
+    '1.086 0.946 1.225 10.2'
     """
     pairs = [(float(s.manual), s.sensor) for s in sessions if s.manual is not None and s.sensor is not None]
     n, counted = len(pairs), sum(sensor for _, sensor in pairs)
