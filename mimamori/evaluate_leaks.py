@@ -1,0 +1,147 @@
+"""`mimamori evaluate leaks`: suspects found in a recorded year of a pipe network, day by day, and how good they were.
+
+One fixed setting (`analytics.leaks.detection`) serves every network and year; what is said of a day knows nothing from
+later. The JSON object:
+
+    reports             how many were made; mode, loggers: how, and with how many pressure loggers
+    seconds             real time; read_seconds of it for reading
+    and with the truth, by the published rule (`analytics.leaks.judged`)
+    leaks, leaks_new    how many there were, and how many of them begin after the first minute
+    tp, fp, repeats     leaks found, false reports, reports of leaks found before
+    eur, share_of_perfect           earned, less false reports; of what a report at each start would earn
+    tp_new, eur_new, share_of_new   the same of leaks that begin later, without the false reports
+    chance_tp           found by as many reports at random
+    blanket_share       earned by reporting everywhere every two months, of perfect
+    median_m            from the reported pipe to the leak, along the pipes
+    delay_days          from a new leak's start to its report, median; delay_5_days from its first 5 m3/h, where it has them
+    size_error          |said - true| / true at the report, median
+    area_holds          share of reports that hit or are false whose area holds a leak that runs and was not found before
+    km_per_leak         all areas searched, for each leak found; nights_per_leak at 3 km a night
+"""
+
+from __future__ import annotations
+
+import time as clock
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from analytics.leaks.detection.report import Report
+from analytics.leaks.detection.year import Record, watch
+from analytics.leaks.judged import FALSE, REPEAT, Distances, Judged, Leaks, blanket, chance, judge, perfect
+from analytics.leaks.network.pipes import middle_distances
+from mimamori import leak_files
+from mimamori.leak_files import LeakSet
+
+Progress = Callable[[int, int], None]
+
+_KM_A_NIGHT = 3.0
+_LARGE = 5.0  # m3/h
+_ROUND = 4
+
+
+def measure(
+    folder: Path, out: Path | None, mode: str, loggers: int | None, truth: Path | None, progress: Progress
+) -> dict[str, Any]:
+    """Find suspects, write them, and give the figures. InputError: a file that cannot be read or written."""
+    began = clock.monotonic()
+    data = leak_files.read(folder)
+    leaks = None if truth is None else leak_files.read_truth(truth, data.network)
+    read = clock.monotonic() - began
+    distances = middle_distances(data.network)
+    record = Record(
+        data.step,
+        data.pressures.names,
+        data.pressures.values,
+        data.flows.names,
+        data.flows.values,
+        data.levels.names,
+        data.levels.values,
+        data.meters.values,
+    )
+    reports = watch(data.network, record, distances, mode=mode, loggers=loggers, progress=progress)
+    if out is not None:
+        leak_files.write(out, reports, data.network, data.start)
+    figures: dict[str, Any] = {
+        "reports": len(reports),
+        "mode": mode,
+        "loggers": len(data.pressures.names) if loggers is None else min(loggers, len(data.pressures.names)),
+    }
+    if leaks is not None:
+        figures |= judged(data, reports, leaks, distances)
+    return figures | {"read_seconds": round(read, 2), "seconds": round(clock.monotonic() - began, 2)}
+
+
+def judged(data: LeakSet, reports: list[Report], leaks: Leaks, distances: Distances) -> dict[str, Any]:
+    """The figures that need the truth."""
+    times = data.start + np.array([each.at for each in reports])
+    pipes = np.array([each.pipe for each in reports], dtype=np.int64)
+    done = judge(times, pipes, leaks, distances, data.rule)
+    best, new = perfect(leaks, data.rule), leaks.new
+    hits = [at for at, leak in enumerate(done.leak.tolist()) if leak >= 0]
+    late, late_large, wrong = [], [], []
+    for at in hits:
+        leak = int(done.leak[at])
+        flow = leaks.flow[:, leak]
+        now = float(flow[min(int(np.searchsorted(leaks.times, times[at])), len(flow) - 1)])
+        if now > 0:
+            wrong.append(abs(reports[at].size - now) / now)
+        if not new[leak]:
+            continue
+        late.append((times[at] - leaks.start[leak]) / 86400)
+        large = np.flatnonzero(flow >= _LARGE)
+        if len(large):
+            late_large.append(max(0.0, (times[at] - leaks.times[large[0]]) / 86400))
+    km = sum(each.search_km for each in reports)
+    return {
+        "leaks": len(leaks.pipe),
+        "leaks_new": int(new.sum()),
+        "tp": done.found(),
+        "fp": done.false,
+        "repeats": int((done.leak == REPEAT).sum()),
+        "eur": round(float(done.euros.sum()), 0),
+        "share_of_perfect": _share(float(done.euros.sum()), float(best.sum())),
+        "tp_new": done.found(new),
+        "eur_new": round(done.earned(new), 0),
+        "share_of_new": _share(done.earned(new), float(best[new].sum())),
+        "chance_tp": round(chance(len(reports), leaks, distances, data.rule), 2),
+        "blanket_share": _share(blanket(leaks, distances, data.rule), float(best.sum())),
+        "median_m": _median(done.metres[hits].tolist()),
+        "delay_days": _median(late),
+        "delay_5_days": _median(late_large),
+        "size_error": _median(wrong),
+        "area_holds": _holding(times, reports, leaks, done),
+        "km_per_leak": _share(km, done.found()),
+        "nights_per_leak": _share(km / _KM_A_NIGHT, done.found()),
+    }
+
+
+def rows(figures: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    """The figures for people, a line for each."""
+    for key, value in figures.items():
+        yield (key, "-" if value is None else str(value))
+
+
+def _holding(times: np.typing.NDArray[np.float64], reports: list[Report], leaks: Leaks, done: Judged) -> float | None:
+    found, holds, asked = np.zeros(len(leaks.pipe), dtype=bool), 0, 0
+    for at in np.argsort(times, kind="stable"):
+        if done.leak[at] != REPEAT:
+            running = (leaks.start <= times[at]) & (times[at] <= leaks.end) & ~found
+            asked += 1
+            holds += bool(np.isin(leaks.pipe[running], reports[at].area).any())
+        if done.leak[at] >= 0:
+            found[done.leak[at]] = True
+    return _share(holds, asked)
+
+
+def _share(part: float, whole: float) -> float | None:
+    return round(part / whole, _ROUND) if whole else None
+
+
+def _median(values: list[float]) -> float | None:
+    return round(float(np.median(values)), 2) if values else None
+
+
+__all__ = ["FALSE", "judged", "measure", "rows"]
