@@ -171,7 +171,7 @@ def middle_distances(network: Network, pipes: npt.ArrayLike | None = None) -> np
 
     >>> from analytics.leaks.network.inp import parse
     >>> pipes = " a n1 n2 100 75 130 \\n b n2 n3 300 75 130 \\n c n1 n3 80 75 130"
-    >>> network = parse("[JUNCTIONS]\\n n1 0\\n n2 0\\n n3 0\\n[PIPES]\\n" + pipes, "three.inp")
+    >>> network = parse("[OPTIONS]\\n Units LPS\\n[JUNCTIONS]\\n n1\\n n2\\n n3\\n[PIPES]\\n" + pipes, "three.inp")
     >>> middle_distances(network)[0].tolist()
     [0.0, 200.0, 90.0]
     """
@@ -198,7 +198,7 @@ def areas(network: Network) -> Ints:
 
 
 def joined(network: Network) -> Ints:
-    """(n,) number of the part each node is in, over pipes, valves and pumps: 0 is the network, others are not tied to it."""
+    """(n,) number of the part each node is in, over pipes, valves and pumps: 0 is the network, others are apart."""
     ties = [(each.start, each.end) for each in (network.valves, network.pumps) if len(each)]
     start = np.concatenate([network.pipes.start, *(one for one, _ in ties)])
     end = np.concatenate([network.pipes.end, *(other for _, other in ties)])
