@@ -2,6 +2,7 @@
 
     read(path) -> Network
     parse(text, name) -> Network       what cannot be read is an InpError: file, line, what is wrong
+    scale(units) -> (m3/h, m)          what one of its flow unit and of its lengths is
     write(network) -> text             the same network; EPANET 2.2 and read() open it
 
 Of units only metric figures leave this module: lengths and heads in m, diameters in mm, demands in m3/h, whatever flow
@@ -102,6 +103,16 @@ class _File:
             return self.nodes[line.words[at]]
         except KeyError:
             raise InpError(self.name, line.number, "node", line.words[at]) from None
+
+
+def scale(units: str) -> tuple[float, float]:
+    """m3/h of one of a flow unit, and metres of one of the lengths that go with it.
+
+    >>> scale("LPS"), scale("CFS")[1]
+    ((3.6, 1.0), 0.3048)
+    """
+    flow, metric = _UNITS[units]
+    return flow, 1.0 if metric else _FOOT
 
 
 def read(path: Path) -> Network:
