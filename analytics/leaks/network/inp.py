@@ -117,12 +117,15 @@ def scale(units: str) -> tuple[float, float]:
 
 def read(path: Path) -> Network:
     """The network of a file in UTF-8 or, as Windows programs write it in Japan, CP932. OSError, InpError."""
-    data = path.read_bytes()
+    return parse(decoded(path.read_bytes()), path.name)
+
+
+def decoded(data: bytes) -> str:
+    """The text of a file, in UTF-8 or CP932."""
     try:
-        text = data.decode("utf-8-sig")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        text = data.decode("cp932", errors="replace")
-    return parse(text, path.name)
+        return data.decode("cp932", errors="replace")
 
 
 def parse(text: str, name: str) -> Network:
@@ -141,7 +144,15 @@ def parse(text: str, name: str) -> Network:
     if not len(pipes):
         raise InpError(name, None, "empty", "[PIPES]")
     kept = {each: tuple(line.text for line in file.of(each)) for each in _KEPT if file.sections.get(each)}
-    hydraulics = Hydraulics(units, *_demands(file, flow), kept)
+    lines = list(file.of("PIPES"))
+    minor = {at: file.number(line, 6, 0.0) for at, line in enumerate(lines) if len(line.words) > 7}
+    hydraulics = Hydraulics(
+        units,
+        *_demands(file, flow),
+        kept,
+        {at: value for at, value in minor.items() if value},
+        frozenset(at for at, line in enumerate(lines) if line.words[-1].upper() == "CV"),
+    )
     return Network(
         nodes=nodes,
         pipes=pipes,
@@ -185,7 +196,7 @@ def write(network: Network, title: str = "") -> str:
             )
         ],
         "TANKS": [_tank(network, name, at, long) for at in range(len(network.tanks))],
-        "PIPES": [_pipe(pipes, name, link, at, long, wide) for at in range(len(pipes))],
+        "PIPES": [_pipe(network, name, link, at, long, wide) for at in range(len(pipes))],
         "PUMPS": _link_lines(network.pumps, name, link, len(pipes) + len(network.valves)),
         "VALVES": _link_lines(network.valves, name, link, len(pipes)),
         "TAGS": [f"LINK\t{link[at]}\t{_word(block)}" for at, block in enumerate(pipes.block) if block],
@@ -237,7 +248,9 @@ def _figure(value: float, unknown: float | None = None) -> str:
     return f"{value:.10g}"
 
 
-def _pipe(pipes: Pipes, name: _Names, link: _Names, at: int, long: float, wide: float) -> str:
+def _pipe(network: Network, name: _Names, link: _Names, at: int, long: float, wide: float) -> str:
+    pipes, own = network.pipes, network.hydraulics
+    one_way = own is not None and at in own.one_way
     said = {
         "material": pipes.material[at],
         "year": str(pipes.year[at]) if pipes.year[at] else None,
@@ -249,8 +262,8 @@ def _pipe(pipes: Pipes, name: _Names, link: _Names, at: int, long: float, wide: 
         _figure(pipes.length[at] / long),
         _figure(pipes.diameter[at] / wide, _UNKNOWN_DIAMETER / wide),
         _figure(pipes.roughness[at], _UNKNOWN_ROUGHNESS),
-        "0",
-        "Closed" if pipes.closed[at] else "Open",
+        _figure(own.minor.get(at, 0.0) if own is not None else 0.0),
+        "CV" if one_way else "Closed" if pipes.closed[at] else "Open",
     )
     return "\t".join((link[at], name[pipes.start[at]], name[pipes.end[at]], *figures, f";{comment}"))
 

@@ -139,6 +139,7 @@ class Hydraulics:
     """What a hydraulic model knows beyond the pipes. `units`: the flow unit of the file (CMH, LPS, GPM): all text here
     is in it. Of demand d: `demand_node` (d,), `demand` (d,) m3/h and `demand_pattern`, '' the default one. `sections`:
     lines of EPANET's other sections as they were (PATTERNS, CURVES, CONTROLS, RULES, EMITTERS, TIMES, OPTIONS).
+    Of pipes, by index: `minor` loss coefficients other than 0; `one_way`: with a check valve.
     """
 
     units: str
@@ -146,6 +147,8 @@ class Hydraulics:
     demand: Floats
     demand_pattern: tuple[str, ...]
     sections: Mapping[str, tuple[str, ...]]
+    minor: Mapping[int, float] = field(default_factory=dict)
+    one_way: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
