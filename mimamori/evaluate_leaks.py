@@ -29,10 +29,14 @@ from typing import Any
 import numpy as np
 
 from analytics.leaks.detection.report import Report
-from analytics.leaks.detection.year import Record, watch
-from analytics.leaks.judged import FALSE, REPEAT, Distances, Judged, Leaks, blanket, chance, judge, perfect
+from analytics.leaks.detection.year import LEARNED, watch
+from analytics.leaks.judged import REPEAT, Distances, Judged, Leaks, blanket, chance, judge, perfect
+from analytics.leaks.location.free import felt
+from analytics.leaks.location.model import ModelError, sensitivities
+from analytics.leaks.location.placing import best
 from analytics.leaks.network.pipes import middle_distances
 from mimamori import leak_files
+from mimamori.errors import InputError
 from mimamori.leak_files import LeakSet
 
 Progress = Callable[[int, int], None]
@@ -51,27 +55,37 @@ def measure(
     leaks = None if truth is None else leak_files.read_truth(truth, data.network)
     read = clock.monotonic() - began
     distances = middle_distances(data.network)
-    record = Record(
-        data.step,
-        data.pressures.names,
-        data.pressures.values,
-        data.flows.names,
-        data.flows.values,
-        data.levels.names,
-        data.levels.values,
-        data.meters.values,
-    )
-    reports = watch(data.network, record, distances, mode=mode, loggers=loggers, progress=progress)
+    reports, kept = find(data, mode, loggers, distances, progress)
     if out is not None:
         leak_files.write(out, reports, data.network, data.start)
-    figures: dict[str, Any] = {
-        "reports": len(reports),
-        "mode": mode,
-        "loggers": len(data.pressures.names) if loggers is None else min(loggers, len(data.pressures.names)),
-    }
+    figures: dict[str, Any] = {"reports": len(reports), "mode": mode, "loggers": kept}
     if leaks is not None:
         figures |= judged(data, reports, leaks, distances)
     return figures | {"read_seconds": round(read, 2), "seconds": round(clock.monotonic() - began, 2)}
+
+
+def find(
+    data: LeakSet, mode: str, loggers: int | None, distances: Distances, progress: Progress
+) -> tuple[list[Report], int]:
+    """The suspects of the year, and by how many pressure loggers."""
+    network, record = data.network, data.record
+    place = {name: at for at, name in enumerate(network.nodes.names)}
+    pipe = {name: at for at, name in enumerate(network.pipes.names)}
+    nodes = np.array([place[each] for each in record.sensors], dtype=np.int64)
+    # A meter at a pump or a valve has no share that the map could say.
+    metered = [at for at, each in enumerate(record.meters) if each in pipe]
+    links = np.array([pipe[record.meters[at]] for at in metered], dtype=np.int64)
+    learned = record.flows[: LEARNED * record.per_day, metered]
+    map_only = felt(network, nodes, links, float(np.nanmean(np.abs(learned).sum(axis=1))))
+    kept = np.arange(len(nodes)) if loggers is None else best(map_only.heads, network.pipes.length, loggers)
+    heads, shares = map_only.heads, np.zeros((len(network.pipes), len(record.meters)))
+    shares[:, metered] = map_only.flows
+    if mode == "model":
+        try:
+            heads = sensitivities(network, nodes)
+        except ModelError as error:
+            raise InputError(f"the hydraulic model of the network: {error}") from error
+    return watch(network, record, distances, heads, shares, kept, progress), len(kept)
 
 
 def judged(data: LeakSet, reports: list[Report], leaks: Leaks, distances: Distances) -> dict[str, Any]:
@@ -79,7 +93,7 @@ def judged(data: LeakSet, reports: list[Report], leaks: Leaks, distances: Distan
     times = data.start + np.array([each.at for each in reports])
     pipes = np.array([each.pipe for each in reports], dtype=np.int64)
     done = judge(times, pipes, leaks, distances, data.rule)
-    best, new = perfect(leaks, data.rule), leaks.new
+    most, new = perfect(leaks, data.rule), leaks.new
     hits = [at for at, leak in enumerate(done.leak.tolist()) if leak >= 0]
     late, late_large, wrong = [], [], []
     for at in hits:
@@ -102,12 +116,12 @@ def judged(data: LeakSet, reports: list[Report], leaks: Leaks, distances: Distan
         "fp": done.false,
         "repeats": int((done.leak == REPEAT).sum()),
         "eur": round(float(done.euros.sum()), 0),
-        "share_of_perfect": _share(float(done.euros.sum()), float(best.sum())),
+        "share_of_perfect": _share(float(done.euros.sum()), float(most.sum())),
         "tp_new": done.found(new),
         "eur_new": round(done.earned(new), 0),
-        "share_of_new": _share(done.earned(new), float(best[new].sum())),
+        "share_of_new": _share(done.earned(new), float(most[new].sum())),
         "chance_tp": round(chance(len(reports), leaks, distances, data.rule), 2),
-        "blanket_share": _share(blanket(leaks, distances, data.rule), float(best.sum())),
+        "blanket_share": _share(blanket(leaks, distances, data.rule), float(most.sum())),
         "median_m": _median(done.metres[hits].tolist()),
         "delay_days": _median(late),
         "delay_5_days": _median(late_large),
@@ -142,6 +156,3 @@ def _share(part: float, whole: float) -> float | None:
 
 def _median(values: list[float]) -> float | None:
     return round(float(np.median(values)), 2) if values else None
-
-
-__all__ = ["FALSE", "judged", "measure", "rows"]

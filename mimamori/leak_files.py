@@ -20,8 +20,10 @@ from pathlib import Path
 
 import numpy as np
 
+from analytics.leaks.detection.record import Record
 from analytics.leaks.detection.report import Report
 from analytics.leaks.judged import Floats, Leaks, Rule
+from analytics.leaks.network.inp import InpError
 from analytics.leaks.network.inp import read as read_network
 from analytics.leaks.network.pipes import Network
 from analytics.rivers.forecast.record import on_grid
@@ -34,25 +36,13 @@ _MOST_ROWS = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
-    """`values` (n, k) on the even steps of the set, nan where nothing was measured; `names` of nodes or links (k,)."""
-
-    names: tuple[str, ...]
-    values: Floats
-
-
-@dataclass(frozen=True, slots=True)
 class LeakSet:
-    """`start` in seconds of the set's own zone, `step` in seconds; meters by the hour, the others by the step."""
+    """`start` in seconds of the set's own zone."""
 
     name: str
     network: Network
     start: float
-    step: float
-    pressures: Series
-    flows: Series
-    levels: Series
-    meters: Series
+    record: Record
     rule: Rule
 
 
@@ -65,24 +55,26 @@ def read(folder: Path) -> LeakSet:
     if not isinstance(said.get("network"), str):
         raise InputError(f"{file}: 'network' must name the EPANET file of the network")
     step = step_of(file, said.get("step"))
-    network = read_network(folder / said["network"])
+    network = _network(folder / said["network"])
     flows = _table(folder, "flows")
     if flows is None:
         raise InputError(f"{folder}: has no flows.csv or flows.csv.gz")
     times = flows[0]
+    links = (*network.pipes.names, *network.valves.names, *network.pumps.names)
     start, n = float(times[0]), round((times[-1] - times[0]) / step) + 1
     if n > _MOST_ROWS:
         raise InputError(f"{folder}: {n} steps from the first to the last time of flows; is 'step' right?")
     hours = int(np.ceil(n * step / 3600))
+    sensors, pressures = _series(folder, "pressures", network.nodes.names, start, step, n)
+    meters, flow = _series(folder, "flows", links, start, step, n)
+    tanks, levels = _series(folder, "levels", [network.nodes.names[at] for at in network.tanks.node], start, step, n)
+    customers, used = _series(folder, "meters_hourly", network.nodes.names, start, 3600.0, hours)
+    weekday = datetime.fromtimestamp(start, UTC).weekday()
     return LeakSet(
         str(said.get("name", folder.name)),
         network,
         start,
-        step,
-        _series(_table(folder, "pressures"), start, step, n),
-        _series(flows, start, step, n),
-        _series(_table(folder, "levels"), start, step, n),
-        _series(_table(folder, "meters_hourly"), start, 3600.0, hours),
+        Record(step, sensors, pressures, meters, flow, tanks, levels, customers, used, weekday),
         Rule(*(_number(file, said, key, usual) for key, usual in _RULE)),
     )
 
@@ -99,9 +91,11 @@ def read_truth(folder: Path, network: Network) -> Leaks:
             if not {"pipe", "start", "end"} <= row.keys():
                 raise InputError(f"{file}, line 1: must have the columns pipe, start and end")
             where = f"{file}, line {line}"
-            begins, ends = (time_of(where, row[key] or "")[0].replace(tzinfo=UTC).timestamp() for key in ("start", "end"))
+            begins, ends = (
+                time_of(where, row[key] or "")[0].replace(tzinfo=UTC).timestamp() for key in ("start", "end")
+            )
             rows.append((row["pipe"], begins, ends))
-    known = {name: at for at, name in enumerate(network.pipe_names)}
+    known = {name: at for at, name in enumerate(network.pipes.names)}
     for line, (pipe, _, _) in enumerate(rows, start=2):
         if pipe not in known:
             raise InputError(f"{file}, line {line}: the network has no pipe {pipe}")
@@ -126,7 +120,7 @@ def write(file: Path, reports: Iterable[Report], network: Network, start: float)
         (
             (
                 datetime.fromtimestamp(start + each.at, UTC).strftime("%Y-%m-%dT%H:%M"),
-                network.pipe_names[each.pipe],
+                network.pipes.names[each.pipe],
                 f"{each.search_km:.2f}",
                 f"{each.size:.1f}",
                 each.evidence,
@@ -134,6 +128,15 @@ def write(file: Path, reports: Iterable[Report], network: Network, start: float)
             for each in reports
         ),
     )
+
+
+def _network(file: Path) -> Network:
+    try:
+        return read_network(file)
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read: {error.strerror}") from error
+    except InpError as error:
+        raise InputError(str(error)) from error
 
 
 def _table(folder: Path, name: str, columns: Sequence[str] | None = None) -> tuple[Floats, dict[str, Floats]] | None:
@@ -146,10 +149,19 @@ def _table(folder: Path, name: str, columns: Sequence[str] | None = None) -> tup
     return None
 
 
-def _series(found: tuple[Floats, dict[str, Floats]] | None, start: float, step: float, n: int) -> Series:
-    times, columns = found if found is not None else (np.empty(0), {})
+def _series(
+    folder: Path, name: str, known: Sequence[str], start: float, step: float, n: int
+) -> tuple[tuple[str, ...], Floats]:
+    """The columns of a file on the even steps of the set (n, k), nan where nothing was measured; none without a file."""
+    times, columns = _table(folder, name) or (np.empty(0), {})
+    for each in columns:
+        if each not in known:
+            raise InputError(f"{folder / name}.csv, line 1: the network has no {_OF[name]} {each}")
     values = [on_grid(times, column, start, step, n) for column in columns.values()]
-    return Series(tuple(columns), np.column_stack(values) if values else np.empty((n, 0)))
+    return tuple(columns), np.column_stack(values) if values else np.empty((n, 0))
+
+
+_OF = {"pressures": "node", "flows": "link", "levels": "tank", "meters_hourly": "node"}
 
 
 def _number(file: Path, said: dict[str, object], key: str, usual: float) -> float:

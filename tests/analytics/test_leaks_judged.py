@@ -23,9 +23,7 @@ def leaks_of(rows: list[tuple[int, int, int, float]]) -> Leaks:
     return Leaks(pipe, start * _STEP, end * _STEP, _TIMES, running * size.astype(float))
 
 
-one = st.tuples(
-    st.integers(0, _PIPES - 1), st.integers(0, 200), st.integers(201, _STEPS - 1), st.floats(0.1, 50.0)
-)
+one = st.tuples(st.integers(0, _PIPES - 1), st.integers(0, 200), st.integers(201, _STEPS - 1), st.floats(0.1, 50.0))
 
 
 @settings(max_examples=60, deadline=None)

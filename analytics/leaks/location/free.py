@@ -59,7 +59,7 @@ def felt(network: Network, nodes: Ints, links: Ints, inflow: float) -> Felt:
     heads = system.answers(conductance, asked)
     middle = (heads[pipes.start] + heads[pipes.end]) / 2
     first, second = np.split(middle[:, len(nodes) :], 2, axis=1)
-    return Felt(middle[:, : len(nodes)], (first - second) * conductance[links] / 3600)
+    return Felt(middle[:, : len(nodes)], (first - second) * conductance[links] * 3600)
 
 
 class _System:
