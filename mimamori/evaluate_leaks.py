@@ -13,9 +13,11 @@ later. The JSON object:
     chance_tp           found by as many reports at random
     blanket_share       earned by reporting everywhere every two months, of perfect
     median_m            from the reported pipe to the leak, along the pipes
-    delay_days          from a new leak's start to its report, median; delay_5_days from its first 5 m3/h, where it has them
+    delay_days          from a new leak's start to its report, median; delay_5_days from its first 5 m3/h
     size_error          |said - true| / true at the report, median
-    area_holds          share of reports that hit or are false whose area holds a leak that runs and was not found before
+    area_holds          share of reports, repeats left out, whose area holds a leak that runs and was not found before
+    large               new leaks that reach 5 m3/h: leaks; named: by a report whose area holds them, up to three days
+                        after they do; sized: those of them with a size within 30 %
     km_per_leak         all areas searched, for each leak found; nights_per_leak at 3 km a night
 """
 
@@ -30,7 +32,7 @@ import numpy as np
 
 from analytics.leaks.detection.report import Report
 from analytics.leaks.detection.year import LEARNED, watch
-from analytics.leaks.judged import REPEAT, Distances, Judged, Leaks, blanket, chance, judge, perfect
+from analytics.leaks.judged import REPEAT, Distances, Floats, Judged, Leaks, blanket, chance, judge, perfect
 from analytics.leaks.location.free import felt
 from analytics.leaks.location.model import ModelError, sensitivities
 from analytics.leaks.location.placing import best
@@ -42,7 +44,7 @@ from mimamori.leak_files import LeakSet
 Progress = Callable[[int, int], None]
 
 _KM_A_NIGHT = 3.0
-_LARGE = 5.0  # m3/h
+_LARGE, _NIGHTS = 5.0, 3  # m3/h; to name one
 _ROUND = 4
 
 
@@ -127,6 +129,7 @@ def judged(data: LeakSet, reports: list[Report], leaks: Leaks, distances: Distan
         "delay_5_days": _median(late_large),
         "size_error": _median(wrong),
         "area_holds": _holding(times, reports, leaks, done),
+        "large": _large(times, reports, leaks),
         "km_per_leak": _share(km, done.found()),
         "nights_per_leak": _share(km / _KM_A_NIGHT, done.found()),
     }
@@ -138,7 +141,7 @@ def rows(figures: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
         yield (key, "-" if value is None else str(value))
 
 
-def _holding(times: np.typing.NDArray[np.float64], reports: list[Report], leaks: Leaks, done: Judged) -> float | None:
+def _holding(times: Floats, reports: list[Report], leaks: Leaks, done: Judged) -> float | None:
     found, holds, asked = np.zeros(len(leaks.pipe), dtype=bool), 0, 0
     for at in np.argsort(times, kind="stable"):
         if done.leak[at] != REPEAT:
@@ -148,6 +151,22 @@ def _holding(times: np.typing.NDArray[np.float64], reports: list[Report], leaks:
         if done.leak[at] >= 0:
             found[done.leak[at]] = True
     return _share(holds, asked)
+
+
+def _large(times: Floats, reports: list[Report], leaks: Leaks) -> dict[str, int]:
+    used: set[int] = set()
+    count = named = sized = 0
+    for leak in np.flatnonzero(leaks.new & (leaks.flow.max(axis=0) >= _LARGE)).tolist():
+        flow, count = leaks.flow[:, leak], count + 1
+        last = min(leaks.times[int(np.argmax(flow >= _LARGE))] + _NIGHTS * 86400, leaks.end[leak])
+        for at in np.argsort(times, kind="stable").tolist():
+            if at not in used and leaks.start[leak] <= times[at] <= last and leaks.pipe[leak] in reports[at].area:
+                used.add(at)
+                named += 1
+                now = float(flow[min(int(np.searchsorted(leaks.times, times[at])), len(flow) - 1)])
+                sized += abs(reports[at].size - now) <= 0.3 * now
+                break
+    return {"leaks": count, "named": named, "sized": sized}
 
 
 def _share(part: float, whole: float) -> float | None:

@@ -152,7 +152,7 @@ def _table(folder: Path, name: str, columns: Sequence[str] | None = None) -> tup
 def _series(
     folder: Path, name: str, known: Sequence[str], start: float, step: float, n: int
 ) -> tuple[tuple[str, ...], Floats]:
-    """The columns of a file on the even steps of the set (n, k), nan where nothing was measured; none without a file."""
+    """The columns of a file on the even steps of the set (n, k), nan where nothing was measured."""
     times, columns = _table(folder, name) or (np.empty(0), {})
     for each in columns:
         if each not in known:

@@ -1,9 +1,10 @@
 """How good a list of reports about leaks was, by the published rule of the BattLeDIM competition.
 
 A report is (time, pipe). It hits a leak that runs at that time (start <= time <= end) when the shortest way along the
-pipes between the two pipes' middle points is at most `hit_m`. The nearest such leak that was not found before takes the
-report and earns the value of the water that leaks from then until its end, less the crew's cost * distance / `hit_m`.
-A report that hits nothing costs the crew. One that hits only leaks found before is a repeat: it costs and earns nothing.
+pipes between the two pipes' middle points is at most `hit_m`. The nearest such leak that was not found before takes
+the report and earns the value of the water that leaks from then until its end, less the crew's cost * distance /
+`hit_m`. A report that hits nothing costs the crew. One that hits only leaks found before is a repeat: it costs and
+earns nothing.
 
     judge(times, pipes, leaks, distances, rule) -> Judged       reports in any order; judged by their time
     perfect(leaks, rule) -> (k,)                                what each leak earns when it is reported as it starts
@@ -12,8 +13,8 @@ A report that hits nothing costs the crew. One that hits only leaks found before
 
 Times are seconds, pipes indices, distances (p, p) in m, inf where pumps or valves break the way.
 
-Source: Vrachimis et al., Battle of the Leakage Detection and Isolation Methods, J. Water Resour. Plann. Manage. 148(12),
-2022.
+Source: S. Vrachimis et al., Battle of the Leakage Detection and Isolation Methods, J. Water Resour. Plann. Manage.
+148(12), 2022.
 """
 
 from __future__ import annotations
@@ -54,7 +55,8 @@ class Leaks:
     @property
     def new(self) -> npt.NDArray[np.bool_]:
         """(k,): those that do not run from the first minute."""
-        return self.start > self.times[0]
+        found: npt.NDArray[np.bool_] = self.start > self.times[0]
+        return found
 
     def volumes(self) -> Floats:
         """(t + 1, k): m3 that leak from each time until the end."""
@@ -66,8 +68,8 @@ class Leaks:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """Of n reports, in the order they were given: `leak` (n,) its index, FALSE or REPEAT; `metres` (n,) to it, nan where
-    none; `euros` (n,) earned."""
+    """Of n reports, in the order they were given: `leak` (n,) its index, FALSE or REPEAT; `metres` (n,) to it, nan
+    where none; `euros` (n,) earned."""
 
     leak: Ints
     metres: Floats
@@ -90,14 +92,19 @@ class Judged:
 def judge(times: Floats, pipes: Ints, leaks: Leaks, distances: Distances, rule: Rule) -> Judged:
     """Reports at `times` (n,) of `pipes` (n,).
 
-    >>> leaks = Leaks(np.array([0]), np.array([0.0]), np.array([7200.0]), np.array([0.0, 3600, 7200]), np.full((3, 1), 9.0))
-    >>> done = judge(np.array([3600.0, 3600.0]), np.array([1, 0]), leaks, np.array([[0.0, 150.0], [150.0, 0.0]]), Rule())
+    >>> times, distances = np.array([0.0, 3600, 7200]), np.array([[0.0, 150.0], [150.0, 0.0]])
+    >>> leaks = Leaks(np.array([0]), np.array([0.0]), np.array([7200.0]), times, np.full((3, 1), 9.0))
+    >>> done = judge(np.array([3600.0, 3600.0]), np.array([1, 0]), leaks, distances, Rule())
     >>> done.leak.tolist(), done.metres.tolist(), round(float(done.euros[0]), 1)
     ([0, -2], [150.0, nan], -235.6)
     """
+    return _judge(times, pipes, leaks, distances, rule, leaks.volumes())
+
+
+def _judge(times: Floats, pipes: Ints, leaks: Leaks, distances: Distances, rule: Rule, volumes: Floats) -> Judged:
     n = len(times)
     taken, metres, euros = np.full(n, FALSE), np.full(n, np.nan), np.full(n, -rule.crew)
-    volumes, found = leaks.volumes(), np.zeros(len(leaks.pipe), dtype=bool)
+    found = np.zeros(len(leaks.pipe), dtype=bool)
     for at in np.argsort(times, kind="stable"):
         far = distances[pipes[at], leaks.pipe].astype(np.float64)
         hit = (leaks.start <= times[at]) & (times[at] <= leaks.end) & (far <= rule.hit_m)
@@ -115,15 +122,16 @@ def judge(times: Floats, pipes: Ints, leaks: Leaks, distances: Distances, rule: 
 
 def perfect(leaks: Leaks, rule: Rule) -> Floats:
     """(k,) euros."""
-    return rule.value * leaks.volumes()[0]
+    found: Floats = rule.value * leaks.volumes()[0]
+    return found
 
 
 def chance(n: int, leaks: Leaks, distances: Distances, rule: Rule) -> float:
     """Leaks found by `n` reports of any pipe at any time, the mean of many such lists; always the same for the same."""
     dice = np.random.default_rng(1)
-    length = leaks.times[-1] - leaks.times[0]
+    begins, length, volumes = leaks.times[0], leaks.times[-1] - leaks.times[0], leaks.volumes()
     lists = [
-        judge(leaks.times[0] + dice.random(n) * length, dice.integers(len(distances), size=n), leaks, distances, rule)
+        _judge(begins + dice.random(n) * length, dice.integers(len(distances), size=n), leaks, distances, rule, volumes)
         for _ in range(_LISTS)
     ]
     return float(np.mean([each.found() for each in lists]))

@@ -62,12 +62,11 @@ def whitening(days: Floats, newest: int) -> Floats:
     scatter = np.where(scatter > 0, scatter, 1.0)
     quiet = steps[(np.abs(steps) / scatter).max(axis=1) < 5]
     if len(quiet) < 5:
-        return np.diag(1 / scatter) * np.sqrt(2)
+        return np.diag(np.sqrt(2) / scatter)
     cov = np.atleast_2d(np.cov(quiet.T)) / 2
     floor = np.maximum(np.diag(cov), (scatter / 10) ** 2)
     values, vectors = np.linalg.eigh(cov + 0.05 * np.diag(floor))
-    found: Floats = (vectors / np.sqrt(values)) @ vectors.T
-    return found
+    return np.asarray((vectors / np.sqrt(values)) @ vectors.T)
 
 
 def changes(days: Floats, directions: Floats, least: float, most: int) -> list[Change]:
@@ -81,7 +80,9 @@ def changes(days: Floats, directions: Floats, least: float, most: int) -> list[C
     bases = {growth: shape - shape.mean(axis=1, keepdims=True) for growth, shape in full.items()}
     power = {growth: (base**2).sum(axis=1) + 1e-9 for growth, base in bases.items()}
     centred = days - days.mean(axis=0)
-    rest, found, used = centred, [], []
+    rest = centred
+    found: list[tuple[float, int, int]] = []
+    used: list[Floats] = []
     vectors, gram = np.empty((0, days.shape[1])), np.empty((0, 0))
     while len(found) < most:
         best = (least, 0, -1)

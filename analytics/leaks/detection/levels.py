@@ -21,6 +21,7 @@ on flows for leaks: R. Daniel et al., A Sequential Pressure-Based Algorithm for 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from analytics.leaks.network.pipes import Floats
 
@@ -43,16 +44,16 @@ class Levels:
         channels, inputs = self._with.shape
         mean, means = np.full(channels, np.nan), np.full((channels, inputs), np.nan)
         moved = np.full(channels, np.nan)
-        usable = np.isfinite(given).all(axis=1)
-        there = np.isfinite(values) & usable[:, None]
+        usable = np.isfinite(given).all(axis=1).reshape(len(given), 1)
+        there: npt.NDArray[np.bool_] = np.isfinite(values) & usable
         enough = there.sum(axis=0) >= _ENOUGH * len(values)
-        usual = np.nanmedian(self._moved, axis=0) if self._moved and np.isfinite(self._moved).any() else None
+        usual = self._usual()
         # Channels that have the same steps are learned together.
         for pattern in np.unique(there[:, enough], axis=1).T:
             same = np.flatnonzero(enough & (there == pattern[:, None]).all(axis=0))
             x, y = given[pattern], values[pattern][:, same]
             spread = y.std(axis=0)
-            lively = spread > 0 if usual is None else ~(spread <= _MOVED * usual[same])
+            lively = spread > _MOVED * usual[same]
             same, y = same[lively], y[:, lively]
             moved[same] = spread[lively]
             mean[same], means[same] = y.mean(axis=0), x.mean(axis=0)
@@ -62,6 +63,14 @@ class Levels:
         self._values.append(mean)
         self._given.append(means)
         self._moved.append(moved)
+
+    def _usual(self) -> Floats:
+        """(c,) how much each channel moves within a day, 0 where it never did."""
+        moved = np.array(self._moved).reshape(-1, len(self._with))
+        known = np.isfinite(moved).any(axis=0) if len(moved) else np.zeros(len(self._with), dtype=bool)
+        found = np.zeros(len(self._with))
+        found[known] = np.nanmedian(moved[:, known], axis=0)
+        return found
 
     def slopes(self) -> Floats:
         """(c, k): how each channel follows each input."""
@@ -75,6 +84,10 @@ class Levels:
         slopes = self.slopes()
         return np.array(self._values) - np.einsum("dck,ck->dc", np.array(self._given), slopes), slopes
 
-    def usual(self, at: int) -> float:
-        """The mean of an input over all days so far."""
-        return float(np.nanmean([each[:, at] for each in self._given]))
+    def given(self, at: int) -> Floats:
+        """(d,) the means of an input on the days so far, nan where no channel had a level."""
+        means = np.array([each[:, at] for each in self._given])
+        there = np.isfinite(means)
+        return np.where(
+            there.any(axis=1), np.where(there, means, 0).sum(axis=1) / np.maximum(there.sum(axis=1), 1), np.nan
+        )

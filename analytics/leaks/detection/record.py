@@ -107,7 +107,7 @@ def parts(network: Network, record: Record, keep: Ints) -> list[Part]:
 
 
 def _inputs(record: Record, found: Zones, zone: int, use: Floats) -> Floats:
-    """Use and its square, what is let out and how that changes with use, tanks, and the hours of workdays and days off."""
+    """Use, its square, what is let out and how that goes with use, tanks, the hours of workdays and of days off."""
     columns = [use, use**2 / 100]
     for link in np.flatnonzero(found.sign[:, zone] < 0):
         columns += [record.flows[:, link], record.flows[:, link] * use / 100]

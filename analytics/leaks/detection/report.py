@@ -11,9 +11,9 @@ from analytics.leaks.network.pipes import Ints
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Report:
-    """`at` and the interval `began` in seconds since the record's start; `pipe` the index of the one to begin at, `area`
-    those to search, likeliest first, of `search_km` in all; `size` m3/h; `strength` of the evidence, in which 0 is
-    none; `evidence` names it in words."""
+    """`at` and the interval `began` in seconds since the record's start; `pipe` the index of the one to begin at,
+    `area` those to search, likeliest first, of `search_km` in all; `size` m3/h; `strength` of the evidence, in standard
+    deviations; `evidence` names it in words."""
 
     at: float
     pipe: int

@@ -7,15 +7,15 @@ changes (`changes`), and of each young change the pipes it speaks for (`location
 when it speaks for more water going out, resembles the direction of some pipe, and puts enough probability within a
 crew's reach. Near a report of the last two months there is no second one.
 
-A fault is no leak: a change that moves one logger alone, as no pipe could, takes that logger out until a month later; one
-that stands still or sends nothing is left out of the days on which it does. `LEAST` and the other settings are the
-same for every network and year.
+A fault is no leak: a change that moves one logger alone, as no pipe could, takes that logger out until a month later;
+one that stands still or sends nothing is left out of the days on which it does. Nor is a change a leak of a size by
+which the inflow has not risen. `LEAST` and the other settings are the same for every network and year.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ from analytics.leaks.detection.changes import Change, changes, whitening
 from analytics.leaks.detection.levels import Levels
 from analytics.leaks.detection.record import Part, Record, parts
 from analytics.leaks.detection.report import Report, walked
+from analytics.leaks.judged import Distances
 from analytics.leaks.location.suspects import Suspects, suspects
 from analytics.leaks.network.pipes import Floats, Ints, Network
 
@@ -31,13 +32,15 @@ LEAST = 60.0  # gain of a change, chi-square
 MOST = 40  # changes
 LEARNED = 21  # days before the first word
 SCATTER = 90  # days that say how a channel scatters
-YOUNGEST, OLDEST = 2, 30  # days of a change that is spoken of
-ALIKE = 0.5  # to some pipe's direction
+YOUNGEST, OLDEST = 3, 20  # days of a change that is spoken of
+ALIKE = 0.6  # to some pipe's direction
+CONTRARY = 1.1  # times as like a repair: then it is one
 REACHED = 0.5  # probability within a crew's reach
-WRONG = 0.3  # of a change: how wrong a direction may be
-REACH_M, AGAIN_M, AGAIN_DAYS = 300.0, 450.0, 60
+WRONG, AREA_WRONG = 0.25, 0.5  # of a change: how wrong a direction may be, for the first pipe and for the area
+REACH_M, AGAIN_M, AGAIN_DAYS = 300.0, 300.0, 60
 ALONE, ALONE_GAIN = 0.9, 1.3  # likeness to one logger moving alone, and its gain over the best pipe's
-FAULTY_DAYS = 30
+FEWEST, FAULTY_DAYS = 5, 30
+_WEEK = 7
 MISSING_DAYS = 3  # without a level: a logger is left out altogether
 
 Progress = Callable[[int, int], None]
@@ -59,7 +62,7 @@ class _Watched:
 def watch(
     network: Network,
     record: Record,
-    distances: npt.NDArray[np.float32],
+    distances: Distances,
     heads: Floats,
     shares: Floats,
     keep: Ints,
@@ -79,9 +82,7 @@ def watch(
     return sorted((report for one in watched for report in one.reports), key=lambda report: report.at)
 
 
-def _watched(
-    part: Part, network: Network, distances: npt.NDArray[np.float32], heads: Floats, shares: Floats
-) -> _Watched:
+def _watched(part: Part, network: Network, distances: Distances, heads: Floats, shares: Floats) -> _Watched:
     columns = [heads[np.ix_(part.pipes, part.sensors)], shares[np.ix_(part.pipes, part.links)] * part.sign]
     if part.unaccounted is not None:
         columns.append(np.ones((len(part.pipes), 1)))
@@ -96,11 +97,12 @@ def _watched(
     )
 
 
-def _judge(one: _Watched, distances: npt.NDArray[np.float32], days: int) -> None:
+def _judge(one: _Watched, distances: Distances, days: int) -> None:
     """The changes of the days so far, and what they say that was not said before."""
     values, slopes = one.levels.known()
     part = one.part
-    slope = slopes[:, 0] + 2 * slopes[:, 1] * one.levels.usual(0) / 100
+    use = one.levels.given(0)
+    slope = slopes[:, 0] + 2 * slopes[:, 1] * np.nanmean(use) / 100
     if part.unaccounted is not None:
         values, slope = np.column_stack([values, part.unaccounted[:days]]), np.append(slope, 0.0)
     while True:
@@ -111,10 +113,13 @@ def _judge(one: _Watched, distances: npt.NDArray[np.float32], days: int) -> None
         white = whitening(known, SCATTER)
         levels, directions = known @ white, one.directions[:, there] @ white
         alone = np.eye(len(there)) @ white
-        if part.use and len(there) > 1:
-            # A leak is part of the use that the levels were cleared of: what use does is seen of neither.
+        if part.use and len(there) == 1:
+            # A leak is part of the use that the level was cleared of.
+            directions = directions - slope[there] @ white
+        elif part.use:
+            # The same; of several channels what use does is seen of neither, for how much it does is known badly.
             along = slope[there] @ white
-            along /= max(np.linalg.norm(along), 1e-12)
+            along = along / max(float(np.linalg.norm(along)), 1e-12)
             levels, directions, alone = (each - np.outer(each @ along, along) for each in (levels, directions, alone))
         found = changes(levels, directions, LEAST, MOST)
         faulty = (
@@ -125,8 +130,41 @@ def _judge(one: _Watched, distances: npt.NDArray[np.float32], days: int) -> None
         one.faulty_until[there[faulty]] = days + FAULTY_DAYS
     for change in found:
         if YOUNGEST <= days - change.start <= OLDEST:
-            said = suspects(change.vector, change.variance, directions, one.lengths, one.near, WRONG)
-            _say(one, change, said, distances, days)
+            speaks = (change.vector, change.variance, directions, one.lengths, one.near)
+            said = suspects(*speaks, WRONG)
+            wide = suspects(*speaks, AREA_WRONG).area if len(part.sensors) else np.arange(len(part.pipes))
+            if not part.use or said.size <= most_risen(
+                use if change.growth else use[: change.start + _WEEK], change.start
+            ):
+                _say(one, change, replace(said, area=wide), distances, days)
+
+
+def most_risen(use: Floats, start: int) -> float:
+    """m3/h that the inflow can at most have risen since the day `start`: the newest week of `use` (d,) against the same
+    weekdays of the two weeks before the start, and three times what such differences are by themselves. inf where
+    nobody knows.
+
+    >>> use = np.array([100.0, 102, 101, 99, 98, 110, 108] * 6) + np.array([0.5, -0.5] * 21)
+    >>> use[35:] += 8
+    >>> 8 < most_risen(use, 35) < 12
+    True
+    """
+
+    def risen(newest: int, start: int) -> float:
+        days = np.arange(max(start, newest - _WEEK + 1), newest + 1)
+        back = start - 1 - (start - 1 - days) % _WEEK
+        differences = use[days] - (use[back] + use[back - _WEEK]) / 2
+        known = differences[np.isfinite(differences)]
+        return float(known.mean()) if len(known) else np.nan
+
+    length = len(use) - start
+    before = [risen(at + length - 1, at) for at in range(2 * _WEEK + 1, start - length + 1)]
+    if len(before) < _WEEK:
+        before = [risen(at, at) for at in range(2 * _WEEK + 1, start)]
+    usual, now = np.array([each for each in before if np.isfinite(each)]), risen(len(use) - 1, start)
+    if len(usual) < 3 or not np.isfinite(now):
+        return np.inf
+    return now + 3 * 1.4826 * float(np.median(np.abs(usual - np.median(usual))))
 
 
 def _usable(values: Floats, faulty_until: Ints, days: int) -> Ints:
@@ -153,8 +191,12 @@ def _alone(change: Change, alone: Floats, directions: Floats) -> int | None:
     return at if by_channel[at] > ALONE and by_channel[at] ** 2 > ALONE_GAIN * by_pipe.max() ** 2 else None
 
 
-def _say(one: _Watched, change: Change, said: Suspects, distances: npt.NDArray[np.float32], days: int) -> None:
-    if said.likeness < ALIKE or said.reach < REACHED:
+def _say(one: _Watched, change: Change, said: Suspects, distances: Distances, days: int) -> None:
+    # What is as much like a repair is one: where in the network it was may be known badly, its sign is not.
+    if said.contrary > CONTRARY * said.likeness:
+        return
+    # Without loggers only the block can be named.
+    if said.likeness < ALIKE or (said.reach < REACHED and len(one.part.sensors)):
         return
     pipe = int(one.part.pipes[said.pipe])
     for before in one.reports:
@@ -164,7 +206,15 @@ def _say(one: _Watched, change: Change, said: Suspects, distances: npt.NDArray[n
     km = walked(one.lengths, said.area)
     began = (max(0, change.start - 1) * 86400.0, (change.start + 1) * 86400.0)
     kind = "step" if change.growth == 0 else f"growth over {change.growth} days"
-    means = "pressures" if one.part.unaccounted is None else "pressures and meters"
+    means = " and ".join(
+        word
+        for word, has in (
+            ("pressures", len(one.part.sensors)),
+            ("inlets", len(one.part.links)),
+            ("customers' meters", one.part.unaccounted is not None),
+        )
+        if has
+    )
     evidence = (
         f"{means}: {kind} since day {change.start + 1}; strength {change.gain**0.5:.0f}; likeness {said.likeness:.2f}"
     )

@@ -108,7 +108,7 @@ class _System:
 
     def passed(self, draws: Floats) -> Floats:
         """Right sides: (n, k) of draws (n, k) in m3/s."""
-        right = -(self._passing() @ draws)
+        right: Floats = -(self._passing() @ draws)
         right[self.held] = 0.0
         return right
 
@@ -145,4 +145,5 @@ def _even(network: Network, system: _System, inflow: float) -> Floats:
     pipes, size = network.pipes, len(network.nodes)
     half = np.where(np.isfinite(pipes.length), pipes.length, 0.0) / 2
     along = np.bincount(pipes.start, half, size) + np.bincount(pipes.end, half, size)
-    return along / max(along.sum(), 1e-9) * inflow / 3600
+    found: Floats = along / max(float(along.sum()), 1e-9) * inflow / 3600
+    return found

@@ -23,7 +23,8 @@ HOLDS = 0.8
 @dataclass(frozen=True, slots=True, eq=False)
 class Suspects:
     """`probability` (p,); `pipe` to begin at, with the probability `reach` near it; `area` likeliest first; `size` the
-    change of flow in m3/h as the best pipe has it; `likeness` (-1..1) of the change to that pipe's direction."""
+    change of flow in m3/h as the best pipe has it; `likeness` (-1..1) of the change to that pipe's direction, `contrary`
+    the highest to that of a leak which ends."""
 
     probability: Floats
     pipe: int
@@ -31,6 +32,7 @@ class Suspects:
     area: Ints
     size: float
     likeness: float
+    contrary: float
 
 
 def suspects(
@@ -60,4 +62,6 @@ def suspects(
     area = order[: int(np.searchsorted(np.cumsum(probability[order]), HOLDS)) + 1]
     likeness = size * np.sqrt(power) / np.sqrt(max(whole, 1e-12))
     best = int(np.argmax(likeness))
-    return Suspects(probability, pipe, float(reach[pipe]), area, float(size[best]), float(likeness[best]))
+    return Suspects(
+        probability, pipe, float(reach[pipe]), area, float(size[best]), float(likeness[best]), float(-likeness.min())
+    )
