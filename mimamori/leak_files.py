@@ -114,16 +114,20 @@ def read_truth(folder: Path, network: Network) -> Leaks:
 
 def write(file: Path, reports: Iterable[Report], network: Network, start: float) -> None:
     """InputError: it cannot be written. Report times are seconds from `start`."""
+
+    def stamp(at: float) -> str:
+        return datetime.fromtimestamp(start + at, UTC).strftime("%Y-%m-%dT%H:%M")
+
     recorded.write(
         file,
         HEADER,
         (
             (
-                datetime.fromtimestamp(start + each.at, UTC).strftime("%Y-%m-%dT%H:%M"),
+                stamp(each.at),
                 network.pipes.names[each.pipe],
                 f"{each.search_km:.2f}",
                 f"{each.size:.1f}",
-                each.evidence,
+                f"{each.evidence}; began {stamp(each.began[0])} to {stamp(each.began[1])}",
             )
             for each in reports
         ),

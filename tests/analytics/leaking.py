@@ -41,19 +41,24 @@ FELT = felt(
 _TRUE = np.random.default_rng(2).uniform(0.85, 1.15, FELT.heads.shape) * FELT.heads
 
 
-def record(leaks: dict[str, np.ndarray]) -> Record:
-    """Eight weeks in which people use water by the hour and as they like; `leaks` m3/h by the day."""
+def record(leaks: dict[str, np.ndarray], *, metered: bool = False) -> Record:
+    """Eight weeks in which people use water by the hour and as they like; `leaks` m3/h by the day. `metered`: all customers
+    of a pipe have a meter at its end."""
     dice = np.random.default_rng(7)
     hour = np.tile(np.arange(PER_DAY) / PER_DAY, DAYS)
     curve = 1 + 0.6 * np.sin(2 * np.pi * (hour - 0.3)) + 0.2 * np.sin(4 * np.pi * hour)
     share = NETWORK.pipes.length / NETWORK.pipes.length.sum()
     each_day = np.repeat(dice.normal(1, 0.02, (DAYS, 1)), PER_DAY, axis=0)
     drawn = 60 * share * curve[:, None] * each_day * dice.normal(1, 0.3, (len(hour), len(share)))
+    ends, place = np.unique(NETWORK.pipes.end, return_inverse=True)
+    hourly = drawn.reshape(-1, PER_DAY // 24, len(share)).mean(axis=1) * 1000
+    customers = hourly @ np.eye(len(ends))[place] if metered else np.empty((len(hourly), 0))
+    names = tuple(NETWORK.nodes.names[at] for at in ends) if metered else ()
     for pipe, size in leaks.items():
         drawn[:, PIPES.index(pipe)] += np.repeat(size, PER_DAY)
     pressures = 40 + drawn @ _TRUE
     flows = drawn @ FELT.flows
     empty = np.empty((len(hour), 0))
     return Record(
-        1800.0, NODES, pressures.round(2), ("in", "in2"), flows.round(2), (), empty, (), empty[::2], weekday=0
+        1800.0, NODES, pressures.round(2), ("in", "in2"), flows.round(2), (), empty, names, customers, weekday=0
     )

@@ -7,10 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analytics.leaks.detection.record import Record
+from analytics.leaks.detection.record import Record, parts
 from analytics.leaks.detection.report import Report
 from analytics.leaks.detection.year import watch
+from analytics.leaks.detection.zones import zones
 from analytics.leaks.location.placing import best
+from analytics.leaks.network.inp import parse
 from tests.analytics.leaking import DAYS, DISTANCES, FELT, NETWORK, NODES, PER_DAY, PIPES, record
 
 
@@ -68,6 +70,24 @@ def test_gaps_a_drifting_and_a_stuck_logger_are_no_leak_and_hide_none(found: lis
     faulty = suspects(replace(_BOTH, pressures=pressures, flows=flows))
     assert [min(("e11", "u63"), key=lambda pipe: far(each, pipe)) for each in faulty] == ["e11", "u63"]
     assert all(min(far(each, "e11"), far(each, "u63")) <= 300 for each in faulty)
+
+
+def test_what_customers_meters_leave_open_is_what_leaks() -> None:
+    leak = np.where(_DAY >= 30, 2.0, 0.0)
+    (part,) = parts(NETWORK, record({"e11": leak}, metered=True), np.arange(3))
+    assert part.unaccounted == pytest.approx(leak, abs=0.02) and not part.use
+
+
+def test_a_zone_uses_what_its_meters_let_in_less_what_its_tank_stores() -> None:
+    pumped = "[JUNCTIONS]\na 0\nb 0\n[RESERVOIRS]\nr 60\n[TANKS]\nt 50 2 0 4 10\n[PIPES]\nin r a 20 300 120\n"
+    pumped += "ab a b 100 100 120\ntc t c 100 100 120\n[PUMPS]\nup b t HEAD 1\n[OPTIONS]\nUnits CMH"
+    network = parse(pumped.replace("b 0\n", "b 0\nc 0\n", 1), "pumped.inp")
+    found = zones(network, ("in", "up"), ("t",))
+    assert [(found.pipe == zone).nonzero()[0].tolist() for zone in range(2)] == [[1], [2]]
+    assert found.pipe[0] == -1
+    used = found.used(np.array([[50.0, 20.0], [50.0, 0.0]]), np.array([[2.0], [2.1]]), 1.0)
+    assert used[:, 0].tolist() == [30.0, 50.0]
+    assert used[0, 1] == pytest.approx(20 - 0.1 * np.pi * 25) and np.isnan(used[1, 1])
 
 
 def test_nothing_leaks_and_nothing_is_said() -> None:

@@ -205,7 +205,7 @@ def _say(one: _Watched, change: Change, said: Suspects, distances: Distances, da
     area = one.part.pipes[said.area]
     km = walked(one.lengths, said.area)
     began = (max(0, change.start - 1) * 86400.0, (change.start + 1) * 86400.0)
-    kind = "step" if change.growth == 0 else f"growth over {change.growth} days"
+    kind = "step" if change.growth == 0 else "growth"
     means = " and ".join(
         word
         for word, has in (
@@ -215,7 +215,5 @@ def _say(one: _Watched, change: Change, said: Suspects, distances: Distances, da
         )
         if has
     )
-    evidence = (
-        f"{means}: {kind} since day {change.start + 1}; strength {change.gain**0.5:.0f}; likeness {said.likeness:.2f}"
-    )
+    evidence = f"{means}: {kind}; strength {change.gain**0.5:.0f}; likeness {said.likeness:.2f}"
     one.reports.append(Report(days * 86400.0, pipe, area, km, said.size, began, change.gain**0.5, evidence))

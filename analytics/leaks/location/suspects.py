@@ -23,8 +23,8 @@ HOLDS = 0.8
 @dataclass(frozen=True, slots=True, eq=False)
 class Suspects:
     """`probability` (p,); `pipe` to begin at, with the probability `reach` near it; `area` likeliest first; `size` the
-    change of flow in m3/h as the best pipe has it; `likeness` (-1..1) of the change to that pipe's direction, `contrary`
-    the highest to that of a leak which ends."""
+    change of flow in m3/h as the best pipe has it; `likeness` (-1..1) of the change to that pipe's direction,
+    `contrary` the highest to that of a leak which ends."""
 
     probability: Floats
     pipe: int
