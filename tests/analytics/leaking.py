@@ -42,8 +42,8 @@ _TRUE = np.random.default_rng(2).uniform(0.85, 1.15, FELT.heads.shape) * FELT.he
 
 
 def record(leaks: dict[str, np.ndarray], *, metered: bool = False) -> Record:
-    """Eight weeks in which people use water by the hour and as they like; `leaks` m3/h by the day. `metered`: all customers
-    of a pipe have a meter at its end."""
+    """Eight weeks in which people use water by the hour and as they like; `leaks` m3/h by the day. `metered`: all
+    customers of a pipe have a meter at its end."""
     dice = np.random.default_rng(7)
     hour = np.tile(np.arange(PER_DAY) / PER_DAY, DAYS)
     curve = 1 + 0.6 * np.sin(2 * np.pi * (hour - 0.3)) + 0.2 * np.sin(4 * np.pi * hour)
