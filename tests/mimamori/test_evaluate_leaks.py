@@ -72,11 +72,12 @@ def test_the_figures_are_those_of_the_file_and_of_the_published_rule(folder: Pat
     assert figures["km_per_leak"] == pytest.approx(float(km), abs=0.01) and "漏水確定" not in evidence
 
 
-def test_fewer_loggers_are_kept_and_the_model_is_asked_for_by_name(folder: Path) -> None:
-    result = CliRunner().invoke(app, ["evaluate", "leaks", str(folder), "--sensors", "4", "--json"])
+@pytest.mark.parametrize("loggers", [0, 4])
+def test_fewer_loggers_are_kept(folder: Path, loggers: int) -> None:
+    result = CliRunner().invoke(app, ["evaluate", "leaks", str(folder), "--sensors", str(loggers), "--json"])
     assert result.exit_code == 0, result.output
     figures = json.loads(result.stdout)
-    assert figures["loggers"] == 4 and "tp" not in figures
+    assert figures["loggers"] == loggers and "tp" not in figures
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ class Levels:
 
     def _usual(self) -> Floats:
         """(c,) how much each channel moves within a day, 0 where it never did."""
-        moved = np.array(self._moved).reshape(-1, len(self._with))
+        moved = np.array(self._moved).reshape(len(self._moved), len(self._with))
         known = np.isfinite(moved).any(axis=0) if len(moved) else np.zeros(len(self._with), dtype=bool)
         found = np.zeros(len(self._with))
         found[known] = np.nanmedian(moved[:, known], axis=0)
@@ -74,10 +74,11 @@ class Levels:
 
     def slopes(self) -> Floats:
         """(c, k): how each channel follows each input."""
-        # Inputs that never move, such as a pump that always runs, explain nothing.
-        return np.stack(
-            [np.linalg.lstsq(one, other, rcond=1e-10)[0] for one, other in zip(self._among, self._with, strict=True)]
-        )
+        found = np.zeros_like(self._with)
+        for at, (one, other) in enumerate(zip(self._among, self._with, strict=True)):
+            # Inputs that never move, such as a pump that always runs, explain nothing.
+            found[at] = np.linalg.lstsq(one, other, rcond=1e-10)[0]
+        return found
 
     def known(self) -> tuple[Floats, Floats]:
         """(d, c) the level of each day, and (c, k) the slopes it was found with."""

@@ -102,9 +102,10 @@ def _judge(one: _Watched, distances: Distances, days: int) -> None:
     values, slopes = one.levels.known()
     part = one.part
     use = one.levels.given(0)
-    slope = slopes[:, 0] + 2 * slopes[:, 1] * np.nanmean(use) / 100
     if part.unaccounted is not None:
-        values, slope = np.column_stack([values, part.unaccounted[:days]]), np.append(slope, 0.0)
+        values = np.column_stack([values, part.unaccounted[:days]])
+    else:
+        slope = slopes[:, 0] + 2 * slopes[:, 1] * np.nanmean(use) / 100
     while True:
         there = _usable(values, one.faulty_until, days)
         if not len(there):
