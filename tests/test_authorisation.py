@@ -333,6 +333,8 @@ BODIES: dict[str, dict[str, Any]] = {
     },
     "POST /disaster/field": {"data": {"text": "橋の下まで水が来ている"}},
     "POST /disaster/field/shelters": {"data": {"shelter": "1", "state": "open"}},
+    "POST /tourism/links": {"data": {"spot": "spot-shiryokan", "name": "資料館 受付", "days": "30"}},
+    "POST /count/{token}": {"data": {"day": "2026-05-31", "value": "12"}},
     "POST /field/{token}": {"data": {"text": "橋の下まで水が来ている"}},
     "POST /field/{token}/shelters": {"data": {"shelter": "1", "state": "open"}},
     "POST /disaster/reports/{report_id}": {"data": {"do": "seen"}},
@@ -573,6 +575,9 @@ def test_public_is_health_signing_in_the_pages_files_and_what_was_published() ->
         "POST /field/{token}",
         "GET /field/{token}/shelters",
         "POST /field/{token}/shelters",
+        # whoever was given the link of a spot (tests/dashboards/test_count_links.py)
+        "GET /count/{token}",
+        "POST /count/{token}",
         # what is public of shelters, and the photos that a person released (tests/dashboards/test_shelters.py)
         "GET /public/{municipality}/shelters",
         "GET /public/{municipality}/shelters.json",
