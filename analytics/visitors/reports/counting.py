@@ -153,14 +153,15 @@ def of_days(days: Sequence[date], counted: Mapping[date, Counted], until: date, 
     with_number = [each for each in passed if each.visitors is not None]
     unconfirmed = sum(each.why == "unconfirmed" for each in passed)
     small = sum(each.why in HIDDEN for each in passed)
-    missing = len(passed) - len(with_number) - unconfirmed - small
+    apart = sum(each.why == "not_public" for each in passed)
+    missing = len(passed) - len(with_number) - unconfirmed - small - apart
     partial = sum(each.partial for each in passed)
     known = sum(each.visitors or 0 for each in with_number)
     methods = frozenset[str]().union(*(each.methods for each in with_number))
     why: str | None = None
     if not passed:
         why = "future"
-    elif any(each.why == "not_public" for each in passed):
+    elif apart:
         why = "not_public"
     elif unconfirmed:
         why = "unconfirmed"
