@@ -248,7 +248,8 @@ def test_the_sheet_has_three_numbers_with_their_sources_and_no_sum(hall: TownHal
             """
             insert into count_factor (municipality_id, station_id, measure, from_day, factor, low, high, mape, sessions,
                                       measured_until, signed_by, entered_at, user_id)
-            select s.municipality_id, station_id, measure, %(at)s, 1.1, 1.04, 1.2, 9, '{1,2,3}', %(now)s, '山田', %(now)s,
+            select s.municipality_id, station_id, measure, %(at)s, 1.1, 1.04, 1.2, 9, '{1,2,3}', %(now)s, '山田',
+                   %(now)s,
                    (select min(user_id) from app_user where municipality_id = s.municipality_id)
             from station s, unnest(array['in', 'both']) as measure where code = 'spot-asaichi'
             """,

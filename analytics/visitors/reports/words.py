@@ -214,6 +214,11 @@ _WORDS: dict[str, tuple[str, str]] = {
         "The visits of {month}. The tables are in the Excel file of this mail.",
     ),
     "mail.provisional": ("未確定の日を含む速報です。", "Provisional: it has days that are not confirmed."),
+    "mail.trial": ("【試し】{subject}", "[TRIAL] {subject}"),
+    "mail.published": (
+        "公表用です（公開する地点の確定した日だけ・小さい数は伏せています）。",
+        "To publish: confirmed days of public spots, small numbers withheld.",
+    ),
     "mail.confirmed": ("確定した日だけで作りました。", "Made of confirmed days only."),
     "mail.end": (
         "このメールは、見守りの「報告書」→「毎月のメール」の設定により自動で送られました。",
