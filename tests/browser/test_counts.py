@@ -61,7 +61,7 @@ def test_what_is_typed_without_a_network_waits_is_sent_once_and_asks_where_someb
         clerk.page.context.set_offline(False)
         expect(waiting).to_contain_text("保存待ち 1件", timeout=UNTIL)
         expect(page.locator("#entry-waiting-state")).to_contain_text("2件を保存しました")
-        page.locator("#entry-live").click()
+        page.locator("#entry-live a").click()
         expect(page.locator("html")).to_have_attribute("data-ready", "yes", timeout=UNTIL)
         waiting.get_by_role("link", name="確かめる").click()
         expect(page.locator("#meanwhile")).to_contain_text("50 人にしています")
