@@ -25,8 +25,7 @@ from datetime import date, timedelta
 import numpy as np
 import numpy.typing as npt
 
-from analytics.visitors.checks.zeros import group
-from analytics.visitors.day_types import day_type
+from analytics.visitors.day_types import day_type, group
 
 MEAN_DAYS = 12
 ERROR_DAYS = 40

@@ -26,7 +26,7 @@ from analytics.visitors.expected.calendar import Calendar
 from analytics.visitors.expected.counts import WEEK, Bools, Counts, Floats
 from analytics.visitors.expected.intervals import Intervals
 from analytics.visitors.expected.situation import Situation
-from analytics.visitors.expected.zeros import judge
+from analytics.visitors.zeros import judge
 
 _MOST_EXAMPLES = 250_000
 _FEW = 5_000  # examples: below this the trees are small
@@ -71,29 +71,30 @@ class Forecaster:
         """The rows from `first` (the begin of a day) on, each with what was counted at least `lead` days before it."""
         if lead not in self.leads:
             raise ValueError(f"this forecaster has learned {self.leads} days ahead, not {lead}")
-        believed = replace(counts, values=judge(counts).believed(counts.values))
-        value = self._value(Situation.of(believed, calendar, weather, lead), lead)
+        believed = replace(counts, values=judge(counts, calendar).believed())
+        warm = max(0, first - 8 * WEEK * counts.per_day)
+        value = self._value(Situation.of(believed, calendar, weather, lead), lead, warm)
         # A count by the hour is known a day after the hour of its forecast: the day before is not yet whole.
         late = lead + (counts.per_day > 1)
-        warm = max(0, first - 8 * WEEK * counts.per_day)
-        lo, hi = self.intervals.around(value[warm:], believed.values[warm:], counts.per_day, late)
-        return Expected(value[first:], lo[first - warm :], hi[first - warm :])
+        lo, hi = self.intervals.around(value, believed.values[warm:], counts.per_day, late)
+        return Expected(value[first - warm :], lo[first - warm :], hi[first - warm :])
 
-    def _value(self, situation: Situation, lead: int) -> Floats:
-        change = np.zeros(situation.usual.shape)
-        if self.model is not None:
-            table = situation.table.reshape(-1, situation.table.shape[2])
-            there = ~np.isnan(situation.usual.ravel())
-            if there.any():
-                with _cores(int(there.sum())):
-                    change.ravel()[there] = self.model.predict(_with_lead(table[there], lead))
-        value: Floats = np.maximum(np.expm1(situation.usual + change), 0.0)
+    def _value(self, situation: Situation, lead: int, first: int) -> Floats:
+        """The rows from `first` on."""
+        usual = situation.usual[first:]
+        change = np.zeros(usual.shape)
+        there = np.flatnonzero(~np.isnan(usual))
+        if self.model is not None and len(there):
+            table = situation.table(there + first * usual.shape[1])
+            with _cores(len(there)):
+                change.ravel()[there] = self.model.predict(_with_lead(table, lead))
+        value: Floats = np.maximum(np.expm1(usual + change), 0.0)
         return value
 
 
 def train(counts: Counts, calendar: Calendar, weather: Floats, leads: Sequence[int] = (1,)) -> Forecaster:
     """Learns from all of it. `weather` (n, k), nan where not known. `leads` in days, 1..7."""
-    believed = replace(counts, values=judge(counts).believed(counts.values))
+    believed = replace(counts, values=judge(counts, calendar).believed())
     asked = tuple(sorted(set(leads)))
     situations = {lead: Situation.of(believed, calendar, weather, lead) for lead in asked[:1]}
     examples = _examples(believed, calendar, weather, asked, situations)
@@ -101,7 +102,7 @@ def train(counts: Counts, calendar: Calendar, weather: Floats, leads: Sequence[i
         return Forecaster(asked, None, Intervals.learn(*(np.empty((0, counts.counters)),) * 2))
     border = int(np.quantile(examples.row, 1 - _HELD_OUT))
     trial = Forecaster(asked, _fit(examples.part(examples.row < border)), Intervals.learn(*(np.empty((0, 1)),) * 2))
-    held_out = trial._value(situations[asked[0]], asked[0])[border:]
+    held_out = trial._value(situations[asked[0]], asked[0], border)
     return Forecaster(asked, _fit(examples), Intervals.learn(held_out, believed.values[border:]))
 
 
@@ -120,11 +121,10 @@ def _examples(
             at = np.sort(chance.choice(at, most, replace=False))
         size = np.nan_to_num(situation.size).ravel()[at]
         expected = np.maximum(np.expm1(situation.usual.ravel()[at]), 0.05 * size)
-        table = situation.table.reshape(-1, situation.table.shape[2])[at]
         found.append(
             _Examples(
                 at // counts.counters,
-                _with_lead(table, lead),
+                _with_lead(situation.table(at), lead),
                 np.clip(change.ravel()[at], -_FARTHEST, _FARTHEST),
                 # A busy counter has more to be wrong about, but is not all that matters.
                 (expected + 0.1) / np.sqrt(size + 1.0),
