@@ -192,7 +192,8 @@ def expected(
         (list(spot_ids), per_day, start, end),
     ):
         event = None if rest[6] is None else Event(*rest[6:])
-        found.setdefault(spot, []).append(Expected(*rest[:6], event))
+        start, value, low, high, lead, issued = rest[:6]
+        found.setdefault(spot, []).append(Expected(start, value, low, high, lead, issued, event))
     return found
 
 
@@ -219,8 +220,8 @@ def _told(told: Told, row: int, column: int, effect: Effect | None) -> tuple[Any
     plain = (told.value[row, column], told.lo[row, column], told.hi[row, column])
     if effect is None:
         return (*map(float, plain), None, None, None, None)
-    moved = with_effect(*map(np.asarray, plain), effect)
-    return (*map(float, moved), effect.name, effect.basis, effect.past, effect.factor)
+    value, low, high = map(float, plain)
+    return (*with_effect(value, low, high, effect), effect.name, effect.basis, effect.past, effect.factor)
 
 
 def _daily(conn: Connection, ids: Sequence[int], first: date, today: date) -> Floats:

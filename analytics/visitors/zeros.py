@@ -10,7 +10,8 @@ nothing where the hour was empty before on more than one day in fifty, or on the
 close on Mondays, and such habits are left out of the one in fifty. On a public holiday the last four Sundays and
 holidays have to say so too. From 29 December to 3 January, and in the week after a weekday of rest on which it was
 open, zeros say nothing before somebody has been counted on the day: only then the spot is surely open. Where the other
-counters have fewer than usual in this hour too (typhoon, snow), it says less, by their share.
+counters (the median of two or more) have less than half of their usual too (typhoon, snow), it says less, by their
+share.
 
 Zeros in a row add up; from 1 in 10,000 on they are an outage, until somebody is counted again. What is missing is not
 0: it adds nothing and ends nothing. What was called an outage is forgotten for all that comes later: a dead counter
@@ -47,7 +48,9 @@ _DOUBT = 4.0  # -log of the probability from which on a single zero is not belie
 _SURE = 9.2  # -log(1e-4)
 # One hour alone is never enough: a cloudburst empties a square. One day alone is, of a place where thousands come.
 _MOST_OF_ONE = {24: 5.0, 1: 10.0}
-_LEAST_BESIDE = 20.0  # visitors whom the others usually have, that can say anything
+_FEWEST_BESIDE = 2  # other counters, each with so many usual visitors, can say something:
+_LEAST_BESIDE = 5.0
+_FEW_BESIDE = 0.5  # of their usual: with fewer a zero here says less
 _SMALLEST_SHARE = 0.05
 
 
@@ -147,7 +150,7 @@ def judge(counts: Counts, calendar: Calendar) -> Zeros:
     empty = np.zeros((hours, counters))
     so_far = np.zeros(counters)
     kind = calendar.kind
-    free = np.flatnonzero(kind == FREE)
+    free, new_year = np.flatnonzero(kind == FREE), calendar.new_year
     resting = _Resting(values)
     ordinary = np.ones(values.shape, dtype=np.bool_)
     for day in range(days):
@@ -160,11 +163,11 @@ def judge(counts: Counts, calendar: Calendar) -> Zeros:
         if zero.any():
             said = _improbable(usual[day], alike, seen, empty)
             if so_far.any() or (said[zero] > 0).any():
-                opened = ~resting.maybe(day) & (not calendar.new_year[day])
+                share = _beside(values[day], usual[day], known & (so_far < _SURE))
+                opened = np.logical_or.accumulate(values[day] > 0, axis=0)
+                opened |= ~resting.maybe(day) & (not new_year[day])
+                said = np.where(opened, np.minimum(said * share, _MOST_OF_ONE[hours]), 0.0)
                 for hour in range(hours):
-                    opened |= values[day, hour] > 0
-                    share = _beside(values[day, hour], usual[day, hour], known[hour] & (so_far < _SURE))
-                    said[hour] = np.where(opened, np.minimum(said[hour] * share, _MOST_OF_ONE[hours]), 0.0)
                     so_far = np.where(zero[hour], so_far + said[hour], np.where(known[hour], 0.0, so_far))
                     against[day, hour] = np.where(zero[hour], so_far / _SURE, 0.0)
                 doubted[day] = zero & (said >= _DOUBT)
@@ -198,8 +201,8 @@ class _Resting:
 
     def __init__(self, values: Floats) -> None:
         known = ~np.isnan(values)
-        self._open = (values > 0).any(axis=1)  # (days, C)
-        self._rested = known.any(axis=1) & ~self._open
+        self._open: Bools = np.any(values > 0, axis=1)  # (days, C)
+        self._rested: Bools = np.any(known, axis=1) & ~self._open
 
     def maybe(self, day: int) -> Bools:
         """(C,) of the days before `day` alone."""
@@ -216,9 +219,17 @@ def _usual(rows: Floats) -> Floats:
 
 
 def _beside(came: Floats, usual: Floats, counting: Bools) -> Floats:
-    """(C,) what the other counters have of their usual in this hour, at most 1. `counting`: whose counts are true."""
-    came, usual = np.where(counting, came, 0.0), np.where(counting, usual, 0.0)
-    others = usual.sum() - usual
-    share = (came.sum() - came) / np.maximum(others, 1e-9)
-    found: Floats = np.where(others >= _LEAST_BESIDE, np.clip(share, _SMALLEST_SHARE, 1.0), 1.0)
+    """(hours, C) how much a zero says beside the other counters, 0.05 to 1, by the median of what these have of their
+    usual: one of them may be at fault itself. `counting`: whose counts are believed.
+    """
+    if came.shape[1] <= _FEWEST_BESIDE:
+        return np.ones(came.shape)
+    there = counting & (usual >= _LEAST_BESIDE)
+    ordered = np.sort(np.where(there, came / np.maximum(usual, 1e-9), np.nan), axis=1)
+    number = there.sum(axis=1, keepdims=True)
+    # A zero is the least of them all: without it begins what the others have.
+    others = [known_median(ordered[:, skip:].T)[:, None] for skip in (0, 1)]
+    share = np.where(there, others[1], others[0])
+    enough = number - there >= _FEWEST_BESIDE
+    found: Floats = np.where(enough, np.clip(share / _FEW_BESIDE, _SMALLEST_SHARE, 1.0), 1.0)
     return found

@@ -57,7 +57,9 @@ def test_one_that_rests_on_holidays_too_and_after_a_holiday_on_its_day_of_rest_i
     mondays = series(closed=0, first=first)
     tuesday = (date(2026, 2, 24) - first).days
     mondays[tuesday - 1], mondays[tuesday] = BY_DAY, 0
-    assert holiday_name(date(2026, 2, 23)) and runs(mondays, first=first) == [], "open on a Monday, so not on the Tuesday"
+    assert holiday_name(date(2026, 2, 23)) and runs(mondays, first=first) == [], (
+        "open on a Monday, so not on the Tuesday"
+    )
     mondays[tuesday, 9] = 8
     assert [run.start for run in runs(mondays, first=first)] == [tuesday * 24 + 10], "but then it was open after all"
 

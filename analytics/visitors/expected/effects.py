@@ -1,7 +1,7 @@
 """What an event does to what is expected: as many times more or fewer as its earlier ones at this spot had.
 
     known(past, asked) -> Effect                  from what earlier events were beside what would have been without them
-    with_effect(value, lo, hi, effect)            the same expectation on a day of the event
+    with_effect(value, low, high, effect)         the same expectation on a day of the event
 
 The earlier events are those of the same name (`alike_name`: without the year and the number of the event), else those
 of the same kind. The effect is the mean of the logarithms of their ratios; its 90 % half-width is that of one more
@@ -19,16 +19,15 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import expm1, hypot, log, log1p
 from typing import Literal
 
 import numpy as np
 from scipy.special import stdtrit
 
-from analytics.visitors.expected.counts import Floats
-
 Basis = Literal["same", "alike", "none"]
 
-UNKNOWN = float(np.log(3.0))
+UNKNOWN = log(3.0)
 _USUAL_SCATTER: dict[Basis, float] = {"same": 0.3, "alike": 0.5}  # of log ratios, from one event to the next
 _BESIDE = 2  # events of this scatter that stand beside those seen
 _MOST = 3.0  # in log; a larger ratio is a fault of a counter
@@ -73,7 +72,7 @@ def ratio(came: Sequence[float], without: Sequence[float]) -> float:
     """Of the days of an event together, with what was expected without it.
 
     >>> round(ratio([199.0, 99.0], [99.0, 49.0]), 2)
-    0.69
+    0.7
     """
     return float(np.clip(np.log((sum(came) + 1) / (sum(without) + 1)), -_MOST, _MOST))
 
@@ -98,9 +97,13 @@ def known(name: str, kind: str, past: Iterable[Past]) -> Effect:
     return Effect(name, basis, n, float(ratios.mean()), float(spread))
 
 
-def with_effect(value: Floats, lo: Floats, hi: Floats, effect: Effect) -> tuple[Floats, Floats, Floats]:
-    """What is expected on a day of it, from the same without it; arrays of one shape."""
-    middle, low, high = (np.log1p(each) for each in (value, lo, hi))
-    down, up = (np.hypot(each, effect.spread) for each in (middle - low, high - middle))
+def with_effect(value: float, low: float, high: float, effect: Effect) -> tuple[float, float, float]:
+    """What is expected on a day of it, from the same without it; nan stays nan.
+
+    >>> [round(each) for each in with_effect(99, 49, 199, Effect("祭", "none", 0, 0.0, UNKNOWN))]
+    [99, 26, 366]
+    """
+    middle = log1p(value)
+    down, up = (hypot(log1p(each) - middle, effect.spread) for each in (low, high))
     made = middle + effect.shift
-    return tuple(np.maximum(np.expm1(each), 0.0) for each in (made, made - down, made + up))  # type: ignore[return-value]  # three
+    return max(expm1(made), 0.0), max(expm1(made - down), 0.0), max(expm1(made + up), 0.0)

@@ -15,6 +15,7 @@ at all it is nan. Cost: a year of 100 counters by the hour is trained in well un
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,10 +29,10 @@ from analytics.visitors.expected.intervals import Intervals
 from analytics.visitors.expected.situation import Situation
 from analytics.visitors.zeros import judge
 
-_MOST_EXAMPLES = 250_000
+_MOST_EXAMPLES = 120_000
+_MOST_TRIED = 60_000  # of them for the forecaster that only shows how far off one is
 _FEW = 5_000  # examples: below this the trees are small
 _FEWEST = 28  # examples
-_MANY = 50_000  # examples: from here on a second core is worth the waiting for each other
 _WARM_UP = 4 * WEEK  # days
 _HELD_OUT = 0.25  # of the examples, the newest: the intervals are measured on them
 _FARTHEST = 3.0  # in log
@@ -86,7 +87,7 @@ class Forecaster:
         there = np.flatnonzero(~np.isnan(usual))
         if self.model is not None and len(there):
             table = situation.table(there + first * usual.shape[1])
-            with _cores(len(there)):
+            with _one_core():
                 change.ravel()[there] = self.model.predict(_with_lead(table, lead))
         value: Floats = np.maximum(np.expm1(usual + change), 0.0)
         return value
@@ -101,9 +102,11 @@ def train(counts: Counts, calendar: Calendar, weather: Floats, leads: Sequence[i
     if len(examples.row) < _FEWEST:
         return Forecaster(asked, None, Intervals.learn(*(np.empty((0, counts.counters)),) * 2))
     border = int(np.quantile(examples.row, 1 - _HELD_OUT))
-    trial = Forecaster(asked, _fit(examples.part(examples.row < border)), Intervals.learn(*(np.empty((0, 1)),) * 2))
+    with ThreadPoolExecutor(2) as both:
+        tried, model = both.map(_fit, (examples.part(_some(examples.row < border)), examples))
+    trial = Forecaster(asked, tried, Intervals.learn(*(np.empty((0, 1)),) * 2))
     held_out = trial._value(situations[asked[0]], asked[0], border)
-    return Forecaster(asked, _fit(examples), Intervals.learn(held_out, believed.values[border:]))
+    return Forecaster(asked, model, Intervals.learn(held_out, believed.values[border:]))
 
 
 def _examples(
@@ -133,6 +136,16 @@ def _examples(
     return _Examples(*(np.concatenate([getattr(each, name) for each in found]) for name in _Examples.__slots__))
 
 
+def _some(which: Bools) -> Bools:
+    """At most `_MOST_TRIED` of them."""
+    at = np.flatnonzero(which)
+    if len(at) <= _MOST_TRIED:
+        return which
+    found = np.zeros(len(which), dtype=np.bool_)
+    found[np.random.default_rng(2).choice(at, _MOST_TRIED, replace=False)] = True
+    return found
+
+
 def _with_lead(table: NDArray[np.float32], lead: int) -> NDArray[np.float32]:
     return np.column_stack([table, np.full(len(table), lead, dtype=np.float32)])
 
@@ -156,10 +169,12 @@ def _fit(examples: _Examples) -> HistGradientBoostingRegressor:
         early_stopping=False,
         random_state=1,
     )
-    with _cores(len(examples.row)):
+    with _one_core():
         return model.fit(table, examples.change, examples.weight / examples.weight.mean())
 
 
-def _cores(rows: int) -> threadpool_limits:
-    """On a busy machine, threads that wait for each other after a handful of rows take longer than one alone."""
-    return threadpool_limits(None if rows >= _MANY else 1, user_api="openmp")
+def _one_core() -> threadpool_limits:
+    """For one fit: the threads of its trees wait for each other after every handful of rows, and on a busy machine two
+    take longer than one alone.
+    """
+    return threadpool_limits(1, user_api="openmp")
