@@ -3,6 +3,7 @@ tomorrow (`analytics.visitors.expected`).
 
     follow(dsn, clock, stop)          does so when a day has begun, in a thread and with a connection of its own
     look_ahead(conn, town, now)       does it for a municipality; how many spots it said something of
+    said_ahead(past, known, leads)    the same of counts, without a database
     expected(conn, ...)               what is stored of it
 
 Learned anew each morning from the spots' own series of a good year, days and hours that are whole only: what was lost,
@@ -124,7 +125,7 @@ def look_ahead(conn: Connection, town: int, now: datetime) -> int:
     plan = planned(conn, town, [each.code for each in spots], first, days)
     with_school = calendar(first, days).with_school(plan.school)
     daily = _known(_daily(conn, [each.spot_id for each in spots], first, today), 1)
-    said, without = _ahead(Counts(first, 1, np.where(plan.moved[:n], np.nan, daily)), with_school, WEEK)
+    said, without = said_ahead(Counts(first, 1, np.where(plan.moved[:n], np.nan, daily)), with_school, WEEK)
     past = [plan.past(at, daily[:, at], without[:, at]) for at in range(len(spots))]
     effects = {(at, lead): plan.effect(at, n + lead - 1, past[at]) for at in range(len(spots)) for lead in WEEK}
     rows = [
@@ -142,7 +143,7 @@ def look_ahead(conn: Connection, town: int, now: datetime) -> int:
     if with_hours:
         hourly = _known(np.column_stack([_hourly(conn, spots[at].spot_id, first, today) for at in with_hours]), 24)
         moved = np.repeat(plan.moved[:n, with_hours], 24, axis=0)
-        said, _ = _ahead(Counts(first, 24, np.where(moved, np.nan, hourly)), with_school, TODAY_AND_TOMORROW)
+        said, _ = said_ahead(Counts(first, 24, np.where(moved, np.nan, hourly)), with_school, TODAY_AND_TOMORROW)
         for lead, told in said.items():
             for hour in range(24):
                 start = datetime.combine(today + (lead - 1) * _DAY, time(hour), zone).astimezone(UTC)
@@ -197,7 +198,7 @@ def expected(
     return found
 
 
-def _ahead(past: Counts, known: Calendar, leads: tuple[int, ...]) -> tuple[dict[int, Told], Floats]:
+def said_ahead(past: Counts, known: Calendar, leads: tuple[int, ...]) -> tuple[dict[int, Told], Floats]:
     """What is expected of the days after the past, by how far ahead (lead 1 is the first of them), and of the past days
     themselves, each a day before. `known`: of all these days.
     """

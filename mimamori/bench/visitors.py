@@ -16,7 +16,8 @@ history. A spot-month is 30 judged days of one spot. Beside the counters' own fa
     estimates_within                share of estimates of hours left out (a morning, an afternoon, a day) whose interval
                                     holds the truth; meant to be 0.9
     estimates_off                   sum of their errors over the sum of the truth
-    within_limits                   false findings and shares are within `LIMITS`
+    ahead_...                       how long it takes to look ahead (`visitors_ahead`); left out with `ahead_spots` 0
+    within_limits                   false findings, shares and `ahead_seconds` are within `LIMITS`
 
 Works on hourly series (days, 24), so that recorded ones can be judged by the same code (`judge`, `covered`).
 """
@@ -41,6 +42,7 @@ from analytics.visitors.unusual import far_from_usual
 from analytics.visitors.usual import DAYS, LOOK_BACK
 from analytics.visitors.zeros import Run
 from analytics.visitors.zeros import judge as judge_zeros
+from mimamori.bench import visitors_ahead
 from simulators.visits import PROFILES, Spot
 
 HISTORY_DAYS = 90
@@ -51,7 +53,9 @@ LIMITS = {
     "blocked_found": 0.9,
     "festivals_found": 0.5,
     "estimates_within": 0.85,
+    "ahead_seconds": 60.0,
 }
+AT_MOST = ("false", "seconds")  # names of what should be small
 WITHIN = 3  # hours
 LEAST_LOST = 3, 30.0  # whole hours and visits of a fault of the counter's own that has to be found
 NEVER_EMPTY_DAYS = 60
@@ -67,11 +71,14 @@ Hourly = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class VisitorsBench:
-    """`spots`: counters of each of the five profiles; `days`: of each, judged after the first 90."""
+    """`spots`: counters of each of the five profiles; `days`: of each, judged after the first 90. `ahead_spots`: spots
+    that are looked ahead at.
+    """
 
     spots: int
     days: int
     seed: int
+    ahead_spots: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +234,9 @@ def measure(options: VisitorsBench, progress: Callable[[int, int], None]) -> dic
     figures["estimates_off"] = (
         round(sum(abs(truth - made) for truth, made, *_ in estimates) / whole, 3) if whole else None
     )
+    figures["ahead_seconds"] = None
+    if options.ahead_spots:
+        figures |= visitors_ahead.measure(options.ahead_spots, options.seed)
     figures["within_limits"] = within_limits(figures)
     return figures | {"seconds": round(clock.monotonic() - began, 1)}
 
@@ -234,7 +244,7 @@ def measure(options: VisitorsBench, progress: Callable[[int, int], None]) -> dic
 def within_limits(figures: Mapping[str, Any]) -> bool:
     """Whether nothing is wrong more often, or found less often, than `LIMITS` say; what did not happen counts not."""
     return all(
-        figures[name] is None or (figures[name] <= limit if name.endswith("false") else figures[name] >= limit)
+        figures[name] is None or (figures[name] <= limit if name.endswith(AT_MOST) else figures[name] >= limit)
         for name, limit in LIMITS.items()
     )
 
@@ -248,6 +258,7 @@ def rows(figures: Mapping[str, Any]) -> list[tuple[str, ...]]:
         "blocked_found": f"blocked counters found, of {figures['blocked']}",
         "festivals_found": f"festivals found, of {figures['festivals']}",
         "estimates_within": f"estimates whose interval holds the truth, of {figures['estimates']}",
+        "ahead_seconds": f"seconds to look ahead at {figures.get('ahead_spots', 0)} spots",
     }
     return [(word, str(figures[name]), str(LIMITS[name])) for name, word in words.items()]
 

@@ -9,7 +9,8 @@ how many come. Zeros that are none are left out of what is learned and of what i
 the last days, weeks and the last year were like enters with every forecast, so it follows without being trained again.
 
 With less than four weeks there is nothing to learn from and every forecast is what the earlier weeks had; with nothing
-at all it is nan. Cost: a year of 100 counters by the hour is trained in well under a minute on two cores.
+at all it is nan. Cost: half a minute of two cores for a year of 100 counters by the hour, less for fewer
+(`mimamori bench visitors`).
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ from analytics.visitors.expected.situation import Situation
 from analytics.visitors.zeros import judge
 
 _MOST_EXAMPLES = 120_000
+_OF_A_COUNTER = 6_000  # examples that one more counter is worth learning from,
+_AT_LEAST = 20_000  # and that are always learned from where there are so many
 _MOST_TRIED = 60_000  # of them for the forecaster that only shows how far off one is
 _FEW = 5_000  # examples: below this the trees are small
 _FEWEST = 28  # examples
@@ -119,7 +122,7 @@ def _examples(
         change = np.log1p(counts.values) - situation.usual
         change[: _WARM_UP * counts.per_day] = np.nan
         at = np.flatnonzero(~np.isnan(change.ravel()))
-        most = _MOST_EXAMPLES // len(leads)
+        most = min(_MOST_EXAMPLES, max(_AT_LEAST, _OF_A_COUNTER * counts.counters)) // len(leads)
         if len(at) > most:
             at = np.sort(chance.choice(at, most, replace=False))
         size = np.nan_to_num(situation.size).ravel()[at]
