@@ -23,7 +23,6 @@ from math import expm1, hypot, log, log1p
 from typing import Literal
 
 import numpy as np
-from scipy.special import stdtrit
 
 Basis = Literal["same", "alike", "none"]
 
@@ -90,6 +89,8 @@ def known(name: str, kind: str, past: Iterable[Past]) -> Effect:
     basis: Basis = "same" if same else "alike" if alike else "none"
     if basis == "none":
         return Effect(name, basis, 0, 0.0, UNKNOWN)
+    from scipy.special import stdtrit  # takes a while to load, and pages only read
+
     ratios = np.array(same or alike)
     n, freedom = len(ratios), len(ratios) - 1 + _BESIDE
     scatter = (((ratios - ratios.mean()) ** 2).sum() + _BESIDE * _USUAL_SCATTER[basis] ** 2) / freedom

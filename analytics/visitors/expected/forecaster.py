@@ -18,10 +18,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import HistGradientBoostingRegressor
 from threadpoolctl import threadpool_limits
 
 from analytics.visitors.expected.calendar import Calendar
@@ -29,6 +29,9 @@ from analytics.visitors.expected.counts import WEEK, Bools, Counts, Floats
 from analytics.visitors.expected.intervals import Intervals
 from analytics.visitors.expected.situation import Situation
 from analytics.visitors.zeros import judge
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import HistGradientBoostingRegressor
 
 _MOST_EXAMPLES = 120_000
 _OF_A_COUNTER = 6_000  # examples that one more counter is worth learning from,
@@ -161,6 +164,8 @@ def _fit(examples: _Examples) -> HistGradientBoostingRegressor:
     if nothing:
         table = table.copy()
         table[:, nothing] = 0.0
+    from sklearn.ensemble import HistGradientBoostingRegressor  # takes a second to load, and pages never learn
+
     model = HistGradientBoostingRegressor(
         loss="absolute_error",
         max_iter=60 if few else 150,
