@@ -37,6 +37,7 @@ import numpy as np
 
 from analytics.visitors.expected.counts import WEEK, Bools, Counts, Floats, earlier, known_median
 from analytics.visitors.expected.forecaster import Expected, train
+from analytics.visitors.expected.situation import Weather
 from analytics.visitors.zeros import Zeros, judge
 from mimamori import visitor_files
 from mimamori.visitor_files import VisitorSet
@@ -72,10 +73,10 @@ def measure(folder: Path, out: Path, progress: Progress = lambda done, of: None)
     progress(1, _STEPS)
     learned = clock.monotonic()
     past, calendar, weather = known.before()
-    forecaster = train(past, calendar, weather)
+    forecaster = train(past, calendar, Weather(weather))
     took = clock.monotonic() - learned
     progress(2, _STEPS)
-    expected = forecaster.ahead(known.counts, known.calendar, known.weather, known.first)
+    expected = forecaster.ahead(known.counts, known.calendar, Weather(known.weather), known.first)
     zeros = judge(known.counts, known.calendar)
     told = _told(known, expected, zeros)
     visitor_files.write(out, _rows(known, expected, zeros))

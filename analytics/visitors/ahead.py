@@ -3,7 +3,7 @@ tomorrow (`analytics.visitors.expected`).
 
     follow(dsn, clock, stop)          does so when a day has begun, in a thread and with a connection of its own
     look_ahead(conn, town, now)       does it for a municipality; how many spots it said something of
-    said_ahead(past, known, leads)    the same of counts, without a database
+    said_ahead(past, known, ...)      the same of counts, without a database
     expected(conn, ...)               what is stored of it
 
 Learned anew each morning from the spots' own series of a good year, days and hours that are whole only: what was lost,
@@ -11,8 +11,9 @@ estimated, or not believed is not learned from. All spots of a municipality toge
 to lean on. A spot needs four weeks of days; hours may have been counted by hand.
 
 Days of events in the town's calendar are not learned from either: they are expected as without them, and moved by what
-earlier events did (`planned`, `expected.effects`). School holidays that the calendar has are among what is learned. The
-weather is not: the town has no forecast of it.
+earlier events did (`planned`, `expected.effects`). School holidays that the calendar has are among what is learned, and
+the rain of the days that are over, as the town's own gauges had it. The weather that comes is not: there is no forecast
+of it here.
 
 Cost: half a minute for 100 spots with a year by the hour (`mimamori bench visitors`); nothing waits for it.
 """
@@ -36,6 +37,7 @@ from analytics.visitors.expected.counts import Counts, Floats
 from analytics.visitors.expected.effects import Basis, Effect, with_effect
 from analytics.visitors.expected.forecaster import Expected as Told
 from analytics.visitors.expected.forecaster import train
+from analytics.visitors.expected.situation import Weather
 from analytics.visitors.planned import planned
 from analytics.visitors.spots.series import days_of, hours
 from analytics.visitors.usual import COMPLETE_ENOUGH, day_start, local_day
@@ -125,7 +127,8 @@ def look_ahead(conn: Connection, town: int, now: datetime) -> int:
     plan = planned(conn, town, [each.code for each in spots], first, days)
     with_school = calendar(first, days).with_school(plan.school)
     daily = _known(_daily(conn, [each.spot_id for each in spots], first, today), 1)
-    said, without = said_ahead(Counts(first, 1, np.where(plan.moved[:n], np.nan, daily)), with_school, WEEK)
+    rain = _rain(conn, town, first, today)
+    said, without = said_ahead(Counts(first, 1, np.where(plan.moved[:n], np.nan, daily)), with_school, WEEK, rain)
     past = [plan.past(at, daily[:, at], without[:, at]) for at in range(len(spots))]
     effects = {(at, lead): plan.effect(at, n + lead - 1, past[at]) for at in range(len(spots)) for lead in WEEK}
     rows = [
@@ -143,7 +146,8 @@ def look_ahead(conn: Connection, town: int, now: datetime) -> int:
     if with_hours:
         hourly = _known(np.column_stack([_hourly(conn, spots[at].spot_id, first, today) for at in with_hours]), 24)
         moved = np.repeat(plan.moved[:n, with_hours], 24, axis=0)
-        said, _ = said_ahead(Counts(first, 24, np.where(moved, np.nan, hourly)), with_school, TODAY_AND_TOMORROW)
+        past_hours = Counts(first, 24, np.where(moved, np.nan, hourly))
+        said, _ = said_ahead(past_hours, with_school, TODAY_AND_TOMORROW, rain)
         for lead, told in said.items():
             for hour in range(24):
                 start = datetime.combine(today + (lead - 1) * _DAY, time(hour), zone).astimezone(UTC)
@@ -198,16 +202,36 @@ def expected(
     return found
 
 
-def said_ahead(past: Counts, known: Calendar, leads: tuple[int, ...]) -> tuple[dict[int, Told], Floats]:
+def said_ahead(
+    past: Counts, known: Calendar, leads: tuple[int, ...], rain: Floats | None = None
+) -> tuple[dict[int, Told], Floats]:
     """What is expected of the days after the past, by how far ahead (lead 1 is the first of them), and of the past days
-    themselves, each a day before. `known`: of all these days.
+    themselves, each a day before. `known`: of all these days. `rain` (past days,) in mm, nan where nobody knows.
     """
-    nothing = np.empty((known.days * past.per_day, 0))
     n = len(past.values)
-    forecaster = train(past, known.until(past.days), nothing[:n], leads)
+    wet = np.full((known.days, 0 if rain is None or np.isnan(rain).all() else 1), np.nan)
+    wet[: past.days] = 0.0 if rain is None else rain[:, None]
+    weather = Weather(np.repeat(wet, past.per_day, axis=0), foreseen=False)
+    forecaster = train(past, known.until(past.days), Weather(weather.values[:n], foreseen=False), leads)
     grown = past.with_days(known.days)
-    said = {lead: forecaster.ahead(grown, known, nothing, n, lead) for lead in leads}
-    return said, forecaster.ahead(grown, known, nothing, 0, leads[0]).value[:n] if past.per_day == 1 else np.empty(0)
+    said = {lead: forecaster.ahead(grown, known, weather, n, lead) for lead in leads}
+    return said, forecaster.ahead(grown, known, weather, 0, leads[0]).value[:n] if past.per_day == 1 else np.empty(0)
+
+
+def _rain(conn: Connection, town: int, first: date, today: date) -> Floats:
+    """(days,) mm, the mean of the town's gauges that were there for the whole day; today not among them."""
+    rain = np.full((today - first).days, np.nan)
+    for day, millimetres in conn.execute(
+        """
+        select r.day, avg(r.total) from rollup_day r join datastream d using (datastream_id)
+        where d.municipality_id = %s and d.observed_property = 'precipitation' and d.drill_run is null
+          and r.day >= %s and r.day < %s and r.n >= %s * r.expected
+        group by r.day
+        """,
+        (town, first, today, COMPLETE_ENOUGH),
+    ):
+        rain[(day - first).days] = millimetres
+    return rain
 
 
 def _known(counts: Floats, per_day: int) -> Floats:

@@ -50,4 +50,5 @@ def _counts(spots: int, seed: int) -> Floats:
     by_day = np.exp(-(((hour - 13) / 3.5) ** 2) / 2) * ((hour >= _OPEN[0]) & (hour < _OPEN[1]))
     luck = np.exp(chance.normal(0, 0.25, (days, 1)) + chance.normal(0, 0.2, (days, spots)))
     luck *= 1 + 0.6 * (calendar(_FIRST, days).kind == FREE)[:, None]
-    return chance.poisson(luck[:, None, :] * by_day[None, :, None] * size).astype(np.float64).reshape(-1, spots)
+    counts: Floats = chance.poisson(luck[:, None, :] * by_day[None, :, None] * size).astype(np.float64)
+    return counts.reshape(-1, spots)

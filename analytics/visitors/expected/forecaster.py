@@ -27,7 +27,7 @@ from threadpoolctl import threadpool_limits
 from analytics.visitors.expected.calendar import Calendar
 from analytics.visitors.expected.counts import WEEK, Bools, Counts, Floats
 from analytics.visitors.expected.intervals import Intervals
-from analytics.visitors.expected.situation import Situation
+from analytics.visitors.expected.situation import Situation, Weather
 from analytics.visitors.zeros import judge
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Forecaster:
     model: HistGradientBoostingRegressor | None
     intervals: Intervals
 
-    def ahead(self, counts: Counts, calendar: Calendar, weather: Floats, first: int, lead: int = 1) -> Expected:
+    def ahead(self, counts: Counts, calendar: Calendar, weather: Weather, first: int, lead: int = 1) -> Expected:
         """The rows from `first` (the begin of a day) on, each with what was counted at least `lead` days before it."""
         if lead not in self.leads:
             raise ValueError(f"this forecaster has learned {self.leads} days ahead, not {lead}")
@@ -99,8 +99,8 @@ class Forecaster:
         return value
 
 
-def train(counts: Counts, calendar: Calendar, weather: Floats, leads: Sequence[int] = (1,)) -> Forecaster:
-    """Learns from all of it. `weather` (n, k), nan where not known. `leads` in days, 1..7."""
+def train(counts: Counts, calendar: Calendar, weather: Weather, leads: Sequence[int] = (1,)) -> Forecaster:
+    """Learns from all of it. `leads` in days, 1..7."""
     believed = replace(counts, values=judge(counts, calendar).believed())
     asked = tuple(sorted(set(leads)))
     situations = {lead: Situation.of(believed, calendar, weather, lead) for lead in asked[:1]}
@@ -116,7 +116,7 @@ def train(counts: Counts, calendar: Calendar, weather: Floats, leads: Sequence[i
 
 
 def _examples(
-    counts: Counts, calendar: Calendar, weather: Floats, leads: tuple[int, ...], known: dict[int, Situation]
+    counts: Counts, calendar: Calendar, weather: Weather, leads: tuple[int, ...], known: dict[int, Situation]
 ) -> _Examples:
     chance = np.random.default_rng(1)
     found = []

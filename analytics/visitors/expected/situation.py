@@ -8,7 +8,8 @@
                  usual, at this counter and at all together, the same day a year ago, the calendar, the weather
 
 Everything is relative to `usual`, so that a model learned at one counter holds for one a hundred times as busy, and for
-a new one. Weather is that of the row itself: its forecast, or where there is none the measurement.
+a new one. Weather that is foreseen is that of the row itself (its forecast, or in a recorded set the measurement).
+Where there is no forecast it is that of the days which are over: few visitors in a week of rain are no trend.
 """
 
 from __future__ import annotations
@@ -36,6 +37,14 @@ _NOT_MORE = 3.0  # of what the last days differ from their usual, in log: a coun
 
 
 @dataclass(frozen=True, slots=True)
+class Weather:
+    """`values` (n, k), k may be 0, nan where not known; `foreseen`: a row's own is known when it is forecast."""
+
+    values: Floats
+    foreseen: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Situation:
     """See the module. `size` (n, C): visitors in an hour of the last four weeks, on average."""
 
@@ -45,8 +54,8 @@ class Situation:
     _of_all: tuple[Floats, ...]  # (n,)
 
     @staticmethod
-    def of(counts: Counts, calendar: Calendar, weather: Floats, lead: int) -> Situation:
-        """`weather` (n, k), k may be 0. `lead` 1..7 days. nan is what is not known."""
+    def of(counts: Counts, calendar: Calendar, weather: Weather, lead: int) -> Situation:
+        """`lead` 1..7 days. nan is what is not known."""
         rows, lead_rows = counts.per_day * WEEK, counts.per_day * lead
         log = np.log1p(counts.values)
         holiday = np.repeat(calendar.holiday, counts.per_day)
@@ -75,7 +84,14 @@ class Situation:
             figures[f"all_{name}"] = np.broadcast_to(known_mean(figures[name], 1)[:, None], log.shape)
         of_all = {"hour": np.tile(np.arange(of_day), counts.days).astype(np.float64)}
         of_all |= dict(zip(calendar.names, np.repeat(calendar.table(), of_day, axis=0).T, strict=True))
-        of_all |= _weather(weather, of_day)
+        if weather.foreseen:
+            of_all |= _weather(weather.values, of_day)
+        else:
+            of_all |= {
+                f"weather_{n}_{at}": earlier(lately(weather.values, n * of_day), lead_rows)[:, at]
+                for n in (1, 7, 28)
+                for at in range(weather.values.shape[1])
+            }
         return Situation(usual, size, tuple(figures.values()), tuple(of_all.values()))
 
     def table(self, at: Ints) -> NDArray[np.float32]:
