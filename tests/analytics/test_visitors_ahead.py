@@ -5,9 +5,13 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
 
 from analytics.visitors.ahead import Event, Expected, expected, look_ahead
+from analytics.visitors.day_types import calendar
+from analytics.visitors.expected.counts import Counts, Floats
+from analytics.visitors.expected.situation import Situation, Weather
 from analytics.visitors.spots.series import hours
 from store import connect
 from tests.analytics.series import Analyst
@@ -138,3 +142,18 @@ def test_a_day_of_an_event_is_expected_as_its_earlier_ones_and_hours_by_hand_are
     assert [(each.start - midnight(TODAY)) // HOUR for each in told(analyst, "spot-shiryokan", 24)] == [
         *(9, 10, 11, 33, 34, 35)
     ], "of the hours that nobody counts nothing is said"
+
+
+def test_weather_that_is_not_foreseen_is_known_of_the_days_that_are_over_alone() -> None:
+    chance, days, lead = np.random.default_rng(2), 60, 2
+    known = calendar(date(2026, 3, 2), days)
+    counts = Counts(known.first, 1, chance.poisson(50, (days, 1)).astype(float))
+    rain, changed = chance.gamma(0.3, 10, (days, 1)), days - lead + 1
+
+    def learned(millimetres: Floats) -> np.ndarray:
+        return Situation.of(counts, known, Weather(millimetres, foreseen=False), lead).table(np.arange(days))
+
+    later, before = rain.copy(), rain.copy()
+    later[changed - 1 :], before[changed - 2] = 99, 99
+    assert np.array_equal(learned(rain)[:days], learned(later)[:days], equal_nan=True)
+    assert not np.array_equal(learned(rain)[-1], learned(before)[-1], equal_nan=True)
