@@ -13,7 +13,7 @@ open, zeros say nothing before somebody has been counted on the day: only then t
 counters (the median of two or more) have less than half of their usual too (typhoon, snow), it says less, by their
 share.
 
-Zeros in a row add up; from 1 in 10,000 on they are an outage, until somebody is counted again. What is missing is not
+Zeros in a row add up; from 1 in 10,000 on they are an outage (two hours where 20 and more usually come, else three, or a day), until somebody is counted again. What is missing is not
 0: it adds nothing and ends nothing. What was called an outage is forgotten for all that comes later: a dead counter
 must not become the usual.
 
@@ -40,14 +40,16 @@ HISTORY_DAYS = 91  # of counts before a row: with more of them nothing is judged
 
 _WEEKS = 4
 _REMEMBERED = 56  # days
-_FEWEST_DAYS = 14
+_FEWEST_DAYS = 10
 _SELDOM = 0.02  # an hour that is empty on more days than this may be empty today
 _SPREAD = 1.5  # of the negative binomial: as wild as the wildest counters of the recorded cities
 _PRIOR = 4.0  # days that the negative binomial counts for beside those seen
 _DOUBT = 4.0  # -log of the probability from which on a single zero is not believed
 _SURE = 9.2  # -log(1e-4)
-# One hour alone is never enough: a cloudburst empties a square. One day alone is, of a place where thousands come.
-_MOST_OF_ONE = {24: 5.0, 1: 10.0}
+# One hour is never enough, for a cloudburst empties a square, and two only where very many usually come. One day alone
+# is, of a place where thousands come.
+_MOST_OF_ONE = {24: 4.5, 1: 10.0}
+_MOST_OF_MANY, _MANY = 5.0, 20.0
 _FEWEST_BESIDE = 2  # other counters, each with so many usual visitors, can say something:
 _LEAST_BESIDE = 5.0
 _FEW_BESIDE = 0.5  # of their usual: with fewer a zero here says less
@@ -166,7 +168,8 @@ def judge(counts: Counts, calendar: Calendar) -> Zeros:
                 share = _beside(values[day], usual[day], known & (so_far < _SURE))
                 opened = np.logical_or.accumulate(values[day] > 0, axis=0)
                 opened |= ~resting.maybe(day) & (not new_year[day])
-                said = np.where(opened, np.minimum(said * share, _MOST_OF_ONE[hours]), 0.0)
+                most = np.where(usual[day] >= _MANY, max(_MOST_OF_MANY, _MOST_OF_ONE[hours]), _MOST_OF_ONE[hours])
+                said = np.where(opened, np.minimum(said * share, most), 0.0)
                 for hour in range(hours):
                     so_far = np.where(zero[hour], so_far + said[hour], np.where(known[hour], 0.0, so_far))
                     against[day, hour] = np.where(zero[hour], so_far / _SURE, 0.0)
