@@ -15,7 +15,7 @@ from analytics.leaks.network.pipes import Floats, Network
 from analytics.leaks.network.problems import Problem
 
 WIDTH = 900
-_LEAST, _MOST = 260, 900  # height
+_LEAST, _MOST = 260, 680  # height
 _MARGIN = 24
 _COLOURS = 6
 _SCALES = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)  # m

@@ -15,7 +15,7 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from analytics.leaks.network import inp, stored
+from analytics.leaks.network import inp_text, stored
 from analytics.leaks.network.coordinates import CoordinatesError, zones
 from analytics.leaks.network.files import as_geojson, as_shapefile, read_network
 from analytics.leaks.network.inp import InpError
@@ -172,7 +172,7 @@ def network_file(visit: SignedIn, network_id: int, form: str) -> Response:
         network = stored.network_of(conn, town, network_id)
     try:
         data = (
-            inp.write(network, visit.tenant.name).encode()
+            inp_text.write(network, visit.tenant.name).encode()
             if form == "inp"
             else as_geojson(network)
             if form == "geojson"

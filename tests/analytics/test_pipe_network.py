@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytics.leaks.network import inp
+from analytics.leaks.network import inp, inp_text
 from analytics.leaks.network.coordinates import CoordinatesError
 from analytics.leaks.network.files import as_geojson, as_shapefile, read_network
 from analytics.leaks.network.layers import LayerError
@@ -62,7 +62,7 @@ def test_what_is_written_is_read_again() -> None:
         assert not after.problems, file
         assert after.network.fixtures.kind == before.fixtures.kind and after.network.blocks.names == before.blocks.names
         assert np.allclose(after.network.blocks.rings[0], before.blocks.rings[0], atol=0.02)
-    model = read_network({"again.inp": inp.write(before).encode()}, system=PLANE)
+    model = read_network({"again.inp": inp_text.write(before).encode()}, system=PLANE)
     assert facts(model.network) == facts(before) and model.network.epsg == PLANE
 
 
@@ -166,7 +166,7 @@ def test_an_epanet_file_is_written_as_it_was_read() -> None:
     assert before.hydraulics is not None
     assert before.hydraulics.demand.tolist() == pytest.approx([1.8, 3.6, 7.2]), "m3/h, of A as its junction says"
     assert before.pipes.closed.tolist() == [False, False, True] and before.pipes.block[0] == "中央"
-    after = inp.parse(inp.write(before), "again.inp")
+    after = inp.parse(inp_text.write(before), "again.inp")
     for part in fields(before):
         one, other = getattr(before, part.name), getattr(after, part.name)
         for column in fields(one) if part.name != "epsg" else ():

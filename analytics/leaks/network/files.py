@@ -5,7 +5,7 @@
     as_shapefile(network) -> bytes                                    JGD2011, a ZIP of pipes, fixtures and blocks
 
 What was written is read again as the same network: the columns have the names that the reader knows. A network whose
-places are in no known plane can be written as .inp only (`inp.write`).
+places are in no known plane can be written as .inp only (`inp_text`).
 """
 
 from __future__ import annotations

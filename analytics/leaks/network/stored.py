@@ -21,7 +21,7 @@ from datetime import datetime
 import numpy as np
 from psycopg.types.json import Jsonb
 
-from analytics.leaks.network import inp
+from analytics.leaks.network import inp, inp_text
 from analytics.leaks.network.files import Found
 from analytics.leaks.network.pipes import Blocks, Fixtures, Floats, Network, Nodes, Pipes
 from analytics.leaks.network.problems import Problem
@@ -86,7 +86,7 @@ def keep_draft(
             list(files),
             found.form,
             network.epsg,
-            inp.write(network) if found.form == "inp" else None,
+            inp_text.write(network) if found.form == "inp" else None,
             Jsonb([[each.code, each.file, each.feature, dict(each.values), each.xy] for each in found.problems]),
             now,
             user_id,
