@@ -45,12 +45,15 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """`bar` m is `bar_width` units long."""
+    """`closed` pipes again; `links`: pumps and valves of a hydraulic model, which are as long as a pipe. `bar` m is
+    `bar_width` units long.
+    """
 
     width: int
     height: int
     parts: tuple[Part, ...]
     closed: str
+    links: str
     marks: tuple[Mark, ...]
     bar: int
     bar_width: float
@@ -89,6 +92,13 @@ def draw(network: Network, problems: Sequence[tuple[int, Problem]] = ()) -> Draw
         for kind, xy in zip(network.fixtures.kind, network.fixtures.xy, strict=True)
         if np.isfinite(xy).all()
     ]
+    links = []
+    for table in (network.valves, network.pumps):
+        for a, b, kind in zip(table.start, table.end, table.kind, strict=True):
+            ends = network.nodes.xy[[a, b]]
+            if np.isfinite(ends).all():
+                links.append(at(ends))
+                marks.append(Mark("pump" if kind == "PUMP" else "valve", *at(ends.mean(axis=0)).tolist()))
     for node, kind in (*((n, "tank") for n in network.tanks.node), *((n, "tank") for n in network.reservoirs.node)):
         if np.isfinite(network.nodes.xy[node]).all():
             marks.append(Mark(kind, *at(network.nodes.xy[node]).tolist()))
@@ -98,7 +108,7 @@ def draw(network: Network, problems: Sequence[tuple[int, Problem]] = ()) -> Draw
             if 0 <= x <= WIDTH and 0 <= y <= height:
                 marks.append(Mark("problem", x, y, number))
     bar = max((each for each in _SCALES if each * scale <= WIDTH / 4), default=_SCALES[0])
-    return Drawing(WIDTH, height, tuple(parts), closed, tuple(marks), bar, round(bar * scale, 1))
+    return Drawing(WIDTH, height, tuple(parts), closed, _path(links), tuple(marks), bar, round(bar * scale, 1))
 
 
 def _path(lines: Iterable[Floats]) -> str:

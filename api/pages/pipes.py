@@ -5,6 +5,7 @@ section alone: where a town's water can be cut off is nobody else's to know.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +21,7 @@ from analytics.leaks.network.coordinates import CoordinatesError, zones
 from analytics.leaks.network.files import as_geojson, as_shapefile, read_network
 from analytics.leaks.network.inp import InpError
 from analytics.leaks.network.layers import LayerError
+from analytics.leaks.network.pipes import Network
 from analytics.leaks.network.problems import Problem
 from analytics.leaks.network.stored import Length, Version
 from api.access import Router, SignedIn, Visit, access
@@ -110,7 +112,7 @@ def version_page(request: Request, visit: SignedIn, network_id: int) -> Response
         drawing=draw(network, marked),
         materials=_table(found, [each.material for each in found]),
         decades=_table(found, [each.decade for each in found]),
-        fixtures=[(kind, network.fixtures.kind.count(kind)) for kind in ("valve", "hydrant", "meter", "tank")],
+        fixtures=_fixtures(network),
         in_words=partial(in_words, at.words),
         zone=None if network.epsg is None else zones().index(network.epsg) + 1,
         done=done if done in _DONE else None,
@@ -263,6 +265,15 @@ def _none(network_id: int) -> NotFound:
             f"There is no version {network_id} of the pipe network. Choose one from the list.",
         )
     )
+
+
+def _fixtures(network: Network) -> list[tuple[str, int]]:
+    """How many there are of each kind, whether on the pipes of a map or between the nodes of a model."""
+    counts = Counter(network.fixtures.kind)
+    counts["valve"] += len(network.valves)
+    counts["pump"] += len(network.pumps)
+    counts["tank"] += len(network.tanks) + len(network.reservoirs)
+    return [(kind, counts[kind]) for kind in ("valve", "hydrant", "meter", "pump", "tank")]
 
 
 def _told(problems: Sequence[Problem]) -> tuple[Told, ...]:

@@ -30,6 +30,7 @@ MEET = 0.01  # m: ends this near are one node
 ON_PIPE = 1.0  # m: a valve this near to a pipe is on it
 
 Bounds = tuple[float, float, float, float]  # longitude, latitude, longitude, latitude
+_WORLD = 2e7  # m: no place is further from any other
 _MARGIN = 0.05  # degrees around the town, some 5 km: water may come from the neighbour
 
 
@@ -104,7 +105,7 @@ def _in_plane(
                     raise LayerError(layer.file, "range")
                 plane = coordinates.plane_near(*place)
             parts = tuple(coordinates.between(crs, plane, part) for part in feature.parts)
-            good = all(np.isfinite(part).all() for part in parts)
+            good = all((np.abs(part) < _WORLD).all() for part in parts)  # inf and NaN are not
             placed.append((layer, Feature(feature.number, feature.form if good else None, parts, feature.said)))
     return plane, placed
 

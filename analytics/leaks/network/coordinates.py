@@ -18,7 +18,7 @@ from functools import lru_cache
 
 import numpy as np
 import pyproj
-from pyproj.exceptions import CRSError
+from pyproj.exceptions import CRSError, ProjError
 
 from analytics.leaks.network.pipes import Floats
 
@@ -81,7 +81,11 @@ def between(source: pyproj.CRS | int, target: pyproj.CRS | int, xy: Floats) -> F
     >>> bool(np.abs(there).max() < 0.001), between(6670, 4326, there).round(6).tolist()
     (True, [[131.0, 33.0]])
     """
-    x, y = _transformer(system(source) if isinstance(source, int) else source, target).transform(xy[:, 0], xy[:, 1])
+    crs = system(source) if isinstance(source, int) else source
+    try:
+        x, y = _transformer(crs, target).transform(xy[:, 0], xy[:, 1])
+    except ProjError:  # a system of the stars, or one that only looks right
+        raise CoordinatesError(crs.name) from None
     return np.column_stack([x, y])
 
 
