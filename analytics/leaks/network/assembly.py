@@ -16,9 +16,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 
 from analytics.leaks.network import attributes, coordinates
 from analytics.leaks.network.layers import Feature, Layer, LayerError
@@ -200,6 +197,10 @@ def _or_unknown(text: str | None) -> float:
 
 def _meeting(lines: Sequence[Floats]) -> tuple[Floats, Ints, Ints]:
     """Places of the nodes, and the nodes at which each line starts and ends."""
+    from scipy.sparse import coo_array  # loaded by who reads a network
+    from scipy.sparse.csgraph import connected_components
+    from scipy.spatial import cKDTree
+
     ends = np.concatenate([[line[0] for line in lines], [line[-1] for line in lines]])
     pairs = cKDTree(ends).query_pairs(MEET, output_type="ndarray")
     graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(ends), len(ends)))

@@ -20,7 +20,6 @@ from pathlib import PurePosixPath
 from typing import Any, Literal
 
 import numpy as np
-import shapefile
 
 from analytics.leaks.network.pipes import Floats
 
@@ -213,6 +212,8 @@ def _encoding(cpg: bytes | None, dbf: bytes) -> str:
 
 
 def _records(file: str, beside: Mapping[str, bytes], encoding: str) -> tuple[Feature, ...]:
+    import shapefile  # loaded by who reads one
+
     try:
         reader = shapefile.Reader(
             shp=io.BytesIO(beside[".shp"]),
