@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from analytics.leaks.network import stored
+from api.accounts import create_demo_users
 from mimamori.cli import app
+from mimamori.demo_town import pipes
 from mimamori.errors import InputError
 from store import connect
 from tests.analytics.pipe_networks import PIPES, geojson, shapefile_zip
-from tests.conftest import Registered
+from tests.conftest import START, Registered
 
 
 def run(town: Registered, *arguments: str | Path) -> Result:
@@ -41,3 +44,13 @@ def test_a_network_is_checked_and_then_taken_over(registered: Registered, tmp_pa
     file.write_bytes(b"{")
     with pytest.raises(InputError, match=r"pipes\.geojson is no GeoJSON \(line 1.*Nothing was stored"):
         raise run(registered, file).exception or AssertionError("it was read")
+
+
+def test_the_demos_town_has_its_pipes_once_and_nothing_is_wrong_with_them(registered: Registered) -> None:
+    with connect(registered.owner, name="test") as conn:
+        create_demo_users(conn, "999999")
+        pipes(conn, "999999", START)
+        pipes(conn, "999999", START)
+        (version,) = stored.versions(conn, registered.municipality_id)
+    assert version.present and version.problems == 0 and version.read_by == "水道担当（デモ）"
+    assert version.pipes == 49 and version.km == pytest.approx(13.9, abs=0.1)
