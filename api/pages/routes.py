@@ -54,6 +54,7 @@ from api.pages import (
     outlooks,
     paste,
     people,
+    pipes,
     public,
     public_field,
     public_rss,
@@ -110,6 +111,7 @@ for part in (
     sources.router,
     folders.router,
     people.router,
+    pipes.router,
     duty_roster.router,
     notifications.router,
     official.router,
@@ -168,7 +170,7 @@ for part in (
 
 
 # Where photos are posted: by the beginning of the path, how many bytes a request may have (`api.boundary`).
-LARGER_BODIES = {"/field/": MOST_BODY, field.STAFF: MOST_BODY}
+LARGER_BODIES = {"/field/": MOST_BODY, field.STAFF: MOST_BODY, pipes.PIPES: pipes.MOST_BYTES}
 
 # Only in a demo: `create_app` includes it there and nowhere else.
 demo_router = demo.router

@@ -46,6 +46,7 @@ OWN_TABLES = (
     "spot", "spot_source", "spot_part", "spot_method", "spot_change", "spot_choice", "count_session", "count_factor",
     "count_period", "count_period_said", "count_estimate", "day_check", "day_check_said", "visitor_expected",
     "tenant_observation",
+    "pipe_network", "network_node", "network_pipe", "network_fixture", "network_block",
 )  # fmt: skip
 # Behind its policy like the others, and ingest's alone.
 UNSEEN = "calibration_stamp"
