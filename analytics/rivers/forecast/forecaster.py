@@ -85,7 +85,8 @@ class Learned:
     def beyond(self, seen: Inputs) -> Floats:
         """(m,) how many times the record each of these situations is; 1 where it is within."""
         times = situation(seen) / np.maximum(self.most, 1e-9)
-        return np.clip(times.max(axis=1, initial=0.0), 1.0, FURTHEST)
+        found: Floats = np.clip(times.max(axis=1, initial=0.0), 1.0, FURTHEST)
+        return found
 
 
 class Forecaster:

@@ -65,8 +65,8 @@ class Inputs:
 
 
 def inputs(record: Record, largest: Floats | None = None, rows: Ints | None = None) -> Inputs:
-    """The inputs at `rows`, or at all of them, each of the row and what was before it. `largest` (k,): `Inputs.steps` of
-    the record that was learned from; without it nothing is mistrusted.
+    """The inputs at `rows`, or at all of them, each of the row and what was before it. `largest` (k,): `Inputs.steps`
+    of the record that was learned from; without it nothing is mistrusted.
     """
     hour = record.hour
     at = np.arange(len(record.level)) if rows is None else rows
@@ -107,9 +107,9 @@ def situation(seen: Inputs) -> Floats:
     """
     courses: dict[str, list[int]] = {}
     for at, name in enumerate(seen.names):
-        course = _LAGGED.fullmatch(name)
-        if course is not None:
-            courses.setdefault(course[1], []).append(at)
+        part = _LAGGED.fullmatch(name)
+        if part is not None:
+            courses.setdefault(part[1], []).append(at)
     found = [seen.of("base")]
     for course, columns in courses.items():
         hours = np.array([_memory(seen.names[at]) for at in columns])

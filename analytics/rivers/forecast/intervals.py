@@ -28,7 +28,7 @@ from analytics.rivers.forecast.fan import QUANTILES
 from analytics.rivers.forecast.record import Floats
 from analytics.rivers.forecast.running import shares
 
-SIZES = 4.0 ** np.arange(3)  # of the median spread; between them, both count
+SIZES: Floats = np.array([1.0, 4.0, 16.0])  # of the median spread; between them, both count
 FEW = 50.0  # hours of a size: as much as the next smaller one counts
 PACE = 0.08  # of a stretch, in logarithms, for a miss just outside
 QUICK, YOUNG = 8.0, 500.0  # times as fast at most; hours of a size from which on it goes at PACE
@@ -73,12 +73,12 @@ class Intervals:
         for at in range(leads):
             every = np.quantile(away[:, at], QUANTILES)
             smaller = every
-            for size in range(len(SIZES)):
-                own = _quantiles(away[:, at], share[:, at, size]) if seen[at, size] >= 1.0 else every
+            for n in range(len(SIZES)):
+                own = _quantiles(away[:, at], share[:, at, n]) if seen[at, n] >= 1.0 else every
                 wider = np.where(_LOWER, np.minimum(smaller, every), np.maximum(smaller, every))
-                trust = seen[at, size] / (seen[at, size] + FEW)
+                trust = seen[at, n] / (seen[at, n] + FEW)
                 smaller = trust * own + (1.0 - trust) * wider
-                normal[size, at] = smaller
+                normal[n, at] = smaller
         return Intervals(usual, least, median, _even(normal), seen)
 
     def spread(self, expected: Floats, rate: Floats, rain: Floats) -> Floats:
@@ -86,8 +86,8 @@ class Intervals:
         return _spread(self.usual, self.least, expected, rate, rain)
 
     def quantiles(self, expected: Floats, spread: Floats, stretch: Floats, least_reach: Floats) -> Floats:
-        """`stretch` (m, L, S, 2) logarithms, of the lower and of the upper side; `least_reach` (m, L) the change that the
-        upper end is to take in at least, -inf for none.
+        """`stretch` (m, L, S, 2) logarithms, of the lower and of the upper side; `least_reach` (m, L) the change that
+        the upper end is to take in at least, -inf for none.
         """
         share = shares(spread / self.median, SIZES)
         normal = np.einsum("mls,slq->mlq", share, self.normal)

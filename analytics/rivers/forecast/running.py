@@ -12,9 +12,9 @@ which member is the best one differs from river to river. So the members and the
 other again and again by least squares over everything that has come true, the record first, apart for each of the
 `SIZES` of what is expected: ripples, rises and floods. No more than the last `MEMORY` hours of each size count, so that
 the quiet forgets in days and floods are kept for years. That is recursive least squares with forgetting (Plackett
-1950), held towards what stacking said of the record (`stacking`). Weights are never negative (coordinate descent, Franc,
-Hlaváč & Navara 2005), and their sum is at most `MOST`. Where what was expected has been wrong of late, it is held back
-(`guarded`), and at last the level stays.
+1950), held towards what stacking said of the record (`stacking`). Weights are never negative (coordinate descent:
+Franc, Hlaváč & Navara 2005), and their sum is at most `MOST`. Where what was expected has been wrong of late, it is
+held back (`guarded`), and at last the level stays.
 
 Source of the rule's numbers: the shares of the last hour's rise and fall that came again within the lead, as medians
 over gauges of four countries, rounded (docs/rivers.md).
@@ -31,7 +31,7 @@ from scipy.signal import lfilter
 from analytics.rivers.forecast.record import Floats
 
 MEMORY = np.array([48.0, 240.0, 4800.0])  # hours of each size
-SIZES = 0.05 * 8.0 ** np.arange(3)  # of the root mean square change; between them, both count
+SIZES: Floats = np.array([0.05, 0.4, 3.2])  # of the root mean square change; between them, both count
 HOLD = 0.3  # of the mean square of what is said: how strongly the weights are held towards the prior
 MOST = 1.5  # what the weights come to together
 SWEEPS = 5  # over all weights: they begin at the prior, and more change nothing
