@@ -55,6 +55,22 @@ def test_words_first_then_the_picture_and_the_same_in_tables(rising: TownHall, s
     assert {row["class"] for row in named} == {"internal_forecast"}
 
 
+def test_a_fan_that_reaches_above_all_that_was_learned_from_says_so(rising: TownHall, staff: httpx.Client) -> None:
+    words, day = "この川の記録にない大きさ", START - timedelta(days=2)
+    assert words not in main(staff.get(PAGE)), "of what was learned from nothing is stored"
+
+    def learned_from(level: float) -> str:
+        rising.observe(f"{STATION}/water_level", (day, level))
+        with connect(rising.database.owner, name="test") as conn:
+            recompute(conn, [Touched(rising.database.datastream(STATION, "water_level"), day, day)])
+        return main(staff.get(PAGE))
+
+    # The interval reaches up to 2.3 m + 6 times 0.3 m.
+    assert f"{words} 90 %の幅の上端が、学習した記録の最高（4.00 m、2026-05-30）を超えています" in learned_from(4.0)
+    day += STEP
+    assert words not in learned_from(4.2)
+
+
 def test_how_wet_the_ground_is_stands_beside_it_as_at_least_while_a_gauge_is_young(
     rising: TownHall, staff: httpx.Client
 ) -> None:
