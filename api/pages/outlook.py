@@ -278,10 +278,10 @@ where datastream_id = %s and hour >= %s and hour <= %s and maximum is not null o
 
 
 def _beyond(conn: Connection, said: Said, model: Model) -> Highest | None:
-    """What was worked out afterwards knew of the past only what was a day before it."""
+    """What was worked out afterwards was told by a twin that knew less than the model, nothing of that day at least."""
     if not said.sure or model.trained_from is None or model.trained_to is None or np.isnan(said.quantiles).all():
         return None
-    until = min(model.trained_to, said.time - timedelta(days=1))
+    until = min(model.trained_to, said.time - timedelta(days=1)) if said.rehearsed else model.trained_to
     row = conn.execute(_HIGHEST, (said.datastream_id, model.trained_from - _HOUR, until)).fetchone()
     if row is None or float(np.nanmax(said.quantiles[:, HIGH])) <= row[0]:
         return None

@@ -16,7 +16,7 @@ from scipy.optimize import nnls
 from analytics.rivers.forecast.record import Floats, Ints
 
 BLOCKS = 6
-HOLD = 0.1  # of the members' mean square: how strongly the weights are held towards equal ones
+HOLD = 0.3  # of the members' mean square: how strongly the weights are held towards equal ones
 
 
 def folds(rows: Ints, gap: int) -> list[tuple[Ints, Ints]]:
