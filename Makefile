@@ -21,6 +21,9 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 PIP := $(PYTHON) -m pip --disable-pip-version-check --quiet
 
+# A town is a dozen processes, and the tests start hundreds: no one compiles anew what another has compiled.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: install demo test test-browser chaos pictures check lock chromium
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

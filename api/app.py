@@ -17,6 +17,7 @@ from api.config import ApiConfig
 from api.database import Database
 from api.instruments import Instruments
 from api.live import Hub
+from api.pages import routes as pages
 from api.state import ApiState
 
 _ROUTERS = (
@@ -38,10 +39,6 @@ def create_app(config: ApiConfig) -> FastAPI:
 
     Raises `UndeclaredRoute` when any route does not say who may use it.
     """
-    # Imported here: the pages import this room's modules, and the room must be importable before them.
-    from api import pages
-
-    page = getattr(pages, "problem_page", None)
     instruments = Instruments()
     database = Database(config.dsn, size=config.pool_size)
     tile_file = tiles.TileFile(config.tiles, config.tiles_credit)
@@ -91,7 +88,7 @@ def create_app(config: ApiConfig) -> FastAPI:
     # As they are: `include_router` would work out all of them a second time, to give them a prefix or tags of its own.
     for router in routers:
         app.router.routes.extend(router.routes)
-    errors_.install(app, page)
+    errors_.install(app, pages.problem_page)
     app.add_middleware(
         GZipMiddleware,
         minimum_size=1000,
@@ -102,7 +99,7 @@ def create_app(config: ApiConfig) -> FastAPI:
         Boundary,
         instruments=instruments,
         max_body_bytes=config.max_body_bytes,
-        page=page,
+        page=pages.problem_page,
         larger=pages.LARGER_BODIES,
     )
     if open_routes := list(undeclared(app)):

@@ -87,7 +87,7 @@ def test_only_the_job_and_the_pages_behind_the_door_name_what_may_come() -> None
         ):
             doors.add(file)
     assert read == READ and doors == DOOR
-    assert imports - {"api/pages/__init__.py", "api/pages/stations.py"} == IMPORT, "routes; and the block of a station"
+    assert imports - {"api/pages/routes.py", "api/pages/stations.py"} == IMPORT, "routes; and the block of a station"
 
 
 @pytest.fixture

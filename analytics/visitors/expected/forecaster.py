@@ -16,10 +16,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import HistGradientBoostingRegressor
 from threadpoolctl import threadpool_limits
 
 from analytics.visitors.expected.calendar import Calendar
@@ -27,6 +27,9 @@ from analytics.visitors.expected.counts import WEEK, Bools, Counts, Floats
 from analytics.visitors.expected.intervals import Intervals
 from analytics.visitors.expected.situation import Situation
 from analytics.visitors.expected.zeros import judge
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import HistGradientBoostingRegressor
 
 _MOST_EXAMPLES = 250_000
 _FEW = 5_000  # examples: below this the trees are small
@@ -145,6 +148,8 @@ def _fit(examples: _Examples) -> HistGradientBoostingRegressor:
     if nothing:
         table = table.copy()
         table[:, nothing] = 0.0
+    from sklearn.ensemble import HistGradientBoostingRegressor  # takes a second to load, and pages never learn
+
     model = HistGradientBoostingRegressor(
         loss="absolute_error",
         max_iter=60 if few else 150,

@@ -28,8 +28,6 @@ from enum import StrEnum
 from statistics import fmean
 from zoneinfo import ZoneInfo
 
-from scipy.special import stdtrit
-
 from analytics.visitors.day_types import DayType, day_type
 from store import Connection
 
@@ -120,6 +118,8 @@ def estimate(sessions: Sequence[Session]) -> Estimate | None:
     factor = sum(manual for manual, _ in pairs) / counted
     low, high = 0.0, float("inf")
     if n > 1:
+        from scipy.special import stdtrit  # takes long to load, and no page needs it at its start
+
         spread = sum((manual - factor * sensor) ** 2 for manual, sensor in pairs)
         half = float(stdtrit(n - 1, 0.975)) * (spread / (n * (n - 1))) ** 0.5 / (counted / n)
         low, high = max(0.0, factor - half), factor + half
