@@ -1,5 +1,5 @@
 -- The staff of a spot enter its days by a link of its own: no account, no other spot, an end, and who made it.
--- depends: 0057.expected
+-- depends: 0058.expected_events
 
 create table count_link (
     count_link_id   integer generated always as identity primary key,
