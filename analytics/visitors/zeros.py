@@ -13,9 +13,9 @@ open, zeros say nothing before somebody has been counted on the day: only then t
 counters (the median of two or more) have less than half of their usual too (typhoon, snow), it says less, by their
 share.
 
-Zeros in a row add up; from 1 in 10,000 on they are an outage (two hours where 20 and more usually come, else three, or a day), until somebody is counted again. What is missing is not
-0: it adds nothing and ends nothing. What was called an outage is forgotten for all that comes later: a dead counter
-must not become the usual.
+Zeros in a row add up; from 1 in 10,000 on they are an outage (two hours where 20 and more usually come, else three, or
+a day), until somebody is counted again. What is missing is not 0: it adds nothing and ends nothing. What was called an
+outage is forgotten for all that comes later: a dead counter must not become the usual.
 
 When it works badly: a spot that is closed for weeks for the first time looks like a dead counter (staff say so, and no
 pure function can know it); a counter that dies on the night of a quiet spot is found in the morning; at a spot that
