@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
+from contextlib import suppress
 from dataclasses import fields
 from typing import Any
 
@@ -11,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytics.leaks.network import inp
+from analytics.leaks.network import inp, inp_text
 from analytics.leaks.network.coordinates import CoordinatesError
 from analytics.leaks.network.files import as_geojson, as_shapefile, read_network
 from analytics.leaks.network.layers import LayerError
@@ -53,6 +56,16 @@ def test_a_shapefile_is_the_same_network(encoding: str, cpg: bytes | None) -> No
     assert facts(found.network) == facts(read_network({"town.geojson": geojson()}).network)
 
 
+@pytest.mark.parametrize(("ending", "cut"), [("shp", 40), ("dbf", 40), ("shx", 8)])
+def test_a_shapefile_that_was_cut_off_is_refused(ending: str, cut: int) -> None:
+    """A pipe must not be missing without anybody being told."""
+    with zipfile.ZipFile(io.BytesIO(shapefile_zip("cp932", None))) as archive:
+        files = {each: archive.read(each) for each in archive.namelist()}
+    files[f"管路.{ending}"] = files[f"管路.{ending}"][:-cut]
+    with pytest.raises(LayerError, match=r"cut off|3 shapes in \.shx, 4 records"):
+        read_network(files)
+
+
 def test_what_is_written_is_read_again() -> None:
     areas = {"中央": [(-50, -50), (-50, 250), (350, 250), (350, -50), (-50, -50)]}
     before = read_network({"town.geojson": geojson(areas=areas)}).network
@@ -62,7 +75,7 @@ def test_what_is_written_is_read_again() -> None:
         assert not after.problems, file
         assert after.network.fixtures.kind == before.fixtures.kind and after.network.blocks.names == before.blocks.names
         assert np.allclose(after.network.blocks.rings[0], before.blocks.rings[0], atol=0.02)
-    model = read_network({"again.inp": inp.write(before).encode()}, system=PLANE)
+    model = read_network({"again.inp": inp_text.write(before).encode()}, system=PLANE)
     assert facts(model.network) == facts(before) and model.network.epsg == PLANE
 
 
@@ -104,6 +117,13 @@ def test_every_mistake_is_told_with_its_feature() -> None:
         ({"a.geojson": b"{"}, "json"),
         ({"a.geojson": b"[]"}, "json"),
         ({"a.geojson": geojson({}, POINTS)}, "empty"),
+        (
+            {
+                "a.geojson": b'{"crs": {"properties": 7}, "features": [{"geometry": {"type": "LineString", '
+                b'"coordinates": [{}, 1]}}, {"geometry": {"type": "Circle"}}, 7, null]}'
+            },
+            "empty",
+        ),
         ({"a.shp": b"x"}, "parts"),
         ({"a.shp": b"x" * 200, "a.shx": b"x" * 200, "a.dbf": b"x" * 200}, "shape"),
         ({"a.zip": b"PK"}, "zip"),
@@ -114,6 +134,27 @@ def test_a_file_that_is_none_is_refused_with_its_name(files: dict[str, bytes], c
     with pytest.raises(LayerError) as error:
         read_network(files)
     assert error.value.code == code and error.value.file in {*files, "a.shp"}
+
+
+@settings(max_examples=120)
+@given(
+    st.sampled_from(["a.geojson", "a.zip", "a.inp", "a.shp", "a.dbf", "a.shx"]),
+    st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(max_size=4)), max_size=3),
+    st.floats(0.2, 1),
+)
+def test_a_damaged_file_is_read_or_refused(name: str, wounds: list[tuple[float, bytes]], kept: float) -> None:
+    """Bytes written over and the end cut off: what comes of it is a network or a sentence, never anything else."""
+    whole = {"a.geojson": geojson(), "a.inp": MODEL.encode(), "a.zip": shapefile_zip("cp932", None)}
+    with zipfile.ZipFile(io.BytesIO(whole["a.zip"])) as archive:
+        files = {each.replace("管路", "a"): archive.read(each) for each in archive.namelist()}
+    files = {name: whole[name]} if name in whole else files
+    data = bytearray(files[name])
+    for share, bytes_ in wounds:
+        at = int(share * len(data))
+        data[at : at + len(bytes_)] = bytes_
+    files[name] = bytes(data[: int(kept * len(data))])
+    with suppress(LayerError, inp.InpError, CoordinatesError):
+        read_network(files)
 
 
 def test_coordinates_nobody_knows_are_refused() -> None:
@@ -166,7 +207,7 @@ def test_an_epanet_file_is_written_as_it_was_read() -> None:
     assert before.hydraulics is not None
     assert before.hydraulics.demand.tolist() == pytest.approx([1.8, 3.6, 7.2]), "m3/h, of A as its junction says"
     assert before.pipes.closed.tolist() == [False, False, True] and before.pipes.block[0] == "中央"
-    after = inp.parse(inp.write(before), "again.inp")
+    after = inp.parse(inp_text.write(before), "again.inp")
     for part in fields(before):
         one, other = getattr(before, part.name), getattr(after, part.name)
         for column in fields(one) if part.name != "epsg" else ():

@@ -33,7 +33,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from analytics.leaks.network import inp
+from analytics.leaks.network import inp, inp_text
 from analytics.leaks.network.pipes import Floats, Hydraulics, Ints, Network
 
 HOURS = (2.0, 4.0, 8.0, 13.0, 20.0)  # of the file's day: two of the night, when a leak shows, and three of the day
@@ -69,7 +69,7 @@ class Model:
         self._is_junction[self._junctions] = True
         self._engine: Any = None  # wntr has no types
         self._standing = self._at_ends(leaks or {})
-        self._flow, self._metres = inp.scale(network.hydraulics.units)
+        self._flow, self._metres, _ = inp.scale(network.hydraulics.units)
         self._open(_with_steady(network, network.hydraulics, self._junctions, self._standing, demand))
 
     def __enter__(self) -> Self:
@@ -136,7 +136,7 @@ class Model:
         self._folder = tempfile.TemporaryDirectory(prefix="mimamori-epanet-")
         self._failures: type[Exception] = EpanetException
         file, report = (str(Path(self._folder.name, each)) for each in ("network.inp", "report.txt"))
-        Path(file).write_text(inp.write(network), encoding="utf-8")
+        Path(file).write_text(inp_text.write(network), encoding="utf-8")
         try:
             engine = ENepanet()
         except OSError as error:  # wntr brings none for some processors

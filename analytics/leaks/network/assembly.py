@@ -16,9 +16,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 
 from analytics.leaks.network import attributes, coordinates
 from analytics.leaks.network.layers import Feature, Layer, LayerError
@@ -30,6 +27,7 @@ MEET = 0.01  # m: ends this near are one node
 ON_PIPE = 1.0  # m: a valve this near to a pipe is on it
 
 Bounds = tuple[float, float, float, float]  # longitude, latitude, longitude, latitude
+_WORLD = 2e7  # m: no place is further from any other
 _MARGIN = 0.05  # degrees around the town, some 5 km: water may come from the neighbour
 
 
@@ -104,7 +102,7 @@ def _in_plane(
                     raise LayerError(layer.file, "range")
                 plane = coordinates.plane_near(*place)
             parts = tuple(coordinates.between(crs, plane, part) for part in feature.parts)
-            good = all(np.isfinite(part).all() for part in parts)
+            good = all((np.abs(part) < _WORLD).all() for part in parts)  # inf and NaN are not
             placed.append((layer, Feature(feature.number, feature.form if good else None, parts, feature.said)))
     return plane, placed
 
@@ -199,6 +197,10 @@ def _or_unknown(text: str | None) -> float:
 
 def _meeting(lines: Sequence[Floats]) -> tuple[Floats, Ints, Ints]:
     """Places of the nodes, and the nodes at which each line starts and ends."""
+    from scipy.sparse import coo_array  # loaded by who reads a network
+    from scipy.sparse.csgraph import connected_components
+    from scipy.spatial import cKDTree
+
     ends = np.concatenate([[line[0] for line in lines], [line[-1] for line in lines]])
     pairs = cKDTree(ends).query_pairs(MEET, output_type="ndarray")
     graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(ends), len(ends)))

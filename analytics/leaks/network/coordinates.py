@@ -15,12 +15,14 @@ Source: pyproj (MIT) over PROJ; zones after 国土交通省告示第9号 (2002),
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pyproj
-from pyproj.exceptions import CRSError
 
 from analytics.leaks.network.pipes import Floats
+
+if TYPE_CHECKING:
+    import pyproj
 
 WGS84 = 4326
 _FIRST_PLANE = 6669
@@ -53,6 +55,9 @@ def system(said: str | int) -> pyproj.CRS:
     >>> system("urn:ogc:def:crs:EPSG::6670").is_projected, system(4326).is_geographic
     (True, True)
     """
+    import pyproj  # loaded by who reads a network: a quarter of a second
+    from pyproj.exceptions import CRSError
+
     try:
         return pyproj.CRS.from_user_input(said)
     except CRSError:
@@ -81,10 +86,18 @@ def between(source: pyproj.CRS | int, target: pyproj.CRS | int, xy: Floats) -> F
     >>> bool(np.abs(there).max() < 0.001), between(6670, 4326, there).round(6).tolist()
     (True, [[131.0, 33.0]])
     """
-    x, y = _transformer(system(source) if isinstance(source, int) else source, target).transform(xy[:, 0], xy[:, 1])
+    from pyproj.exceptions import ProjError
+
+    crs = system(source) if isinstance(source, int) else source
+    try:
+        x, y = _transformer(crs, target).transform(xy[:, 0], xy[:, 1])
+    except ProjError:  # a system of the stars, or one that only looks right
+        raise CoordinatesError(crs.name) from None
     return np.column_stack([x, y])
 
 
 @lru_cache(maxsize=32)
 def _transformer(source: pyproj.CRS, target: pyproj.CRS | int) -> pyproj.Transformer:
+    import pyproj
+
     return pyproj.Transformer.from_crs(source, target, always_xy=True)

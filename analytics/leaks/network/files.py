@@ -5,7 +5,7 @@
     as_shapefile(network) -> bytes                                    JGD2011, a ZIP of pipes, fixtures and blocks
 
 What was written is read again as the same network: the columns have the names that the reader knows. A network whose
-places are in no known plane can be written as .inp only (`inp.write`).
+places are in no known plane can be written as .inp only (`inp_text`).
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
-import pyproj
-import shapefile
 
 from analytics.leaks.network import coordinates, inp
 from analytics.leaks.network.assembly import Bounds, assemble
@@ -134,7 +132,8 @@ def as_geojson(network: Network) -> bytes:
     return json.dumps({"type": "FeatureCollection", "features": features}, ensure_ascii=False).encode()
 
 
-_SHAPES = {"pipe": ("pipes", shapefile.POLYLINE), "fixture": ("fixtures", shapefile.POINT), "block": ("blocks", 5)}
+_POINT, _POLYLINE, _POLYGON = 1, 3, 5  # as the format numbers them
+_SHAPES = {"pipe": ("pipes", _POLYLINE), "fixture": ("fixtures", _POINT), "block": ("blocks", _POLYGON)}
 _NUMBERS = {"口径": 1, "延長": 2, "布設年度": 0}
 
 
@@ -153,6 +152,8 @@ def as_shapefile(network: Network) -> bytes:
 
 
 def _written(shape: int, rows: list[tuple[Floats, dict[str, Any]]]) -> dict[str, bytes]:
+    import shapefile  # loaded by who writes one
+
     parts = {ending: io.BytesIO() for ending in ("shp", "shx", "dbf")}
     with shapefile.Writer(shapeType=shape, encoding="cp932", encodingErrors="replace", **parts) as writer:
         for column in rows[0][1]:
@@ -161,13 +162,13 @@ def _written(shape: int, rows: list[tuple[Floats, dict[str, Any]]]) -> dict[str,
             else:
                 writer.field(column, "C", size=80)
         for places, said in rows:
-            if shape == shapefile.POLYLINE:
+            if shape == _POLYLINE:
                 writer.line([places.tolist()])
-            elif shape == shapefile.POINT:
+            elif shape == _POINT:
                 writer.point(*places[0].tolist())
             else:
                 writer.poly([places.tolist()])
             writer.record(**said)
         writer.close()
-        prj = pyproj.CRS.from_epsg(_JGD2011).to_wkt("WKT1_ESRI")
+        prj = coordinates.system(_JGD2011).to_wkt("WKT1_ESRI")
         return {ending: part.getvalue() for ending, part in parts.items()} | {"prj": prj.encode(), "cpg": b"932"}

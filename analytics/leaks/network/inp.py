@@ -1,13 +1,12 @@
-"""EPANET's network file (.inp): read and written.
+"""EPANET's network file (.inp), read (`inp_text` writes it).
 
     read(path) -> Network
     parse(text, name) -> Network       what cannot be read is an InpError: file, line, what is wrong
-    scale(units) -> (m3/h, m)          what one of its flow unit and of its lengths is
-    write(network) -> text             the same network; EPANET 2.2 and read() open it
+    scale(units) -> (m3/h, m, mm)      what one of its flow unit, of its lengths and of its diameters is
 
 Of units only metric figures leave this module: lengths and heads in m, diameters in mm, demands in m3/h, whatever flow
 unit the file states (GPM and its kin mean feet and inches; without a statement EPANET's rule is GPM). Places are the
-file's own. What the pipes do not need (patterns, curves, controls, options) is kept as it stands and written again.
+file's own. What the pipes do not need (patterns, curves, controls, options) is kept as it stands.
 
 EPANET knows no material, year or block. They stand in the comment behind a pipe, `;material=DIP; year=1987;
 block=中央`, and the block also as its [TAGS] word, which is where other programs look. A tag of a pipe is its block.
@@ -37,8 +36,6 @@ _FOOT, _INCH = 0.3048, 25.4
 _KEPT = ("STATUS", "PATTERNS", "CURVES", "CONTROLS", "RULES", "ENERGY", "EMITTERS", "TIMES", "OPTIONS")
 _READ = ("JUNCTIONS", "RESERVOIRS", "TANKS", "PIPES", "PUMPS", "VALVES", "TAGS", "DEMANDS", "COORDINATES", "VERTICES")
 _SAID = re.compile(r"(material|year|block|diameter)\s*=\s*([^;]*)")
-_LONGEST_NAME = 31  # bytes, EPANET's limit
-_UNKNOWN_DIAMETER, _UNKNOWN_ROUGHNESS = 100.0, 130.0  # mm, C
 
 
 class InpError(ValueError):
@@ -105,14 +102,14 @@ class _File:
             raise InpError(self.name, line.number, "node", line.words[at]) from None
 
 
-def scale(units: str) -> tuple[float, float]:
-    """m3/h of one of a flow unit, and metres of one of the lengths that go with it.
+def scale(units: str) -> tuple[float, float, float]:
+    """m3/h of one of a flow unit, and metres and millimetres of one of the lengths and diameters that go with it.
 
-    >>> scale("LPS"), scale("CFS")[1]
-    ((3.6, 1.0), 0.3048)
+    >>> scale("LPS"), scale("CFS")[1:]
+    ((3.6, 1.0, 1.0), (0.3048, 25.4))
     """
     flow, metric = _UNITS[units]
-    return flow, 1.0 if metric else _FOOT
+    return (flow, 1.0, 1.0) if metric else (flow, _FOOT, _INCH)
 
 
 def read(path: Path) -> Network:
@@ -137,8 +134,7 @@ def parse(text: str, name: str) -> Network:
     """
     file = _File(name, _sections(text))
     units = _units(file)
-    flow, metric = _UNITS[units]
-    long, wide = (1.0, 1.0) if metric else (_FOOT, _INCH)
+    flow, long, wide = scale(units)
     nodes, tanks, reservoirs = _nodes(file, long)
     pipes = _pipes(file, nodes.xy, long, wide)
     if not len(pipes):
@@ -162,128 +158,6 @@ def parse(text: str, name: str) -> Network:
         reservoirs=reservoirs,
         hydraulics=hydraulics,
     )
-
-
-def write(network: Network, title: str = "") -> str:
-    """The network as a file's text, in the units its hydraulics state, else in m3/h. What is not known of a pipe is
-    left to EPANET as 100 mm, C 130 and an elevation of 0; of a diameter the comment behind the line says so, and
-    read() knows that it is unknown.
-
-    >>> pipe = "P1 A B 100 75 130 ; material=DIP; year=1987; block=中央"
-    >>> network = parse("[JUNCTIONS]\\nA 12 0.5\\nB 10\\n[PIPES]\\n" + pipe + "\\n[OPTIONS]\\nUnits CMH", "town.inp")
-    >>> again = parse(write(network), "again.inp").pipes
-    >>> again.length.tolist(), again.material, again.year.tolist(), again.block
-    ([100.0], ('DIP',), [1987], ('中央',))
-    """
-    own = network.hydraulics
-    units = own.units if own is not None else "CMH"
-    flow, metric = _UNITS[units]
-    long, wide = (1.0, 1.0) if metric else (_FOOT, _INCH)
-    name = _Names(network.nodes.names)
-    special = {*network.tanks.node.tolist(), *network.reservoirs.node.tolist()}
-    pipes, link = network.pipes, _Names((*network.pipes.names, *network.valves.names, *network.pumps.names))
-    parts: dict[str, list[str]] = {
-        "TITLE": [title.replace("\n", " ")] if title else [],
-        "JUNCTIONS": [
-            f"{name[n]}\t{_figure(height / long, 0)}"
-            for n, height in enumerate(network.nodes.elevation)
-            if n not in special
-        ],
-        "RESERVOIRS": [
-            f"{name[n]}\t{_figure(head / long)}\t{pattern}"
-            for n, head, pattern in zip(
-                network.reservoirs.node, network.reservoirs.head, network.reservoirs.pattern, strict=True
-            )
-        ],
-        "TANKS": [_tank(network, name, at, long) for at in range(len(network.tanks))],
-        "PIPES": [_pipe(network, name, link, at, long, wide) for at in range(len(pipes))],
-        "PUMPS": _link_lines(network.pumps, name, link, len(pipes) + len(network.valves)),
-        "VALVES": _link_lines(network.valves, name, link, len(pipes)),
-        "TAGS": [f"LINK\t{link[at]}\t{_word(block)}" for at, block in enumerate(pipes.block) if block],
-        "DEMANDS": []
-        if own is None
-        else [
-            f"{name[node]}\t{_figure(demand / flow)}\t{pattern}"
-            for node, demand, pattern in zip(own.demand_node, own.demand, own.demand_pattern, strict=True)
-        ],
-        "COORDINATES": [
-            f"{name[n]}\t{_figure(x)}\t{_figure(y)}" for n, (x, y) in enumerate(network.nodes.xy) if math.isfinite(x)
-        ],
-        "VERTICES": [
-            f"{link[at]}\t{_figure(x)}\t{_figure(y)}" for at, line in enumerate(pipes.lines) for x, y in line[1:-1]
-        ],
-    }
-    kept = dict(own.sections) if own is not None else {"OPTIONS": ("Units CMH", "Headloss H-W")}
-    parts |= {section: list(lines) for section, lines in kept.items()}
-    return (
-        "".join(f"[{each}]\n" + "".join(f"{line}\n" for line in lines) + "\n" for each, lines in parts.items())
-        + "[END]\n"
-    )
-
-
-class _Names:
-    """Names as EPANET takes them: no blank, at most 31 bytes, none twice."""
-
-    def __init__(self, names: Sequence[str]) -> None:
-        taken: set[str] = set()
-        self._names: list[str] = []
-        for at, name in enumerate(names):
-            word = _word(name)
-            if not word or len(word.encode()) > _LONGEST_NAME or word in taken:
-                word = f"_{at + 1}"
-            taken.add(word)
-            self._names.append(word)
-
-    def __getitem__(self, at: int) -> str:
-        return self._names[at]
-
-
-def _word(text: str) -> str:
-    return re.sub(r'[\s;"]+', "_", text)
-
-
-def _figure(value: float, unknown: float | None = None) -> str:
-    if not math.isfinite(value):
-        value = unknown if unknown is not None else 0.0
-    return f"{value:.10g}"
-
-
-def _pipe(network: Network, name: _Names, link: _Names, at: int, long: float, wide: float) -> str:
-    pipes, own = network.pipes, network.hydraulics
-    one_way = own is not None and at in own.one_way
-    said = {
-        "material": pipes.material[at],
-        "year": str(pipes.year[at]) if pipes.year[at] else None,
-        "block": pipes.block[at],
-        "diameter": None if math.isfinite(pipes.diameter[at]) else "unknown",
-    }
-    comment = "; ".join(f"{key}={value.replace(';', ',')}" for key, value in said.items() if value)
-    figures = (
-        _figure(pipes.length[at] / long),
-        _figure(pipes.diameter[at] / wide, _UNKNOWN_DIAMETER / wide),
-        _figure(pipes.roughness[at], _UNKNOWN_ROUGHNESS),
-        _figure(own.minor.get(at, 0.0) if own is not None else 0.0),
-        "CV" if one_way else "Closed" if pipes.closed[at] else "Open",
-    )
-    return "\t".join((link[at], name[pipes.start[at]], name[pipes.end[at]], *figures, f";{comment}"))
-
-
-def _tank(network: Network, name: _Names, at: int, long: float) -> str:
-    tanks = network.tanks
-    node = int(tanks.node[at])
-    figures = (
-        network.nodes.elevation[node],
-        tanks.initial[at],
-        tanks.lowest[at],
-        tanks.highest[at],
-        tanks.diameter[at],
-    )
-    return "\t".join((name[node], *(_figure(each / long, 0) for each in figures), tanks.parameters[at]))
-
-
-def _link_lines(links: Links, name: _Names, link: _Names, first: int) -> list[str]:
-    rows = zip(links.start, links.end, links.parameters, strict=True)
-    return [f"{link[first + at]}\t{name[a]}\t{name[b]}\t{words}" for at, (a, b, words) in enumerate(rows)]
 
 
 def _sections(text: str) -> dict[str, list[_Line]]:

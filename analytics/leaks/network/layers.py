@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -19,7 +20,6 @@ from pathlib import PurePosixPath
 from typing import Any, Literal
 
 import numpy as np
-import shapefile
 
 from analytics.leaks.network.pipes import Floats
 
@@ -111,7 +111,9 @@ def _unpacked(files: Mapping[str, bytes]) -> Iterator[tuple[str, bytes]]:
                 wanted = (*_SHAPEFILE, ".geojson", ".json")
                 if not each.is_dir() and inner.lower().endswith(wanted) and "__MACOSX" not in inner:
                     yield inner, archive.read(each)
-        except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError) as error:
+        except LayerError:
+            raise
+        except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, OSError, ValueError) as error:
             raise LayerError(name, "zip", str(error)) from None
 
 
@@ -140,7 +142,8 @@ def _geojson(file: str, data: bytes) -> Layer:
     if len(features) > MOST_FEATURES:
         raise LayerError(file, "size")
     crs = document.get("crs")
-    named = crs.get("properties", {}).get("name") if isinstance(crs, dict) else None
+    properties = crs.get("properties") if isinstance(crs, dict) else None
+    named = properties.get("name") if isinstance(properties, dict) else None
     system = named if isinstance(named, str) else "EPSG:4326"
     return Layer(file, system, tuple(_feature(number, each) for number, each in enumerate(features, start=1)))
 
@@ -159,7 +162,7 @@ def _feature(number: int, feature: Any) -> Feature:
     parts: Any = coordinates if kind.startswith("Multi") else [coordinates]
     try:
         found = tuple(_part(form, each) for each in parts) if form else ()
-    except (TypeError, ValueError, IndexError):
+    except (TypeError, ValueError, LookupError):
         found = ()
     return Feature(number, form if found else None, found, texts)
 
@@ -177,9 +180,23 @@ def _shapefile(file: str, beside: Mapping[str, bytes]) -> Layer:
     missing = [each for each in (".shx", ".dbf") if each not in beside]
     if missing:
         raise LayerError(file, "parts", " ".join(missing))
+    _complete(file, beside)
     prj = beside.get(".prj")
     system = None if prj is None else prj.decode("utf-8", errors="replace").strip() or None
     return Layer(file, system, _records(file, beside, _encoding(beside.get(".cpg"), beside[".dbf"])), short=True)
+
+
+def _complete(file: str, beside: Mapping[str, bytes]) -> None:
+    """LayerError of files that were cut off: pipes must not be missing without anybody being told."""
+    shp, shx, dbf = (beside[each] for each in (".shp", ".shx", ".dbf"))
+    shapes, records = (len(shx) - 100) // 8, int.from_bytes(dbf[4:8], "little")
+    head, wide = int.from_bytes(dbf[8:10], "little"), int.from_bytes(dbf[10:12], "little")
+    if len(shp) < 100 or len(shp) < 2 * int.from_bytes(shp[24:28], "big"):
+        raise LayerError(file, "shape", ".shp is cut off")
+    if len(dbf) < head + records * wide:
+        raise LayerError(file, "shape", ".dbf is cut off")
+    if shapes != records:
+        raise LayerError(file, "shape", f"{shapes} shapes in .shx, {records} records in .dbf")
 
 
 def _encoding(cpg: bytes | None, dbf: bytes) -> str:
@@ -195,6 +212,8 @@ def _encoding(cpg: bytes | None, dbf: bytes) -> str:
 
 
 def _records(file: str, beside: Mapping[str, bytes], encoding: str) -> tuple[Feature, ...]:
+    import shapefile  # loaded by who reads one
+
     try:
         reader = shapefile.Reader(
             shp=io.BytesIO(beside[".shp"]),

@@ -15,11 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
-from scipy.sparse import csgraph
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -178,6 +180,8 @@ def middle_distances(network: Network, pipes: npt.ArrayLike | None = None) -> np
     >>> middle_distances(network)[0].tolist()
     [0.0, 200.0, 90.0]
     """
+    from scipy.sparse import csgraph  # loaded by who asks, as below: a page that only shows pipes does without
+
     own = network.pipes
     if len(own) == 0:
         return np.zeros((0, 0), np.float32)
@@ -202,6 +206,8 @@ def areas(network: Network) -> Ints:
 
 def joined(network: Network) -> Ints:
     """(n,) number of the part each node is in, over pipes, valves and pumps: 0 is the network, others are apart."""
+    from scipy import sparse
+
     ties = [(each.start, each.end) for each in (network.valves, network.pumps) if len(each)]
     start = np.concatenate([network.pipes.start, *(one for one, _ in ties)])
     end = np.concatenate([network.pipes.end, *(other for _, other in ties)])
@@ -211,6 +217,8 @@ def joined(network: Network) -> Ints:
 
 def _graph(network: Network) -> sparse.csr_array:
     """The shortest pipe between each two nodes: csgraph would add up two pipes side by side."""
+    from scipy import sparse
+
     pipes, size = network.pipes, len(network.nodes)
     low, high = np.minimum(pipes.start, pipes.end), np.maximum(pipes.start, pipes.end)
     length = np.where(np.isfinite(pipes.length), np.maximum(pipes.length, _SHORTEST), _SHORTEST)
@@ -222,6 +230,8 @@ def _graph(network: Network) -> sparse.csr_array:
 
 
 def _parts(network: Network, graph: sparse.csr_array) -> Ints:
+    from scipy.sparse import csgraph
+
     _, part = csgraph.connected_components(graph, directed=False)
     pipes = np.bincount(part[network.pipes.start], minlength=int(part.max(initial=-1)) + 1)
     rank = np.empty(len(pipes), np.int64)

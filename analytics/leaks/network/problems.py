@@ -32,9 +32,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+# What is to be seen to first comes first.
 CODES = (
-    "geometry", "outside", "number", "kind", "named_twice", "near_end", "duplicate", "zero_length", "lone_node",
-    "apart", "off_pipe", "empty_block", "odd_diameter", "odd_year", "length_differs", "no_place",
+    "outside", "geometry", "number", "near_end", "apart", "duplicate", "zero_length", "length_differs", "odd_diameter",
+    "odd_year", "empty_block", "off_pipe", "lone_node", "no_place", "named_twice", "kind",
 )  # fmt: skip
 HINTS = ("datum", "columns", "no_diameter", "no_block", "split")
 

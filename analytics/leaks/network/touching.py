@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from analytics.leaks.network.pipes import Floats, Ints
 
@@ -47,6 +46,8 @@ def nearest(
     >>> found.line.tolist(), found.distance.tolist(), found.along.tolist()
     ([0, -1], [1.0, inf], [5.0, 0.0])
     """
+    from scipy.spatial import cKDTree  # loaded by who reads a network
+
     result = Nearest(np.full(len(points), -1), np.full(len(points), np.inf), np.zeros(len(points)))
     usable = np.flatnonzero(np.isfinite(points).all(axis=1)) if len(points) else np.zeros(0, np.int64)
     starts, ends, owner, before = _segments(lines)
