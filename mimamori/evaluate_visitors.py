@@ -37,7 +37,8 @@ import numpy as np
 
 from analytics.visitors.expected.counts import WEEK, Bools, Counts, Floats, earlier, known_median
 from analytics.visitors.expected.forecaster import Expected, train
-from analytics.visitors.expected.zeros import Zeros, judge
+from analytics.visitors.expected.situation import Weather
+from analytics.visitors.zeros import Zeros, judge
 from mimamori import visitor_files
 from mimamori.visitor_files import VisitorSet
 
@@ -72,18 +73,18 @@ def measure(folder: Path, out: Path, progress: Progress = lambda done, of: None)
     progress(1, _STEPS)
     learned = clock.monotonic()
     past, calendar, weather = known.before()
-    forecaster = train(past, calendar, weather)
+    forecaster = train(past, calendar, Weather(weather))
     took = clock.monotonic() - learned
     progress(2, _STEPS)
-    expected = forecaster.ahead(known.counts, known.calendar, known.weather, known.first)
-    zeros = judge(known.counts)
+    expected = forecaster.ahead(known.counts, known.calendar, Weather(known.weather), known.first)
+    zeros = judge(known.counts, known.calendar)
     told = _told(known, expected, zeros)
     visitor_files.write(out, _rows(known, expected, zeros))
     progress(3, _STEPS)
     figures = {
         "columns": {name: _figures(told, np.arange(len(known.columns)) == at) for at, name in enumerate(known.columns)},
         "overall": _figures(told, np.ones(len(known.columns), dtype=np.bool_)),
-        "outages": _planted(known, zeros.believed(known.counts.values)),
+        "outages": _planted(known, zeros.believed()),
         "learned": known.first,
         "train_seconds": round(took, 2),
     }
@@ -184,7 +185,7 @@ def _planted(known: VisitorSet, believed: Floats) -> dict[str, Any]:
             if begin + length < known.end and _never_empty(believed[:, counter], begin, per_day):
                 values[begin : begin + length, counter] = 0.0
                 planted.append((begin, counter))
-    outage = judge(replace(known.counts, values=values)).outage
+    outage = judge(replace(known.counts, values=values), known.calendar).outage
     told = [np.flatnonzero(outage[begin : begin + _FOUND_WITHIN, counter]) for begin, counter in planted]
     waits = [int(at[0]) + 1 for at in told if len(at)]
     return {
@@ -209,7 +210,7 @@ def _never_empty(believed: Floats, begin: int, per_day: int) -> bool:
 
 def _rows(known: VisitorSet, expected: Expected, zeros: Zeros) -> Iterator[tuple[str, ...]]:
     start, step = datetime.combine(known.counts.first, time()), timedelta(days=1) / known.counts.per_day
-    states = zeros.states(known.counts.values)
+    states = zeros.states()
     pattern = "%Y-%m-%dT%H:%M" if known.counts.per_day > 1 else "%Y-%m-%d"
     for row in range(known.first, known.end):
         moment, at = (start + row * step).strftime(pattern), row - known.first

@@ -76,8 +76,8 @@ EXEMPT = {
         analytics/visitors/usual.py:_complete_days analytics/visitors/visits.py:visits_by_hour
         analytics/visitors/visits.py:visits_by_day analytics/visitors/checks/judged.py:days alerts/observed.py:findings
         analytics/visitors/checks/estimates.py:_before
-        analytics/visitors/spots/series.py:_began analytics/visitors/spots/series.py:_daily
-        analytics/visitors/spots/series.py:_hourly analytics/visitors/spots/calibration.py:typical_hour
+        analytics/visitors/spots/counted.py:began analytics/visitors/spots/counted.py:daily
+        analytics/visitors/spots/counted.py:hourly analytics/visitors/spots/calibration.py:typical_hour
         analytics/visitors/spots/trends.py:trends
         api/observations.py:_hours api/observations.py:_days api/pages/daily_counts.py:_counted
         api/pages/suspects.py:suspects api/pages/water.py:_nights api/pages/doubts.py:doubts

@@ -3,13 +3,19 @@ tomorrow (`analytics.visitors.expected`).
 
     follow(dsn, clock, stop)          does so when a day has begun, in a thread and with a connection of its own
     look_ahead(conn, town, now)       does it for a municipality; how many spots it said something of
+    said_ahead(past, known, ...)      the same of counts, without a database
     expected(conn, ...)               what is stored of it
 
 Learned anew each morning from the spots' own series of a good year, days and hours that are whole only: what was lost,
 estimated, or not believed is not learned from. All spots of a municipality together, so that a new one has the others
-to lean on. A spot needs four weeks of days.
+to lean on. A spot needs four weeks of days; hours may have been counted by hand.
 
-Cost: a minute at most for 100 spots with a year by the hour; nothing waits for it.
+Days of events in the town's calendar are not learned from either: they are expected as without them, and moved by what
+earlier events did (`planned`, `expected.effects`). School holidays that the calendar has are among what is learned, and
+the rain of the days that are over, as the town's own gauges had it. The weather that comes is not: there is no forecast
+of it here.
+
+Cost: half a minute for 100 spots with a year by the hour (`mimamori bench visitors`); nothing waits for it.
 """
 
 from __future__ import annotations
@@ -18,17 +24,21 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import structlog
 
 from analytics.alone import follow as alone
-from analytics.visitors.day_types import holiday_name
+from analytics.visitors.day_types import calendar
 from analytics.visitors.expected.calendar import Calendar
 from analytics.visitors.expected.counts import Counts, Floats
+from analytics.visitors.expected.effects import Basis, Effect, with_effect
 from analytics.visitors.expected.forecaster import Expected as Told
 from analytics.visitors.expected.forecaster import train
+from analytics.visitors.expected.situation import Weather
+from analytics.visitors.planned import planned
 from analytics.visitors.spots.series import days_of, hours
 from analytics.visitors.usual import COMPLETE_ENOUGH, day_start, local_day
 from devices.clock import Clock
@@ -49,6 +59,18 @@ _DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
+class Event:
+    """The entry of the calendar that a day was reckoned with: `factor` times as many as without it, as `past` earlier
+    ones of its name (`same`), of its kind (`alike`) or nobody (`none`) says.
+    """
+
+    name: str
+    basis: Basis
+    past: int
+    factor: float
+
+
+@dataclass(frozen=True, slots=True)
 class Expected:
     """延べ of a local day or hour that begins at `start`; between `low` and `high` in nine cases of ten. `lead`: how
     many days before it was said, 1 in its own morning.
@@ -60,6 +82,14 @@ class Expected:
     high: float
     lead: int
     issued: datetime
+    event: Event | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Spot:
+    spot_id: int
+    code: str
+    with_hours: bool
 
 
 def follow(dsn: str, clock: Clock, stop: threading.Event) -> None:
@@ -84,30 +114,53 @@ def follow(dsn: str, clock: Clock, stop: threading.Event) -> None:
 
 
 def look_ahead(conn: Connection, town: int, now: datetime) -> int:
-    """Replaces what was expected from today on. `now`: town time. `conn` in autocommit."""
+    """Replaces what was expected from today on, and returns of how many spots something is. `now`: town time. `conn` in
+    autocommit.
+    """
     spots = _spots(conn, town)
     if not spots:
         return 0
     zone = _zone(conn, town)
     today = local_day(now, zone)
-    first, ids = today - LEARNED_ON, [each for each, _ in spots]
-    daily = _daily(conn, ids, first, today)
-    known = [at for at in range(len(ids)) if (~np.isnan(daily[:, at])).sum() >= _FEWEST_DAYS]
-    with_hours = [at for at in known if spots[at][1]]
-    said = _ahead(Counts(first, 1, daily[:, known]), WEEK) if known else {}
+    first, n = today - LEARNED_ON, LEARNED_ON.days
+    days = n + len(WEEK)
+    plan = planned(conn, town, [each.code for each in spots], first, days)
+    with_school = calendar(first, days).with_school(plan.school)
+    daily = _known(_daily(conn, [each.spot_id for each in spots], first, today), 1)
+    rain = _rain(conn, town, first, today)
+    said, without = said_ahead(Counts(first, 1, np.where(plan.moved[:n], np.nan, daily)), with_school, WEEK, rain)
+    past = [plan.past(at, daily[:, at], without[:, at]) for at in range(len(spots))]
+    effects = {(at, lead): plan.effect(at, n + lead - 1, past[at]) for at in range(len(spots)) for lead in WEEK}
     rows = [
-        (ids[spot], 1, day_start(today + (lead - 1) * _DAY, zone), lead, *figures)
+        (
+            spot.spot_id,
+            1,
+            day_start(today + (lead - 1) * _DAY, zone),
+            lead,
+            *_told(told, lead - 1, at, effects[at, lead]),
+        )
         for lead, told in said.items()
-        for spot, figures in zip(known, _figures(told, lead - 1), strict=True)
+        for at, spot in enumerate(spots)
     ]
+    with_hours = [at for at, each in enumerate(spots) if each.with_hours]
     if with_hours:
-        hourly = np.column_stack([_hourly(conn, ids[at], first, today) for at in with_hours])
-        for lead, told in _ahead(Counts(first, 24, hourly), TODAY_AND_TOMORROW).items():
-            day = today + (lead - 1) * _DAY
+        hourly = _known(np.column_stack([_hourly(conn, spots[at].spot_id, first, today) for at in with_hours]), 24)
+        moved = np.repeat(plan.moved[:n, with_hours], 24, axis=0)
+        past_hours = Counts(first, 24, np.where(moved, np.nan, hourly))
+        said, _ = said_ahead(past_hours, with_school, TODAY_AND_TOMORROW, rain)
+        for lead, told in said.items():
             for hour in range(24):
-                start = datetime.combine(day, time(hour), zone).astimezone(UTC)
-                found = zip(with_hours, _figures(told, (lead - 1) * 24 + hour), strict=True)
-                rows += [(ids[spot], 24, start, lead, *figures) for spot, figures in found]
+                start = datetime.combine(today + (lead - 1) * _DAY, time(hour), zone).astimezone(UTC)
+                rows += [
+                    (
+                        spots[at].spot_id,
+                        24,
+                        start,
+                        lead,
+                        *_told(told, 24 * (lead - 1) + hour, column, effects[at, lead]),
+                    )
+                    for column, at in enumerate(with_hours)
+                ]
     # What is nan nobody can say; an hour that a clock change leaves out is another one's.
     usable = {row[:3]: row for row in rows if not np.isnan(row[4])}
     with conn.transaction():
@@ -119,13 +172,15 @@ def look_ahead(conn: Connection, town: int, now: datetime) -> int:
             cursor.executemany(
                 """
                 insert into visitor_expected
-                    (municipality_id, spot_id, per_day, start, lead_days, value, low, high, issued_at)
-                values (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+                    (municipality_id, spot_id, per_day, start, lead_days, value, low, high, event_name, event_basis,
+                     event_past, event_factor, issued_at)
+                values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
                 """,
                 [(town, *row, now) for row in usable.values()],
             )
-    log.info("visitors_expected", municipality=town, spots=len(known))
-    return len(known)
+    n_said = len({row[0] for row in usable.values()})
+    log.info("visitors_expected", municipality=town, spots=n_said)
+    return n_said
 
 
 def expected(
@@ -135,35 +190,63 @@ def expected(
     found: dict[int, list[Expected]] = {}
     for spot, *rest in conn.execute(
         """
-        select spot_id, start, value, low, high, lead_days, issued_at from visitor_expected
+        select spot_id, start, value, low, high, lead_days, issued_at,
+               event_name, event_basis, event_past, event_factor from visitor_expected
         where spot_id = any(%s) and per_day = %s and start >= %s and start < %s order by spot_id, start
         """,
         (list(spot_ids), per_day, start, end),
     ):
-        found.setdefault(spot, []).append(Expected(*rest))
+        event = None if rest[6] is None else Event(*rest[6:])
+        start, value, low, high, lead, issued = rest[:6]
+        found.setdefault(spot, []).append(Expected(start, value, low, high, lead, issued, event))
     return found
 
 
-def _ahead(past: Counts, leads: tuple[int, ...]) -> dict[int, Told]:
-    """What is expected of the days after the past, by how far ahead: lead 1 is the first of them."""
-    days = past.days + len(leads)
-    calendar = _calendar(past.first, days)
-    forecaster = train(past, calendar.until(past.days), np.empty((len(past.values), 0)), leads)
-    grown, nothing = past.with_days(days), np.empty((days * past.per_day, 0))
-    return {lead: forecaster.ahead(grown, calendar, nothing, len(past.values), lead) for lead in leads}
+def said_ahead(
+    past: Counts, known: Calendar, leads: tuple[int, ...], rain: Floats | None = None
+) -> tuple[dict[int, Told], Floats]:
+    """What is expected of the days after the past, by how far ahead (lead 1 is the first of them), and of the past days
+    themselves, each a day before. `known`: of all these days. `rain` (past days,) in mm, nan where nobody knows.
+    """
+    n = len(past.values)
+    wet = np.full((known.days, 0 if rain is None or np.isnan(rain).all() else 1), np.nan)
+    wet[: past.days] = 0.0 if rain is None else rain[:, None]
+    weather = Weather(np.repeat(wet, past.per_day, axis=0), foreseen=False)
+    forecaster = train(past, known.until(past.days), Weather(weather.values[:n], foreseen=False), leads)
+    grown = past.with_days(known.days)
+    said = {lead: forecaster.ahead(grown, known, weather, n, lead) for lead in leads}
+    return said, forecaster.ahead(grown, known, weather, 0, leads[0]).value[:n] if past.per_day == 1 else np.empty(0)
 
 
-def _figures(told: Told, row: int) -> list[tuple[float, float, float]]:
-    return [
-        (float(value), float(low), float(high))
-        for value, low, high in zip(told.value[row], told.lo[row], told.hi[row], strict=True)
-    ]
+def _rain(conn: Connection, town: int, first: date, today: date) -> Floats:
+    """(days,) mm, the mean of the town's gauges that were there for the whole day; today not among them."""
+    rain = np.full((today - first).days, np.nan)
+    for day, millimetres in conn.execute(
+        """
+        select r.day, avg(r.total) from rollup_day r join datastream d using (datastream_id)
+        where d.municipality_id = %s and d.observed_property = 'precipitation' and d.drill_run is null
+          and r.day >= %s and r.day < %s and r.n >= %s * r.expected
+        group by r.day
+        """,
+        (town, first, today, COMPLETE_ENOUGH),
+    ):
+        rain[(day - first).days] = millimetres
+    return rain
 
 
-def _calendar(first: date, days: int) -> Calendar:
-    around = range(-40, days + 40)
-    free = {day for at in around if holiday_name(day := first + at * _DAY) is not None}
-    return Calendar.of(first, days, free)
+def _known(counts: Floats, per_day: int) -> Floats:
+    """Without the spots that have fewer than four weeks of days."""
+    days = (~np.isnan(counts)).reshape(-1, per_day, counts.shape[1]).any(axis=1).sum(axis=0)
+    return np.where(days >= _FEWEST_DAYS, counts, np.nan)
+
+
+def _told(told: Told, row: int, column: int, effect: Effect | None) -> tuple[Any, ...]:
+    """value, low, high, and what of an event there is in them."""
+    plain = (told.value[row, column], told.lo[row, column], told.hi[row, column])
+    if effect is None:
+        return (*map(float, plain), None, None, None, None)
+    value, low, high = map(float, plain)
+    return (*with_effect(value, low, high, effect), effect.name, effect.basis, effect.past, effect.factor)
 
 
 def _daily(conn: Connection, ids: Sequence[int], first: date, today: date) -> Floats:
@@ -215,14 +298,19 @@ def _zone(conn: Connection, town: int) -> ZoneInfo:
     return ZoneInfo(row[0])
 
 
-def _spots(conn: Connection, town: int) -> list[tuple[int, bool]]:
-    """Those that are not retired, and whether counters count for them."""
-    return conn.execute(
-        """
-        select s.spot_id, s.kind = 'virtual' or exists (
-                   select from spot_source c
-                   where c.spot_id = s.spot_id and c.to_day is null and c.measure in ('in', 'out', 'both', 'vehicles'))
-        from spot s where s.municipality_id = %s and s.retired_from is null order by s.spot_id
-        """,
-        (town,),
-    ).fetchall()
+def _spots(conn: Connection, town: int) -> list[_Spot]:
+    """Those that are not retired, and whether somebody or something counts there by the hour."""
+    return [
+        _Spot(*row)
+        for row in conn.execute(
+            """
+            select s.spot_id, s.code,
+                   s.kind = 'virtual' or exists (
+                       select from spot_source c where c.spot_id = s.spot_id and c.to_day is null
+                                                   and c.measure in ('in', 'out', 'both', 'vehicles'))
+                   or exists (select from part_entry e where e.station_id = s.station_id and e.kind = 'hour')
+            from spot s where s.municipality_id = %s and s.retired_from is null order by s.spot_id
+            """,
+            (town,),
+        )
+    ]

@@ -21,6 +21,10 @@ from functools import lru_cache
 
 import jpholiday
 
+from analytics.visitors.expected.calendar import Calendar
+
+_AROUND = 40  # days beyond both ends whose holidays matter
+
 
 class DayType(StrEnum):
     """The kinds of day."""
@@ -61,6 +65,23 @@ def holiday_name(day: date) -> str | None:
     """
     name = jpholiday.is_holiday_name(day)
     return None if name is None else str(name)
+
+
+@lru_cache(maxsize=4096)
+def group(day: date) -> tuple[DayType, int]:
+    """The kind of a day, of working days with their weekday: many a spot is closed on one of them.
+
+    >>> group(date(2026, 6, 3)), group(date(2026, 6, 7))
+    ((<DayType.WEEKDAY: 'weekday'>, 2), (<DayType.HOLIDAY: 'holiday'>, 7))
+    """
+    kind = day_type(day)
+    return kind, day.weekday() if kind is DayType.WEEKDAY else 7
+
+
+def calendar(first: date, days: int) -> Calendar:
+    """The days from `first` on with the Japanese holidays."""
+    around = (first + timedelta(days=at) for at in range(-_AROUND, days + _AROUND))
+    return Calendar.of(first, days, {day for day in around if holiday_name(day) is not None})
 
 
 def same_kind_before(day: date, look_back: timedelta) -> Iterator[date]:

@@ -1,4 +1,4 @@
-"""Counts that deserve a look: a spot far from its usual (kind `visits`). Of counters at fault: `checks.zeros`.
+"""Counts that deserve a look: a spot far from its usual (kind `visits`). Of counters at fault: `checks.counter`.
 
     far_from_usual(visits, earlier) -> Far | None
 

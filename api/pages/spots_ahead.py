@@ -14,7 +14,7 @@ from datetime import date, datetime, timedelta
 from starlette.requests import Request
 from starlette.responses import Response
 
-from analytics.visitors.ahead import Expected, expected
+from analytics.visitors.ahead import Event, Expected, expected
 from analytics.visitors.day_types import day_type, holiday_name
 from analytics.visitors.spots.series import SpotDay, SpotHour, days_of, hours
 from analytics.visitors.usual import COMPLETE_ENOUGH, day_start
@@ -54,6 +54,15 @@ class Row:
     inside: int
     judged: int
     missed: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class EventDay:
+    """A day that comes on which an event is reckoned with at a spot."""
+
+    day: date
+    spot: Spot
+    event: Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +116,11 @@ def ahead_page(request: Request, visit: SignedIn) -> Response:
         rows=rows,
         coming=[Ahead(day, day_type(day).value, holiday_name(day)) for day in coming],
         issued=max((each.issued for row in rows for each in row.days if each is not None), default=None),
+        events=[
+            EventDay(coming[n], row.spot, each.event)
+            for n in range(_AHEAD) for row in rows
+            if (each := row.days[n]) is not None and each.event is not None
+        ],
         chosen=chosen, hours=of_today, bars=bars(of_today), behind=_BEHIND, too_few=_TOO_FEW,
     )  # fmt: skip
 

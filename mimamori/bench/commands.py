@@ -130,14 +130,15 @@ def visitors(
     spots: Annotated[int, typer.Option(help="Simulated counters of each of the five kinds of spot.", min=1)] = 4,
     days: Annotated[int, typer.Option(help="Days in which each is judged.", min=1, max=1500)] = 396,
     seed: Annotated[int, typer.Option(help="Another seed is another town.")] = 1,
+    ahead: Annotated[int, typer.Option(help="Spots that are looked ahead at; 0: none.", min=0, max=1000)] = 100,
     as_json: AsJson = False,
 ) -> None:
-    """How often the visitor rules are wrong in simulated counters, and which festivals and blocked ones they find."""
+    """How often the visitor rules are wrong in simulated counters, and how long it takes to look ahead at spots."""
     from mimamori.bench.report import bar, give
     from mimamori.bench.visitors import VisitorsBench, measure, rows
 
     with bar("spots", quiet=as_json) as progress:
-        figures = measure(VisitorsBench(spots, days, seed), progress)
+        figures = measure(VisitorsBench(spots, days, seed, ahead), progress)
     title = f"【模擬】{figures['spot_months']:g} spot-months, {figures['seconds']:g} s"
     give(figures, title, ("", "", "limit"), rows(figures), as_json=as_json)
 

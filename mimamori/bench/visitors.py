@@ -11,12 +11,13 @@ history. A spot-month is 30 judged days of one spot. Beside the counters' own fa
                                     60 days before no hour from three before to three after their beginning was without
                                     anybody
     blocked_found, festivals_found  share of the days on which something was set off that had a finding of its kind
-    zeros, blocked, festivals       how many such there were; blocked ones only where twice `LEAST_USUAL` visits and
-                                    three whole hours were lost
+    zeros, blocked, festivals       how many such there were; blocked ones only where 30 visits and three whole
+                                    hours were lost
     estimates_within                share of estimates of hours left out (a morning, an afternoon, a day) whose interval
                                     holds the truth; meant to be 0.9
     estimates_off                   sum of their errors over the sum of the truth
-    within_limits                   false findings and shares are within `LIMITS`
+    ahead_...                       how long it takes to look ahead (`visitors_ahead`); left out with `ahead_spots` 0
+    within_limits                   false findings, shares and `ahead_seconds` are within `LIMITS`
 
 Works on hourly series (days, 24), so that recorded ones can be judged by the same code (`judge`, `covered`).
 """
@@ -35,10 +36,13 @@ import numpy as np
 import numpy.typing as npt
 
 from analytics.visitors.checks.estimate import estimate
-from analytics.visitors.checks.zeros import LEAST_HOURS, LEAST_USUAL, Run, walk
-from analytics.visitors.day_types import day_type
+from analytics.visitors.day_types import calendar, day_type
+from analytics.visitors.expected.counts import Counts
 from analytics.visitors.unusual import far_from_usual
 from analytics.visitors.usual import DAYS, LOOK_BACK
+from analytics.visitors.zeros import Run
+from analytics.visitors.zeros import judge as judge_zeros
+from mimamori.bench import visitors_ahead
 from simulators.visits import PROFILES, Spot
 
 HISTORY_DAYS = 90
@@ -49,9 +53,11 @@ LIMITS = {
     "blocked_found": 0.9,
     "festivals_found": 0.5,
     "estimates_within": 0.85,
+    "ahead_seconds": 60.0,
 }
-EARLIEST_DAYS = 42  # from then on faults are found, and are no history for what comes after
+AT_MOST = ("false", "seconds")  # names of what should be small
 WITHIN = 3  # hours
+LEAST_LOST = 3, 30.0  # whole hours and visits of a fault of the counter's own that has to be found
 NEVER_EMPTY_DAYS = 60
 COVER_EVERY, COVER_HOURS = 35, (6, 40)
 ESTIMATE_EVERY = 15
@@ -65,11 +71,14 @@ Hourly = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class VisitorsBench:
-    """`spots`: counters of each of the five profiles; `days`: of each, judged after the first 90."""
+    """`spots`: counters of each of the five profiles; `days`: of each, judged after the first 90. `ahead_spots`: spots
+    that are looked ahead at.
+    """
 
     spots: int
     days: int
     seed: int
+    ahead_spots: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +97,8 @@ def judge(first: date, counts: Hourly, history_days: int = HISTORY_DAYS) -> Judg
 
     As `analytics.visitors.watch` does, at the end of each hour; a day counts once.
     """
-    early = walk(first, counts, min(history_days, EARLIEST_DAYS))
-    runs = tuple(run for run in early if run.found >= 24 * history_days)
+    zeros = judge_zeros(Counts(first, 24, counts.reshape(-1, 1)), calendar(first, len(counts)))
+    runs = tuple(run for run in zeros.runs() if run.found >= 24 * history_days)
     at_fault = {(run.start // 24 + n) for run in runs for n in range(run.end // 24 - run.start // 24 + 1)}
     known = ~np.isnan(counts)
     sums = np.nancumsum(counts, axis=1)
@@ -187,7 +196,7 @@ def measure(options: VisitorsBench, progress: Callable[[int, int], None]) -> dic
         days += judged.days
         hit = {_FIRST + timedelta(days=each // 24) for cover in covers for each in range(cover.start, cover.end)}
         hidden = {
-            day for day, (hours, usual) in lost.items() if hours >= LEAST_HOURS and usual >= 2 * LEAST_USUAL
+            day for day, (hours, usual) in lost.items() if hours >= LEAST_LOST[0] and usual >= LEAST_LOST[1]
         } - hit
         false["visits"] += len(judged.visits - set(happened) - set(lost) - hit)
         found_days = {_FIRST + timedelta(days=run.found // 24) for run in judged.runs}
@@ -225,6 +234,9 @@ def measure(options: VisitorsBench, progress: Callable[[int, int], None]) -> dic
     figures["estimates_off"] = (
         round(sum(abs(truth - made) for truth, made, *_ in estimates) / whole, 3) if whole else None
     )
+    figures["ahead_seconds"] = None
+    if options.ahead_spots:
+        figures |= visitors_ahead.measure(options.ahead_spots, options.seed)
     figures["within_limits"] = within_limits(figures)
     return figures | {"seconds": round(clock.monotonic() - began, 1)}
 
@@ -232,7 +244,7 @@ def measure(options: VisitorsBench, progress: Callable[[int, int], None]) -> dic
 def within_limits(figures: Mapping[str, Any]) -> bool:
     """Whether nothing is wrong more often, or found less often, than `LIMITS` say; what did not happen counts not."""
     return all(
-        figures[name] is None or (figures[name] <= limit if name.endswith("false") else figures[name] >= limit)
+        figures[name] is None or (figures[name] <= limit if name.endswith(AT_MOST) else figures[name] >= limit)
         for name, limit in LIMITS.items()
     )
 
@@ -246,6 +258,7 @@ def rows(figures: Mapping[str, Any]) -> list[tuple[str, ...]]:
         "blocked_found": f"blocked counters found, of {figures['blocked']}",
         "festivals_found": f"festivals found, of {figures['festivals']}",
         "estimates_within": f"estimates whose interval holds the truth, of {figures['estimates']}",
+        "ahead_seconds": f"seconds to look ahead at {figures.get('ahead_spots', 0)} spots",
     }
     return [(word, str(figures[name]), str(LIMITS[name])) for name, word in words.items()]
 

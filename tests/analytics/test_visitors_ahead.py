@@ -5,18 +5,30 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from analytics.visitors.ahead import Expected, expected, look_ahead
+import numpy as np
+import pytest
+
+from analytics.visitors.ahead import Event, Expected, expected, look_ahead
+from analytics.visitors.day_types import calendar
+from analytics.visitors.expected.counts import Counts, Floats
+from analytics.visitors.expected.situation import Situation, Weather
+from analytics.visitors.spots.series import hours
 from store import connect
 from tests.analytics.series import Analyst
 from tests.analytics.test_spots import spot_of
 
 TOKYO = ZoneInfo("Asia/Tokyo")
-DAY = timedelta(days=1)
+DAY, HOUR, TEN = timedelta(days=1), timedelta(hours=1), timedelta(minutes=10)
 TODAY = date(2026, 6, 8)  # a Monday
 
 
 def midnight(day: date) -> datetime:
     return datetime.combine(day, time(), TOKYO).astimezone(UTC)
+
+
+def counted(day: date, busy: float) -> list[tuple[datetime, float]]:
+    """From 8 to 18 o'clock, every ten minutes."""
+    return [(midnight(day) + n * TEN, busy * (48 < n <= 108)) for n in range(1, 145)]
 
 
 def told(analyst: Analyst, code: str, per_day: int) -> list[Expected]:
@@ -31,11 +43,9 @@ def test_days_and_hours_of_a_week_are_expected_and_nothing_of_what_is_too_new(an
     for back in range(42, 0, -1):
         day = TODAY - back * DAY
         busy = 2.0 if day.weekday() >= 5 else 1.0
-        if back <= 35:
-            tens = [midnight(day) + n * timedelta(minutes=10) for n in range(1, 145)]
-            # 8 to 18 o'clock, and of the last Sunday nothing at all: a day that is not there is no day of 0
-            if back != 1:
-                analyst.send(taki, [(at, busy * (48 < n <= 108)) for n, at in enumerate(tens, 1)])
+        # of the last Sunday nothing at all: a day that is not there is no day of 0
+        if 1 < back <= 35:
+            analyst.send(taki, counted(day, busy))
         if back <= 20:
             analyst.send(museum, [(midnight(day + DAY), 30.0)])
     analyst.work()
@@ -48,9 +58,9 @@ def test_days_and_hours_of_a_week_are_expected_and_nothing_of_what_is_too_new(an
     assert [each.lead for each in week] == list(range(1, 8)) and {each.issued for each in week} == {now}
     assert [round(each.value / 60) for each in week] == [1, 1, 1, 1, 1, 2, 2]
     assert all(each.low <= each.value <= each.high for each in week)
-    hours = told(analyst, "spot-taki", 24)
-    assert len(hours) == 48 and {each.lead for each in hours} == {1, 2}
-    assert [round(each.value) for each in hours[:24]] == [6 * (8 <= hour < 18) for hour in range(24)]
+    by_hour = told(analyst, "spot-taki", 24)
+    assert len(by_hour) == 48 and {each.lead for each in by_hour} == {1, 2}
+    assert [round(each.value) for each in by_hour[:24]] == [6 * (8 <= hour < 18) for hour in range(24)]
     assert told(analyst, "spot-shiryokan", 1) == [], "twenty days are too few"
 
 
@@ -58,3 +68,92 @@ def test_without_anything_counted_nothing_is_said(analyst: Analyst) -> None:
     with connect(analyst.town.worker, name="test", autocommit=True) as conn:
         assert look_ahead(conn, analyst.town.municipality_id, midnight(TODAY)) == 0
     assert analyst.rows("select * from visitor_expected") == []
+
+
+def test_a_day_of_an_event_is_expected_as_its_earlier_ones_and_hours_by_hand_are_hours(analyst: Analyst) -> None:
+    taki = analyst.town.datastream("spot-taki", "passages_in")
+    festival, other = TODAY - 14 * DAY, TODAY - 9 * DAY
+    for back in range(42, 0, -1):
+        day = TODAY - back * DAY
+        analyst.send(taki, counted(day, 4.0 if day == festival else 2.0))
+    ((user, museum),) = analyst.rows(
+        """
+        with who as (
+            insert into app_user (municipality_id, login, display_name, password_hash, role)
+            select municipality_id, 'kanko', '観光係', 'x', 'tourism' from municipality limit 1 returning user_id
+        )
+        select user_id, (select station_id from station where code = 'spot-shiryokan') from who
+        """
+    )
+    entered: list[tuple[datetime, int | None]] = [
+        (midnight(TODAY - back * DAY) + hour * HOUR, 10 * (hour - 8))
+        for back in range(35, 0, -1)
+        for hour in (9, 10, 11)
+    ]
+    entered += [(midnight(TODAY - DAY) + 11 * HOUR, None), (midnight(TODAY - DAY) + 10 * HOUR, 0)]
+    for at, value in entered:
+        analyst.execute(
+            """
+            insert into part_entry (municipality_id, station_id, kind, name, from_time, to_time, value, entered_at,
+                                    entered_by, note)
+            select municipality_id, station_id, 'hour', '', %s, %s, %s, %s, %s, '' from station where station_id = %s
+            """,
+            *(at, at + HOUR, value, at, user, museum),
+        )
+    for name, kind, day, spots in (
+        ("第1回 滝まつり", "event", festival, ["spot-taki"]),
+        ("第2回 滝まつり", "event", TODAY + DAY, ["spot-taki"]),
+        ("通行止め", "closure", TODAY + 2 * DAY, []),
+        ("運動会", "event", other, ["spot-shiryokan"]),
+    ):
+        analyst.execute(
+            """
+            insert into local_event
+                (municipality_id, kind, name, first_day, last_day, spots, note, entered_at, entered_by)
+            select municipality_id, %s, %s, %s, %s, %s, '', now(), %s from municipality limit 1
+            """,
+            *(kind, name, day, day, spots, user),
+        )
+    analyst.work()
+    with connect(analyst.town.worker, name="test", autocommit=True) as conn:
+        by_hand = hours(conn, spot_of(analyst, "spot-shiryokan"), TODAY - 2 * DAY, TODAY)
+        look_ahead(conn, analyst.town.municipality_id, midnight(TODAY) + timedelta(minutes=30))
+    kept = {
+        (each.start.day, each.start.hour): (each.visitors, each.state) for each in by_hand if each.state != "absent"
+    }
+    yesterday = (TODAY - DAY).day
+    assert kept == {
+        **{(yesterday - 1, 8 + n): (10.0 * n, "ok") for n in (1, 2, 3)},
+        (yesterday, 9): (10.0, "ok"),
+        (yesterday, 10): (0.0, "ok"),
+    }, "what was taken back is no hour, 0 is one, and a day without any has none"
+    assert len(by_hand) == 48
+    week = told(analyst, "spot-taki", 1)
+    plain, again, closed = week[0], week[1], week[2]
+    assert plain.event is None and round(plain.value / 60) == 2, "the festival two weeks ago is no usual Monday"
+    assert again.event == Event("第2回 滝まつり", "same", 1, again.event.factor if again.event else 0)
+    assert again.event is not None and again.event.factor == pytest.approx(2.0, rel=0.05)
+    assert again.value == pytest.approx(240, rel=0.1) and again.low < 200 and again.high > 290
+    assert closed.event is not None and (closed.event.basis, closed.event.past) == ("none", 0)
+    assert closed.value == pytest.approx(plain.value, rel=0.1)
+    assert closed.low < 0.4 * closed.value and closed.high > 2.9 * closed.value
+    by_hour = told(analyst, "spot-taki", 24)
+    assert by_hour[24 + 12].event == again.event and by_hour[24 + 12].value == pytest.approx(24, rel=0.15)
+    assert [(each.start - midnight(TODAY)) // HOUR for each in told(analyst, "spot-shiryokan", 24)] == [
+        *(9, 10, 11, 33, 34, 35)
+    ], "of the hours that nobody counts nothing is said"
+
+
+def test_weather_that_is_not_foreseen_is_known_of_the_days_that_are_over_alone() -> None:
+    chance, days, lead = np.random.default_rng(2), 60, 2
+    known = calendar(date(2026, 3, 2), days)
+    counts = Counts(known.first, 1, chance.poisson(50, (days, 1)).astype(float))
+    rain, changed = chance.gamma(0.3, 10, (days, 1)), days - lead + 1
+
+    def learned(millimetres: Floats) -> np.ndarray:
+        return Situation.of(counts, known, Weather(millimetres, foreseen=False), lead).table(np.arange(days))
+
+    later, before = rain.copy(), rain.copy()
+    later[changed - 1 :], before[changed - 2] = 99, 99
+    assert np.array_equal(learned(rain)[:days], learned(later)[:days], equal_nan=True)
+    assert not np.array_equal(learned(rain)[-1], learned(before)[-1], equal_nan=True)

@@ -34,6 +34,14 @@ def say(hall: TownHall, code: str, per_day: int, start: datetime, value: float) 
 def test_a_week_of_every_spot_and_the_hours_of_one(hall: TownHall) -> None:
     for n in range(-3, 7):
         say(hall, "spot-taki", 1, MIDNIGHT + n * DAY, 1440.0)
+    with connect(hall.database.worker, name="test") as conn:
+        conn.execute(
+            """
+            update visitor_expected
+            set event_name = '滝まつり', event_basis = 'same', event_past = 2, event_factor = 1.8 where start = %s
+            """,
+            (MIDNIGHT + 2 * DAY,),
+        )
     for n in range(24):
         say(hall, "spot-taki", 24, MIDNIGHT + n * HOUR, 60.0)
     for back, each in ((3, 10.0), (2, 10.5), (1, 20.0)):  # in ten minutes: 1440, 1512 and 2880 a day
@@ -45,7 +53,8 @@ def test_a_week_of_every_spot_and_the_hours_of_one(hall: TownHall) -> None:
         words = text_of(client.get("/tourism/ahead?lang=ja").text)
         other = text_of(client.get("/tourism/ahead?spot=spot-shiryokan&lang=ja").text)
         unknown = client.get("/tourism/ahead?spot=nowhere")
-    assert words.count("1,440 1,296–1,584") == 7
+    assert words.count("1,440 1,296–1,584") == 7 and words.count("1,440 1,296–1,584 滝まつり") == 1
+    assert "ここでの同じ行事 2 回から、行事がない場合の 1.8 倍と見込みました" in words
     assert "3日のうち2日が幅の中・ずれ平均 26 %" in words, "72 and 1,440 of 5,832"
     assert "00–01 60 54–66 180 幅より多い" in words and "22–23 60 54–66 これから" in words
     assert "郷土資料館" in other and "見込めません" in other and "まだ日数が足りません" in other

@@ -8,7 +8,7 @@ from datetime import date
 import numpy as np
 import pytest
 
-from mimamori.bench.visitors import LIMITS, Judged, VisitorsBench, judge, measure, within_limits
+from mimamori.bench.visitors import AT_MOST, LIMITS, Judged, VisitorsBench, judge, measure, within_limits
 from tests.mimamori.test_cli import command
 
 FIRST = date(2026, 1, 5)  # a Monday
@@ -35,13 +35,13 @@ def test_a_few_people_after_midnight_are_nobodys_business() -> None:
 
 def test_a_blocked_counter_is_found_and_a_missing_one_is_not() -> None:
     (run,) = judged(107, slice(10, 13), 0.0).runs
-    assert (run.start, run.found, run.end) == (107 * 24 + 10, 107 * 24 + 12, 107 * 24 + 13)
+    assert (run.start, run.found, run.end) == (107 * 24 + 10, 107 * 24 + 11, 107 * 24 + 13)
     assert judged(107, slice(10, 13), np.nan) == Judged(20, frozenset(), ())
 
 
 @pytest.fixture(scope="module")
 def figures() -> dict[str, object]:
-    return measure(VisitorsBench(spots=1, days=60, seed=3), lambda _done, _all: None)
+    return measure(VisitorsBench(spots=1, days=60, seed=3, ahead_spots=1), lambda _done, _all: None)
 
 
 def test_the_figures_are_shares_of_what_was_set_off(figures: dict[str, object]) -> None:
@@ -55,11 +55,11 @@ def test_the_figures_are_shares_of_what_was_set_off(figures: dict[str, object]) 
 def test_each_limit_counts(figures: dict[str, object], name: str) -> None:
     good = dict(LIMITS)
     assert within_limits(good)
-    assert not within_limits(good | {name: LIMITS[name] + (0.01 if name.endswith("false") else -0.01)})
+    assert not within_limits(good | {name: LIMITS[name] + (0.01 if name.endswith(AT_MOST) else -0.01)})
     assert within_limits(good | {name: None})
 
 
 def test_the_command_prints_one_json_object() -> None:
-    done = command("bench", "visitors", "--spots", "1", "--days", "2", "--json")
+    done = command("bench", "visitors", "--spots", "1", "--days", "2", "--ahead", "0", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["spots"] == 5

@@ -23,8 +23,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy.signal import lfilter
 
+from analytics.rivers.forecast.fading import fading
 from analytics.rivers.forecast.record import Floats, Ints, Record
 
 LAGS = (0, 1, 2, 3, 4, 5, 6, 8, 12, 18, 24, 36, 48)  # hours
@@ -167,7 +167,7 @@ def _rain(record: Record, at: Ints) -> dict[str, Floats]:
         found[f"r{older}"] = (since(newer * hour) - since(older * hour)) / (older - newer)
     for memory in MEMORIES:
         kept = 0.5 ** (1.0 / (memory * hour))
-        found[f"e{memory}"] = lfilter([1.0], [1.0, -kept], fallen)[at] / memory
+        found[f"e{memory}"] = fading(fallen, kept)[at] / memory
     if record.rain.shape[1] > 1:
         wettest = np.concatenate([[0.0], np.cumsum(known.max(axis=1))])
         found["m1"] = wettest[at + 1] - wettest[np.maximum(at + 1 - hour, 0)]

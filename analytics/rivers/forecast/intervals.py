@@ -22,7 +22,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import nnls
 
 from analytics.rivers.forecast.fan import QUANTILES
 from analytics.rivers.forecast.record import Floats
@@ -57,6 +56,8 @@ class Intervals:
         """`expected` and `missed` (m, L) out of the fold: changes, and what came less those; `rate` and `rain` (m,);
         `hour` rows in an hour.
         """
+        from scipy.optimize import nnls  # takes a while to load, and only learning needs it
+
         leads = missed.shape[1]
         usual, least = np.zeros((4, leads)), np.zeros(leads)
         for at in range(leads):

@@ -26,8 +26,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.signal import lfilter
 
+from analytics.rivers.forecast.fading import fading
 from analytics.rivers.forecast.record import Floats
 
 MEMORY = np.array([48.0, 240.0, 4800.0])  # hours of each size
@@ -137,7 +137,7 @@ def guarded(expected: Floats, told: Floats, changes: Floats, last: npt.NDArray[n
     true = ~np.isnan(changes)
     size, right = np.where(true, told**2, 0.0), np.where(true, told * np.where(true, changes, 0.0), 0.0)
     kept = np.exp(-hours / LATELY)
-    sizes, rights = (lfilter([hours], [1.0, -kept], each, axis=0) for each in (size, right))
+    sizes, rights = (hours * fading(each, kept) for each in (size, right))
     leads = np.arange(told.shape[1])
     early = last < 0
     trust = TRUST * expected**2 + 1e-12

@@ -11,7 +11,6 @@ squared error, held towards equal ones. A member that only fits what it has seen
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import nnls
 
 from analytics.rivers.forecast.record import Floats, Ints
 
@@ -30,6 +29,8 @@ def folds(rows: Ints, gap: int) -> list[tuple[Ints, Ints]]:
 
 def weigh(expected: Floats, changes: Floats) -> Floats:
     """`expected` (m, L, members) out of the fold, `changes` (m, L)."""
+    from scipy.optimize import nnls  # takes a while to load, and only learning needs it
+
     leads, members = expected.shape[1:]
     found = np.zeros((leads, members))
     for at in range(leads):

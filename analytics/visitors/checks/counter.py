@@ -1,19 +1,18 @@
 """Whether the counter of a spot counts now: keeps the finding `counter` and the stored periods equal to what it says.
 
-Judged at the newest count, as `zeros` describes: zeros that are too many (blocked), one number again and again or one
-that no crowd makes (jammed). Each opens a period in `count_period`, which takes its hours out of the counts, and the
-finding `counter`, of which the office is told. Both end with the first count that is another one.
+Judged at the newest count: zeros that are too many (blocked; `analytics.visitors.zeros`), one number again and again or
+one that no crowd makes (jammed; `jammed`). Each opens a period in `count_period`, which takes its hours out of the
+counts, and the finding `counter`, of which the office is told. Both end with the first count that is another one.
 
-Before zeros are called false the other counters of the town are looked at: where these have fewer than usual in the
-same hours too, fewer are expected here. And where the counter itself counts people going out while nobody goes in, it
-is at fault however few usually come.
+Before zeros are called false the other counters of the town are looked at, as many as `BESIDE`: where these have fewer
+than usual in the same hours too, a zero says less. And where the counter itself counts people going out while nobody
+goes in, it is at fault however few usually come.
 
 What a person has said of a time stands: a finding that they overruled is not found again in the same zeros.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -21,35 +20,22 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from analytics.findings import Changes, Finding, end, last, open_or_update
-from analytics.visitors.checks import periods
-from analytics.visitors.checks.hours import series
-from analytics.visitors.checks.zeros import (
-    CONSTANT_INTERVALS,
-    HISTORY_DAYS,
-    JAM_VERSION,
-    LEAST_USUAL,
-    RULE_VERSION,
-    RUNAWAY_LEAST,
-    Hourly,
-    constant,
-    pattern,
-    runaway,
-    walk,
-    zero_run,
-)
-from analytics.visitors.day_types import day_type
+from analytics.visitors.checks import jammed, periods
+from analytics.visitors.checks.hours import Hourly, beside, series
+from analytics.visitors.day_types import calendar, day_type
+from analytics.visitors.expected.counts import Counts
 from analytics.visitors.usual import day_start, local_day
+from analytics.visitors.zeros import HISTORY_DAYS, Run, Zeros
+from analytics.visitors.zeros import judge as judge_zeros
 from store import Connection
 
+RULE_VERSION = "counter:3"
 LATE = timedelta(hours=6)  # counts that reach so far back are looked at as a past
-LEAST_HISTORY = 28  # days
 FORTNIGHT, FEWEST_VARIED_DAYS = timedelta(days=14), 7
-RUN_DAYS = 4  # zeros are followed back so far
 OUT_ALONE = 10  # people who go out while nobody goes in, in hours in which people usually come:
-LEAST_WITH_OUT = 5.0  # then so many of them are enough
-_LEAST_BESIDE = 20.0  # passages of the other counters, usually, that can say anything
-_SMALLEST_SHARE = 0.05
-_WEEKS = 8
+LEAST_WITH_OUT, LEAST_HOURS = 5.0, 3  # then so many of them in so many hours are enough
+_USUAL_DAYS = 35
+_WEEK = 7
 _DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
 
 
@@ -88,28 +74,38 @@ def look_back(conn: Connection, counter: Counter, first: date, last: date, zone:
     these nobody is told: they stand on the spot's page and beside their days in the queue.
     """
     since = first - HISTORY_DAYS * _DAY
-    counts = series(conn, [counter.datastream_id], since, last, zone)[counter.datastream_id]
-    began = np.flatnonzero(~np.isnan(counts).all(axis=1))
-    if not len(began):
-        return
-    counts, since = counts[began[0] :], since + int(began[0]) * _DAY
-    before = max(LEAST_HISTORY, (first - since).days)
-    for run in walk(since, counts, before):
-        if run.end >= counts.size or run.start < 24 * before:
+    zeros = _judged(conn, counter, since, last, zone)
+    for run in zeros.runs():
+        if run.end >= len(zeros.values) or run.start < 24 * HISTORY_DAYS:
             continue
-        start, end = (_starts(each, each + 1, since, zone)[0] for each in (run.start, run.end))
-        end = _last_visitors(conn, counter, start, end, zone)
-        hours = _starts(run.start, run.end, since, zone)
-        if run.usual * _beside(conn, counter, hours) < LEAST_USUAL or periods.refused(
-            conn, counter.station_id, start, end
-        ):
+        start = _at(run.start, since, zone)
+        end = _last_visitors(conn, counter, start, _at(run.end, since, zone), zone)
+        if periods.refused(conn, counter.station_id, start, end):
             continue
-        detail = {"rule": "zeros", "hours": run.hours, "usual": run.usual, "value": 0.0}
         periods.begin(
             *(conn, counter.municipality_id, counter.station_id, "blocked", start, counter.newest),
-            *(RULE_VERSION, detail),
+            *(RULE_VERSION, _detail(run)),
             ends_at=end,
         )
+
+
+def _judged(
+    conn: Connection, counter: Counter, first: date, last: date, zone: ZoneInfo, until: datetime | None = None
+) -> Zeros:
+    """The hours of the local days first..last (those that are over at `until`) of a counter; where there seem to be
+    false zeros, beside those of the others.
+    """
+
+    def judged(ids: list[int]) -> Zeros:
+        counts = series(conn, ids, first, last, zone)
+        values = np.stack([counts[each].ravel() for each in ids], axis=1)
+        if until is not None:
+            local = until.astimezone(zone)
+            values[24 * (local.date() - first).days + local.hour :] = np.nan
+        return judge_zeros(Counts(first, 24, values), calendar(first, len(values) // 24))
+
+    alone = judged([counter.datastream_id])
+    return judged([counter.datastream_id, *beside(conn, counter.datastream_id)]) if alone.runs() else alone
 
 
 def _last_visitors(conn: Connection, counter: Counter, start: datetime, end: datetime, zone: ZoneInfo) -> datetime:
@@ -117,15 +113,15 @@ def _last_visitors(conn: Connection, counter: Counter, start: datetime, end: dat
     has lost nothing.
     """
     before = local_day(start + _HOUR, zone)
-    history_from = before - HISTORY_DAYS * _DAY
-    usual = pattern(
-        history_from, series(conn, [counter.datastream_id], history_from, before - _DAY, zone)[counter.datastream_id]
-    )
+    first = before - _USUAL_DAYS * _DAY
+    counts = series(conn, [counter.datastream_id], first, before - _DAY, zone)[counter.datastream_id]
+    known = Counts(first, 24, counts.reshape(-1, 1)).with_days(_USUAL_DAYS + _WEEK)
+    usual = judge_zeros(known, calendar(first, known.days)).usual[-24 * _WEEK :, 0].reshape(_WEEK, 24)
     whole = end.replace(minute=0, second=0, microsecond=0)
     last = end
     while whole - _HOUR > start:
         local = (whole - _HOUR).astimezone(zone)
-        if usual.of(local.date())[local.hour] > 0:
+        if usual[(local.date() - before).days % _WEEK, local.hour] > 0:
             break
         whole = last = whole - _HOUR
     return last
@@ -155,28 +151,16 @@ def _counts_again(conn: Connection, counter: Counter, open_: periods.Period) -> 
 
 def _blocked(conn: Connection, counter: Counter, zone: ZoneInfo) -> Changes:
     today = local_day(counter.newest, zone)
-    lately = _until_now(conn, counter, counter.datastream_id, zone)
-    if lately is None or np.nansum(lately[-2:]) > 0:
+    if np.nansum(_until_now(conn, counter, counter.datastream_id, today - _DAY, zone)[-2:]) > 0:
         return []
-    somebody = np.flatnonzero(lately > 0)
-    begins = int(somebody[-1]) + 1 if len(somebody) else 0
-    first_day = today - (RUN_DAYS - 1) * _DAY
-    before = first_day + begins // 24 * _DAY
-    history_from = before - HISTORY_DAYS * _DAY
-    history = series(conn, [counter.datastream_id], history_from, before - _DAY, zone)[counter.datastream_id]
-    usual_of = pattern(history_from, history)
-    usual = np.concatenate([usual_of.of(first_day + n * _DAY) for n in range(RUN_DAYS)])[: len(lately)]
-    run = zero_run(lately, usual, usual_of.limit)
-    out = _until_now(conn, counter, counter.out_id, zone) if counter.out_id is not None else None
-    if out is not None and run is None and np.nansum(out[begins:][usual[begins:] > 0]) >= OUT_ALONE:
-        run = zero_run(lately, usual, LEAST_WITH_OUT)
-    elif run is not None and usual_of.limit > run.usual * _beside(
-        conn, counter, _starts(run.start, run.end, first_day, zone)
-    ):
-        run = None
+    first = today - HISTORY_DAYS * _DAY
+    zeros = _judged(conn, counter, first, today, zone, counter.newest)
+    run = next((each for each in zeros.runs() if each.end == len(zeros.values)), None) or _with_out(
+        conn, counter, zeros, first, zone
+    )
     if run is None:
         return []
-    starts_at = _starts(run.start, run.start + 1, first_day, zone)[0]
+    starts_at = _at(run.start, first, zone)
     heard = conn.execute(
         """
         select max(phenomenon_time) from observation
@@ -188,19 +172,35 @@ def _blocked(conn: Connection, counter: Counter, zone: ZoneInfo) -> Changes:
     since = heard[0] if heard is not None and heard[0] is not None else starts_at
     if periods.refused(conn, counter.station_id, since, counter.newest):
         return []
-    detail = {"rule": "zeros", "hours": run.hours, "usual": run.usual, "value": 0.0}
     periods.begin(
         *(conn, counter.municipality_id, counter.station_id, "blocked"),
-        *(since, counter.newest, RULE_VERSION, detail),
+        *(since, counter.newest, RULE_VERSION, _detail(run)),
     )
-    told = {"hours": run.hours, "day_type": day_type(today).value, "n": int((~np.isnan(history).all(axis=1)).sum())}
+    known = (~np.isnan(zeros.values[: run.start, 0])).reshape(-1)
+    days = len(np.unique(np.flatnonzero(known) // 24))
+    told = {"hours": run.hours, "day_type": day_type(today).value, "n": days}
     return open_or_update(
         conn,
         Finding(
             *(counter.municipality_id, counter.station_id, counter.datastream_id, "counter", starts_at),
-            *(0.0, run.usual, run.score, RULE_VERSION, told),
+            *(0.0, run.usual, max(1.0, run.against), RULE_VERSION, told),
         ),
     )
+
+
+def _with_out(conn: Connection, counter: Counter, zeros: Zeros, first: date, zone: ZoneInfo) -> Run | None:
+    """The zeros at the end, where people have gone out meanwhile."""
+    run = zeros.lately()
+    if counter.out_id is None or run is None or run.hours < LEAST_HOURS or run.usual < LEAST_WITH_OUT:
+        return None
+    start = first + run.start // 24 * _DAY
+    out = _until_now(conn, counter, counter.out_id, start, zone)[run.start % 24 :]
+    meant = zeros.usual[run.start : run.start + len(out), 0] > 0
+    return run if np.nansum(out[meant]) >= OUT_ALONE else None
+
+
+def _detail(run: Run) -> dict[str, object]:
+    return {"rule": "zeros", "hours": run.hours, "usual": run.usual, "value": 0.0}
 
 
 def _jammed(conn: Connection, counter: Counter, zone: ZoneInfo) -> Changes:
@@ -210,10 +210,10 @@ def _jammed(conn: Connection, counter: Counter, zone: ZoneInfo) -> Changes:
         where datastream_id = %s and phenomenon_time <= %s and quality not in ('bad', 'missing')
         order by phenomenon_time desc limit %s
         """,
-        (counter.datastream_id, counter.newest, CONSTANT_INTERVALS),
+        (counter.datastream_id, counter.newest, jammed.CONSTANT_INTERVALS),
     ).fetchall()
     values = [value for _, value in reversed(newest)]
-    if constant(values, counter.step) and _varied(conn, counter, newest[-1][0]):
+    if jammed.constant(values, counter.step) and _varied(conn, counter, newest[-1][0]):
         since = newest[-1][0] - counter.step
         return _jam(conn, counter, since, values[-1], {"rule": "constant", "value": values[-1]})
     hour = conn.execute(
@@ -222,16 +222,16 @@ def _jammed(conn: Connection, counter: Counter, zone: ZoneInfo) -> Changes:
         left join rollup_hour o on o.datastream_id = %s and o.hour = i.hour and o.n >= o.expected
         where i.datastream_id = %s and i.hour > %s and i.total >= %s order by i.hour desc limit 1
         """,
-        (counter.out_id, counter.datastream_id, counter.newest - 3 * _HOUR, RUNAWAY_LEAST),
+        (counter.out_id, counter.datastream_id, counter.newest - 3 * _HOUR, jammed.RUNAWAY_LEAST),
     ).fetchone()
     if hour is None:
         return []
     start, total, out = hour
     today = local_day(counter.newest, zone)
-    history = series(conn, [counter.datastream_id], today - HISTORY_DAYS * _DAY, today - _DAY, zone)
+    history = series(conn, [counter.datastream_id], today - jammed.HISTORY_DAYS * _DAY, today - _DAY, zone)
     known = history[counter.datastream_id]
     highest = float(np.nanmax(known)) if not np.isnan(known).all() else 0.0
-    if highest <= 0 or not runaway(total, highest, out):
+    if highest <= 0 or not jammed.runaway(total, highest, out):
         return []
     limit = total / 2
     return _jam(conn, counter, start, total, {"rule": "runaway", "value": total, "highest": highest, "limit": limit})
@@ -252,7 +252,8 @@ def _varied(conn: Connection, counter: Counter, until: datetime) -> bool:
         return False
     values = [value for _, value in rows]
     return not any(
-        constant(values[n : n + CONSTANT_INTERVALS], counter.step) for n in range(len(values) - CONSTANT_INTERVALS)
+        jammed.constant(values[n : n + jammed.CONSTANT_INTERVALS], counter.step)
+        for n in range(len(values) - jammed.CONSTANT_INTERVALS)
     )
 
 
@@ -261,52 +262,24 @@ def _jam(conn: Connection, counter: Counter, since: datetime, value: float, deta
         return []
     periods.begin(
         *(conn, counter.municipality_id, counter.station_id, "jammed"),
-        *(since, counter.newest, JAM_VERSION, detail),
+        *(since, counter.newest, jammed.RULE_VERSION, detail),
     )
     return open_or_update(
         conn,
         Finding(
             *(counter.municipality_id, counter.station_id, counter.datastream_id, "counter", since),
-            *(value, None, 1.0, JAM_VERSION, {"rule": detail["rule"]}),
+            *(value, None, 1.0, jammed.RULE_VERSION, {"rule": detail["rule"]}),
         ),
     )
 
 
-def _until_now(conn: Connection, counter: Counter, datastream_id: int | None, zone: ZoneInfo) -> Hourly | None:
-    """The hours of the last `RUN_DAYS` days that are over at the newest count."""
-    if datastream_id is None:
-        return None
-    today = local_day(counter.newest, zone)
-    first = today - (RUN_DAYS - 1) * _DAY
-    hours = series(conn, [datastream_id], first, today, zone)[datastream_id].ravel()
+def _until_now(conn: Connection, counter: Counter, datastream_id: int, first: date, zone: ZoneInfo) -> Hourly:
+    """The hours from a local day on that are over at the newest count."""
+    hours = series(conn, [datastream_id], first, local_day(counter.newest, zone), zone)[datastream_id].ravel()
     local = counter.newest.astimezone(zone)
-    over = 24 * (local.date() - first).days + local.hour
-    return hours[:over] if over >= 2 else None
+    return hours[: 24 * (local.date() - first).days + local.hour]
 
 
-def _starts(start: int, end: int, first: date, zone: ZoneInfo) -> list[datetime]:
-    """The hours at these positions from the local day `first` on."""
-    return [day_start(first + n // 24 * _DAY, zone) + n % 24 * _HOUR for n in range(start, end)]
-
-
-def _beside(conn: Connection, counter: Counter, hours: Sequence[datetime]) -> float:
-    """What the other counters of the town have in these hours against the same hours of the last 8 weeks, at most 1."""
-    row = conn.execute(
-        """
-        select sum(now.total), sum(before.usual)
-        from unnest(%s::timestamptz[]) as asked (hour)
-        join datastream d on d.municipality_id = %s and d.observed_property = 'passages_in' and d.drill_run is null
-                          and d.station_id <> %s
-        join rollup_hour now on now.datastream_id = d.datastream_id and now.hour = asked.hour and now.n >= now.expected
-        cross join lateral (
-            select avg(r.total) as usual from generate_series(1, %s) as week
-            join rollup_hour r on r.datastream_id = d.datastream_id and r.hour = asked.hour - week * interval '7 days'
-        ) before
-        where before.usual is not null
-        """,
-        (list(hours), counter.municipality_id, counter.station_id, _WEEKS),
-    ).fetchone()
-    came, usual = (None, None) if row is None else row
-    if usual is None or usual < _LEAST_BESIDE:
-        return 1.0
-    return float(min(1.0, max(_SMALLEST_SHARE, came / usual)))
+def _at(row: int, first: date, zone: ZoneInfo) -> datetime:
+    """When an hour begins, counted from the local day `first` on."""
+    return day_start(first + row // 24 * _DAY, zone) + row % 24 * _HOUR

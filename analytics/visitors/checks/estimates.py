@@ -19,14 +19,13 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from analytics.visitors.checks.estimate import estimate
-from analytics.visitors.checks.hours import lost, series
-from analytics.visitors.checks.zeros import HISTORY_DAYS
+from analytics.visitors.checks.hours import beside, lost, series
 from analytics.visitors.usual import day_start, local_day
 from store import Connection
 from store.arrays import transposed
 from store.feed import Touched
 
-BESIDE = 8  # other counters that are looked at
+HISTORY_DAYS = 120
 _LONGEST_GAP = timedelta(days=92)
 _DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
 
@@ -81,15 +80,15 @@ def _put(conn: Connection, one: _Series, first: date, last: date) -> None:
     if days:
         began = local_day(one.first, one.zone)
         since = max(began, min(days) - HISTORY_DAYS * _DAY)
-        others = _others(conn, one)
+        others = beside(conn, one.datastream_id)
         counts = series(conn, [one.datastream_id, *others], since, max(days), one.zone)
-        own, beside = counts[one.datastream_id], [counts[each] for each in others]
+        own, other = counts[one.datastream_id], [counts[each] for each in others]
         for day, out in sorted(days.items()):
             if day == began:
                 continue  # before its first hour nobody counted
             from_ = max(0, (day - since).days - HISTORY_DAYS)
             to = (day - since).days + 1
-            made = estimate(day, since + from_ * _DAY, own[from_:to], out, [each[from_:to] for each in beside])
+            made = estimate(day, since + from_ * _DAY, own[from_:to], out, [each[from_:to] for each in other])
             if made is not None:
                 midnight = day_start(day, one.zone)
                 rows += [
@@ -153,18 +152,3 @@ def _before(conn: Connection, datastream_id: int, start: datetime) -> datetime:
         (datastream_id, start - _HOUR),
     ).fetchone()
     return start if row is None else row[0]
-
-
-def _others(conn: Connection, one: _Series) -> list[int]:
-    return [
-        datastream_id
-        for (datastream_id,) in conn.execute(
-            """
-            select o.datastream_id from datastream d
-            join datastream o on o.municipality_id = d.municipality_id and o.observed_property = d.observed_property
-                              and o.station_id <> d.station_id and o.drill_run is null
-            where d.datastream_id = %s and d.drill_run is null order by o.datastream_id limit %s
-            """,
-            (one.datastream_id, BESIDE),
-        )
-    ]

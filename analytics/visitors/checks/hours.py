@@ -2,6 +2,7 @@
 
     series(conn, ids, first, last, zone)   (days, 24) by datastream, nan where nothing true is known
     lost(conn, ids, first, last, zone)     which hours a period takes out, or nothing usable came in
+    beside(conn, id)                       which other counters of the town count the same
 
 Hours are whole hours of UTC, as `rollup_hour` has them, under their local day and hour.
 """
@@ -22,6 +23,7 @@ from store import Connection
 Hourly = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 _DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
+BESIDE = 8  # other counters that are looked at
 HALF = 0.5  # of an hour's counts: with fewer the hour is lost
 
 # of rollup_hour r join datastream d: whether a period takes the hour out, of which it has 10 minutes or more
@@ -78,3 +80,19 @@ def lost(
             local = hour.astimezone(zone)
             found.setdefault(local.date(), np.zeros(24, dtype=bool))[local.hour] = True
     return found
+
+
+def beside(conn: Connection, datastream_id: int) -> list[int]:
+    """Series of the same property at other stations of the town, at most `BESIDE`."""
+    return [
+        other
+        for (other,) in conn.execute(
+            """
+            select o.datastream_id from datastream d
+            join datastream o on o.municipality_id = d.municipality_id and o.observed_property = d.observed_property
+                              and o.station_id <> d.station_id and o.drill_run is null
+            where d.datastream_id = %s and d.drill_run is null order by o.datastream_id limit %s
+            """,
+            (datastream_id, BESIDE),
+        )
+    ]

@@ -1,7 +1,8 @@
 """The days as people plan them: what a day is, and what lies beside it.
 
     Calendar.of(first, days, holidays)    one row a day
-    Calendar.table()                      (days, len(NAMES)) figures that a model can learn from
+    Calendar.with_school(free)            the same where it is known when the schools are closed
+    Calendar.table()                      (days, len(names)) figures that a model can learn from
 
 Holidays are given (`analytics.visitors.day_types` knows the Japanese ones): a weekday between two days off, the last
 day of five in a row, the Monday after Easter and the week before Christmas all differ from their weekday, and which of
@@ -11,30 +12,33 @@ them matters is learned, not written here. 30 and more days away from a holiday 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 import numpy as np
 
 from analytics.visitors.expected.counts import Bools, Floats, Ints
 
-NAMES = (
+_NAMES = (
     "weekday", "kind", "holiday", "off_before", "off_after", "days_off", "nth_day_off",
     "holiday_before", "holiday_after", "since_holiday", "until_holiday", "day_of_year", "to_new_year",
     "to_christmas", "from_easter", "to_obon",
 )  # fmt: skip
 _FAR = 30
-_WEEKDAY, _SATURDAY, _FREE = 0, 1, 2
+_WEEKDAY, _SATURDAY, FREE = 0, 1, 2
 
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """`weekday` (d,) 0 is Monday; `holiday` (d,); `kind` (d,) 0 working day, 1 Saturday, 2 Sunday or holiday."""
+    """`weekday` (d,) 0 is Monday; `holiday` (d,); `kind` (d,) 0 working day, 1 Saturday, 2 Sunday or holiday; `school`
+    (d,) school holidays, None where nobody has said any.
+    """
 
     first: date
     weekday: Ints
     holiday: Bools
     _around: Bools  # the holidays with _FAR days before and after
+    school: Bools | None = None
 
     @staticmethod
     def of(first: date, days: int, holidays: Collection[date]) -> Calendar:
@@ -45,17 +49,47 @@ class Calendar:
 
     def until(self, days: int) -> Calendar:
         """The first days of it; holidays are known beforehand."""
-        return Calendar(self.first, self.weekday[:days], self.holiday[:days], self._around[: days + 2 * _FAR])
+        return self.between(0, days)
+
+    def between(self, begin: int, end: int) -> Calendar:
+        """The days of it in the rows `begin` to before `end`."""
+        return Calendar(
+            self.first + timedelta(days=begin),
+            self.weekday[begin:end],
+            self.holiday[begin:end],
+            self._around[begin : end + 2 * _FAR],
+            None if self.school is None else self.school[begin:end],
+        )
+
+    def with_school(self, free: Bools) -> Calendar:
+        """`free` (d,) the school holidays; nothing is learned of them where there are none."""
+        return replace(self, school=free) if free.any() else self
+
+    @property
+    def days(self) -> int:
+        return len(self.weekday)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the columns of the table."""
+        return _NAMES if self.school is None else (*_NAMES, "school")
 
     @property
     def kind(self) -> Ints:
         kind: Ints = np.where(
-            self.holiday | (self.weekday == 6), _FREE, np.where(self.weekday == 5, _SATURDAY, _WEEKDAY)
+            self.holiday | (self.weekday == 6), FREE, np.where(self.weekday == 5, _SATURDAY, _WEEKDAY)
         )
         return kind
 
+    @property
+    def new_year(self) -> Bools:
+        """(d,) 29 December to 3 January: many a spot is closed, whatever its weekday."""
+        days = (self.first + timedelta(days=each) for each in range(len(self.weekday)))
+        places = [(day.month, day.day) for day in days]
+        return np.array([each >= (12, 29) or each <= (1, 3) for each in places], dtype=np.bool_)
+
     def table(self) -> Floats:
-        """(days, len(NAMES))."""
+        """(days, len(names))."""
         days = len(self.weekday)
         at = np.arange(days) + _FAR
         weekday = (self.first.weekday() - _FAR + np.arange(days + 2 * _FAR)) % 7
@@ -64,7 +98,7 @@ class Calendar:
         since = _since(self._around)
         until = _since(self._around[::-1])[::-1]
         dates = [self.first + timedelta(days=each) for each in range(days)]
-        return np.column_stack(
+        table = np.column_stack(
             [
                 self.weekday,
                 self.kind,
@@ -84,6 +118,7 @@ class Calendar:
                 [_to(each, 8, 15) for each in dates],
             ]
         ).astype(np.float64)
+        return table if self.school is None else np.column_stack([table, self.school])
 
 
 def easter(year: int) -> date:

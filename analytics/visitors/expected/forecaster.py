@@ -9,12 +9,14 @@ how many come. Zeros that are none are left out of what is learned and of what i
 the last days, weeks and the last year were like enters with every forecast, so it follows without being trained again.
 
 With less than four weeks there is nothing to learn from and every forecast is what the earlier weeks had; with nothing
-at all it is nan. Cost: a year of 100 counters by the hour is trained in well under a minute on two cores.
+at all it is nan. Cost: half a minute of two cores for a year of 100 counters by the hour, less for fewer
+(`mimamori bench visitors`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -25,16 +27,18 @@ from threadpoolctl import threadpool_limits
 from analytics.visitors.expected.calendar import Calendar
 from analytics.visitors.expected.counts import WEEK, Bools, Counts, Floats
 from analytics.visitors.expected.intervals import Intervals
-from analytics.visitors.expected.situation import Situation
-from analytics.visitors.expected.zeros import judge
+from analytics.visitors.expected.situation import Situation, Weather
+from analytics.visitors.zeros import judge
 
 if TYPE_CHECKING:
     from sklearn.ensemble import HistGradientBoostingRegressor
 
-_MOST_EXAMPLES = 250_000
+_MOST_EXAMPLES = 120_000
+_OF_A_COUNTER = 6_000  # examples that one more counter is worth learning from,
+_AT_LEAST = 20_000  # and that are always learned from where there are so many
+_MOST_TRIED = 60_000  # of them for the forecaster that only shows how far off one is
 _FEW = 5_000  # examples: below this the trees are small
 _FEWEST = 28  # examples
-_MANY = 50_000  # examples: from here on a second core is worth the waiting for each other
 _WARM_UP = 4 * WEEK  # days
 _HELD_OUT = 0.25  # of the examples, the newest: the intervals are measured on them
 _FARTHEST = 3.0  # in log
@@ -70,46 +74,49 @@ class Forecaster:
     model: HistGradientBoostingRegressor | None
     intervals: Intervals
 
-    def ahead(self, counts: Counts, calendar: Calendar, weather: Floats, first: int, lead: int = 1) -> Expected:
+    def ahead(self, counts: Counts, calendar: Calendar, weather: Weather, first: int, lead: int = 1) -> Expected:
         """The rows from `first` (the begin of a day) on, each with what was counted at least `lead` days before it."""
         if lead not in self.leads:
             raise ValueError(f"this forecaster has learned {self.leads} days ahead, not {lead}")
-        believed = replace(counts, values=judge(counts).believed(counts.values))
-        value = self._value(Situation.of(believed, calendar, weather, lead), lead)
+        believed = replace(counts, values=judge(counts, calendar).believed())
+        warm = max(0, first - 8 * WEEK * counts.per_day)
+        value = self._value(Situation.of(believed, calendar, weather, lead), lead, warm)
         # A count by the hour is known a day after the hour of its forecast: the day before is not yet whole.
         late = lead + (counts.per_day > 1)
-        warm = max(0, first - 8 * WEEK * counts.per_day)
-        lo, hi = self.intervals.around(value[warm:], believed.values[warm:], counts.per_day, late)
-        return Expected(value[first:], lo[first - warm :], hi[first - warm :])
+        lo, hi = self.intervals.around(value, believed.values[warm:], counts.per_day, late)
+        return Expected(value[first - warm :], lo[first - warm :], hi[first - warm :])
 
-    def _value(self, situation: Situation, lead: int) -> Floats:
-        change = np.zeros(situation.usual.shape)
-        if self.model is not None:
-            table = situation.table.reshape(-1, situation.table.shape[2])
-            there = ~np.isnan(situation.usual.ravel())
-            if there.any():
-                with _cores(int(there.sum())):
-                    change.ravel()[there] = self.model.predict(_with_lead(table[there], lead))
-        value: Floats = np.maximum(np.expm1(situation.usual + change), 0.0)
+    def _value(self, situation: Situation, lead: int, first: int) -> Floats:
+        """The rows from `first` on."""
+        usual = situation.usual[first:]
+        change = np.zeros(usual.shape)
+        there = np.flatnonzero(~np.isnan(usual))
+        if self.model is not None and len(there):
+            table = situation.table(there + first * usual.shape[1])
+            with _one_core():
+                change.ravel()[there] = self.model.predict(_with_lead(table, lead))
+        value: Floats = np.maximum(np.expm1(usual + change), 0.0)
         return value
 
 
-def train(counts: Counts, calendar: Calendar, weather: Floats, leads: Sequence[int] = (1,)) -> Forecaster:
-    """Learns from all of it. `weather` (n, k), nan where not known. `leads` in days, 1..7."""
-    believed = replace(counts, values=judge(counts).believed(counts.values))
+def train(counts: Counts, calendar: Calendar, weather: Weather, leads: Sequence[int] = (1,)) -> Forecaster:
+    """Learns from all of it. `leads` in days, 1..7."""
+    believed = replace(counts, values=judge(counts, calendar).believed())
     asked = tuple(sorted(set(leads)))
     situations = {lead: Situation.of(believed, calendar, weather, lead) for lead in asked[:1]}
     examples = _examples(believed, calendar, weather, asked, situations)
     if len(examples.row) < _FEWEST:
         return Forecaster(asked, None, Intervals.learn(*(np.empty((0, counts.counters)),) * 2))
     border = int(np.quantile(examples.row, 1 - _HELD_OUT))
-    trial = Forecaster(asked, _fit(examples.part(examples.row < border)), Intervals.learn(*(np.empty((0, 1)),) * 2))
-    held_out = trial._value(situations[asked[0]], asked[0])[border:]
-    return Forecaster(asked, _fit(examples), Intervals.learn(held_out, believed.values[border:]))
+    with ThreadPoolExecutor(2) as both:
+        tried, model = both.map(_fit, (examples.part(_some(examples.row < border)), examples))
+    trial = Forecaster(asked, tried, Intervals.learn(*(np.empty((0, 1)),) * 2))
+    held_out = trial._value(situations[asked[0]], asked[0], border)
+    return Forecaster(asked, model, Intervals.learn(held_out, believed.values[border:]))
 
 
 def _examples(
-    counts: Counts, calendar: Calendar, weather: Floats, leads: tuple[int, ...], known: dict[int, Situation]
+    counts: Counts, calendar: Calendar, weather: Weather, leads: tuple[int, ...], known: dict[int, Situation]
 ) -> _Examples:
     chance = np.random.default_rng(1)
     found = []
@@ -118,22 +125,31 @@ def _examples(
         change = np.log1p(counts.values) - situation.usual
         change[: _WARM_UP * counts.per_day] = np.nan
         at = np.flatnonzero(~np.isnan(change.ravel()))
-        most = _MOST_EXAMPLES // len(leads)
+        most = min(_MOST_EXAMPLES, max(_AT_LEAST, _OF_A_COUNTER * counts.counters)) // len(leads)
         if len(at) > most:
             at = np.sort(chance.choice(at, most, replace=False))
         size = np.nan_to_num(situation.size).ravel()[at]
         expected = np.maximum(np.expm1(situation.usual.ravel()[at]), 0.05 * size)
-        table = situation.table.reshape(-1, situation.table.shape[2])[at]
         found.append(
             _Examples(
                 at // counts.counters,
-                _with_lead(table, lead),
+                _with_lead(situation.table(at), lead),
                 np.clip(change.ravel()[at], -_FARTHEST, _FARTHEST),
                 # A busy counter has more to be wrong about, but is not all that matters.
                 (expected + 0.1) / np.sqrt(size + 1.0),
             )
         )
     return _Examples(*(np.concatenate([getattr(each, name) for each in found]) for name in _Examples.__slots__))
+
+
+def _some(which: Bools) -> Bools:
+    """At most `_MOST_TRIED` of them."""
+    at = np.flatnonzero(which)
+    if len(at) <= _MOST_TRIED:
+        return which
+    found = np.zeros(len(which), dtype=np.bool_)
+    found[np.random.default_rng(2).choice(at, _MOST_TRIED, replace=False)] = True
+    return found
 
 
 def _with_lead(table: NDArray[np.float32], lead: int) -> NDArray[np.float32]:
@@ -161,10 +177,12 @@ def _fit(examples: _Examples) -> HistGradientBoostingRegressor:
         early_stopping=False,
         random_state=1,
     )
-    with _cores(len(examples.row)):
+    with _one_core():
         return model.fit(table, examples.change, examples.weight / examples.weight.mean())
 
 
-def _cores(rows: int) -> threadpool_limits:
-    """On a busy machine, threads that wait for each other after a handful of rows take longer than one alone."""
-    return threadpool_limits(None if rows >= _MANY else 1, user_api="openmp")
+def _one_core() -> threadpool_limits:
+    """For one fit: the threads of its trees wait for each other after every handful of rows, and on a busy machine two
+    take longer than one alone.
+    """
+    return threadpool_limits(1, user_api="openmp")

@@ -23,6 +23,7 @@ _BINS = 12
 _FEWEST = 40  # held-out counts in a bin
 _STEP = 0.06  # of the logarithm, for a day that lies outside altogether
 _FARTHEST = 1.2  # that a counter's own factor may go, in log
+_LEAST_OWN = 0.05  # of what others miss: a past in which nothing was missed promises nothing
 _TO_SHRINK = 100  # counts of a counter at which half of its own scatter is believed
 
 
@@ -57,7 +58,7 @@ class Intervals:
         for each in np.unique(counter):
             mine = counter == each
             share = mine.sum() / (mine.sum() + _TO_SHRINK)
-            own[each] = float(np.abs(error[mine]).mean() / scale[mine].mean()) ** share
+            own[each] = max(float(np.abs(error[mine]).mean() / scale[mine].mean()), _LEAST_OWN) ** share
         score = error / (scale * own[counter])
         up, down = np.empty(len(parts)), np.empty(len(parts))
         for bin_, part in enumerate(parts):

@@ -2,12 +2,14 @@
 
     Situation.of(counts, calendar, weather, lead)
 
-    usual    (n, C) log(count + 1) as the same hour of the last four weeks had it, holidays left out: the starting point
-    table    (n, C, len(names)) how those weeks differ, what the last days were like against their own usual, at this
-             counter and at all together, the same day a year ago, the calendar, the weather
+    usual        (n, C) log(count + 1) as the same hour of the last four weeks had it, holidays left out: the starting
+                 point
+    table(at)    (m, k) for some of the n * C: how those weeks differ, what the last days were like against their own
+                 usual, at this counter and at all together, the same day a year ago, the calendar, the weather
 
 Everything is relative to `usual`, so that a model learned at one counter holds for one a hundred times as busy, and for
-a new one. Weather is that of the row itself: its forecast, or where there is none the measurement.
+a new one. Weather that is foreseen is that of the row itself (its forecast, or in a recorded set the measurement).
+Where there is no forecast it is that of the days which are over: few visitors in a week of rain are no trend.
 """
 
 from __future__ import annotations
@@ -17,12 +19,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.visitors.expected.calendar import NAMES, Calendar
+from analytics.visitors.expected.calendar import Calendar
 from analytics.visitors.expected.counts import (
     WEEK,
-    Bools,
     Counts,
     Floats,
+    Ints,
     earlier,
     known_mean,
     known_median,
@@ -35,17 +37,25 @@ _NOT_MORE = 3.0  # of what the last days differ from their usual, in log: a coun
 
 
 @dataclass(frozen=True, slots=True)
+class Weather:
+    """`values` (n, k), k may be 0, nan where not known; `foreseen`: a row's own is known when it is forecast."""
+
+    values: Floats
+    foreseen: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Situation:
     """See the module. `size` (n, C): visitors in an hour of the last four weeks, on average."""
 
     usual: Floats
     size: Floats
-    table: NDArray[np.float32]
-    names: tuple[str, ...]
+    _of_each: tuple[Floats, ...]  # (n, C)
+    _of_all: tuple[Floats, ...]  # (n,)
 
     @staticmethod
-    def of(counts: Counts, calendar: Calendar, weather: Floats, lead: int) -> Situation:
-        """`weather` (n, k), k may be 0. `lead` 1..7 days. nan is what is not known."""
+    def of(counts: Counts, calendar: Calendar, weather: Weather, lead: int) -> Situation:
+        """`lead` 1..7 days. nan is what is not known."""
         rows, lead_rows = counts.per_day * WEEK, counts.per_day * lead
         log = np.log1p(counts.values)
         holiday = np.repeat(calendar.holiday, counts.per_day)
@@ -73,15 +83,26 @@ class Situation:
         for name in ("same_hour", "days_1", "days_7", "year"):
             figures[f"all_{name}"] = np.broadcast_to(known_mean(figures[name], 1)[:, None], log.shape)
         of_all = {"hour": np.tile(np.arange(of_day), counts.days).astype(np.float64)}
-        of_all |= dict(zip(NAMES, np.repeat(calendar.table(), of_day, axis=0).T, strict=True))
-        of_all |= _weather(weather, of_day)
-        names = (*figures, *of_all)
-        table = np.empty((*log.shape, len(names)), dtype=np.float32)
-        for at, each in enumerate(figures.values()):
-            table[:, :, at] = each
-        for at, each in enumerate(of_all.values(), start=len(figures)):
-            table[:, :, at] = each[:, None]
-        return Situation(usual, size, table, names)
+        of_all |= dict(zip(calendar.names, np.repeat(calendar.table(), of_day, axis=0).T, strict=True))
+        if weather.foreseen:
+            of_all |= _weather(weather.values, of_day)
+        else:
+            of_all |= {
+                f"weather_{n}_{at}": earlier(lately(weather.values, n * of_day), lead_rows)[:, at]
+                for n in (1, 7, 28)
+                for at in range(weather.values.shape[1])
+            }
+        return Situation(usual, size, tuple(figures.values()), tuple(of_all.values()))
+
+    def table(self, at: Ints) -> NDArray[np.float32]:
+        """(m, k) of the positions `at` (m,) in the flattened (n, C)."""
+        found = np.empty((len(at), len(self._of_each) + len(self._of_all)), dtype=np.float32)
+        row, counter = np.divmod(at, self.usual.shape[1])
+        for column, figure in enumerate(self._of_each):
+            found[:, column] = figure[row, counter]
+        for column, figure in enumerate(self._of_all, start=len(self._of_each)):
+            found[:, column] = figure[row]
+        return found
 
 
 def _same_kind(log: Floats, per_day: int, calendar: Calendar, lead: int) -> Floats:
@@ -111,9 +132,3 @@ def _weather(weather: Floats, per_day: int) -> dict[str, Floats]:
             f"weather_{at}_day": np.repeat(known_mean(said.reshape(-1, per_day), 1), per_day),
         }
     return found
-
-
-def usable(situation: Situation) -> Bools:
-    """(n, C) where there is anything to start from."""
-    there: Bools = ~np.isnan(situation.usual)
-    return there

@@ -1,6 +1,6 @@
 """The series of a spot, by hour and by local day, over every change of method, counter, formula and calibration.
 
-    hours(conn, spot_id, first, last)     what its counters say, hour by hour; nothing of days that people entered
+    hours(conn, spot_id, first, last)     hour by hour what its counters say, or what people entered by the hour
     days(conn, spot_id, first, last)      one number a day, by the method in force on that day
     days_of(conn, spot_ids, first, last)  the same of many spots in as many statements as for one
 
@@ -26,24 +26,25 @@ Where one of several counters gave nothing usable there is no number: a sum with
     absent     nobody was to count: before the first count, without counters, not entered, retired
     estimated  an estimate stands for what did not come, and says so
 
+Hours that people entered are hours of a spot that goes by the form. They do not make its day: that is the number which
+was entered for the day.
+
 Whoever reads a day that is not over yet reads what came so far. The caller's role and municipality decide what is seen;
 with the API's role `relation` is `tenant_observation`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Literal
-from zoneinfo import ZoneInfo
-
-from psycopg.sql import SQL, Identifier
 
 from analytics.visitors.checks import gate, judged
+from analytics.visitors.spots import counted
 from analytics.visitors.spots.plan import Method, Plan, Source, plans
 from analytics.visitors.spots.sums import Sum, true_hours, true_sums
-from analytics.visitors.usual import Observations, day_start, local_day
+from analytics.visitors.usual import Observations, day_start
 from analytics.visitors.visits import count
 from store import Connection
 
@@ -129,9 +130,9 @@ def days_of(
         known = {spot_id: replace(plan, methods=((None, method),)) for spot_id, plan in known.items()}
     real = [plan for plan in known.values() if not plan.virtual]
     counters = _counters(real)
-    began = _began(conn, counters)
-    counted = _daily(conn, counters, first, last)
-    entered = _entered(conn, real, first, last, relation)
+    began = counted.began(conn, counters)
+    by_counter = counted.daily(conn, counters, first, last)
+    entered = counted.entered(conn, real, first, last, relation)
     out, chosen = judged.days(conn, counters, first, last), judged.choices(conn, [plan.spot_id for plan in real])
     whole = [first + n * _DAY for n in range((last - first).days + 1)]
     found = {
@@ -139,7 +140,7 @@ def days_of(
             _real_day(
                 plan,
                 day,
-                true_sums(plan, day, counted, out, chosen[plan.spot_id]),
+                true_sums(plan, day, by_counter, out, chosen[plan.spot_id]),
                 began,
                 entered.get(plan.spot_id, {}),
             )
@@ -160,18 +161,24 @@ def days_of(
 
 
 def hours(conn: Connection, spot_id: int, first: date, last: date) -> list[SpotHour]:
-    """The hours of the local days first..last on which its method is counter; of a virtual spot those that all parts
-    have. Raises NoSpot.
+    """The hours of the local days first..last on which it is counted by the hour: by counters, or in the form, which
+    has an hour of that day; of a virtual spot those that all parts have. Raises NoSpot.
     """
     known = _known(conn, [spot_id])
     real = [plan for plan in known.values() if not plan.virtual]
     counters = _counters(real)
-    began = _began(conn, counters)
     zone = known[spot_id].zone
     start, end = day_start(first, zone), day_start(last + _DAY, zone)
-    counted = _hourly(conn, counters, start, end)
     out, chosen = judged.hours(conn, counters, first, last), judged.choices(conn, [plan.spot_id for plan in real])
-    truth = {plan.spot_id: true_hours(plan, counted, out, chosen[plan.spot_id]) for plan in real}
+    by_counter = counted.hourly(conn, counters, start, end)
+    by_hand = counted.entered_hours(conn, real, start, end)
+    there = _Hours(
+        known,
+        {plan.spot_id: true_hours(plan, by_counter, out, chosen[plan.spot_id]) for plan in real},
+        counted.began(conn, counters),
+        by_hand,
+        {spot: {hour.astimezone(zone).date() for hour in entered} for spot, entered in by_hand.items()},
+    )
     starts = [start + n * _HOUR for n in range((end - start) // _HOUR)]
     return [
         SpotHour(
@@ -179,8 +186,8 @@ def hours(conn: Connection, spot_id: int, first: date, last: date) -> list[SpotH
             method,
         )
         for each in starts
-        for number, method in [_hour(known, spot_id, each, truth, began)]
-        if method in (Method.COUNTER, Method.MIXED)
+        for number, method in [_hour(there, spot_id, each)]
+        if method in (Method.COUNTER, Method.MIXED) or there.by_hand_on(spot_id, each.astimezone(zone).date())
     ]
 
 
@@ -270,24 +277,44 @@ def _of_counters(sources: Sequence[Source], day: date, sums: Mapping[int, Sum], 
     return _Number(visitors, raw, visitors - below**0.5, visitors + above**0.5, completeness, state)
 
 
-def _hour(
-    known: Mapping[int, Plan],
-    spot_id: int,
-    start: datetime,
-    truth: Mapping[int, Mapping[int, Mapping[datetime, Sum]]],
-    began: Mapping[int, date],
-) -> tuple[_Number, Method]:
-    plan = known[spot_id]
+@dataclass(frozen=True, slots=True)
+class _Hours:
+    """What is known of some hours: `counted` by spot, datastream and hour, `entered` by spot and hour; `days` the days
+    that have an entered hour.
+    """
+
+    plans: Mapping[int, Plan]
+    counted: Mapping[int, Mapping[int, Mapping[datetime, Sum]]]
+    began: Mapping[int, date]
+    entered: Mapping[int, Mapping[datetime, float]]
+    days: Mapping[int, Set[date]]
+
+    def by_hand_on(self, spot_id: int, day: date) -> bool:
+        """Whether a spot goes by the form on a day, and each of its parts has hours of it."""
+        plan = self.plans[spot_id]
+        if plan.virtual:
+            parts = plan.parts_on(day)
+            return bool(parts) and all(self.by_hand_on(part.spot_id, day) for part in parts)
+        return plan.method_on(day) is Method.FORM and day in self.days.get(spot_id, ())
+
+
+def _hour(there: _Hours, spot_id: int, start: datetime) -> tuple[_Number, Method]:
+    plan = there.plans[spot_id]
     day = start.astimezone(plan.zone).date()
     if plan.virtual:
-        made = [(part.sign, *_hour(known, part.spot_id, start, truth, began)) for part in plan.parts_on(day)]
+        made = [(part.sign, *_hour(there, part.spot_id, start)) for part in plan.parts_on(day)]
         return _together([(sign, number) for sign, number, _ in made]), _one_method([method for *_, method in made])
     method = plan.method_on(day)
-    if method is not Method.COUNTER or (plan.retired is not None and day >= plan.retired):
+    if plan.retired is not None and day >= plan.retired:
         return _ABSENT, method
-    mine = truth[spot_id]
+    if method is Method.FORM:
+        value = there.entered.get(spot_id, {}).get(start)
+        return (_ABSENT if value is None else _Number(value, value, None, None, 1.0, "ok")), method
+    if method is not Method.COUNTER:
+        return _ABSENT, method
+    mine = there.counted[spot_id]
     sums = {each: mine[each][start] for each in mine if start in mine[each]}
-    return _of_counters(plan.sources_on(day), day, sums, began), method
+    return _of_counters(plan.sources_on(day), day, sums, there.began), method
 
 
 def _virtual_days(
@@ -346,67 +373,3 @@ def _together(parts: Sequence[tuple[int, _Number]]) -> _Number:
 
 def _one_method(methods: Sequence[Method]) -> Method:
     return methods[0] if len(set(methods)) == 1 else Method.MIXED
-
-
-def _began(conn: Connection, datastreams: Sequence[int]) -> dict[int, date]:
-    """The local day of the first count of each; a series that never counted is not there."""
-    rows: list[tuple[int, date]] = conn.execute(
-        """
-        select asked.datastream_id, first.day from unnest(%s::integer[]) as asked (datastream_id)
-        cross join lateral (
-            select day from rollup_day where datastream_id = asked.datastream_id and n > 0 order by day limit 1
-        ) first
-        """,
-        (list(datastreams),),
-    ).fetchall()
-    return dict(rows)
-
-
-def _daily(conn: Connection, datastreams: Sequence[int], first: date, last: date) -> dict[int, dict[date, Sum]]:
-    found: dict[int, dict[date, Sum]] = {each: {} for each in datastreams}
-    for datastream_id, day, n, expected, total in conn.execute(
-        """
-        select datastream_id, day, n, expected, total from rollup_day
-        where datastream_id = any(%s) and day >= %s and day <= %s
-        """,
-        (list(datastreams), first, last),
-    ):
-        found[datastream_id][day] = Sum(n, expected, total)
-    return found
-
-
-def _hourly(
-    conn: Connection, datastreams: Sequence[int], start: datetime, end: datetime
-) -> dict[int, dict[datetime, Sum]]:
-    found: dict[int, dict[datetime, Sum]] = {each: {} for each in datastreams}
-    for datastream_id, hour, n, expected, total in conn.execute(
-        """
-        select datastream_id, hour, n, expected, total from rollup_hour
-        where datastream_id = any(%s) and hour >= %s and hour < %s
-        """,
-        (list(datastreams), start, end),
-    ):
-        found[datastream_id][hour] = Sum(n, expected, total)
-    return found
-
-
-def _entered(
-    conn: Connection, real: Sequence[Plan], first: date, last: date, relation: Observations
-) -> dict[int, dict[date, float | None]]:
-    """What people entered, from the observations themselves: whoever saves a number sees it in the next moment."""
-    forms = {plan.form: plan for plan in real if plan.form is not None}
-    if not forms:
-        return {}
-    zone: ZoneInfo = next(iter(forms.values())).zone
-    found: dict[int, dict[date, float | None]] = {}
-    for datastream_id, time, value in conn.execute(
-        SQL(
-            """
-            select datastream_id, phenomenon_time, value from {relation}
-            where datastream_id = any(%s) and phenomenon_time > %s and phenomenon_time <= %s and quality <> 'bad'
-            """
-        ).format(relation=Identifier(relation)),
-        (list(forms), day_start(first, zone), day_start(last + _DAY, zone)),
-    ):
-        found.setdefault(forms[datastream_id].spot_id, {})[local_day(time, zone)] = value
-    return found
