@@ -1,5 +1,5 @@
 """Mails the reports of the visitors that analytics has written (`report_letter`), each with its file, to the accounts
-that the office named.
+and addresses that the office named.
 
     Reports(clock).look(conn)   writes the messages of every letter that waits
 
@@ -34,13 +34,13 @@ class Reports:
         """How many letters went into the outbox. The caller commits."""
         waiting = conn.execute(
             """
-            select l.report_letter_id, l.municipality_id, l.subject, l.body, m.user_ids
+            select l.report_letter_id, l.municipality_id, l.subject, l.body, m.user_ids, m.address_ids
             from report_letter l join report_mail m using (report_mail_id)
             where l.posted_at is null order by l.report_letter_id for update of l skip locked
             """
         ).fetchall()
-        for letter_id, municipality_id, subject, body, user_ids in waiting:
-            to = self._recipients(conn, municipality_id, user_ids) or [("log", "tourism")]
+        for letter_id, municipality_id, subject, body, user_ids, address_ids in waiting:
+            to = self._recipients(conn, municipality_id, user_ids, address_ids) or [("log", "tourism")]
             for channel, recipient in to:
                 conn.execute(
                     """
@@ -55,14 +55,22 @@ class Reports:
             )
         return len(waiting)
 
-    def _recipients(self, conn: Connection, municipality_id: int, user_ids: list[int]) -> list[tuple[str, str]]:
+    def _recipients(
+        self, conn: Connection, municipality_id: int, user_ids: list[int], address_ids: list[int]
+    ) -> list[tuple[str, str]]:
         if not self._mail:
             return []
         return [
             ("mail", address)
             for (address,) in conn.execute(
-                "select distinct email from app_user where municipality_id = %s and user_id = any(%s) and email <> '' "
-                "order by email",
-                (municipality_id, user_ids),
+                """
+                select distinct on (lower(email)) email from (
+                    select email from app_user where municipality_id = %(town)s and user_id = any(%(users)s)
+                    union all
+                    select email from report_address
+                    where municipality_id = %(town)s and report_address_id = any(%(addresses)s) and ended_at is null
+                ) named where email <> '' order by lower(email), email
+                """,
+                {"town": municipality_id, "users": user_ids, "addresses": address_ids},
             )
         ]

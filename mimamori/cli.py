@@ -22,6 +22,7 @@ from mimamori.commands.devices import devices
 from mimamori.commands.evaluate import evaluate
 from mimamori.commands.ingest import ingest, run_ingest
 from mimamori.commands.intake import intake
+from mimamori.commands.network import network
 from mimamori.commands.quarantine import quarantine
 from mimamori.commands.rules import rules
 from mimamori.commands.simulated import simulated
@@ -41,6 +42,7 @@ user = typer.Typer(help="Who may sign in.", no_args_is_help=True)
 app.add_typer(simulated)
 app.add_typer(backups)
 app.add_typer(corrections)
+app.add_typer(network)
 app.add_typer(run, name="run")
 app.add_typer(town, name="town")
 app.add_typer(user, name="user")

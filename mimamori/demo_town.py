@@ -3,12 +3,14 @@ meteorological office that has been asked.
 
 furnish(conn, code, now)          what is not there yet: the list of shelters with what was said of each (closed, as on
                                   a quiet day), the camera, and internal_forecast switched on, for it is no real river
+pipes(conn, code, now)            the pipe network of the town's map, as its waterworks' GIS would have it, taken over
 calendar(conn, code, now, festival)  the town's local events; with the day of a festival that begins at `festival`
 Drawing(dsn, root).run(stop)      writes the camera's picture of the newest level, like a recorder
 """
 
 from __future__ import annotations
 
+import json
 import threading
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -17,6 +19,8 @@ from zoneinfo import ZoneInfo
 import psycopg
 import structlog
 
+from analytics.leaks.network import stored
+from analytics.leaks.network.files import read_network
 from api.pages.shelter_file import read_shelters
 from devices.clock import Clock
 from simulators.camera import draw
@@ -32,6 +36,8 @@ STATION, FOLDER = "river-mimamoribashi", "mimamoribashi"
 GATE = "spot-michinoeki"
 _EVERY = timedelta(minutes=2)  # of town time
 _LEAST_SECONDS = 2.0  # of real time, however fast the clock is
+_PIPES = "【模擬】浜町管路.geojson"
+_LAID = {"VP": 1971, "DIP": 1984, "HPPE": 2008}  # the first year of each material
 _CLOSED = "平常時（閉鎖中）"
 _REPLY = "【模擬】この町も川も架空のもので、実在する気象台の回答ではありません。"
 
@@ -60,6 +66,52 @@ def furnish(conn: Connection, code: str, now: datetime) -> None:
         forecast_switch.switch_on(
             conn, municipality_id, asked, on_wall=False, now=now, today=now.date(), user_id=user_id
         )
+
+
+def pipes(conn: Connection, code: str, now: datetime) -> None:
+    """Takes over, once, the pipes that the town's map shows, with invented years, hydrants and valves."""
+    row = conn.execute(
+        "select municipality_id, user_id from app_user join municipality using (municipality_id) "
+        "where code = %s and role = 'water' order by user_id limit 1",
+        (code,),
+    ).fetchone()
+    assert row is not None, "the demo's accounts are there"
+    town, user_id = row
+    if stored.versions(conn, town):
+        return
+    shapes = conn.execute(
+        "select kind, name, lines, properties from map_shape where municipality_id = %s and kind in ('pipe', 'block')",
+        (town,),
+    ).fetchall()
+    blocks = {said["station"]: name for kind, name, _, said in shapes if kind == "block" and "station" in said}
+    features = []
+    lines = sorted((said.get("code", ""), lines[0], said) for kind, _, lines, said in shapes if kind == "pipe")
+    for number, (name, line, said) in enumerate(lines):
+        features.append(
+            _feature(
+                "LineString",
+                line,
+                管路番号=name,
+                管種=said.get("material"),
+                口径=said.get("diameter_mm"),
+                布設年度=_LAID.get(str(said.get("material")), 1990) + number * 7 % 12,
+                延長=said.get("length_m"),
+                ブロック=blocks.get(said.get("block")),
+            )
+        )
+        kind = "仕切弁" if said.get("class") == "main" else "消火栓"
+        if number % 3 == 1:
+            (x1, y1), (x2, y2) = line[0], line[-1]
+            middle = [(x1 + x2) / 2, (y1 + y2) / 2] if len(line) == 2 else line[len(line) // 2]
+            features.append(_feature("Point", middle, 番号=f"{kind}{number:02}", 種別=kind))
+    collection = json.dumps({"type": "FeatureCollection", "features": features}).encode()
+    found = read_network({_PIPES: collection})
+    number = stored.keep_draft(conn, town, found, [_PIPES], now=now, user_id=user_id)
+    stored.take_over(conn, town, number, now=now, user_id=user_id)
+
+
+def _feature(form: str, places: object, **said: object) -> dict[str, object]:
+    return {"type": "Feature", "geometry": {"type": form, "coordinates": places}, "properties": said}
 
 
 def calendar(conn: Connection, code: str, now: datetime, festival: datetime | None) -> None:

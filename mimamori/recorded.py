@@ -1,6 +1,7 @@
 """What recorded data has in common, whatever is judged in it: how its files are opened, read and written.
 
     described(file)         dataset.json, one object
+    step_of(file, said)     "5min" in seconds
     table(file, names)      series.csv: its times and the columns asked for
     write(file, header, rows)
 
@@ -10,7 +11,10 @@ Every mistake is an InputError that names the file and, where there is one, the 
 from __future__ import annotations
 
 import csv
+import gzip
 import json
+import re
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -22,13 +26,18 @@ from numpy.typing import NDArray
 
 from mimamori.errors import InputError
 
+_STEP = re.compile(r"(\d+)\s*(min|h)")
+
 
 @contextmanager
 def lines_of(file: Path) -> Iterator[TextIO]:
-    """The lines of a CSV in UTF-8, with or without a BOM."""
+    """The lines of a CSV in UTF-8, with or without a BOM; of a CSV.gz as well."""
     try:
-        with file.open(encoding="utf-8-sig", newline="") as lines:
+        opened = gzip.open if file.suffix == ".gz" else open
+        with opened(file, "rt", encoding="utf-8-sig", newline="") as lines:
             yield lines
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise InputError(f"{file}: is no whole gzip file: {error}") from error
     except OSError as error:
         raise InputError(f"{file}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -83,6 +92,15 @@ def names_in(file: Path, said: dict[str, Any], key: str) -> list[str]:
     if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
         raise InputError(f"{file}: {key!r} must be a list of names of columns")
     return names
+
+
+def step_of(file: Path, said: object) -> float:
+    """The seconds of a step such as "5min" or "1h"; whole ones make an hour."""
+    found = _STEP.fullmatch(str(said).strip())
+    step = 0 if found is None else int(found[1]) * (3600 if found[2] == "h" else 60)
+    if not step or step > 3600 or 3600 % step:
+        raise InputError(f"{file}: 'step' is {said!r}; it must be like '10min' or '1h', and whole steps make an hour")
+    return float(step)
 
 
 def table(

@@ -10,7 +10,6 @@ each name; empty means missing. Steps may be left out of it: nothing is known of
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +19,9 @@ import numpy as np
 from analytics.rivers.forecast.record import Floats, Record, on_grid
 from mimamori import recorded
 from mimamori.errors import InputError
-from mimamori.recorded import described, names_in, table, time_of
+from mimamori.recorded import described, names_in, step_of, table, time_of
 
 HEADER = ("issue_time", "lead_h", "target_time", "value", "lo", "hi", "persistence")
-_STEP = re.compile(r"(\d+)\s*(min|h)")
 _MOST_ROWS = 5_000_000
 
 
@@ -47,7 +45,7 @@ def read(folder: Path) -> RiverSet:
     target, neighbours, rain = said.get("target"), names_in(file, said, "neighbours"), names_in(file, said, "rain")
     if not isinstance(target, str):
         raise InputError(f"{file}: 'target' must be the name of a column of series.csv")
-    step = _step(file, said.get("step"))
+    step = step_of(file, said.get("step"))
     begins = time_of(f"{file}, test_start", str(said.get("test_start", "")))[0].timestamp()
     leads = said.get("leads_h", [1, 3, 6])
     if not isinstance(leads, list) or not all(isinstance(each, int | float) and 0 < each <= 48 for each in leads):
@@ -84,12 +82,3 @@ def read(folder: Path) -> RiverSet:
 def write(file: Path, rows: Iterable[tuple[str, ...]]) -> None:
     """InputError: it cannot be written."""
     recorded.write(file, HEADER, rows)
-
-
-def _step(file: Path, said: object) -> float:
-    """Seconds."""
-    found = _STEP.fullmatch(str(said).strip())
-    step = 0 if found is None else int(found[1]) * (3600 if found[2] == "h" else 60)
-    if not step or step > 3600 or 3600 % step:
-        raise InputError(f"{file}: 'step' is {said!r}; it must be like '10min' or '1h', and whole steps make an hour")
-    return float(step)

@@ -29,6 +29,8 @@ from alerts.public import standing
 from alerts.public.words import VARIANTS, Text
 from alerts.rule_book import add_rule, add_version
 from alerts.rules.condition import Body, Compare, Number, Reading, Series
+from analytics.leaks.network import stored
+from analytics.leaks.network.files import read_network
 from api.access import READERS, Access, Role, Router, UndeclaredRoute, access, declared, undeclared
 from api.app import create_app
 from api.config import ApiConfig
@@ -67,6 +69,7 @@ from tests.pmtiles import write as write_tiles
 
 STATION = "river-okusawa"
 CODEC = b"function decodeUplink(input) { return {data: {level: input.bytes[0]}}; }"
+PIPES = b"[JUNCTIONS]\nA 1\nB 1\n[PIPES]\nP A B 10 100 130"
 SAFE = {"GET", "HEAD"}
 
 
@@ -88,7 +91,7 @@ class Call:
             re.search(
                 r"{(code|station|spot|place|alert_id|model|sha256|device_id|folder|group|rule_id|source_id|datastream_id|notice_id"
                 r"|entry_id|order_id|stage_id|item_id|report_id|photo_id|shelter_id|drill_id|approval_id|camera_id|trial_id"
-                r"|letter_id|event_id"
+                r"|letter_id|event_id|network_id"
                 r"|telegram_id|rain_gauge)",
                 self.path,
             )
@@ -148,6 +151,8 @@ PARAMETERS = {
     "camera_id": "1",
     "telegram_id": "1",
     "event_id": "1",
+    "network_id": "1",
+    "form": "inp",
 }
 # Where the disaster desk is shown what may come; a look back may have nothing to show.
 AHEAD = {
@@ -333,6 +338,8 @@ BODIES: dict[str, dict[str, Any]] = {
     },
     "POST /disaster/field": {"data": {"text": "橋の下まで水が来ている"}},
     "POST /disaster/field/shelters": {"data": {"shelter": "1", "state": "open"}},
+    "POST /tourism/links": {"data": {"spot": "spot-shiryokan", "name": "資料館 受付", "days": "30"}},
+    "POST /count/{token}": {"data": {"day": "2026-05-31", "value": "12"}},
     "POST /field/{token}": {"data": {"text": "橋の下まで水が来ている"}},
     "POST /field/{token}/shelters": {"data": {"shelter": "1", "state": "open"}},
     "POST /disaster/reports/{report_id}": {"data": {"do": "seen"}},
@@ -357,6 +364,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /disaster/outlook": {
         "data": {"office": "気象台", "person": "気象", "asked_on": "2026-05-01", "reply": "支障なし", "read": "1"}
     },
+    "POST /water/pipes": {"files": {"file": ("pipes.inp", PIPES)}},
+    "POST /water/pipes/{network_id}": {"data": {"do": "take"}},
     "POST /intake/{source}": {"json": {}},
     "POST /demo/{event}": {"data": {"page": "start"}},
 }
@@ -507,6 +516,9 @@ def town_hall(registered: Registered, tmp_path: Path) -> Iterator[TownHall]:
         open_ = event_days.Plan(START, START + timedelta(hours=8), (gate,))
         event_days.put_plan(conn, town, 1, open_, now=START, user_id=user[0])
         assert folders.add_folder(conn, town, "shared", START).folder_id == int(PARAMETERS["folder"])
+        network = stored.keep_draft(conn, town, read_network({"a.inp": PIPES}), ["a.inp"], now=START, user_id=user[0])
+        assert network == int(PARAMETERS["network_id"])
+        stored.take_over(conn, town, network, now=START, user_id=user[0])
     tiles = tmp_path / "town.pmtiles"
     write_tiles(tiles, {}, (135.0, 32.4, 135.1, 32.5), 10)
     intake = IntakeConfig(registered.worker)
@@ -573,6 +585,9 @@ def test_public_is_health_signing_in_the_pages_files_and_what_was_published() ->
         "POST /field/{token}",
         "GET /field/{token}/shelters",
         "POST /field/{token}/shelters",
+        # whoever was given the link of a spot (tests/dashboards/test_count_links.py)
+        "GET /count/{token}",
+        "POST /count/{token}",
         # what is public of shelters, and the photos that a person released (tests/dashboards/test_shelters.py)
         "GET /public/{municipality}/shelters",
         "GET /public/{municipality}/shelters.json",
@@ -623,8 +638,8 @@ def test_another_towns_people_find_nothing_of_this_one(town_hall: TownHall) -> N
     def holds(route: Call, answer: Answer) -> bool:
         if route.of_a_thing:
             return (answer.status, answer.code) == (404, "not_found")
-        # Their forms name a gauge, which this town has not.
-        if str(route) in ("POST /disaster/drills", "POST /digital/trials"):
+        # Their forms name a gauge or a spot, which this town has not.
+        if str(route) in ("POST /disaster/drills", "POST /digital/trials", "POST /tourism/links"):
             why = "必要な欄が空です" if "drills" in route.path else "選んだものが見つかりません"
             return answer.status == 400 and why in answer.text and "美守町" not in answer.text
         if str(route) == "POST /digital/cameras":  # this one's too

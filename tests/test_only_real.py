@@ -88,6 +88,7 @@ EXEMPT = {
         store/duty.py:modes_now store/duty.py:datastream_duties
         analytics/visitors/events/watch.py:end_over
         analytics/rivers/link_job.py:_hours analytics/rivers/floods.py:_HOURS analytics/rivers/floods.py:_RAIN
+        api/pages/outlook.py:_HIGHEST
     """,
     "a drill has no alert of these rules: silence, outage, the operation": """
         alerts/digest.py:_OUTAGES alerts/heard.py:explained alerts/operation.py:_towns

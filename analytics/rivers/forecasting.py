@@ -33,7 +33,7 @@ from analytics.alone import follow as alone
 from analytics.rivers import forecast_store as stored
 from analytics.rivers.backtest import Rehearsal, rehearse, worse
 from analytics.rivers.forecast.fan import Fan
-from analytics.rivers.forecast.forecaster import LEADS, Forecaster, train
+from analytics.rivers.forecast.forecaster import LEADS, Forecaster, OtherForm, train
 from analytics.rivers.forecast.record import Record
 from analytics.rivers.forecast_store import Model, Said
 from analytics.rivers.inputs import HOUR, Gauge, Readings, gauges, lately, readings, record, step_of, stored_record
@@ -75,7 +75,8 @@ class Forecasts:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._loaded: dict[int, Forecaster] = {}
+        self._loaded: dict[int, Forecaster | None] = {}
+        self._readable: dict[int, bool] = {}
         self._looked: dict[int, datetime] = {}  # up to which observation a gauge was looked at, whatever came of it
         self._prune_at: datetime | None = None
 
@@ -115,13 +116,14 @@ class Forecasts:
     def _look(self, conn: Connection, model: Model, found: dict[int, Readings], now: datetime) -> Said | None:
         own = found[model.datastream_id]
         usable = np.flatnonzero(~np.isnan(own.values))
-        if not usable.size or own.times[usable[-1]] <= (now - STALE).timestamp():
+        forecaster = self._forecaster(conn, model.model_id)
+        if forecaster is None or not usable.size or own.times[usable[-1]] <= (now - STALE).timestamp():
             return None
         at, level = float(own.times[usable[-1]]), float(own.values[usable[-1]])
         n = int(LOOKBACK / model.step)
         # What other gauges measured after this gauge's own newest is known by now, but has no row: it comes next time.
         grid = record(found, model.datastream_id, model.neighbours, model.rain, last=at, step=model.step, n=n)
-        fan = self._forecaster(conn, model.model_id).forecast(grid, np.array([n - 1]))
+        fan = forecaster.forecast(grid, np.array([n - 1]))
         if np.isnan(fan.quantiles).all():
             return None
         since = at - max(LATELY, model.step).total_seconds()
@@ -140,10 +142,18 @@ class Forecasts:
             tuple(i for i in _left_out(fan, 0, model.neighbours) if lately_[i] == (True, False)),
         )
 
-    def _forecaster(self, conn: Connection, model_id: int) -> Forecaster:
+    def _forecaster(self, conn: Connection, model_id: int) -> Forecaster | None:
+        """None: it was kept by another release."""
         if model_id not in self._loaded:
-            self._loaded[model_id] = Forecaster.load(stored.dump_of(conn, model_id))
+            self._loaded[model_id] = _loaded(conn, model_id)
         return self._loaded[model_id]
+
+    def _kept_by_others(self, conn: Connection, used: dict[int, Model]) -> set[int]:
+        """The gauges whose model this release cannot read. Who learns needs no model but for this."""
+        for model in used.values():
+            if model.model_id not in self._readable:
+                self._readable[model.model_id] = _loaded(conn, model.model_id) is not None
+        return {gauge for gauge, model in used.items() if not self._readable[model.model_id]}
 
     # --- learning -----------------------------------------------------------------------------------------------
 
@@ -154,6 +164,9 @@ class Forecasts:
             every = gauges(conn, town)
             known = stored.newest(conn, [each.datastream_id for each in every], used=False)
             over, rising = stored.floods(conn, town)
+            used = stored.newest(conn, [each.datastream_id for each in every], used=True)
+            for gauge_id in self._kept_by_others(conn, used):
+                known.pop(gauge_id, None)
             wanted = [(why, each) for each in every if (why := _why(each, known, over, now)) is not None]
             if rising:
                 # What can wait does not take the machine from those who look at a flood.
@@ -185,8 +198,8 @@ class Forecasts:
         usable = np.flatnonzero(~np.isnan(grid.level))
         forecaster = train(grid)
         used = True
-        if old is not None and old.trained_to is not None:
-            before = self._forecaster(conn, old.model_id)
+        before = None if old is None else _loaded(conn, old.model_id)
+        if old is not None and old.trained_to is not None and before is not None:
             same = (old.neighbours, old.rain, old.step) == (gauge.neighbours, gauge.rain, step)
             of_old = grid if same else over_all(old.neighbours, old.rain, old.step)
             used = not worse(forecaster, grid, before, of_old, until=old.trained_to.timestamp())
@@ -224,6 +237,14 @@ class Forecasts:
         if self._prune_at is None or now >= self._prune_at:
             more = stored.prune(conn, now)
             self._prune_at = None if more else now + _PRUNED_EVERY
+
+
+def _loaded(conn: Connection, model_id: int) -> Forecaster | None:
+    """None: it was kept by another release."""
+    try:
+        return Forecaster.load(stored.dump_of(conn, model_id))
+    except OtherForm:
+        return None
 
 
 def _again(conn: Connection, model: Model) -> Record:

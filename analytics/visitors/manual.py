@@ -94,26 +94,28 @@ def enter(
     datastream_id: int,
     day: date,
     total: int | None,
-    user_id: int,
+    user_id: int | None,
     at: datetime,
     note: str | None,
     *,
     over: str | None = None,
     seen: str | None = None,
     key: UUID | None = None,
+    link: int | None = None,
 ) -> Entered:
-    """Writes a day's total, None takes it back; `at` is town time. The transaction's last statement.
+    """Writes a day's total, None takes it back; `at` is town time. The transaction's last statement. Who writes is a
+    person with an account (`user_id`) or, without one, whoever has the `link` of the spot (`store.count_links`).
 
     `over` names the examined value that this is to replace, as the database's `examined_value` does; `seen` the value
     that the person saw there (`seen_name`; None: whatever is there is replaced); `key` the entry itself: a repetition
     has the same.
 
     On a connection of the API's role with its municipality set: the database checks that the series is a daily total of
-    that municipality and that the person may write it, and raises psycopg.DatabaseError where not.
+    that municipality and that the person or the link may write it, and raises psycopg.DatabaseError where not.
     """
     row = conn.execute(
-        "select enter_daily_total(%s, %s, %s, %s, %s, %s, %s, %s, %s)",
-        (datastream_id, day, total, user_id, at, note, over, seen, key),
+        "select enter_daily_total(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        (datastream_id, day, total, user_id, at, note, over, seen, key, link),
     ).fetchone()
     assert row is not None, "a function gives a row"
     return Entered(row[0])

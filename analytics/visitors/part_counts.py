@@ -4,6 +4,7 @@
     arrived(conn, town, station, kind, parts, key)                 whether this very entry came before
     held_parts(conn, station, kind, start, end)                    what holds, by (name, from, to)
     part_history(conn, station, kind, start, end)                  who entered what, newest first
+    gatherings_at(conn, town, codes, start, end)                   the events that were counted at some spots
     usual_hours(conn, station, before, zone)                       what an hour of the day usually has there
 
 延べ in town time. They stand beside the day's total and are never added to it by themselves: a person who wants the sum
@@ -177,6 +178,39 @@ def held_parts(conn: Connection, station_id: int, kind: Kind, start: datetime, e
                 (station_id, kind, start, end),
             )
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Gathering:
+    """An event that somebody counted by hand, and at which spot."""
+
+    code: str
+    spot: str
+    spot_en: str
+    held: HeldPart
+
+
+def gatherings_at(
+    conn: Connection, municipality_id: int, codes: Sequence[str] | None, start: datetime, end: datetime
+) -> list[Gathering]:
+    """What holds of the events that touch start..end at the spots of these codes (None: of the whole town), oldest
+    first.
+    """
+    spots = conn.execute(
+        """
+        select s.station_id, s.code, s.name, s.name_en from station s
+        where s.municipality_id = %(town)s and (%(codes)s::text[] is null or s.code = any(%(codes)s))
+          and exists (select from part_entry e where e.station_id = s.station_id and e.kind = 'event'
+                      and e.to_time > %(start)s and e.from_time < %(end)s)
+        """,
+        {"town": municipality_id, "codes": None if codes is None else list(codes), "start": start, "end": end},
+    ).fetchall()
+    found = [
+        Gathering(code, name, name_en, held)
+        for station_id, code, name, name_en in spots
+        for held in held_parts(conn, station_id, Kind.EVENT, start, end)
+    ]
+    return sorted(found, key=lambda each: (each.held.start, each.code, each.held.name))
 
 
 def part_history(

@@ -1,4 +1,4 @@
-"""日別の入力: spot, day, number - the form with which people count, and the calendar as a file.
+"""日別の入力: spot, day, number - the form with which people count.
 
 Three addresses, no script: a link chooses the spot, a link the day, and one field takes the number. What was typed
 stands in the address until it is stored, so that a question (ten times the usual?) is a page like any other: it can be
@@ -7,7 +7,8 @@ asked about anew.
 
 `key` names what is sent, so that it is entered once however often it comes; `seen` the value that stood there when the
 form was shown: where somebody else has entered another one since, the page says so and asks. entry_keep.js keeps what
-was typed while there is no network, and sends the same form later.
+was typed while there is no network, and sends the same form later; it also keeps a copy of the form (?copy=1) that
+opens without one.
 
 A value that somebody has examined (confirmed or corrected with `mimamori correct`) is not replaced in passing: the page
 says whose it is, and whoever wants another one says so (`over` names the value that they have seen) and says why.
@@ -15,9 +16,6 @@ says whose it is, and whoever wants another one says so (`over` names the value 
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Annotated
@@ -30,23 +28,23 @@ from starlette.responses import RedirectResponse, Response
 
 from analytics.visitors.day_types import DayType
 from analytics.visitors.manual import Entered, NotANumber, doubt, enter, parse, seen_name
-from api.access import READERS, Role, Router, SignedIn, Visit, access
+from api.access import Role, Router, SignedIn, Visit, access
 from api.errors import BadRequest, NotFound, Text
 from api.pages.alert_list import open_alerts
-from api.pages.daily_counts import MANUAL, Cell, Row, UsualDay, calendar, month_range, usual_day
+from api.pages.daily_counts import MANUAL, Cell, Row, UsualDay, calendar, usual_day
 from api.pages.day_entries import Entry, Standing, entries, standing
 from api.pages.days import day_start
 from api.pages.readings import StationNow, stations_now
-from api.pages.site import Moment, moment, page
+from api.pages.site import Moment, moment, page, plain_page
 from devices.model import StationKind
 from store.connection import Connection
 
 router = Router()
 
+HOME = "/tourism/entry"
 COUNTING = frozenset({Role.TOURISM, Role.DIGITAL})
 OLDEST = timedelta(days=400)  # further back a number is history that somebody imports
 MAX_NOTE = 200
-LONGEST_FILE = timedelta(days=800)
 _MORNING = 12  # before this hour people write down yesterday
 _OFFERED = 7  # days
 _TYPED = 20  # characters of it that are worth keeping
@@ -105,14 +103,42 @@ class EntryForm:
 @router.get("/tourism/entry")
 @access(COUNTING, page=True)
 def entry_start(request: Request, visit: SignedIn) -> Response:
-    """Leads to the first spot that nobody else counts."""
+    """Leads to the first spot that nobody else counts. With ?copy=1 the form that a browser keeps."""
     at = moment(request, visit)
     with visit.transaction() as conn:
         spots = spots_by_hand(conn, at.now)
         alerts = open_alerts(conn, visit.user.role)
+    if spots and request.query_params.get("copy") == "1":
+        named = [(f"{HOME}/{each.code}", at.words.name(each.name, each.name_en)) for each in spots]
+        town = at.words.name(visit.tenant.name, visit.tenant.name_en)
+        return kept_copy(request, at, town, visit.user.display_name, visit.user.login, HOME, named)
     if spots:
         return RedirectResponse(f"/tourism/entry/{spots[0].code}", 303)
     return page(request, visit, at, "tourism_entry", alerts, model=None, done=None)
+
+
+def kept_copy(
+    request: Request, at: Moment, town: str, holder: str, login: str | None, home: str, spots: list[tuple[str, str]]
+) -> Response:
+    """The form to be opened without a network at `home`: spots as (address, name), nothing that was counted, no token.
+    `login` None: whoever has the link.
+    """
+    return plain_page(
+        request,
+        "count_copy",
+        town=town,
+        simulated=at.clock.simulated,
+        holder=holder,
+        login=login,
+        home=home,
+        spots=spots,
+        most_note=MAX_NOTE,
+    )
+
+
+def typed_of(text: str) -> str:
+    """As much of what was typed as is worth keeping."""
+    return text[:_TYPED]
 
 
 @router.get("/tourism/entry/{spot}")
@@ -121,7 +147,7 @@ def entry_form(request: Request, visit: SignedIn, spot: str) -> Response:
     at = moment(request, visit)
     query = request.query_params
     with visit.transaction() as conn:
-        model = _form(conn, at, spot, entry_day(query.get("day"), at), query.get("value", "")[:_TYPED])
+        model = form_of(conn, at, spot, entry_day(query.get("day"), at), typed_of(query.get("value", "")))
         was = query.get("was")
         since = model.entries[0] if model.entries and was is not None and was != model.seen else None
         model = replace(
@@ -163,7 +189,7 @@ def entry_submit(
     at = moment(request, visit)
     sent = Sent(note, over, seen, key_of(key))
     with visit.transaction() as conn:
-        form = _form(conn, at, spot, entry_day(day, at), value[:_TYPED])
+        form = form_of(conn, at, spot, entry_day(day, at), typed_of(value))
         total = form.total
         if total is None or form.problem is not None or (form.doubt is not None and sure != str(total)):
             return _asked(spot, form, sent, said=total is None or form.replaces(total, over, note))
@@ -187,7 +213,7 @@ def entry_withdraw(
     """Takes the day's number back: it was another spot's, or another day's."""
     at = moment(request, visit)
     with visit.transaction() as conn:
-        form = _form(conn, at, spot, entry_day(day, at), "")
+        form = form_of(conn, at, spot, entry_day(day, at), "")
         said = form.replaces(None, over, note)
         sent = Sent(note, over, seen, None)
         done = _enter(conn, visit, at, form, None, sent) if said else Entered.STANDS
@@ -274,7 +300,7 @@ def entry_day(text: str | None, at: Moment) -> date:
     return day
 
 
-def _form(conn: Connection, at: Moment, code: str, day: date, typed: str) -> EntryForm:
+def form_of(conn: Connection, at: Moment, code: str, day: date, typed: str) -> EntryForm:
     """The form as it stands for this spot, day and typed number. Raises NotFound."""
     spots = spots_by_hand(conn, at.now)
     spot = next((each for each in spots if each.code == code), None)
@@ -331,79 +357,3 @@ def _range_of(conn: Connection, datastream_id: int) -> tuple[int, int]:
     ).fetchone()
     assert row is not None, "the form has just read this series"
     return int(row[0]), int(row[1])
-
-
-# --- the file ---------------------------------------------------------------------------------------------
-
-
-@router.get("/tourism/days.csv")
-@access(READERS, page=True)
-def days_file(request: Request, visit: SignedIn) -> Response:
-    """The daily totals of ?month=YYYY-MM or of ?from=&to= (days, inclusive), one line a spot, day and method."""
-    at = moment(request, visit)
-    first, last = _file_range(request, at)
-    with visit.transaction() as conn:
-        spots = stations_now(conn, StationKind.VISITOR_SPOT, at.now)
-        rows = calendar(conn, spots, first, last, at.now, at.zone)
-    name = f"visits_{visit.tenant.code}_{first:%Y%m%d}-{last:%Y%m%d}.csv"
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow([at.words(f"days_file.{name}") for name in _COLUMNS])
-    writer.writerows(_lines(at, spots, rows))
-    # with a byte order mark: without one Excel takes UTF-8 for the code page of the machine
-    return Response(
-        out.getvalue().encode("utf-8-sig"),
-        media_type="text/csv; charset=utf-8",
-        headers={
-            "Content-Disposition": f'attachment; filename="{name}"',
-            "Content-Language": at.words.code,
-        },
-    )
-
-
-_COLUMNS = ("day", "spot", "name", "kind", "holiday", "method", "visits", "received", "state")
-
-
-def _lines(at: Moment, spots: list[StationNow], rows: tuple[Row, ...]) -> Iterator[tuple[object, ...]]:
-    """Oldest day first. What has no number has an empty field and says why in the last column."""
-    t = at.words
-    for row in reversed(rows):
-        for spot, cell in zip(spots, row.cells, strict=True):
-            place = (
-                row.day.isoformat(),
-                spot.code,
-                t.name(spot.name, spot.name_en),
-                t(f"day_type.{row.kind.value}"),
-                row.holiday or "",
-            )
-            counted = cell.counter
-            if counted is not None:
-                state = "missing" if counted.visits is None else "partial" if counted.partial else "whole"
-                visits = "" if counted.visits is None else f"{counted.visits:.0f}"
-                share = f"{counted.n / counted.expected:.3f}" if counted.expected else ""
-                state = "running" if row.today and counted.visits is not None else state
-                yield *place, t("method.counter"), visits, share, t(f"days_file.{state}")
-            if cell.manual is not None:
-                yield *place, t("method.manual"), f"{cell.manual:.0f}", "", t("days_file.whole")
-
-
-def _file_range(request: Request, at: Moment) -> tuple[date, date]:
-    query, today = request.query_params, at.now.astimezone(at.zone).date()
-    if "from" not in query and "to" not in query:
-        shown = month_range(query.get("month"), today)
-        return shown.first, shown.last
-    try:
-        first, last = date.fromisoformat(query["from"]), date.fromisoformat(query["to"])
-    except (KeyError, ValueError):
-        raise BadRequest(
-            Text("期間が読み取れません。", "The range cannot be read."),
-            Text(
-                "from と to に 2026-04-01 のような日付を指定してください。", "Give from and to as days like 2026-04-01."
-            ),
-        ) from None
-    if not first <= last <= first + LONGEST_FILE:
-        raise BadRequest(
-            Text("期間が逆か、長すぎます。", "The range is reversed or too long."),
-            Text(f"{LONGEST_FILE.days}日までの期間を指定してください。", f"Ask for at most {LONGEST_FILE.days} days."),
-        )
-    return first, min(last, today)

@@ -78,7 +78,9 @@ def standing(conn: Connection, datastream_id: int, ends: datetime, said: Sequenc
 
 _ENTRIES = """
     with entry as (
-        select m.*, u.display_name from manual_entry m join app_user u on u.user_id = m.entered_by
+        select m.*, coalesce(u.display_name, l.name) as display_name
+        from manual_entry m
+        left join app_user u on u.user_id = m.entered_by left join count_link l on l.count_link_id = m.count_link_id
         where m.datastream_id = %(datastream)s and m.day = %(day)s
     ), reaching as (
         select c.*, u.display_name, exists (

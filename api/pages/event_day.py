@@ -1,4 +1,5 @@
-"""行事の当日: how many are in the area now, for the tent of the headquarters; and the sheet of paper afterwards.
+"""行事の当日: how many are in the area now, for the tent of the headquarters. The sheet of paper afterwards is
+`event_sheet`.
 
 The page renews itself by the live stream, on a phone and on a screen on the wall. 滞在推定 is an estimate and says so;
 延べ are passages inwards; 主催者発表 is what the organiser said. Each stands by itself with its source, and they are
@@ -22,9 +23,8 @@ from api.access import READERS, Router, SignedIn, Visit, access
 from api.errors import Conflict, Text
 from api.pages.alert_list import open_alerts
 from api.pages.chart import Chart, line_chart
-from api.pages.event import effect_of, found_event
-from api.pages.event_effect import sentence
-from api.pages.events import EVENTS, WRITERS, names_of, spots_now
+from api.pages.event import found_event
+from api.pages.events import EVENTS, WRITERS
 from api.pages.headquarters import csv_file, local
 from api.pages.people_now import groups_now, people_now
 from api.pages.readings import Point
@@ -41,7 +41,7 @@ from store.feed import append_headquarters
 
 router = Router()
 
-_DONE = frozenset({"planned", "ended", "counted", "taken_back", "said"})
+DONE = frozenset({"planned", "ended", "counted", "taken_back", "said"})
 _SHOWN = 36  # rows of the course on the page; the file has all
 _HOUR = timedelta(hours=1)
 
@@ -215,29 +215,6 @@ def day_file(request: Request, visit: SignedIn, event_id: int) -> Response:
     return csv_file(f"event_{visit.tenant.code}_{event_id}", _rows(found, at), at.words.code)
 
 
-@router.get(EVENTS + "/{event_id}/report")
-@access(READERS, page=True)
-def report_page(request: Request, visit: SignedIn, event_id: int) -> Response:
-    """The sheet of paper: what was counted, beside what the organiser said."""
-    at = moment(request, visit)
-    town = visit.tenant.municipality_id
-    with visit.transaction() as conn:
-        event = found_event(conn, visit, event_id)
-        spots = spots_now(conn, at)
-        day = event_days.day(conn, town, event_id)
-        found = None if day is None else watched(conn, day, at)
-        effect = effect_of(conn, visit, event, spots, at)
-        said = event_days.statements(conn, town, event_id)
-        alerts = open_alerts(conn, visit.user.role)
-    done = request.query_params.get("done")
-    return page(
-        request, visit, at, "tourism_event_report", alerts,
-        event=event, names=names_of(spots, at), found=found, said=said, effect=effect,
-        says=None if effect is None else sentence(effect, at), problem=None, typed=_typed_statement(said), most=MOST,
-        may_write=visit.user.role in WRITERS, done=done if done in _DONE else None,
-    )  # fmt: skip
-
-
 def _page(
     request: Request,
     visit: Visit,
@@ -264,7 +241,7 @@ def _page(
         event=event, found=found, rows=[] if found is None else list(found.rows)[: -_SHOWN - 1 : -1],
         possible=gates, groups=groups, typed=shown, problem=problem, do=(typed or {}).get("do", ""),
         levels=range(1, MOST_LEVELS + 1), errors=ERRORS, most=MOST,
-        may_write=visit.user.role in WRITERS, done=done if done in _DONE else None,
+        may_write=visit.user.role in WRITERS, done=done if done in DONE else None,
     )  # fmt: skip
 
 
@@ -329,14 +306,6 @@ def _plan_fields(event: LocalEvent, day: EventDay | None, at: Moment) -> dict[st
     fields["error"] = f"{100 * plan.error:g}"
     fields["group"] = "" if plan.group_id is None else str(plan.group_id)
     return fields | {f"level.{n}": str(value) for n, value in enumerate(plan.levels, 1)}
-
-
-def _typed_statement(said: Sequence[event_days.Statement]) -> dict[str, str]:
-    if not said:
-        return {"people": "", "said_by": "", "basis": ""}
-    newest = said[0]
-    people = "" if newest.people is None else str(newest.people)
-    return {"people": people, "said_by": newest.said_by, "basis": newest.basis}
 
 
 def _rows(found: Watched, at: Moment) -> Iterator[tuple[object, ...]]:

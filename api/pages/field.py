@@ -1,8 +1,7 @@
 """The phone's pages: a report from the field, and how a shelter is; by staff with an account, or by a personal link.
 
 `/disaster/field` is for every desk; `/field/TOKEN` for whoever was given the link (`store.field_links`), without a
-sign-in. A link that is unknown, over or revoked looks the same, and who tries many is slowed down; it is looked up
-before anything of the form is read. Both send the same form and work without JavaScript; a script keeps the draft.
+sign-in (`api.pages.link_holder`). Both send the same form and work without JavaScript; a script keeps the draft.
 Where JSON is accepted the answer is JSON: {"report", "again", "unread"}, or a problem with `field`.
 
 With `?copy=1` the form is one to be kept by the browser and opened without a network: it holds no token of a session,
@@ -25,7 +24,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from api.access import DESKS, PUBLIC, Router, SignedIn, Visit, access
-from api.errors import NotFound, Text, TooManyLinks
+from api.errors import Text
 from api.language import page_language_of
 from api.pages import formats
 from api.pages.field_form import (
@@ -39,6 +38,7 @@ from api.pages.field_form import (
     say_shelter,
     take_report,
 )
+from api.pages.link_holder import held
 from api.pages.site import plain_page, site
 from api.pages.words import Words
 from api.state import ApiState
@@ -53,7 +53,6 @@ router = Router()
 
 STAFF, STAFF_SHELTERS = "/disaster/field", "/disaster/field/shelters"
 BY_LINK = "/field/{token}"
-MOST_TOKEN = 100
 # As for every page, but that the page itself may ask where the telephone is.
 _HEADERS = {"Permissions-Policy": "geolocation=(self), camera=(), microphone=()"}
 
@@ -151,43 +150,24 @@ def _of_staff(request: Request, visit: Visit) -> _Sender:
 
 
 def _of_link(request: Request, token: str, *, shelters_too: bool = False) -> _Sender:
-    state = _state(request)
-    address = request.client.host if request.client else ""
-    if (pause := state.throttle_answer.pause(address)) > 0:
-        raise TooManyLinks(int(pause) + 1)
-    municipality_id = holder = None
-    if len(token) <= MOST_TOKEN:
-        with state.database.transaction(None) as conn:
-            row = conn.execute("select municipality_of_field_link(%s)", (field_links.token_hash(token),)).fetchone()
-        municipality_id = None if row is None else row[0]
-    if municipality_id is not None:
-        with state.database.transaction(municipality_id) as conn:
-            holder = field_links.find(conn, municipality_id, token)
-            town = conn.execute(
-                "select name, name_en, timezone from municipality where municipality_id = %s", (municipality_id,)
-            ).fetchone()
-    if holder is None or (shelters_too and not holder.shelters):
-        state.throttle_answer.failed(address)
-        raise NotFound(
-            Text(
-                "このリンクは使えません。期限が過ぎたか、取り消されたか、途中で切れています。",
-                "This link is of no use: it is over, was revoked, or a part of it is missing.",
-            ),
-            Text(
-                "急ぐときは電話で役場に知らせてください。新しいリンクは防災担当かデジタル担当が作ります。",
-                "In a hurry, telephone the town hall. The disaster desk or the digital section makes a new link.",
-            ),
-        )
-    assert municipality_id is not None and town is not None
-    clock = state.database.clock()
+    town, holder = held(
+        request,
+        token,
+        "field",
+        lambda conn, town: _holder(conn, town.municipality_id, token, shelters_too=shelters_too),
+        Text(
+            "急ぐときは電話で役場に知らせてください。新しいリンクは防災担当かデジタル担当が作ります。",
+            "In a hurry, telephone the town hall. The disaster desk or the digital section makes a new link.",
+        ),
+    )
     base = f"/field/{token}"
     return _Sender(
-        municipality_id,
-        town[0],
-        town[1],
-        ZoneInfo(town[2]),
-        clock,
-        clock.now(),
+        town.municipality_id,
+        town.name,
+        town.name_en,
+        town.zone,
+        town.clock,
+        town.now,
         Author(field_link_id=holder.field_link_id),
         holder.person,
         None,
@@ -196,6 +176,11 @@ def _of_link(request: Request, token: str, *, shelters_too: bool = False) -> _Se
         None,
         holder.expires_at,
     )
+
+
+def _holder(conn: Connection, municipality_id: int, token: str, *, shelters_too: bool) -> field_links.Holder | None:
+    holder = field_links.find(conn, municipality_id, token)
+    return None if holder is not None and shelters_too and not holder.shelters else holder
 
 
 # --- reports

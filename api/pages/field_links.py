@@ -74,9 +74,13 @@ def change_links(request: Request, visit: SignedIn, typed: Form) -> Response:
         return _page(request, visit, problem=error, status=400)
     assert row is not None
     address = f"{base_of(request)}/field/{token}"
+    return _page(request, visit, made=Made(row[0], address, qr_of(address)))
+
+
+def qr_of(address: str) -> Markup:
+    """A code for a telephone's camera, as a picture in the page."""
     code = segno.make(address, error="m", micro=False)
-    qr = Markup(code.svg_inline(border=2, omitsize=True, svgclass="qr", lineclass=None))
-    return _page(request, visit, made=Made(row[0], address, qr))
+    return Markup(code.svg_inline(border=2, omitsize=True, svgclass="qr", lineclass=None))
 
 
 def _page(

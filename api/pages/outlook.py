@@ -84,9 +84,18 @@ class Without:
 
 
 @dataclass(frozen=True, slots=True)
+class Highest:
+    """The highest level (m) that was learned from, in the hour that begins at `hour`."""
+
+    level: float
+    hour: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Outlook:
     """What was said last, of the observation at `said.time`. `old`: that is too long ago to act on. `score` of three
-    hours ahead, from the model's back-test; None where it has none.
+    hours ahead, from the model's back-test; None where it has none. `beyond`: the 90 % interval reaches above all that
+    was learned from, which was this; None where it does not.
     """
 
     said: Said
@@ -97,6 +106,7 @@ class Outlook:
     chart: FanChart
     old: bool
     score: Score | None
+    beyond: Highest | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +167,7 @@ def outlook(
         fan_chart(said, points, reading.step, zone, [(each.level, each.value) for each in levels]),
         _old(said, reading, now),
         next((each for each in model.scores or () if each.lead == 3.0 and each.n), None),
+        _beyond(conn, said, model),
     )
 
 
@@ -258,6 +269,23 @@ def _crossing(said: Said, place: int, level: float) -> timedelta | None:
             return timedelta(minutes=round(hours * 60))
         before, height = lead, value
     return None
+
+
+_HIGHEST = """
+select maximum, hour from rollup_hour
+where datastream_id = %s and hour >= %s and hour <= %s and maximum is not null order by maximum desc, hour limit 1
+"""
+
+
+def _beyond(conn: Connection, said: Said, model: Model) -> Highest | None:
+    """What was worked out afterwards was told by a twin that knew less than the model, nothing of that day at least."""
+    if not said.sure or model.trained_from is None or model.trained_to is None or np.isnan(said.quantiles).all():
+        return None
+    until = min(model.trained_to, said.time - timedelta(days=1)) if said.rehearsed else model.trained_to
+    row = conn.execute(_HIGHEST, (said.datastream_id, model.trained_from - _HOUR, until)).fetchone()
+    if row is None or float(np.nanmax(said.quantiles[:, HIGH])) <= row[0]:
+        return None
+    return Highest(float(row[0]), row[1])
 
 
 def _without(conn: Connection, said: Said) -> Iterable[Without]:

@@ -15,10 +15,13 @@ from api.pages import (
     cameras,
     catchments,
     checklist,
+    count_by_link,
+    count_links,
     count_periods,
     counters,
     daily_entry,
     day_checks,
+    days_file,
     delivery,
     demo,
     desks,
@@ -31,6 +34,7 @@ from api.pages import (
     evacuation,
     event,
     event_day,
+    event_sheet,
     events,
     field,
     field_links,
@@ -50,6 +54,7 @@ from api.pages import (
     outlooks,
     paste,
     people,
+    pipes,
     public,
     public_field,
     public_rss,
@@ -106,6 +111,7 @@ for part in (
     sources.router,
     folders.router,
     people.router,
+    pipes.router,
     duty_roster.router,
     notifications.router,
     official.router,
@@ -131,6 +137,7 @@ for part in (
     drills.router,
     trials.router,
     daily_entry.router,
+    days_file.router,
     visits.router,
     visit_reports.router,
     visit_layout.router,
@@ -143,9 +150,12 @@ for part in (
     day_checks.router,
     count_periods.router,
     counters.router,
+    count_links.router,
+    count_by_link.router,
     events.router,
     event.router,
     event_day.router,
+    event_sheet.router,
     spots.router,
     spot_compare.router,
     spot_calibration.router,
@@ -160,7 +170,7 @@ for part in (
 
 
 # Where photos are posted: by the beginning of the path, how many bytes a request may have (`api.boundary`).
-LARGER_BODIES = {"/field/": MOST_BODY, field.STAFF: MOST_BODY}
+LARGER_BODIES = {"/field/": MOST_BODY, field.STAFF: MOST_BODY, pipes.PIPES: pipes.MOST_BYTES}
 
 # Only in a demo: `create_app` includes it there and nowhere else.
 demo_router = demo.router

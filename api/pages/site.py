@@ -129,7 +129,7 @@ def page(
         "map": map,
         "tiles": None if map is None else visit.state.tiles.now(),
         "live_words": {key: at.words.texts[key] for key in _LIVE_WORDS},
-        **_formats(at),
+        **formats_at(at),
         **model,
     }
     response = HTMLResponse(site().environment.get_template(f"{name}.html").render(values), status)
@@ -168,7 +168,7 @@ def _remember_language(request: Request, response: Response) -> None:
         response.set_cookie(COOKIE, wish, max_age=365 * 86400, httponly=True, samesite="lax")
 
 
-def _formats(at: Moment) -> dict[str, Any]:
+def formats_at(at: Moment) -> dict[str, Any]:
     """Numbers and times bound to this page's moment and language."""
 
     def time(value: datetime) -> str:

@@ -1,7 +1,8 @@
-"""毎月のメール: the report of the month before, by mail with its Excel file, to named people of the office.
+"""毎月のメール: the report of the month before, by mail with its Excel file, to the people whom the office names.
 
-Who can be chosen has an account with a mail address. A letter is stopped, never changed; what was sent stays, with what
-became of it and its file.
+Who can be chosen has an account with a mail address, or stands in the office's own list of addresses, which it keeps
+here. Addresses are for the office (and the digital section) alone: whoever else reads this page sees none. A letter is
+stopped, never changed; it can rest, and be tried out; what was sent stays, with what became of it and its file.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from analytics.visitors.reports import kept
+from alerts.addresses import fits
+from analytics.visitors.reports import kept, mails
 from analytics.visitors.reports.cells import Kind
 from analytics.visitors.reports.counting import Version
 from analytics.visitors.reports.workbook import MEDIA_TYPE
@@ -33,7 +35,7 @@ router = Router()
 KINDS: Final = (Kind.MONTHLY, Kind.DAILY, Kind.PREFECTURE)
 MOST_NAME: Final = 60
 _SHOWN = 24
-_DONE: Final = ("made", "ended")
+_DONE: Final = ("made", "ended", "off", "on", "trial", "address", "address_ended")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +59,16 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A month's report as it was written, and what became of its messages; none: it went to nobody."""
+    """A month's report as it was written, and what became of its messages; none: it went to nobody. `trial`: it was
+    tried out.
+    """
 
     letter_id: int
     name: str
     month: date
     written_at: datetime
     posted: bool
+    trial: bool
     sent: tuple[Sent, ...]
 
 
@@ -77,23 +82,55 @@ def mail_page(request: Request, visit: SignedIn) -> Response:
 @router.post("/tourism/reports/mail")
 @access(COUNTING)
 def say(request: Request, visit: SignedIn, typed: Form) -> Response:
-    """`do` make or end."""
+    """`do` make, or end, off, on, trial of a `mail`; address, or address_ended of an `address`."""
     at = moment(request, visit)
     town, user = visit.tenant.municipality_id, visit.user.user_id
-    if typed.get("do") == "end":
-        number = typed.get("mail", "")
+    do = typed.get("do", "")
+    if do in _OF_ONE:
+        number = typed.get("address" if do == "address_ended" else "mail", "")
         with visit.transaction() as conn:
-            known = re.fullmatch(r"\d{1,9}", number) and kept.end_mail(conn, town, int(number), user, at.now)
+            known = re.fullmatch(r"\d{1,9}", number) and _done(conn, do, town, int(number), user, at.now)
+        if not known and do == "trial":
+            return _page(request, visit, typed, "trial")
         if not known:
-            raise NotFound(Text("そのメールは、もう止まっています。", "That letter has been stopped already."))
-        return RedirectResponse("/tourism/reports/mail?done=ended", 303)
+            raise NotFound(Text("それは、もう止まっています。", "That has been ended already."))
+        return RedirectResponse(f"/tourism/reports/mail?done={_OF_ONE[do]}", 303)
+    if do == "address":
+        with visit.transaction() as conn:
+            problem = _address(conn, town, typed, user, at.now)
+        if problem:
+            return _page(request, visit, typed, problem)
+        return RedirectResponse("/tourism/reports/mail?done=address#addresses", 303)
     with visit.transaction() as conn:
         made = _mail(conn, town, typed, at.now)
-        if isinstance(made, kept.Mail):
-            kept.make_mail(conn, town, made, user)
-    if not isinstance(made, kept.Mail):
+        if isinstance(made, mails.Mail):
+            mails.make_mail(conn, town, made, user)
+    if not isinstance(made, mails.Mail):
         return _page(request, visit, typed, made)
     return RedirectResponse("/tourism/reports/mail?done=made", 303)
+
+
+_OF_ONE: Final = {"end": "ended", "off": "off", "on": "on", "trial": "trial", "address_ended": "address_ended"}
+
+
+def _done(conn: Connection, do: str, town: int, number: int, user: int, now: datetime) -> bool:
+    if do == "end":
+        return mails.end_mail(conn, town, number, user, now)
+    if do == "trial":
+        return mails.ask_trial(conn, town, number, user, now)
+    if do == "address_ended":
+        return mails.end_address(conn, town, number, user, now)
+    return mails.rest_mail(conn, town, number, now, off=do == "off")
+
+
+def _address(conn: Connection, town: int, typed: Mapping[str, str], user: int, now: datetime) -> str | None:
+    """Keeps an address; what is wrong with it, None where nothing is."""
+    name, email = " ".join(typed.get("name", "").split()), typed.get("email", "").strip()
+    if not name or len(name) > MOST_NAME:
+        return "address_name"
+    if not fits("mail", email):
+        return "email"
+    return None if mails.add_address(conn, town, name, email, user, now) else "address_there"
 
 
 @router.get("/tourism/reports/mail/{letter_id}.xlsx")
@@ -117,7 +154,8 @@ def _page(
     at = moment(request, visit)
     town = visit.tenant.municipality_id
     with visit.transaction() as conn:
-        mails = kept.mails(conn, town)
+        set_up = mails.mails(conn, town)
+        listed = mails.addresses(conn, town)
         places = kept.places(conn, town, at.now.astimezone(at.zone).date())
         accounts = _accounts(conn, town)
         letters = _letters(conn, town)
@@ -131,7 +169,9 @@ def _page(
         "tourism_reports_mail",
         alerts,
         status=400 if problem else 200,
-        mails=mails,
+        mails=set_up,
+        addresses=listed,
+        listed={each.address_id: each.name for each in listed},
         accounts=accounts,
         names={each.user_id: each.name for each in accounts},
         places=places,
@@ -164,10 +204,11 @@ def _letters(conn: Connection, municipality_id: int) -> list[Letter]:
         how = state(sent_at, attempts, False, False, unsure)
         sent.setdefault(letter_id, []).append(Sent(masked(address), how, sent_at, error))
     return [
-        Letter(letter_id, name, month, written, posted is not None, tuple(sent.get(letter_id, ())))
-        for letter_id, name, month, written, posted in conn.execute(
+        Letter(letter_id, name, month, written, posted is not None, trial, tuple(sent.get(letter_id, ())))
+        for letter_id, name, month, written, posted, trial in conn.execute(
             """
-            select l.report_letter_id, m.name, l.month, l.written_at, l.posted_at
+            select l.report_letter_id, m.name, l.month, l.written_at, l.posted_at,
+                   l.report_mail_test_id is not null
             from report_letter l join report_mail m using (report_mail_id)
             where l.municipality_id = %s order by l.report_letter_id desc limit %s
             """,
@@ -176,7 +217,7 @@ def _letters(conn: Connection, municipality_id: int) -> list[Letter]:
     ]
 
 
-def _mail(conn: Connection, municipality_id: int, typed: Mapping[str, str], now: datetime) -> kept.Mail | str:
+def _mail(conn: Connection, municipality_id: int, typed: Mapping[str, str], now: datetime) -> mails.Mail | str:
     """The letter as typed, or what is wrong with it."""
     name = " ".join(typed.get("name", "").split())
     if not name or len(name) > MOST_NAME:
@@ -191,12 +232,15 @@ def _mail(conn: Connection, municipality_id: int, typed: Mapping[str, str], now:
             return field
     known = {each.user_id: each for each in _accounts(conn, municipality_id)}
     to = tuple(user_id for user_id, each in known.items() if typed.get(f"to-{user_id}") and each.email)
-    if not to:
+    named = tuple(
+        each.address_id for each in mails.addresses(conn, municipality_id) if typed.get(f"at-{each.address_id}")
+    )
+    if not to and not named:
         return "to"
     places = kept.places(conn, municipality_id, now.date())
     chosen = tuple(each.spot_id for each in places if typed.get(f"spot-{each.code}"))
     kind = Kind(typed["kind"])
-    return kept.Mail(
+    return mails.Mail(
         0,
         name,
         kind,
@@ -206,6 +250,7 @@ def _mail(conn: Connection, municipality_id: int, typed: Mapping[str, str], now:
         int(typed["hour"]),
         chosen or None,
         to,
+        named,
         now,
     )
 

@@ -110,7 +110,8 @@ def _named(asked: Asked) -> str:
         period = f"{asked.month:%Y%m}"
     else:
         period = f"{'fy' if asked.year_kind is YearKind.FISCAL else ''}{asked.year}"
-    return f"{asked.kind.value}_{period}{'' if asked.version is Version.CONFIRMED else '_provisional'}"
+    version = {Version.CONFIRMED: "", Version.ALL: "_provisional", Version.PUBLISHED: "_public"}[asked.version]
+    return f"{asked.kind.value}_{period}{version}"
 
 
 def _asked(conn: Connection, request: Request, visit: Visit, at: Moment) -> tuple[Asked, Choice]:

@@ -6,7 +6,8 @@
 // number meanwhile, ten times the usual) the entry waits for its person. Without this script the forms are ordinary.
 //
 // A page that is open without a network can be led to another spot or day by its own lists: then the form says that
-// nobody knows what stands there, and the server asks back where something does.
+// nobody knows what stands there, and the server asks back where something does. A page with data-home can be opened
+// without one, too: the service worker shows a copy (data-copy) that holds no number and no token, and chooses by itself.
 
 const QUEUE = 'mimamori-entries'; // [{key, by, action, label, fields, at, asked?, refused?}]
 const LOOK = 30_000; // ms between tries
@@ -17,7 +18,8 @@ place.after(place.content.firstElementChild.cloneNode(true)); // a renewal of th
 const section = document.getElementById('entry-waiting');
 const words = JSON.parse(document.getElementById('entry-words').textContent);
 const byId = (id) => document.getElementById(id);
-const { by, csrf } = place.dataset;
+const { by, home } = place.dataset;
+const copy = document.querySelector('form[data-copy]'); // this page was kept, and knows nothing of today
 const say = (key, values = {}) => Object.entries(values).reduce((text, [name, value]) => text.replace(`{${name}}`, value), words[key]);
 
 // --- the store
@@ -61,10 +63,21 @@ function newKey() {
 
 // --- sending
 
-/** What the server says to an entry: {state: 'done' | 'asked', address} | {state: 'refused', why} | 'away' | 'signed_out'. */
+/** The token with which this account may send now; a link needs none. {state} where it may not. */
+async function allowed() {
+  if (!copy || !('login' in copy.dataset)) return { csrf: place.dataset.csrf };
+  const now = await self.fieldQueue.session();
+  if (!now) return { state: 'signed_out' };
+  return now.login === by ? { csrf: now.csrf_token } : { state: 'other' };
+}
+
+/** What the server says to an entry: {state: 'done' | 'asked', address} | {state: 'refused', why} | 'away' | 'signed_out'
+ *  | 'other' (somebody else is signed in). */
 async function send(entry) {
   let answer;
   try {
+    const { state, csrf } = await allowed();
+    if (state) return { state };
     answer = await fetch(entry.action, {
       method: 'POST',
       body: new URLSearchParams([...entry.fields, ['csrf_token', csrf]]),
@@ -100,7 +113,8 @@ async function sendAll() {
     else break;
   }
   sending = false;
-  show(sent ? say('sent', { n: sent }) : { away: words.away, signed_out: words.signed_out }[last] ?? '');
+  show(sent ? say('sent', { n: sent }) : { away: words.away, signed_out: words.signed_out, other: words.other }[last] ?? '');
+  if (copy && last !== 'away') byId('entry-live').hidden = false;
 }
 
 function show(state) {
@@ -165,7 +179,7 @@ document.addEventListener('submit', async (event) => {
   } else {
     form.elements.key.value = newKey();
     if (form.dataset.keep) form.elements[form.dataset.keep].value = ''; // it stands in the list
-    show(result.state === 'away' ? words.queued : words.signed_out);
+    show({ away: words.queued, other: words.other }[result.state] ?? words.signed_out);
     section.scrollIntoView({ block: 'center' });
   }
 });
@@ -201,6 +215,39 @@ document.addEventListener('click', (event) => {
   form.elements.value.focus();
 });
 
+// --- opened without a network
+
+/** Lets this form be opened without a network from now on, and says at the end of the page whether it can be. */
+async function keepForm() {
+  const able = document.createElement('p');
+  able.className = 'note';
+  able.id = 'entry-able';
+  able.dataset.island = 'able';
+  document.getElementById('main').append(able);
+  if (!window.isSecureContext) able.textContent = words.insecure;
+  else able.textContent = await self.fieldQueue.keepForm(home, new URL(location.href)).then(() => words.able, () => words.unable);
+}
+
+const asDay = (date) => [date.getFullYear(), date.getMonth() + 1, date.getDate()].map((n) => String(n).padStart(2, '0')).join('-');
+
+/** A copy has no today: its day is the telephone's, yesterday in the morning as with a network. */
+async function beginCopy() {
+  const { day } = copy.elements;
+  const now = new Date();
+  day.max = asDay(now);
+  day.value = asDay(now.getHours() < 12 ? new Date(now - 86_400_000) : now);
+  const at = await self.fieldQueue.keptAt(new URL(location.href)).catch(() => undefined);
+  const time = at && new Date(at).toLocaleString(document.documentElement.lang, { dateStyle: 'short', timeStyle: 'short' });
+  byId('entry-copy').textContent = say('copy', { time: time ?? '?' });
+  const choose = () => {
+    const spot = copy.querySelector('select');
+    if (spot) copy.action = spot.value;
+    copy.dataset.label = `${spot ? spot.selectedOptions[0].textContent : copy.dataset.spot} ${day.value}`;
+  };
+  copy.addEventListener('input', choose);
+  choose();
+}
+
 // --- life
 
 const query = new URLSearchParams(location.search);
@@ -216,5 +263,7 @@ window.addEventListener('online', async () => {
 window.addEventListener('storage', () => show());
 setInterval(sendAll, LOOK);
 show();
+if (copy) await beginCopy();
+else if (home) keepForm();
 sendAll();
 document.documentElement.dataset.ready = 'yes';

@@ -1,4 +1,5 @@
-// Reports that wait for the network, and the copies of the form: what the page and its service worker share.
+// Reports that wait for the network, and the copies of the forms: what the pages and their service worker share. The forms
+// are the report from the field and the day's count; what waits of counts is entry_keep.js's.
 //
 // Not a module: a service worker of today's browsers takes a script by importScripts everywhere, a module not yet.
 // Everything is in `self.fieldQueue`. A report waits in IndexedDB under its key, by which the server knows a repetition:
@@ -11,20 +12,22 @@ self.fieldQueue = (() => {
   const OLDEST = 7 * 86_400_000; // ms: the server takes no older sight
   const FORGOTTEN = 30 * 86_400_000; // ms: what nobody has come back for
   const STAFF = '/disaster/field';
-  const LINK = /^\/field\/[\w-]{20,100}$/;
+  const COUNT = '/tourism/entry'; // one copy for all spots: it lets choose
+  const LINK = /^\/(field|count)\/[\w-]{20,100}$/;
 
-  const isForm = (path) => path === STAFF || LINK.test(path);
+  const isCount = (path) => path === COUNT || path.startsWith(`${COUNT}/`);
+  const isForm = (path) => path === STAFF || isCount(path) || LINK.test(path);
 
   // --- copies of the form
 
   /** Under which name a copy is kept: a drill's form is another one, its language and what was sent last are not. */
-  const nameOf = (url) => url.pathname + (url.searchParams.get('drill') === '1' ? '?drill=1' : '');
+  const nameOf = (url) => (isCount(url.pathname) ? COUNT : url.pathname) + (url.searchParams.get('drill') === '1' ? '?drill=1' : '');
 
   const copyOf = (url) => caches.match(nameOf(url), { cacheName: COPIES, ignoreVary: true });
 
   /** Keeps the form of this address with the files it names, and forgets the files that no form names any more. */
   async function keepCopy(url) {
-    const asked = new URL(url);
+    const asked = new URL(nameOf(url), url);
     asked.searchParams.set('copy', '1');
     const answer = await fetch(asked, { redirect: 'error', headers: { Accept: 'text/html' } });
     if (!answer.ok) throw new Error(`the form answered ${answer.status}`);
@@ -52,6 +55,13 @@ self.fieldQueue = (() => {
       const { pathname } = new URL(request.url);
       if (pathname.startsWith('/static/') && !needed.has(pathname)) await copies.delete(request);
     }
+  }
+
+  /** Lets the form at this address be opened without a network from now on: the worker for its path, and a copy. */
+  async function keepForm(path, url) {
+    await navigator.serviceWorker.register('/worker.js', { scope: path, updateViaCache: 'none' });
+    await navigator.serviceWorker.ready;
+    await keepCopy(url);
   }
 
   /** When the copy of this address was kept, in ms; nothing where there is none. */
@@ -184,5 +194,5 @@ self.fieldQueue = (() => {
     });
   }
 
-  return { COPIES, SYNC, STAFF, isForm, keepCopy, copyOf, keptAt, dropCopies, store, waiting, wait, drop, send, sendAll, alone };
+  return { COPIES, SYNC, STAFF, COUNT, isForm, keepForm, copyOf, keptAt, dropCopies, session, store, waiting, wait, drop, send, sendAll, alone };
 })();

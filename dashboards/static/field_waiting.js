@@ -1,7 +1,7 @@
 // The report form's other half: what waits to be sent, whether the form could be opened without a network, and how old
 // what it shows is. The store and the sending are field_queue.js, which the service worker shares.
 
-const { SYNC, keepCopy, keptAt, waiting, drop, sendAll } = self.fieldQueue;
+const { SYNC, keepForm: keep, keptAt, waiting, drop, sendAll } = self.fieldQueue;
 const LOOK = 20_000; // ms between two tries while the page is open and something waits
 
 const byId = (id) => document.getElementById(id);
@@ -132,10 +132,7 @@ async function keepForm() {
     return;
   }
   try {
-    const scope = new URL(form.action).pathname;
-    await navigator.serviceWorker.register('/worker.js', { scope, updateViaCache: 'none' });
-    await navigator.serviceWorker.ready;
-    await keepCopy(new URL(location.href));
+    await keep(new URL(form.action).pathname, new URL(location.href));
     able.textContent = words.able;
   } catch {
     able.textContent = words.unable;

@@ -1,7 +1,8 @@
-// After signing out: the staff's report form leaves this browser, with what was typed into it. What was to be sent and
-// could not be stays, as the town hall has not got it: the page says so, and a button takes it away.
+// After signing out: the staff's forms that open without a network leave this browser, with what was typed into the
+// report. What was to be sent and could not be stays, as the town hall has not got it: the page says so of reports, and a
+// button takes them away; counts stand on the form of whoever typed them.
 
-const { STAFF, dropCopies, store, waiting, drop } = self.fieldQueue;
+const { STAFF, COUNT, dropCopies, store, waiting, drop } = self.fieldQueue;
 const byId = (id) => document.getElementById(id);
 
 async function leave() {
@@ -9,9 +10,11 @@ async function leave() {
     if (name === STAFF || name.startsWith(`${STAFF}#`)) localStorage.removeItem(name);
   }
   for (const name of [STAFF, `${STAFF}#drill`]) await store('drafts', 'readwrite', (all) => all.delete(name)).catch(() => undefined);
-  if (self.caches) await dropCopies(STAFF);
-  const registration = await navigator.serviceWorker?.getRegistration(STAFF);
-  if (registration && new URL(registration.scope).pathname === STAFF) await registration.unregister();
+  for (const path of [STAFF, COUNT]) {
+    if (self.caches) await dropCopies(path);
+    const registration = await navigator.serviceWorker?.getRegistration(path);
+    if (registration && new URL(registration.scope).pathname === path) await registration.unregister();
+  }
 }
 
 async function show() {

@@ -1,6 +1,6 @@
-// The service worker: messages of web push, and the report form that opens without a network. Nothing else.
+// The service worker: messages of web push, and the forms that open without a network (reports, counts). Nothing else.
 //
-// It is registered for the page '/notifications' and for each report form by itself: no other page of this site ever
+// It is registered for the page '/notifications' and for each of these forms by itself: no other page of this site ever
 // passes through it, so that none can be shown from a store in a flood. The server puts the release of the page's files
 // before this script: another release is another script, and the browser takes it at the next look.
 
@@ -56,7 +56,7 @@ self.addEventListener('notificationclick', (event) => {
   event.waitUntil(self.clients.openWindow(event.notification.data.url));
 });
 
-// --- the report form --------------------------------------------------------------------------------------
+// --- the forms --------------------------------------------------------------------------------------------
 
 self.addEventListener('fetch', (event) => {
   const { request } = event;

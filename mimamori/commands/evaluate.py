@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+
+class LeakMode(StrEnum):
+    model = "model"
+    free = "free"
+
 
 evaluate = typer.Typer(help="Judge recorded data, with nothing from later, and say how good it was.")
 
@@ -77,3 +84,29 @@ def visitors(
     columns = ("", "n", "WAPE", "median of 4", "week ago", "MASE", "inside", "outages?")
     title = f"{folder}: {figures['seconds']:g} s; of {outages['planted']} planted outages {outages['found']} found"
     give(figures, title, columns, rows(figures), as_json=as_json)
+
+
+@evaluate.command("leaks")
+def leaks(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="dataset.json and a year of a pipe network (docs/waterworks.md).")
+    ],
+    out: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="Where to write the suspects.")] = None,
+    mode: Annotated[
+        LeakMode, typer.Option(help="free: by the map of the pipes alone; model: by the network's hydraulic model.")
+    ] = LeakMode.free,
+    sensors: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="Only the N best-placed pressure loggers; 0: inlets only.")
+    ] = None,
+    truth: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="leaks.csv and leak_flows.csv: judge by the published rule.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
+) -> None:
+    """Find suspects in a recorded year of a pipe network, day by day, with one setting for all."""
+    from mimamori.bench.report import bar, give
+    from mimamori.evaluate_leaks import measure, rows
+
+    with bar("days", quiet=as_json) as progress:
+        figures = measure(folder, out, mode.value, sensors, truth, progress)
+    give(figures, f"{folder}: {figures['reports']} suspects", ("", ""), rows(figures), as_json=as_json)

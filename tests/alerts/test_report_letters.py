@@ -24,19 +24,30 @@ AT = datetime(2026, 6, 5, 9, tzinfo=ZoneInfo("Asia/Tokyo"))
 
 @pytest.fixture
 def named(gauge: Gauge) -> Gauge:
-    """Two people of the tourism office, one of whom has no address, and somebody who was not named."""
+    """Two people of the tourism office, one of whom has no address, somebody who was not named, and three addresses."""
     for name in ("a@example.jp", "b@example.jp", ""):
         gauge.user("tourism", name)
     with connect(gauge.town.owner, name="test") as conn:
         conn.execute(
             """
             insert into report_mail
-                (municipality_id, name, kind, version, compared, day, hour, user_ids, made_at, user_id)
-            select %s, '月報', 'monthly', 'all', true, 5, 9,
-                   array_agg(user_id) filter (where email <> 'b@example.jp'), %s, min(user_id)
+                (municipality_id, name, kind, version, compared, day, hour, user_ids, address_ids, made_at, user_id)
+            select %(town)s, '月報', 'monthly', 'all', true, 5, 9,
+                   array_agg(user_id) filter (where email <> 'b@example.jp'), '{1,2,3}', %(since)s, min(user_id)
             from app_user where role = 'tourism'
             """,
-            (gauge.town.municipality_id, datetime(2026, 5, 20, tzinfo=ZoneInfo("Asia/Tokyo"))),
+            {"town": gauge.town.municipality_id, "since": datetime(2026, 5, 20, tzinfo=ZoneInfo("Asia/Tokyo"))},
+        )
+        conn.execute(
+            """
+            insert into report_address (municipality_id, name, email, made_at, made_by, ended_at, ended_by)
+            select m.municipality_id, '商工会', email, now(), user_id, case when email like 'gone%%' then now() end,
+                   case when email like 'gone%%' then user_id end
+            from municipality m, (select min(user_id) as user_id from app_user) u,
+                 unnest(array['c@chamber.example.jp', 'gone@chamber.example.jp', 'A@example.jp']) as email
+            where m.municipality_id = %s
+            """,
+            (gauge.town.municipality_id,),
         )
     return gauge
 
@@ -50,8 +61,10 @@ def test_a_month_is_mailed_once_to_who_was_named(named: Gauge, mailbox: Mailbox)
             conn.commit()
             while Dispatcher([MailChannel(mailbox.config)]).send_next(conn):
                 pass
-    ((address, message),) = mailbox.messages
-    assert address == "a@example.jp" and "2026年5月" in message["Subject"] and "月報" in message["Subject"]
+    # an account and an address of the office's list; who is both gets one, an address that has ended none
+    assert sorted(address.lower() for address, _ in mailbox.messages) == ["a@example.jp", "c@chamber.example.jp"]
+    message = mailbox.messages[0][1]
+    assert "2026年5月" in message["Subject"] and "月報" in message["Subject"]
     body = message.get_body()
     assert isinstance(body, EmailMessage) and "延べ" in body.get_content() and "見守" in body.get_content()
     (file,) = message.iter_attachments()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -297,6 +298,25 @@ def test_a_version_that_is_worse_on_what_both_know_is_kept_and_not_used(
     newest, learned = stored.models(worker, level)
     assert not newest.used and learned.used
     assert stored.newest(worker, [level], used=True)[level].version == 1
+
+
+@pytest.mark.usefixtures("quick")
+def test_what_another_release_kept_is_learned_again_before_anything_is_said_of_it(
+    analyst: Analyst, worker: Connection, clock: FixedClock, level: int
+) -> None:
+    live(analyst, START, days=2)
+    switch(analyst, on=True)
+    trained(Forecasts(clock), worker)
+    kept = io.BytesIO()
+    np.savez(kept, leads=np.array(LEADS), until=np.array(0.0), kinds=np.array("[]"))
+    analyst.rows("update forecast_model set model = %s where datastream_id = %s returning 1", kept.getvalue(), level)
+    job = Forecasts(clock)
+    assert job.issue(worker) == 1, "of the gauge above, and of no other"
+    assert trained(Forecasts(clock), worker) == 1
+    assert [model.why for model in stored.models(worker, level)] == ["history", "history"]
+    clock.advance(START + STEP - clock.now())
+    live(analyst, START + STEP, days=0.1)
+    assert job.issue(worker) == 2
 
 
 @pytest.mark.usefixtures("quick")

@@ -8,10 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from analytics.rivers.forecast import forecaster as forecasters
 from analytics.rivers.forecast.fan import Fan, passing
 from analytics.rivers.forecast.forecaster import LEADS, Forecaster, train
 from analytics.rivers.forecast.inputs import ahead, inputs
-from analytics.rivers.forecast.record import Ints, Record, on_grid, summed
+from analytics.rivers.forecast.record import Floats, Ints, Record, on_grid, summed
+from analytics.rivers.forecast.running import Balance
 from analytics.rivers.forecast.scores import coverage, crossings, errors, reliability
 from mimamori.bench.rivers import made_river
 
@@ -78,6 +80,49 @@ def test_a_gauge_upstream_that_jumps_by_six_metres_is_left_out_and_costs_nearly_
         came = ahead(river.level, round(lead))[rows]
         before, after = (errors(each.values[:, at], each.persistence, came).pi for each in (fan, found))
         assert before is not None and after is not None and before - after < 0.05
+
+
+def test_beyond_the_record_the_upper_end_takes_in_a_rise_that_goes_on(
+    forecaster: Forecaster, river: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quiet, hours = river.before(_LEARNED), 5
+    step = 3.0 * float(np.nanmax(np.diff(quiet.level)))
+    climb = step * np.arange(1, hours + 1)
+    grown = Record(
+        quiet.start,
+        quiet.step,
+        np.concatenate([quiet.level, quiet.level[-1] + climb]),
+        np.vstack([quiet.neighbours, quiet.neighbours[-1] + climb[:, None]]),
+        np.vstack([quiet.rain, np.zeros((hours, 2))]),
+    )
+    newest = np.array([len(grown.level) - 1])
+
+    def upper() -> Floats:
+        fan = forecaster.forecast(grown, newest)
+        assert (np.diff(fan.quantiles[0], axis=1) >= 0).all(), "quantiles ascend"
+        return fan.quantiles[0, :, -1] - fan.persistence[0]
+
+    goes_on = step * np.array(LEADS)
+    assert (upper() >= 0.999 * goes_on).all()
+    monkeypatch.setattr(forecasters, "FURTHEST", 1.0)
+    assert upper()[-1] < 0.9 * goes_on[-1], "what the record teaches alone falls short of it"
+
+
+def test_what_came_true_decides_which_member_counts_apart_for_ripples_and_floods() -> None:
+    draw = np.random.default_rng(3)
+    flood = (draw.random(2000) < 0.05)[:, None]
+    changes = np.where(flood, 2.0, 0.005) * draw.choice([-1.0, 1.0], (2000, 1))
+    rule = np.zeros_like(changes)
+    prior = np.array([[0.5, 0.5, 0.0]])
+    alike = np.stack([changes, changes, rule], axis=-1)
+    balance = Balance.of(alike + 0.3 * changes[..., None] * draw.normal(0.0, 1.0, alike.shape), prior, changes, 1)
+    before = balance.at_first()[0]
+    assert np.abs(before[:, 0] - before[:, 1]).max() < 0.2, "in the record both were as good"
+    # Then the first is right of ripples, the second of floods, and each knows little of the other.
+    vague = changes * draw.uniform(0.0, 3.0, (2000, 1))
+    experts = np.stack([np.where(flood, vague, changes), np.where(flood, changes, vague), rule], axis=-1)
+    ripples, _, floods = balance.after(experts, changes, 1.0)[-1, 0]
+    assert ripples[0] > ripples[1] + 0.2 and floods[1] > floods[0] + 0.2
 
 
 def test_what_is_kept_of_it_says_the_same_and_holds_no_pickle(

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -27,6 +28,7 @@ from analytics.visitors.reports.text_file import CP932, UTF_8, csv_file, lost
 from analytics.visitors.reports.workbook import workbook
 from analytics.visitors.spots.plan import Method
 from analytics.visitors.spots.series import SpotDay
+from api.pages.site import site
 
 TAKI, SHIRYOKAN = Place(1, "taki", "見守の滝", "Mimamori Falls"), Place(2, "shiryokan", "=資料館𠮷", "")
 MAY, JUNE = date(2026, 5, 1), date(2026, 6, 1)
@@ -296,6 +298,23 @@ def test_excel_has_numbers_formats_a_chart_and_the_notes() -> None:
     assert [book["グラフの数"].cell(row, 2).value for row in (1, 2, 4)] == ["見守の滝", 1234, None]
     table = prefecture.make(asked(Kind.PREFECTURE), known(days), DEFAULT, None, {}, "美守町")
     assert [len(s._charts) for s in openpyxl.load_workbook(io.BytesIO(workbook(table))).worksheets] == [1, 0, 0]
+
+
+def test_a_table_of_many_spots_goes_over_pages_that_each_name_the_days() -> None:
+    many = tuple(Place(n, f"spot-{n}", f"地点{n}", "") for n in range(1, 31))
+    made = tables.make(asked(Kind.DAILY, places=many, ways=()), known({n: every_day() for n in range(1, 31)}))
+    sheet = openpyxl.load_workbook(io.BytesIO(workbook(made))).worksheets[0]
+    assert sheet.page_setup.fitToWidth == 3 and sheet.print_title_cols == "$A:$C"
+    html = str(
+        site()
+        .environment.get_template("parts/visit_report.html")
+        .make_module({"t": site().words["ja"]})
+        .report_table(made.tables[0], "report")
+    )
+    heads = [re.findall(r"<th scope=\"col\"[^>]*>(.*?)</th>", part) for part in html.split("<table")[1:]]
+    assert [len(head) for head in heads] == [3 + 12, 3 + 12, 3 + 6]
+    assert all(head[:3] == ["日付", "曜日", "日の種類"] for head in heads)
+    assert [name for head in heads for name in head[3:]] == [place.name for place in many]
 
 
 def test_a_csv_is_read_by_excel_and_tells_which_letters_its_code_does_not_have() -> None:

@@ -8,6 +8,7 @@ from playwright.sync_api import Browser, expect
 
 from api.roles import Role
 from tests.browser.conftest import TOWN_NOW, Town, screenshot, visiting
+from tests.browser.test_field_offline import KEPT
 from tests.browser.test_tourism import MUSEUM, UNTIL, enter, fits
 
 TODAY = TOWN_NOW.date()
@@ -28,6 +29,7 @@ def test_what_is_typed_without_a_network_waits_is_sent_once_and_asks_where_someb
     ):
         page = clerk.open(f"/tourism/entry/{MUSEUM}?day={TODAY}")
         expect(page.locator("html")).to_have_attribute("data-ready", "yes", timeout=UNTIL)
+        expect(page.locator("#entry-able")).to_contain_text("電波がなくてもこの端末で開けます", timeout=UNTIL)
         clerk.page.context.set_offline(True)
         enter(page, "41")
         waiting = page.locator("#entry-waiting")
@@ -43,17 +45,31 @@ def test_what_is_typed_without_a_network_waits_is_sent_once_and_asks_where_someb
         enter(other.open(f"/tourism/entry/{MUSEUM}?day={YESTERDAY}"), "50")
         expect(other.page.locator(".done")).to_contain_text("保存しました")
         assert entered(town_page) == [(YESTERDAY, 50.0)]
+        # opened anew without a network, by any of its addresses: the form alone, which knows no number of the town
+        page.goto("about:blank")
+        page.goto(f"{town_page.url}/tourism/entry/spot-todai")
+        expect(page.locator("#entry-copy")).to_contain_text("電波がないため", timeout=UNTIL)
+        expect(waiting).to_contain_text("保存待ち 2件")
+        kept = page.evaluate(KEPT)
+        assert [path for path in kept if not path.startswith("/static/")] == ["/tourism/entry"]
+        page.locator("#spot").select_option(label="鈴鳴りの滝")
+        page.locator("#day").fill(str(TODAY))
+        enter(page, "43")
+        expect(waiting).to_contain_text("保存待ち 3件")
+        fits(page, 390)
+        screenshot(page, "tourism_entry-copy-ja-390")
         clerk.page.context.set_offline(False)
-        page = clerk.open(f"/tourism/entry/{MUSEUM}?day={TODAY}")
         expect(waiting).to_contain_text("保存待ち 1件", timeout=UNTIL)
-        expect(page.locator("#entry-waiting-state")).to_contain_text("1件を保存しました")
+        expect(page.locator("#entry-waiting-state")).to_contain_text("2件を保存しました")
+        page.locator("#entry-live a").click()
+        expect(page.locator("html")).to_have_attribute("data-ready", "yes", timeout=UNTIL)
         waiting.get_by_role("link", name="確かめる").click()
         expect(page.locator("#meanwhile")).to_contain_text("50 人にしています")
         assert page.locator("#number").input_value() == "42"
         page.locator(".entry-save").click()
         expect(page.locator(".done")).to_contain_text("訂正しました")
         expect(page.locator("#entry-waiting")).to_be_hidden()
-        assert entered(town_page) == [(YESTERDAY, 50.0), (TODAY, 41.0), (YESTERDAY, 42.0)]
+        assert entered(town_page) == [(YESTERDAY, 50.0), (TODAY, 41.0), (TODAY, 43.0), (YESTERDAY, 42.0)]
 
 
 def test_a_block_is_pasted_checked_and_saved_and_the_report_stays_while_the_page_follows_the_town(

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
+import httpx
+import openpyxl
 import pytest
 
 from api.roles import Role
@@ -121,6 +123,75 @@ def test_small_numbers_are_withheld_and_a_spot_is_public_only_when_the_office_sa
         assert "100未満" in page and "99" not in page.replace("999", "")
         client.post(SPOT, data=choice | {"public": "no"})
         assert public_days(hall) == {}
+
+
+SMALL, KEPT = {"2026-05-12": 83, "2026-05-13": 97}, 600
+
+
+def numbers(text: str) -> set[int]:
+    """Those of a file; of what people read without the commas within a number."""
+    return {int(found) for found in re.findall(r"\d+", text)}
+
+
+def read_numbers(text: str) -> set[int]:
+    return numbers(re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text))
+
+
+def exits(anybody: httpx.Client, clerk: httpx.Client) -> Iterator[tuple[str, set[int]]]:
+    """Everything that is meant for publication, and the numbers in it."""
+    for path in ("", "?month=2026-05", ".csv", ".csv?by=month&from=2026-04-01&to=2026-06-01", ".json"):
+        text = anybody.get(f"{PUBLIC}{path}").content.decode("utf-8-sig")
+        yield f"{PUBLIC}{path}", read_numbers(text_of(text)) if "<html" in text else numbers(text)
+    for kind in ("daily", "monthly", "yearly", "prefecture"):
+        query = f"kind={kind}&month=2026-05&year=2026&years=2&compare=all&version=published"
+        yield kind, read_numbers(text_of(clerk.get(f"/tourism/reports?{query}").text))
+        for encoding in ("utf-8-sig", "cp932"):
+            answer = clerk.get(f"/tourism/reports/file.csv?{query}&encoding={encoding}")
+            assert "_public.csv" in answer.headers["content-disposition"]
+            yield f"{kind} {encoding}", numbers(answer.content.decode(encoding))
+        book = openpyxl.load_workbook(io.BytesIO(clerk.get(f"/tourism/reports/file.xlsx?{query}").content))
+        cells = [cell.value for sheet in book for row in sheet for cell in row]
+        yield (
+            f"{kind} xlsx",
+            {int(each) for each in cells if isinstance(each, int | float)}
+            | numbers(" ".join(each for each in cells if isinstance(each, str))),
+        )
+
+
+def test_no_small_number_leaves_by_any_way_nor_a_sum_that_tells_it(hall: TownHall) -> None:
+    with hall.visitor(Role.TOURISM) as clerk, hall.visitor(None) as anybody:
+        for do in ("ordinary", "confirm"):
+            clerk.post(CHECKS, data=seen(clerk.get(CHECKS, params=MAY).text, do))
+        choice = {"do": "choice", "outages": "missing", "public": "yes", "smallest": "100"}
+        assert clerk.post(SPOT, data=choice).status_code == 303
+        with connect(hall.database.owner, name="test") as conn:
+            for day, small in SMALL.items():
+                conn.execute("update rollup_day set total = %s where day = %s", (small, day))
+                conn.execute("update day_check set visitors = %s, raw = %s where day = %s", (small, small, day))
+            days = conn.execute(
+                "select count(*), sum(visitors)::int, array_agg(day::text) from day_check "
+                "where confirmed_at is not null and day >= '2026-05-01'"
+            ).fetchone()
+        assert days is not None
+        confirmed, total, which = days
+        told = sum(SMALL.values())
+        assert set(SMALL) <= set(which) and confirmed > 20
+        secret = {*SMALL.values(), told, total, *(total - each for each in SMALL.values())}
+        found = dict(exits(anybody, clerk))
+        for name, there in found.items():
+            assert not there & secret, f"{name}: {sorted(there & secret)}"
+        for name in (
+            f"{PUBLIC}?month=2026-05",
+            f"{PUBLIC}.csv?by=month&from=2026-04-01&to=2026-06-01",
+            f"{PUBLIC}.json",
+        ):
+            assert total - told in found[name], f"{name}: the sum of what is published"
+        # what is for the office alone still has it: the walk would see it
+        office = clerk.get("/tourism/reports/file.csv?kind=daily&month=2026-05&version=confirmed").text
+        assert set(SMALL.values()) <= numbers(office)
+        clerk.post(SPOT, data=choice | {"public": "no"})
+        hidden = clerk.get("/tourism/reports/file.csv?kind=daily&month=2026-05&version=published")
+        assert "公開していない地点" in hidden.content.decode("utf-8-sig") and KEPT not in numbers(hidden.text)
 
 
 def test_a_period_is_added_and_judged_with_a_reason_and_the_counters_are_told_apart_in_words(hall: TownHall) -> None:

@@ -240,6 +240,25 @@ def test_the_sheet_has_three_numbers_with_their_sources_and_no_sum(hall: TownHal
     assert "カウンターの延べ（入り） 330" in sheet and "主催者発表 1,500 港まつり実行委員会・目視" in sheet
     assert "1,830" not in sheet and "915" not in sheet
     assert "約 270 人" in sheet, "the greatest estimate"
+    # what somebody counted by hand stands beside it, and so does what the counter's calibration makes of its number
+    counted = {"name": "屋台", "from": "2026-06-01T06:00", "to": "2026-06-01T08:00", "value": "250"}
+    assert desk.post("/tourism/gatherings/spot-asaichi", data=counted).status_code == 303
+    with connect(hall.database.owner, name="test") as conn:
+        conn.execute(
+            """
+            insert into count_factor (municipality_id, station_id, measure, from_day, factor, low, high, mape, sessions,
+                                      measured_until, signed_by, entered_at, user_id)
+            select s.municipality_id, station_id, measure, %(at)s, 1.1, 1.04, 1.2, 9, '{1,2,3}', %(now)s, '山田',
+                   %(now)s,
+                   (select min(user_id) from app_user where municipality_id = s.municipality_id)
+            from station s, unnest(array['in', 'both']) as measure where code = 'spot-asaichi'
+            """,
+            {"at": START - timedelta(days=30), "now": START},
+        )
+    sheet = read(desk.get(f"{EVENTS}/1/report"))
+    assert "手で数えた延べ 250 屋台・港の朝市" in sheet and "カウンターの延べ（入り） 330" in sheet
+    assert "手数えによる係数 1.10 をかけると 363（95 % で 343〜396）" in sheet
+    assert "580" not in sheet and "1,750" not in sheet, "nothing is added up"
     desk.post(f"{EVENTS}/1/day", data=said | {"people": ""})
     assert "記録がありません" in read(desk.get(f"{EVENTS}/1/report")), "taken back"
     with hall.visitor(Role.VIEWER) as viewer:

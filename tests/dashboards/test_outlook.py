@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import httpx
 import pytest
@@ -53,6 +53,23 @@ def test_words_first_then_the_picture_and_the_same_in_tables(rising: TownHall, s
         ("2", "1.700", "2.300", "2.900"),
     ]
     assert {row["class"] for row in named} == {"internal_forecast"}
+
+
+def test_a_fan_that_reaches_above_all_that_was_learned_from_says_so(rising: TownHall, staff: httpx.Client) -> None:
+    words, day = "この川の記録にない大きさ", START - timedelta(days=2)
+    # The interval reaches up to 2.3 m + 6 times 0.3 m.
+    highest = f"{words} 90 %の幅の上端が、学習した記録の最高（{{}}）を超えています"
+    assert highest.format("2.00 m、2026-06-01") in main(staff.get(PAGE))
+    assert words not in main(staff.get(f"{PAGE}/hindcast?at=2026-06-01T01:20")), "of the days before nothing is stored"
+
+    def learned_from(time: datetime, level: float) -> str:
+        rising.observe(f"{STATION}/water_level", (time, level))
+        with connect(rising.database.owner, name="test") as conn:
+            recompute(conn, [Touched(rising.database.datastream(STATION, "water_level"), time, time)])
+        return main(staff.get(PAGE))
+
+    assert highest.format("4.00 m、2026-05-30") in learned_from(day, 4.0)
+    assert words not in learned_from(day + STEP, 4.2)
 
 
 def test_how_wet_the_ground_is_stands_beside_it_as_at_least_while_a_gauge_is_young(

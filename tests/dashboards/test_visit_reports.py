@@ -155,6 +155,28 @@ def test_a_spot_meets_the_common_standard_by_its_counts_and_what_people_say(cler
     assert clerk.post(address, data={"do": "withdraw", "survey": "1"}).status_code == 404
 
 
+def test_addresses_are_the_offices_own_and_nobody_else_sees_them(counted: TownHall, clerk: httpx.Client) -> None:
+    address, email = f"{REPORTS}/mail", "office@chamber.example.jp"
+    wrong = clerk.post(address, data={"do": "address", "name": "商工会", "email": "office@chamber, x@y.jp"})
+    assert wrong.status_code == 400 and "読み取れません" in main(wrong) and "商工会" in wrong.text
+    add = {"do": "address", "name": "商工会", "email": email}
+    assert clerk.post(address, data=add).status_code == 303
+    assert "もうあります" in main(clerk.post(address, data=add | {"email": email.upper()}))
+    mail = {"do": "make", "name": "月報", "kind": "daily", "version": "published", "day": "5", "hour": "9", "at-1": "1"}
+    assert clerk.post(address, data=mail).status_code == 303
+    assert email in clerk.get(address).text
+    for role in (Role.WATER, Role.DISASTER, Role.VIEWER):
+        with counted.visitor(role) as reader:
+            page = reader.get(address).text
+            assert "月報" in page and "example" not in page and "商工会" not in page
+            assert reader.post(address, data=add).status_code == 403
+    with counted.visitor(Role.TOURISM, town="other") as other:
+        assert email not in other.get(address).text
+        assert other.post(address, data={"do": "address_ended", "address": "1"}).status_code == 404
+    assert clerk.post(address, data={"do": "address_ended", "address": "1"}).status_code == 303
+    assert email not in clerk.get(address).text
+
+
 def test_a_letter_is_set_up_written_once_and_can_be_taken_from_the_page(counted: TownHall, clerk: httpx.Client) -> None:
     address = f"{REPORTS}/mail"
     assert "own-" not in main(clerk.get(address)) or "@example.jp" in clerk.get(address).text
@@ -184,6 +206,18 @@ def test_a_letter_is_set_up_written_once_and_can_be_taken_from_the_page(counted:
     assert sums(date(2026, 5, 1), LAST) in [cell.value for cell in book.worksheets[0][5]]
     with counted.visitor(Role.TOURISM, town="other") as other:
         assert other.get(f"{address}/1.xlsx").status_code == 404
+        assert other.post(address, data={"do": "off", "mail": "1"}).status_code == 404
+    # it rests, and goes on with the month after; a trial goes out at once
+    assert clerk.post(address, data={"do": "off", "mail": "1"}).status_code == 303
+    assert "休んでいます" in main(clerk.get(address))
+    assert clerk.post(address, data={"do": "trial", "mail": "1"}).status_code == 303
+    assert "10分以内に試して" in main(clerk.post(address, data={"do": "trial", "mail": "1"}))
+    at = datetime(2026, 7, 5, 9, tzinfo=TOKYO)
+    with connect(counted.database.worker, name="test") as conn:
+        assert [Letters(FixedClock(at)).look(conn) for _ in range(2)] == [1, 0]
+        ((subject, month),) = conn.execute("select subject, month from report_letter where report_letter_id = 2")
+    assert "【試し】" in subject and month == date(2026, 6, 1) and "【試し】" in main(clerk.get(address))
+    assert clerk.post(address, data={"do": "on", "mail": "1"}).status_code == 303
     assert clerk.post(address, data={"do": "end", "mail": "1"}).status_code == 303
     with connect(counted.database.worker, name="test") as conn:
         assert Letters(FixedClock(datetime(2026, 7, 5, 9, tzinfo=TOKYO))).look(conn) == 0

@@ -36,15 +36,22 @@ def test_the_worker_names_its_release_and_no_store_in_between_keeps_it(hall: Tow
     assert "csrf" not in copy and 'name="key" value=""' in copy and "data-copy" in copy
 
 
-def test_only_the_report_form_and_the_devices_page_register_it() -> None:
+def test_only_the_forms_and_the_devices_page_register_it() -> None:
     """A page of levels or alerts that came out of a store would be believed in a flood."""
     registering = {
         path.name for path in (ROOM / "static").glob("*.js") if "serviceWorker.register(" in path.read_text("utf-8")
     }
-    assert registering == {"field_waiting.js", "notifications.js"}
+    assert registering == {"field_queue.js", "notifications.js"}
     users = {
         path.name
         for path in (ROOM / "templates").rglob("*.html")
-        if re.search(r"asset\('(field|field_waiting|notifications)\.js'\)", path.read_text("utf-8"))
+        if re.search(r"asset\('(field_queue|notifications)\.js'\)", path.read_text("utf-8"))
     }
-    assert users == {"field.html", "notifications.html"}
+    assert users == {
+        "field.html",
+        "notifications.html",
+        "sign_in.html",  # takes it away
+        "tourism_entry.html",
+        "count.html",
+        "count_copy.html",
+    }

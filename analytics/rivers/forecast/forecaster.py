@@ -7,10 +7,14 @@
 `method` says what stands behind it: `learned`; `rise` where less than `FEWEST` hours of the record can be learned from,
 so that it goes on as it has for the last hour, damped; nothing is said of rows where no level is known.
 
-Members (`linear`, `forest`) are stacked by how they did where they had not been trained, and weighed against the simple
-rule by what came true since (`running`), in the record and after it up to each issue time. Inputs are held within what
-the record has seen, and what is expected within the largest rise and fall of it and what the rule says: far beyond the
-record it is the rule that speaks.
+Members (`linear`, `forest`) are stacked by how they did where they had not been trained, and weighed against each other
+and the simple rule by what came true since (`running`), in the record and after it up to each issue time. Inputs are
+held within what the record has seen, and what is expected within the largest rise and fall of it and what the rule
+says: far beyond the record it is the rule that speaks.
+
+There the record cannot say how far off that may be. Where a situation (`inputs.situation`) is so many times what the
+record has seen, the upper end takes in what the members would expect of it made so much smaller, made so much larger
+again, and a rise that goes on as it does now: the more, the further beyond, and all of it from twice the record on.
 
 Cost: learning from 61,000 rows takes some seconds, most of it for the forest, which sees at most `FOREST_ROWS` of them:
 all that move most and one in many of the others, with its weight. A forecast takes some milliseconds.
@@ -28,11 +32,11 @@ import numpy as np
 
 from analytics.rivers.forecast.fan import QUANTILES, Fan
 from analytics.rivers.forecast.forest import Forest
-from analytics.rivers.forecast.inputs import Inputs, ahead, inputs
+from analytics.rivers.forecast.inputs import Inputs, ahead, inputs, situation
 from analytics.rivers.forecast.intervals import Intervals
 from analytics.rivers.forecast.linear import KINDS, Linear
 from analytics.rivers.forecast.record import Floats, Ints, Record
-from analytics.rivers.forecast.running import Balance, blend, guarded, rise
+from analytics.rivers.forecast.running import Balance, guarded, rise
 from analytics.rivers.forecast.stacking import folds, weigh
 
 LEADS = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
@@ -43,15 +47,21 @@ MEMORABLE = 10  # times as long as it looks back must a record be, that it may l
 GAP = 24  # hours between what a member learns from and what it is tried on
 REACH = 1.1  # own changes, as a share of the largest seen
 FARTHEST = 1.5  # an expected change, as a share of the largest seen
+FURTHEST = 100.0  # times the record: further nothing is told apart
+FORM = 2  # of what `dump` writes
 
 Member = Linear | Forest
+
+
+class OtherForm(Exception):
+    """What was kept is of another release: it is to be learned again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Learned:
     """What a record has taught. `chosen` neighbours of the record; `memory` hours looked back; `steps`, `low`, `high`:
-    what it has seen of them and of each input; `falls`, `rises` (L,) the largest changes; `weights` (members, L);
-    `until` seconds since 1970.
+    what it has seen of them and of each input, `most` (q,) of the `situation`; `falls`, `rises` (L,) the largest
+    changes; `until` seconds since 1970.
     """
 
     chosen: Ints
@@ -59,21 +69,24 @@ class Learned:
     steps: Floats
     low: Floats
     high: Floats
+    most: Floats
     falls: Floats
     rises: Floats
     members: tuple[Member, ...]
-    weights: Floats
     balance: Balance
     intervals: Intervals
     until: float
 
-    def expect(self, columns: Floats) -> Floats:
-        """The change (m, L) that the members expect together."""
+    def expect(self, columns: Floats, simple: Floats) -> Floats:
+        """The change (m, L, E) that each member and, last, the rule (m, L) expect."""
         told = np.clip(columns, self.low, self.high)
-        return sum(
-            (member.expect(told) * weight for member, weight in zip(self.members, self.weights, strict=True)),
-            start=np.zeros((len(columns), self.weights.shape[1])),
-        )
+        return np.stack([*(member.expect(told) for member in self.members), simple], axis=-1)
+
+    def beyond(self, seen: Inputs) -> Floats:
+        """(m,) how many times the record each of these situations is; 1 where it is within."""
+        times = situation(seen) / np.maximum(self.most, 1e-9)
+        found: Floats = np.clip(times.max(axis=1, initial=0.0), 1.0, FURTHEST)
+        return found
 
 
 class Forecaster:
@@ -92,31 +105,42 @@ class Forecaster:
         if learned is None:
             return self._by_rule(record, rows)
         heard = Record(record.start, record.step, record.level, record.neighbours[:, learned.chosen], record.rain)
-        seen = inputs(heard, learned.steps).within(learned.memory)
         track = _track(record, learned.until, rows)
         # Where the gauge has missed readings it is the newest one that is gone on from.
         asked, rows = rows, rows - _age(record, rows)
         every = np.union1d(track, rows)
         # Most rows are both: the members are asked once.
-        expected, simple = learned.expect(seen.columns[every]), rise(seen.rate[every], self.leads)
+        seen = inputs(heard, learned.steps, every).within(learned.memory)
         told, issued = np.searchsorted(every, track), np.searchsorted(every, rows)
-        changes = _changes(record, seen, self.leads)[track]
+        simple = rise(seen.rate, self.leads)
+        experts = learned.expect(seen.columns, simple)
+        changes = _changes(record, seen, self.leads, track)
         # Also the forecasts of the track are made with what was known by then.
         apart = _stride(record) / record.hour
-        after = learned.balance.after(expected[told], simple[told], changes, apart)
         last = _known_by(track, every, self.leads, record.hour)
-        together = blend(after.at(last, learned.balance), expected, simple)
+        weights = _at(learned.balance.after(experts[told], changes, apart), last, learned.balance.at_first())
+        together = learned.balance.blend(weights, experts)
         together = guarded(together, together[told], changes, last, apart)
         room = FARTHEST * np.abs(simple)
         together = np.clip(together, learned.falls - room, learned.rises + room)
-        spread = learned.intervals.spread(together, seen.rate[every], _rain(seen, every))
-        stretched = learned.intervals.stretches(spread[told], changes - together[told])
-        last = last[issued]
-        known = stretched[last, np.arange(len(self.leads))] if len(track) else np.zeros((*last.shape, 2))
-        stretch = np.where((last >= 0)[..., None], known, 0.0)
+        size, least_reach = together.copy(), np.full(together.shape, -np.inf)
+        beyond = learned.beyond(seen)
+        far = np.flatnonzero(beyond > 1.0)
+        if len(far):
+            times, share = beyond[far, None], np.minimum(1.0, beyond[far, None] - 1.0)
+            smaller = learned.expect(seen.columns[far] / times, simple[far] / times)
+            as_much = times * learned.balance.blend(weights[far], smaller)
+            as_fast = seen.rate[far, None] * np.array(self.leads)
+            here = together[far]
+            size[far] = np.maximum(np.abs(here), (1.0 - share) * np.abs(here) + share * np.abs(as_much))
+            least_reach[far] = here + share * np.maximum(np.maximum(as_much, as_fast) - here, 0.0)
+        spread = learned.intervals.spread(size, seen.rate, _rain(seen))
+        stretches = learned.intervals.stretches(spread[told], changes - together[told], apart)
+        stretch = _at(stretches, last[issued], np.zeros(stretches.shape[1:]))
         level = seen.level[rows]
         values = level[:, None] + together[issued]
-        quantiles = level[:, None, None] + learned.intervals.quantiles(together[issued], spread[issued], stretch)
+        around = learned.intervals.quantiles(together[issued], spread[issued], stretch, least_reach[issued])
+        quantiles = level[:, None, None] + around
         for at in np.flatnonzero(asked > rows):
             later = np.array(self.leads) + (asked[at] - rows[at]) / record.hour
             values[at] = np.interp(later, self.leads, values[at])
@@ -132,7 +156,7 @@ class Forecaster:
         """The rule, and as intervals what the record itself has missed by it up to each row."""
         seen = inputs(record)
         simple = rise(seen.rate, self.leads)
-        missed = _changes(record, seen, self.leads) - simple
+        missed = _changes(record, seen, self.leads, np.arange(len(seen.level))) - simple
         quantiles = np.full((len(rows), len(self.leads), len(QUANTILES)), np.nan)
         for at, row in enumerate(rows):
             for lead, hours in enumerate(self.leads):
@@ -152,7 +176,7 @@ class Forecaster:
 
     def dump(self) -> bytes:
         """As one file of arrays (npz) without pickles."""
-        arrays: dict[str, Any] = {"leads": np.array(self.leads)}
+        arrays: dict[str, Any] = {"leads": np.array(self.leads), "form": np.array(FORM)}
         kinds = []
         if self._learned is not None:
             for name in _PLAIN:
@@ -173,10 +197,13 @@ class Forecaster:
 
     @staticmethod
     def load(stored: bytes) -> Forecaster:
+        """OtherForm: it was kept by another release."""
         with np.load(io.BytesIO(stored), allow_pickle=False) as arrays:
             leads = tuple(float(each) for each in arrays["leads"])
             if "until" not in arrays:
                 return Forecaster(leads, None)
+            if "form" not in arrays or int(arrays["form"]) != FORM:
+                raise OtherForm
             members: list[Member] = []
             for at, kind in enumerate(json.loads(str(arrays["kinds"]))):
                 if kind == "forest":
@@ -197,14 +224,14 @@ class Forecaster:
             )
 
 
-_PLAIN = ("chosen", "memory", "steps", "low", "high", "falls", "rises", "weights", "until")
+_PLAIN = ("chosen", "memory", "steps", "low", "high", "most", "falls", "rises", "until")
 
 
 def train(record: Record, leads: tuple[float, ...] = LEADS) -> Forecaster:
     """Any record, also an empty one."""
     chosen = np.arange(record.neighbours.shape[1])
     seen = inputs(record)
-    changes = _changes(record, seen, leads)
+    changes = _changes(record, seen, leads, np.arange(len(seen.level)))
     rows = _learnable(record, changes)
     if len(rows) < FEWEST * record.hour:
         return Forecaster(leads, None)
@@ -217,18 +244,17 @@ def train(record: Record, leads: tuple[float, ...] = LEADS) -> Forecaster:
     low, high = _reach(told, seen.names)
     makers: list[Callable[[Ints], Member]] = [_linear(kind, seen.names, told, changes, record.hour) for kind in KINDS]
     makers.append(_forest(told, changes, record.hour))
-    tried = np.zeros((len(rows), len(makers), len(leads)))
+    simple = rise(rate, leads)
+    tried = np.zeros((len(rows), len(leads), len(makers) + 1))
+    tried[..., -1] = simple
     for learn, test in folds(rows, GAP * record.hour):
         # As later with what is beyond the record: held within what was seen.
         within = np.clip(told[test], *_reach(told[learn], seen.names))
         for at, make in enumerate(makers):
-            tried[test, at] = make(learn).expect(within)
-    weights = weigh(tried, changes)
-    expected = np.einsum("mal,al->ml", tried, weights)
-    simple = rise(rate, leads)
-    balance = Balance.of(expected, simple, changes, record.hour)
-    together = blend(balance, expected, simple)
-    counted = np.flatnonzero(weights.max(axis=1) > 0)
+            tried[test, :, at] = make(learn).expect(within)
+    prior = np.column_stack([weigh(tried[..., :-1], changes), np.zeros(len(leads))])
+    balance = Balance.of(tried, prior, changes, record.hour)
+    together = balance.blend(balance.at_first(), tried)
     everything = np.arange(len(rows))
     return Forecaster(
         leads,
@@ -238,12 +264,12 @@ def train(record: Record, leads: tuple[float, ...] = LEADS) -> Forecaster:
             steps=seen.steps,
             low=low,
             high=high,
+            most=situation(seen).max(axis=0),
             falls=FARTHEST * np.minimum(changes.min(axis=0), 0.0),
             rises=FARTHEST * np.maximum(changes.max(axis=0), 0.0),
-            members=tuple(makers[at](everything) for at in counted),
-            weights=weights[counted],
+            members=tuple(make(everything) for make in makers),
             balance=balance,
-            intervals=Intervals.learn(together, rate, _rain(seen, rows), changes - together),
+            intervals=Intervals.learn(together, rate, _rain(seen)[rows], changes - together, record.hour),
             until=record.start + record.step * (len(record.level) - 1),
         ),
     )
@@ -275,10 +301,10 @@ def _forest(columns: Floats, changes: Floats, hour: int) -> Callable[[Ints], Mem
     return make
 
 
-def _changes(record: Record, seen: Inputs, leads: tuple[float, ...]) -> Floats:
-    """(n, L) from the level known at each row to the one measured so many hours later."""
-    later = [ahead(record.level, round(lead * record.hour)) for lead in leads]
-    return np.column_stack(later) - seen.level[:, None]
+def _changes(record: Record, seen: Inputs, leads: tuple[float, ...], rows: Ints) -> Floats:
+    """(m, L) from the level known at each of `rows` to the one measured so many hours later."""
+    later = [ahead(record.level, round(lead * record.hour))[rows] for lead in leads]
+    return np.column_stack(later) - seen.level[rows, None]
 
 
 def _learnable(record: Record, changes: Floats) -> Ints:
@@ -311,9 +337,9 @@ def _age(record: Record, rows: Ints) -> Ints:
     return age
 
 
-def _rain(seen: Inputs, rows: Ints) -> Floats:
+def _rain(seen: Inputs) -> Floats:
     found = seen.of("e2")
-    return found[rows, 0] if found.shape[1] else np.zeros(len(rows))
+    return found[:, 0] if found.shape[1] else np.zeros(len(found))
 
 
 def _track(record: Record, until: float, rows: Ints) -> Ints:
@@ -330,3 +356,13 @@ def _stride(record: Record) -> int:
 def _known_by(track: Ints, rows: Ints, leads: tuple[float, ...], hour: int) -> Ints:
     """(m, L) the last place of the track that has come true at each of `rows`: a lead's only after it; -1 for none."""
     return np.column_stack([np.searchsorted(track, rows - round(lead * hour), side="right") - 1 for lead in leads])
+
+
+def _at(after: Floats, rows: Ints, at_first: Floats) -> Floats:
+    """Of what holds `after` each row of the track (t, L, ...), that of `rows` (m, L), each lead its own; `at_first`
+    (L, ...) where the row is negative.
+    """
+    if not len(after):
+        return np.broadcast_to(at_first, (len(rows), *at_first.shape))
+    early = (rows < 0).reshape(*rows.shape, *([1] * (at_first.ndim - 1)))
+    return np.where(early, at_first, after[rows, np.arange(rows.shape[1])])

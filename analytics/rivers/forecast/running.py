@@ -1,17 +1,20 @@
-"""How much the learned expectation and the simple rule of the rise count by now, from what came true since.
+"""How much each of those who expect something counts by now, from what came true since.
 
     rise(rate, leads) -> (m, L)                  the simple rule: the last hour's change, damped
-    Balance.of(learned, simple, changes)         what the record says of the two, out of the fold
-    .after(learned, simple, changes, hours)      and what has come true after each row
-    blend(balance, learned, simple) -> (m, L)    the two together
+    Balance.of(experts, prior, changes, hour)    what the record says of the members and the rule, out of the fold
+    .at_first() -> (L, S, E)                     their weights by the record
+    .after(experts, changes, hours)              their weights after each row that came true
+    .blend(weights, experts) -> (m, L)           all of them together
     guarded(...) -> (m, L)                       held back where it was wrong of late
 
-A record without a flood teaches nothing about floods, and one of a single flood little about the quiet after it. So the
-two are weighed against each other again and again by least squares over everything that has come true, the record
-first, apart for each of the `SIZES` of what is expected, the ripples and the floods. No more than the last `MEMORY`
-hours of each size count, so that the quiet forgets in days and floods are kept for years. That is recursive least
-squares with forgetting (Plackett 1950) of two coefficients, which are kept within 0 and 1, with a sum of at most 1.2.
-Where what was expected has been wrong of late, it is held back (`guarded`), and at last the level stays.
+A record without a flood teaches nothing about floods, and one of a single flood little about the quiet after it; and
+which member is the best one differs from river to river. So the members and the simple rule are weighed against each
+other again and again by least squares over everything that has come true, the record first, apart for each of the
+`SIZES` of what is expected: ripples, rises and floods. No more than the last `MEMORY` hours of each size count, so that
+the quiet forgets in days and floods are kept for years. That is recursive least squares with forgetting (Plackett
+1950), held towards what stacking said of the record (`stacking`). Weights are never negative (coordinate descent:
+Franc, Hlaváč & Navara 2005), and their sum is at most `MOST`. Where what was expected has been wrong of late, it is
+held back (`guarded`), and at last the level stays.
 
 Source of the rule's numbers: the shares of the last hour's rise and fall that came again within the lead, as medians
 over gauges of four countries, rounded (docs/rivers.md).
@@ -23,19 +26,22 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.signal import lfilter
 
+from analytics.rivers.forecast.fading import fading
 from analytics.rivers.forecast.record import Floats
 
-MEMORY = np.array([24.0, 48.0, 96.0, 480.0, 4800.0])  # hours of each size
-HOLD = 0.1  # of what is seen: the learned one alone is believed so much beforehand
+MEMORY = np.array([48.0, 240.0, 4800.0])  # hours of each size
+SIZES: Floats = np.array([0.05, 0.4, 3.2])  # of the root mean square change; between them, both count
+HOLD = 0.3  # of the mean square of what is said: how strongly the weights are held towards the prior
+MOST = 1.2  # what the weights come to together
+SWEEPS = 5  # over all weights: they begin at the prior, and more change nothing
 LATELY = 48.0  # hours
 TRUST = 4.0  # hours
-SIZES = 0.02 * 3.0 ** np.arange(5)  # of the root mean square change; between them, both count
 
 _HOURS = (0.0, 1.0, 3.0, 6.0)
 _RISE = (0.0, 0.6, 0.9, 0.9)
 _FALL = (0.0, 0.5, 1.2, 1.9)
+_AT_ONCE = 256  # rows
 
 
 def rise(rate: Floats, leads: tuple[float, ...]) -> Floats:
@@ -51,54 +57,71 @@ def rise(rate: Floats, leads: tuple[float, ...]) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """Sums of products of learned and simple, for each of S sizes: `gram` (..., L, S, 2, 2) and `with_changes`
-    (..., L, S, 2). `usual` (L,): the root mean square change of the record.
+    """Of E experts, the last of them the simple rule, for each of S sizes: sums of products `gram` (L, S, E, E) and
+    `with_changes` (L, S, E). `prior` (L, E) what stacking gave each. `usual` (L,): the root mean square change of the
+    record.
     """
 
     gram: Floats
     with_changes: Floats
+    prior: Floats
     usual: Floats
 
     @staticmethod
-    def of(learned: Floats, simple: Floats, changes: Floats, hour: int) -> Balance:
-        """All (m, L), `hour` rows in an hour."""
+    def of(experts: Floats, prior: Floats, changes: Floats, hour: int) -> Balance:
+        """`experts` (m, L, E) out of the fold, `changes` (m, L), `hour` rows in an hour."""
         usual = np.sqrt((changes**2).mean(axis=0)) + 1e-12
-        share, grams, withs = _products(learned, simple, changes, usual)
-        counted = share.sum(axis=0) / hour
-        remembered = np.minimum(1.0, MEMORY / np.maximum(counted, 1e-9)) / hour
-        gram = np.einsum("mls,mlij->lsij", share, grams) * remembered[..., None, None]
-        return Balance(gram, np.einsum("mls,mli->lsi", share, withs) * remembered[..., None], usual)
+        share = _shares(experts, prior, usual)
+        remembered = np.minimum(1.0, MEMORY / np.maximum(share.sum(axis=0) / hour, 1e-9)) / hour  # (L, S)
+        leads, n = changes.shape[1], experts.shape[-1]
+        gram, with_changes = np.zeros((leads, len(SIZES), n, n)), np.zeros((leads, len(SIZES), n))
+        for lead in range(leads):
+            said = experts[:, lead]
+            for size in range(len(SIZES)):
+                weighed = said * (share[:, lead, size] * remembered[lead, size])[:, None]
+                gram[lead, size], with_changes[lead, size] = weighed.T @ said, weighed.T @ changes[:, lead]
+        return Balance(gram, with_changes, prior, usual)
 
-    def after(self, learned: Floats, simple: Floats, changes: Floats, hours: float) -> Balance:
-        """After each of m rows that came true one after another, `hours` apart; nan `changes` did not."""
-        share, grams, withs = _products(learned, simple, changes, self.usual)
-        kept, share = np.exp(-share * hours / MEMORY), share * hours
+    def at_first(self) -> Floats:
+        return self._solved(self.gram, self.with_changes)
+
+    def after(self, experts: Floats, changes: Floats, hours: float) -> Floats:
+        """(m, L, S, E) after each of m rows that came true one after another, `hours` apart; nan `changes` did not."""
+        true = ~np.isnan(changes)
+        share = np.where(true[..., None], _shares(experts, self.prior, self.usual), 0.0)
+        came = np.where(true, changes, 0.0)
+        found = np.empty((*share.shape, experts.shape[-1]))
         gram, with_changes = self.gram, self.with_changes
-        found = Balance(np.empty((len(grams), *gram.shape)), np.empty((len(grams), *with_changes.shape)), self.usual)
-        for at in range(len(grams)):
-            gram = gram * kept[at][..., None, None] + share[at][..., None, None] * grams[at][:, None]
-            with_changes = with_changes * kept[at][..., None] + share[at][..., None] * withs[at][:, None]
-            found.gram[at], found.with_changes[at] = gram, with_changes
+        for first in range(0, len(experts), _AT_ONCE):
+            rows = slice(first, first + _AT_ONCE)
+            said, new = experts[rows], (share[rows] * hours)[..., None]
+            # What is kept of the beginning after each row; a row counts as if it had been kept from there on.
+            kept = np.exp(-np.cumsum(new / MEMORY[:, None], axis=0))  # (r, L, S, 1)
+            new = new / kept
+            products = (said[..., :, None] * said[..., None, :])[:, :, None]
+            grams = kept[..., None] * (gram + np.cumsum(new[..., None] * products, axis=0))
+            withs = kept * (with_changes + np.cumsum(new * (said * came[rows][..., None])[:, :, None], axis=0))
+            found[rows] = self._solved(grams, withs)
+            gram, with_changes = grams[-1], withs[-1]
         return found
 
-    def at(self, rows: npt.NDArray[np.intp], start: Balance) -> Balance:
-        """Of many, those of `rows` (m, L), each lead its own; `start` where the row is negative."""
-        leads = np.arange(rows.shape[1])
-        early = rows < 0
-        gram = np.broadcast_to(start.gram, (*rows.shape, *start.gram.shape[1:]))
-        with_changes = np.broadcast_to(start.with_changes, (*rows.shape, *start.with_changes.shape[1:]))
-        if len(self.gram):
-            gram = np.where(early[..., None, None, None], gram, self.gram[rows, leads])
-            with_changes = np.where(early[..., None, None], with_changes, self.with_changes[rows, leads])
-        return Balance(gram, with_changes, self.usual)
+    def blend(self, weights: Floats, experts: Floats) -> Floats:
+        """The change (m, L) by all experts (m, L, E); `weights` (..., L, S, E) of one time, or of each of m."""
+        apart = (weights * experts[:, :, None]).sum(axis=-1)
+        together: Floats = (apart * _shares(experts, self.prior, self.usual)).sum(axis=-1)
+        return together
 
-
-def blend(balance: Balance, learned: Floats, simple: Floats) -> Floats:
-    """The change (m, L) by both; `balance` of one time, or of each of m."""
-    weights = _solve(balance.gram, balance.with_changes)  # (..., L, S, 2)
-    apart = weights[..., 0] * learned[..., None] + weights[..., 1] * simple[..., None]
-    together: Floats = (apart * _sizes(learned, simple, balance.usual)).sum(axis=-1)
-    return together
+    def _solved(self, gram: Floats, with_changes: Floats) -> Floats:
+        """The weights (..., L, S, E) of least squares within their bounds."""
+        hold = HOLD * np.trace(gram, axis1=-2, axis2=-1) / gram.shape[-1] + 1e-12
+        wanted = with_changes + hold[..., None] * self.prior[:, None]
+        found = np.broadcast_to(self.prior[:, None], with_changes.shape).copy()
+        for _ in range(SWEEPS):
+            for at in range(found.shape[-1]):
+                missing = wanted[..., at] - (gram[..., at, :] * found).sum(axis=-1) - hold * found[..., at]
+                found[..., at] = np.maximum(found[..., at] + missing / (gram[..., at, at] + hold), 0.0)
+        held: Floats = found / np.maximum(found.sum(axis=-1, keepdims=True) / MOST, 1.0)
+        return held
 
 
 def guarded(expected: Floats, told: Floats, changes: Floats, last: npt.NDArray[np.intp], hours: float) -> Floats:
@@ -114,7 +137,7 @@ def guarded(expected: Floats, told: Floats, changes: Floats, last: npt.NDArray[n
     true = ~np.isnan(changes)
     size, right = np.where(true, told**2, 0.0), np.where(true, told * np.where(true, changes, 0.0), 0.0)
     kept = np.exp(-hours / LATELY)
-    sizes, rights = (lfilter([hours], [1.0, -kept], each, axis=0) for each in (size, right))
+    sizes, rights = (hours * fading(each, kept) for each in (size, right))
     leads = np.arange(told.shape[1])
     early = last < 0
     trust = TRUST * expected**2 + 1e-12
@@ -123,32 +146,15 @@ def guarded(expected: Floats, told: Floats, changes: Floats, last: npt.NDArray[n
     return held
 
 
-def _sizes(learned: Floats, simple: Floats, usual: Floats) -> Floats:
-    """(..., L, S) how much of each size what is expected has, by whoever expects more; the sum is 1."""
-    size = np.maximum(np.abs(learned), np.abs(simple)) / usual
-    place = np.clip(np.log(np.maximum(size, 1e-12) / SIZES[0]) / np.log(SIZES[1] / SIZES[0]), 0.0, len(SIZES) - 1.0)
-    shares: Floats = np.maximum(0.0, 1.0 - np.abs(place[..., None] - np.arange(len(SIZES))))
-    return shares
+def shares(size: Floats, sizes: Floats) -> Floats:
+    """(..., S) how much of each of `sizes`, a geometric row, `size` has; the sum is 1."""
+    place = np.log(np.maximum(size, 1e-12) / sizes[0]) / np.log(sizes[1] / sizes[0])
+    place = np.clip(place, 0.0, len(sizes) - 1.0)
+    found: Floats = np.maximum(0.0, 1.0 - np.abs(place[..., None] - np.arange(len(sizes))))
+    return found
 
 
-def _products(learned: Floats, simple: Floats, changes: Floats, usual: Floats) -> tuple[Floats, Floats, Floats]:
-    """Shares (m, L, S), products (m, L, 2, 2) and (m, L, 2); what did not come true has no share."""
-    true = ~np.isnan(changes)
-    both = np.stack([learned, simple], axis=-1)
-    share = np.where(true[..., None], _sizes(learned, simple, usual), 0.0)
-    return share, both[..., :, None] * both[..., None, :], both * np.where(true, changes, 0.0)[..., None]
-
-
-def _solve(gram: Floats, with_changes: Floats) -> Floats:
-    """The two weights (..., 2) of least squares within their bounds."""
-    a, b, c = gram[..., 0, 0], gram[..., 0, 1], gram[..., 1, 1]
-    p, q = with_changes[..., 0], with_changes[..., 1]
-    # Where both say nearly the same, the learned one counts.
-    a, c, p = a * (1.0 + HOLD) + 1e-12, c * (1.0 + 2.0 * HOLD) + 1e-12, p + HOLD * a
-    det = a * c - b * b
-    first, second = (c * p - b * q) / det, (a * q - b * p) / det
-    # Where one would be negative, it is 0 and the other stands alone.
-    first, second = np.where(second < 0, p / a, first), np.where(first < 0, q / c, second)
-    weights = np.stack([np.clip(first, 0.0, 1.0), np.clip(second, 0.0, 1.0)], axis=-1)
-    held: Floats = weights / np.maximum(weights.sum(axis=-1, keepdims=True) / 1.2, 1.0)
-    return held
+def _shares(experts: Floats, prior: Floats, usual: Floats) -> Floats:
+    """(m, L, S) by what is expected as stacking has it, or by the rule where that expects more."""
+    stacked = (experts * prior).sum(axis=-1)
+    return shares(np.maximum(np.abs(stacked), np.abs(experts[..., -1])) / usual, SIZES)

@@ -1,7 +1,7 @@
 """How much each member counts: learned where it had not been trained.
 
     folds(rows, gap) -> [(learned from, tried on)]
-    weigh(expected, changes) -> (members, L)
+    weigh(expected, changes) -> (L, members)
 
 Stacked regression (Wolpert 1992, Breiman 1996): the record is cut into blocks, every member is trained without a block
 and a day on either side of it, and tried on it; then each lead's weights are the non-negative ones with the least
@@ -11,7 +11,6 @@ squared error, held towards equal ones. A member that only fits what it has seen
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import nnls
 
 from analytics.rivers.forecast.record import Floats, Ints
 
@@ -29,13 +28,15 @@ def folds(rows: Ints, gap: int) -> list[tuple[Ints, Ints]]:
 
 
 def weigh(expected: Floats, changes: Floats) -> Floats:
-    """`expected` (m, members, L) out of the fold, `changes` (m, L)."""
-    members, leads = expected.shape[1:]
-    found = np.zeros((members, leads))
+    """`expected` (m, L, members) out of the fold, `changes` (m, L)."""
+    from scipy.optimize import nnls  # takes a while to load, and only learning needs it
+
+    leads, members = expected.shape[1:]
+    found = np.zeros((leads, members))
     for at in range(leads):
-        said = expected[:, :, at]
+        said = expected[:, at]
         hold = np.sqrt(HOLD * (said**2).sum(axis=0).mean())
-        found[:, at], _ = nnls(
+        found[at], _ = nnls(
             np.vstack([said, hold * np.eye(members)]),
             np.concatenate([changes[:, at], np.full(members, hold / members)]),
         )

@@ -56,20 +56,41 @@ def published(
     public = [each for each in every if chosen[each.spot_id].public]
     if not public or first > last:
         return []
-    known = plans(conn, [each.spot_id for each in public])
-    series = days_of(conn, known, first, last, relation=relation)
-    by_day = {spot_id: {each.day: each for each in days} for spot_id, days in series.items()}
+    publishing = read_for_publication(conn, [each.spot_id for each in public], first, last, relation=relation)
     return [
         PublishedSpot(
             place,
             tuple(
-                publish(known, by_day, chosen, place.spot_id, day.day)
-                for day in series[place.spot_id]
+                publishing.day(place.spot_id, on)
+                for on, day in publishing.series[place.spot_id].items()
                 if day.version == "confirmed"
             ),
         )
         for place in public
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Publishing:
+    """What it takes to say what may be told of some spots: their plans, days and choices, and those of their parts."""
+
+    known: Mapping[int, Plan]
+    series: Mapping[int, Mapping[date, SpotDay]]
+    choices: Mapping[int, Choice]
+
+    def day(self, spot_id: int, on: date) -> PublishedDay:
+        """What may be told of a confirmed day."""
+        return publish(self.known, self.series, self.choices, spot_id, on)
+
+
+def read_for_publication(
+    conn: Connection, spot_ids: Sequence[int], first: date, last: date, *, relation: Observations = "observation"
+) -> Publishing:
+    """Of the local days first..last of these spots, public or not."""
+    known = plans(conn, spot_ids)
+    series = days_of(conn, known, first, last, relation=relation)
+    by_day = {spot_id: {each.day: each for each in days} for spot_id, days in series.items()}
+    return Publishing(known, by_day, choices(conn, list(known)))
 
 
 def publish(

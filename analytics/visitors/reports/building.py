@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date
 
+from analytics.visitors.checks.published import Publishing, read_for_publication
 from analytics.visitors.month_totals import held_months
 from analytics.visitors.reports import kept, prefecture, tables
 from analytics.visitors.reports.cells import Asked, Kind, Place, Report
-from analytics.visitors.reports.counting import Known, Version, of_day, of_month
+from analytics.visitors.reports.counting import HIDDEN, Counted, Known, Version, of_day, of_month
 from analytics.visitors.reports.periods import YearKind, days_of, months
 from analytics.visitors.reports.standard import Size, size
 from analytics.visitors.spots.series import days_of as spot_days
@@ -52,7 +53,9 @@ def counted(
     *,
     relation: Observations = "observation",
 ) -> dict[int, Known]:
-    """What is known of each place from first to last, as a version has it, with the office's totals of past months."""
+    """What is known of each place from first to last, as a version has it, with the office's totals of past months. For
+    publication nothing is known of a spot that is not public, and no small number.
+    """
     if last < first:
         return {place.spot_id: Known({}) for place in places}
     ids = [place.spot_id for place in places]
@@ -62,10 +65,27 @@ def counted(
     held: dict[int, dict[date, int]] = {spot_id: {} for spot_id in ids}
     for (station_id, month), total in held_months(conn, list(stations), first.replace(day=1), last).items():
         held[stations[station_id]][month] = total.value
-    return {
-        spot_id: Known({day.day: of_day(day, version) for day in days}, held[spot_id])
-        for spot_id, days in spot_days(conn, ids, first, last, relation=relation).items()
-    }
+    if version is not Version.PUBLISHED:
+        return {
+            spot_id: Known({day.day: of_day(day, version) for day in days}, held[spot_id])
+            for spot_id, days in spot_days(conn, ids, first, last, relation=relation).items()
+        }
+    publishing = read_for_publication(conn, ids, first, last, relation=relation)
+    return {spot_id: _to_publish(publishing, spot_id, held[spot_id]) for spot_id in ids}
+
+
+def _to_publish(publishing: Publishing, spot_id: int, held: Mapping[date, int]) -> Known:
+    """Of a spot what may be told."""
+    choice, known = publishing.choices[spot_id], {}
+    for day in publishing.series[spot_id].values():
+        each = of_day(day, Version.PUBLISHED)
+        if not choice.public:
+            each = Counted(day.day, None, why="not_public")
+        elif each.visitors is not None and (told := publishing.day(spot_id, day.day)).state in HIDDEN:
+            each = Counted(day.day, None, why=told.state, below=told.below)
+        known[day.day] = each
+    kept_months = {month: total for month, total in held.items() if choice.public and total >= choice.smallest}
+    return Known(known, kept_months, choice.smallest)
 
 
 def sizes(

@@ -2,7 +2,7 @@
 
     Asked            what somebody chose: kind, places, period, comparison, version
     Cell             a value (what Excel calculates with), a text (what people read), and its marks: p provisional,
-                     e estimated, * days missing or in part, # the method changed, r running
+                     e estimated, * days missing or in part, # the method changed, r running, s without small numbers
     Report, Table    rows of cells
 
 A cell without a value says why in its text.
@@ -142,6 +142,7 @@ def marks_of(of: Sum) -> str:
             ("e", of.estimated),
             ("*", of.missing or of.partial),
             ("#", of.changed),
+            ("s", of.small),
         )
         if holds
     )
@@ -151,7 +152,7 @@ def sum_cell(asked: Asked, of: Sum) -> Cell:
     """A month or a year: its total, or why there is none, with what was counted."""
     if of.total is not None:
         return number(of.total, marks_of(of))
-    days = of.unconfirmed if of.why == "unconfirmed" else of.missing + of.partial
+    days = {"unconfirmed": of.unconfirmed, "small": of.small}.get(of.why or "", of.missing + of.partial)
     note = asked.say("counted", n=f"{of.counted:,}") if of.counted else ""
     return Cell(None, asked.say(f"why.{of.why}", n=days), "count", note=note)
 
@@ -161,6 +162,8 @@ def day_cell(asked: Asked, of: Counted | None, day: date) -> Cell:
     if day > asked.until:
         return Cell(None, asked.say("day.future"), "count")
     if of is None or of.visitors is None:
+        if of is not None and of.below is not None:
+            return Cell(None, asked.say("below", n=of.below), "count")
         return Cell(None, asked.say(f"day.{'missing' if of is None else of.why}"), "count")
     found = (("p", of.provisional), ("e", of.estimated), ("*", of.partial), ("#", of.switched))
     return number(of.visitors, "".join(mark for mark, holds in found if holds))

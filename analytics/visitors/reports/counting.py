@@ -10,7 +10,9 @@ A sum over a month that lacks ten days looks like a quiet month. So a month has 
     together(months) -> Sum    a year
 
 Partial days (a counter that was away for some hours) count as they are, low as they may be, and towards `most_missing`.
-With `Version.CONFIRMED` a day that nobody has confirmed has no number here, and is counted apart: it is not missing.
+But for `Version.ALL` a day that nobody has confirmed has no number here, and is counted apart: it is not missing. For
+publication (`Version.PUBLISHED`) a day with a small number has none either: sums are of the days that are given, so
+that nothing can be worked out by taking one from another. They too are counted apart, and are no gap.
 
 A month whose days make no total takes the one that the office kept of it (method monthly_history), where there is one.
 The office has published it before, so it counts as confirmed.
@@ -33,17 +35,24 @@ MONTHLY_HISTORY = "monthly_history"
 
 
 class Version(StrEnum):
-    """Which days a report takes: only those that somebody has confirmed, or all there are (速報)."""
+    """Which days a report takes: only those that somebody has confirmed, or all there are (速報); for publication
+    (公表用) the confirmed ones of the public spots, small numbers withheld (`checks.published`).
+    """
 
     CONFIRMED = "confirmed"
     ALL = "all"
+    PUBLISHED = "published"
+
+
+HIDDEN = frozenset({"small", "withheld"})  # why a day that has a number does not give it
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
     """A day in a report. `visitors` None: `why` says it: unconfirmed, missing (欠測), not_entered (nobody wrote the
-    day's number), absent (nobody was to count). `partial`: a part of the day was counted. `methods`: by which it was
-    counted, two where it is the day of a switch.
+    day's number), absent (nobody was to count), small or withheld (it would say too much), not_public (of a spot that
+    is not). `partial`: a part of the day was counted. `methods`: by which it was counted, two where it is the day of a
+    switch. `below`: the limit that a small number is below.
     """
 
     day: date
@@ -54,6 +63,7 @@ class Counted:
     provisional: bool = False
     switched: bool = False
     why: str | None = None
+    below: int | None = None
 
 
 def of_day(day: SpotDay, version: Version) -> Counted:
@@ -63,7 +73,7 @@ def of_day(day: SpotDay, version: Version) -> Counted:
     if day.visitors is None:
         absent = "not_entered" if day.method is Method.FORM else "absent"
         return Counted(day.day, None, why=absent if day.state == "absent" else "missing")
-    if provisional and version is Version.CONFIRMED:
+    if provisional and version is not Version.ALL:
         return Counted(day.day, None, why="unconfirmed")
     estimated = day.state == "estimated"
     partial = not estimated and (day.state == "outage" or day.completeness < COMPLETE_ENOUGH)
@@ -80,8 +90,9 @@ def of_day(day: SpotDay, version: Version) -> Counted:
 
 @dataclass(frozen=True, slots=True)
 class Sum:
-    """A stretch of days. `total` None: `why` says it (future, nothing, unconfirmed, gaps). `counted`: what the days
-    with a number add up to. `days` have passed, of `length`; the other numbers are days too.
+    """A stretch of days. `total` None: `why` says it (future, nothing, unconfirmed, gaps, small, not_public).
+    `counted`: what the days with a number add up to. `days` have passed, of `length`; the other numbers are days too,
+    `small` those whose number is withheld: the total is without them.
     """
 
     total: int | None
@@ -96,6 +107,7 @@ class Sum:
     provisional: int
     methods: frozenset[str]
     changed: bool
+    small: int = 0
 
     @property
     def running(self) -> bool:
@@ -105,10 +117,13 @@ class Sum:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of a spot: its days, and the totals that the office kept of months (by their first day)."""
+    """What is known of a spot: its days, and the totals that the office kept of months (by their first day). A number
+    below `smallest` is not given.
+    """
 
     days: Mapping[date, Counted]
     months: Mapping[date, int] = field(default_factory=dict)
+    smallest: int = 0
 
 
 def of_month(days: Sequence[date], known: Known, until: date, most_missing: int) -> Sum:
@@ -128,6 +143,7 @@ def of_month(days: Sequence[date], known: Known, until: date, most_missing: int)
         provisional=0,
         methods=frozenset({MONTHLY_HISTORY}),
         changed=False,
+        small=0,
     )
 
 
@@ -136,15 +152,21 @@ def of_days(days: Sequence[date], counted: Mapping[date, Counted], until: date, 
     passed = [counted.get(day, Counted(day, None, why="missing")) for day in days if day <= until]
     with_number = [each for each in passed if each.visitors is not None]
     unconfirmed = sum(each.why == "unconfirmed" for each in passed)
-    missing = len(passed) - len(with_number) - unconfirmed
+    small = sum(each.why in HIDDEN for each in passed)
+    apart = sum(each.why == "not_public" for each in passed)
+    missing = len(passed) - len(with_number) - unconfirmed - small - apart
     partial = sum(each.partial for each in passed)
     known = sum(each.visitors or 0 for each in with_number)
     methods = frozenset[str]().union(*(each.methods for each in with_number))
     why: str | None = None
     if not passed:
         why = "future"
+    elif apart:
+        why = "not_public"
     elif unconfirmed:
         why = "unconfirmed"
+    elif not with_number and not missing:
+        why = "small"
     elif not with_number:
         why = "nothing"
     elif missing + partial > most_missing:
@@ -162,6 +184,7 @@ def of_days(days: Sequence[date], counted: Mapping[date, Counted], until: date, 
         provisional=sum(each.provisional for each in with_number),
         methods=methods,
         changed=len(methods) > 1 or any(each.switched for each in with_number),
+        small=small,
     )
 
 
@@ -169,9 +192,11 @@ def together(months: Iterable[Sum]) -> Sum:
     """A year out of its months: it has a total where each month that has begun has one."""
     every = list(months)
     begun = [each for each in every if each.why != "future"]
-    reasons = [each.why for each in begun if each.why is not None]
-    why = "future" if not begun else "nothing" if all(each.why == "nothing" for each in begun) else None
-    if why is None and reasons:
+    reasons = {each.why for each in begun}
+    why = "future" if not begun else None
+    if len(reasons) == 1 and reasons <= {"nothing", "small", "not_public"}:
+        (why,) = reasons
+    elif why is None and reasons - {None, "small"}:
         why = "unconfirmed" if "unconfirmed" in reasons else "gaps"
     methods = frozenset[str]().union(*(each.methods for each in begun))
     known = sum(each.counted for each in begun)
@@ -188,4 +213,5 @@ def together(months: Iterable[Sum]) -> Sum:
         provisional=sum(each.provisional for each in begun),
         methods=methods,
         changed=len(methods) > 1 or any(each.changed for each in begun),
+        small=sum(each.small for each in begun),
     )

@@ -4,7 +4,8 @@
     layout_of, say_layout        the columns of the prefecture's table, from a month on
     standards, say_standard      共通基準: what people say of a spot        append-only, the newest holds
     surveys, enter_survey, withdraw_survey
-    mails, make_mail, end_mail   the monthly letters
+
+The monthly letters are `mails`.
 
 Who says something is a user; `at` is town time. Nothing is changed afterwards: what was handed in can be made again.
 """
@@ -16,8 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 
-from analytics.visitors.reports.cells import Kind, Place
-from analytics.visitors.reports.counting import Version
+from analytics.visitors.reports.cells import Place
 from analytics.visitors.reports.layout import DEFAULT, Column
 from analytics.visitors.reports.periods import YearKind
 from analytics.visitors.reports.standard import SHARES, Survey
@@ -66,22 +66,6 @@ class Entered:
     survey: Survey
     entered_at: datetime
     entered_by: str
-
-
-@dataclass(frozen=True, slots=True)
-class Mail:
-    """A monthly letter. `spot_ids` None: all; `to`: the accounts' ids."""
-
-    mail_id: int
-    name: str
-    kind: Kind
-    version: Version
-    compared: bool
-    day: int
-    hour: int
-    spot_ids: tuple[int, ...] | None
-    to: tuple[int, ...]
-    made_at: datetime
 
 
 def places(conn: Connection, municipality_id: int, day: date) -> list[Place]:
@@ -229,51 +213,6 @@ def withdraw_survey(
         "update spot_survey set withdrawn_at = %s, withdrawn_by = %s where spot_survey_id = %s and spot_id = %s "
         "and municipality_id = %s and withdrawn_at is null",
         (at, user_id, survey_id, spot_id, municipality_id),
-    )
-    return done.rowcount > 0
-
-
-def mails(conn: Connection, municipality_id: int) -> list[Mail]:
-    """The letters that are still to be sent every month."""
-    return [
-        Mail(i, name, Kind(kind), Version(version), compared, day, hour, spots and tuple(spots), tuple(to), made)
-        for i, name, kind, version, compared, day, hour, spots, to, made in conn.execute(
-            """
-            select report_mail_id, name, kind, version, compared, day, hour, spot_ids, user_ids, made_at
-            from report_mail where municipality_id = %s and ended_at is null order by report_mail_id
-            """,
-            (municipality_id,),
-        )
-    ]
-
-
-def make_mail(conn: Connection, municipality_id: int, of: Mail, user_id: int) -> None:
-    """`of.mail_id` is given by the database."""
-    conn.execute(
-        "insert into report_mail (municipality_id, name, kind, version, compared, day, hour, spot_ids, user_ids,"
-        " made_at, user_id) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-        (
-            municipality_id,
-            of.name,
-            of.kind.value,
-            of.version.value,
-            of.compared,
-            of.day,
-            of.hour,
-            None if of.spot_ids is None else list(of.spot_ids),
-            list(of.to),
-            of.made_at,
-            user_id,
-        ),
-    )
-
-
-def end_mail(conn: Connection, municipality_id: int, mail_id: int, user_id: int, at: datetime) -> bool:
-    """Whether there was one to end."""
-    done = conn.execute(
-        "update report_mail set ended_at = %s, ended_by = %s where report_mail_id = %s and municipality_id = %s "
-        "and ended_at is null",
-        (at, user_id, mail_id, municipality_id),
     )
     return done.rowcount > 0
 

@@ -5,7 +5,8 @@
 
 A month is written once, whoever looks and however often (the unique key of `report_letter`). Where nobody looked at the
 hour, because the machine was off, it is written as soon as somebody does, until the month is over: late, not lost.
-A letter that was set up after this month's hour begins with the next month.
+A letter that was set up, or put on again, after this month's hour begins with the next month; one that rests is not
+written. A trial is written at once, of the month before, and says in its subject that it is one.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from analytics.visitors.reports import kept, words
 from analytics.visitors.reports.building import report
 from analytics.visitors.reports.cells import Asked, Place, Report, month_name
 from analytics.visitors.reports.compare import Way
+from analytics.visitors.reports.counting import Version
+from analytics.visitors.reports.mails import Mail, mails
 from analytics.visitors.reports.periods import days_of, year_of
 from analytics.visitors.reports.tables import month_cells
 from analytics.visitors.reports.workbook import workbook
@@ -49,11 +52,15 @@ def due(day: int, hour: int, zone: ZoneInfo, now: datetime, since: datetime) -> 
     at = datetime(local.year, local.month, day, hour, tzinfo=zone)
     if now < at or since > at:
         return None
+    return _month_before(local)
+
+
+def _month_before(local: datetime) -> date:
     return (local.date().replace(day=1) - timedelta(days=1)).replace(day=1)
 
 
 def asked_of(
-    mail: kept.Mail, places: list[Place], settings: kept.Settings, month: date, at: datetime, *, simulated: bool
+    mail: Mail, places: list[Place], settings: kept.Settings, month: date, at: datetime, *, simulated: bool
 ) -> Asked:
     """What a letter's report lists. `at` is local."""
     chosen = [each for each in places if mail.spot_ids is None or each.spot_id in mail.spot_ids]
@@ -89,28 +96,43 @@ class Letters:
             "select municipality_id, name, timezone from municipality order by municipality_id"
         ).fetchall():
             zone = ZoneInfo(timezone)
-            for mail in kept.mails(conn, municipality_id):
-                month = due(mail.day, mail.hour, zone, now, mail.made_at)
+            for mail in mails(conn, municipality_id):
+                local = now.astimezone(zone)
+                if mail.trial is not None:
+                    self._write(conn, municipality_id, town, mail, _month_before(local), local, trial=mail.trial)
+                    written += 1
+                month = None if mail.off_at is not None else due(mail.day, mail.hour, zone, now, mail.since)
                 if month is None or _written(conn, mail, month):
                     continue
-                self._write(conn, municipality_id, town, mail, month, now.astimezone(zone))
+                self._write(conn, municipality_id, town, mail, month, local)
                 written += 1
         return written
 
     def _write(
-        self, conn: Connection, municipality_id: int, town: str, mail: kept.Mail, month: date, at: datetime
+        self,
+        conn: Connection,
+        municipality_id: int,
+        town: str,
+        mail: Mail,
+        month: date,
+        at: datetime,
+        *,
+        trial: int | None = None,
     ) -> None:
         places = kept.places(conn, municipality_id, month)
         asked = asked_of(mail, places, kept.settings(conn, municipality_id), month, at, simulated=self._clock.simulated)
         made = report(conn, municipality_id, town, asked)
         subject = words.text("mail.subject", "ja", town=town, month=month_name(asked, month), name=mail.name)
+        if trial is not None:
+            subject = words.text("mail.trial", "ja", subject=subject)
         if self._clock.simulated:
             subject = f"【模擬】{subject}"
         conn.execute(
             """
             insert into report_letter
-                (municipality_id, report_mail_id, month, written_at, subject, body, file_name, file)
-            values (%s, %s, %s, %s, %s, %s, %s, %s)
+                (municipality_id, report_mail_id, month, written_at, subject, body, file_name, file,
+                 report_mail_test_id)
+            values (%s, %s, %s, %s, %s, %s, %s, %s, %s)
             """,
             (
                 municipality_id,
@@ -121,6 +143,7 @@ class Letters:
                 body(made, subject),
                 f"visits_{mail.kind.value}_{month:%Y%m}.xlsx",
                 workbook(made),
+                trial,
             ),
         )
 
@@ -142,7 +165,8 @@ def body(made: Report, subject: str) -> str:
     """The letter: what it is, the month's sums in words, and that the file has the rest."""
     asked = made.asked
     say = asked.say
-    version = "mail.provisional" if made.provisional else "mail.confirmed"
+    version = "mail.published" if asked.version is Version.PUBLISHED else "mail.confirmed"
+    version = "mail.provisional" if made.provisional else version
     lines = [subject, "", say("mail.body", month=month_name(asked, asked.month)), say(version), ""]
     for name, cell in month_cells(made):
         more = [part for part in (cell.marks, cell.note) if part]
@@ -152,9 +176,10 @@ def body(made: Report, subject: str) -> str:
     return "\n".join([*lines, "", say("mail.end"), ""])
 
 
-def _written(conn: Connection, mail: kept.Mail, month: date) -> bool:
+def _written(conn: Connection, mail: Mail, month: date) -> bool:
     row = conn.execute(
-        "select from report_letter where report_mail_id = %s and month = %s", (mail.mail_id, month)
+        "select from report_letter where report_mail_id = %s and month = %s and report_mail_test_id is null",
+        (mail.mail_id, month),
     ).fetchone()
     return row is not None
 

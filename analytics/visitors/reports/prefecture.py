@@ -57,6 +57,7 @@ class _Line:
     why: str | None
     before_changed: bool
     survey: Survey | None
+    smallest: int
 
 
 def make(
@@ -119,6 +120,7 @@ def _line(asked: Asked, place: Place, known: Known, facts: Facts) -> _Line:
         compared.why,
         compared.method_changed,
         survey_for(facts.surveys, month, days_of(month)[-1]),
+        known.smallest,
     )
 
 
@@ -172,6 +174,8 @@ def _share(asked: Asked, column: Column, line: _Line) -> Cell:
     if line.now.total is None:
         return sum_cell(asked, line.now)
     value = round(line.now.total * share / 100)
+    if value < line.smallest:
+        return Cell(None, asked.say("below", n=line.smallest), "count")
     return _scaled(Cell(value, f"{value:,}", "count", "e" + marks_of(line.now).replace("e", "")), column.unit)
 
 
@@ -180,7 +184,7 @@ def _remarks(asked: Asked, line: _Line) -> str:
     found = [say("remark.running", n=now.days)] if now.running else []
     if now.provisional:
         found.append(say("remark.provisional"))
-    for name in ("missing", "partial", "estimated", "unconfirmed"):
+    for name in ("missing", "partial", "estimated", "unconfirmed", "small"):
         if n := getattr(now, name):
             found.append(say(f"remark.{name}", n=n))
     if now.total is None and now.counted:

@@ -32,7 +32,7 @@ from analytics.visitors.reports.cells import (
     year_sum,
 )
 from analytics.visitors.reports.changes import changes
-from analytics.visitors.reports.counting import MONTHLY_HISTORY, Counted, Sum, together
+from analytics.visitors.reports.counting import MONTHLY_HISTORY, Counted, Sum, Version, together
 from analytics.visitors.reports.periods import YearKind, days_of, months
 
 
@@ -149,7 +149,8 @@ _SUM_COLUMNS = (
 
 
 def _sum_table(asked: Asked, lines: Sequence[tuple[Cell, ...]]) -> Table:
-    head = tuple(asked.say(f"column.{name}") for name in _SUM_COLUMNS)
+    columns = (*_SUM_COLUMNS, *(("small",) if asked.version is Version.PUBLISHED else ()))
+    head = tuple(asked.say(f"column.{name}") for name in columns)
     return Table("data", asked.say("title.data"), head, tuple(lines), labels=3)
 
 
@@ -172,6 +173,7 @@ def _sum_lines(asked: Asked, period: str, sums: Sequence[Sum]) -> list[tuple[Cel
                 *(number(n) for n in (of.days, of.missing, of.partial, of.estimated, of.provisional, of.unconfirmed)),
                 label(methods(asked, of.methods)),
                 label(asked.say("yes") if of.changed else ""),
+                *((number(of.small),) if asked.version is Version.PUBLISHED else ()),
             )
         )
     return lines
@@ -190,7 +192,10 @@ def notes_of(asked: Asked, days: Days) -> tuple[tuple[str, str], ...]:
     at = f"{asked.at:%Y-%m-%d %H:%M}"
     found.append((say("note.version"), say(f"note.version.{asked.version.value}", at=at)))
     found.append((say("note.gaps"), say("note.gaps.text", n=asked.most_missing)))
-    found.append((say("note.marks"), "　".join(say(f"mark.{mark}") for mark in "rpe*#")))
+    if published := asked.version is Version.PUBLISHED:
+        found.append((say("note.small"), say("note.small.text")))
+    marks = "re*#s" if published else "rpe*#"
+    found.append((say("note.marks"), "　".join(say(f"mark.{mark}") for mark in marks)))
     if asked.ways or asked.kind is Kind.PREFECTURE:
         found.append((say("note.compare"), say("note.compare.text")))
     found.append((say("note.methods"), _methods_note(asked, days)))

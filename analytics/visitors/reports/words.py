@@ -44,6 +44,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "column.provisional": ("未確定の日数（速報）", "Days not confirmed (provisional)"),
     "column.unconfirmed": ("未確定で除いた日数", "Days left out as not confirmed"),
     "column.method": ("計測方法", "Method"),
+    "column.small": ("小さい数で伏せた日数（合計に入れない）", "Days withheld as small (not in the sum)"),
     "column.version": ("確定の状態", "Version"),
     "column.changed": ("計測方法の変更", "Change of method"),
     "column.marks": ("印", "Marks"),
@@ -66,11 +67,16 @@ _WORDS: dict[str, tuple[str, str]] = {
     "why.nothing": ("数なし", "no counts"),
     "why.unconfirmed": ("未確定 {n}日", "{n} days not confirmed"),
     "why.gaps": ("欠測など{n}日", "{n} days missing or in part"),
+    "why.small": ("小さい数のため非公表 {n}日", "{n} days withheld: small numbers"),
+    "why.not_public": ("公開していない地点", "spot not public"),
+    "below": ("{n}未満", "below {n}"),
     "counted": ("数えた分 {n}", "counted {n}"),
     "day.missing": ("欠測", "missing"),
     "day.not_entered": ("未入力", "not entered"),
     "day.absent": ("計測なし", "not counted"),
     "day.unconfirmed": ("未確定", "not confirmed"),
+    "day.withheld": ("非公表", "withheld"),
+    "day.not_public": ("公開していない地点", "spot not public"),
     "day.future": ("これから", "to come"),
     "state.whole": ("全日", "whole"),
     "state.partial": ("一部欠測", "in part"),
@@ -90,6 +96,10 @@ _WORDS: dict[str, tuple[str, str]] = {
         "# the method of counting changed (not the same yardstick)",
     ),
     "mark.r": ("r 集計中（月や年の途中）", "r running (the month or year is not over)"),
+    "mark.s": (
+        "s 小さい数の日を除いた合計",
+        "s without the days of small numbers",
+    ),
     "method.form": ("手入力", "by hand"),
     "method.counter": ("カウンター", "counter"),
     "method.monthly_history": ("過去の月計", "past monthly totals"),
@@ -122,6 +132,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "remark.partial": ("一部欠測{n}日", "{n} days in part"),
     "remark.estimated": ("推計{n}日", "{n} days estimated"),
     "remark.unconfirmed": ("未確定{n}日", "{n} days not confirmed"),
+    "remark.small": ("小さい数の{n}日を除く", "without {n} days of small numbers"),
     "remark.provisional": ("速報", "provisional"),
     "remark.running": ("{n}日分まで", "{n} days so far"),
     "remark.changed": ("計測方法の変更あり", "method changed"),
@@ -152,12 +163,26 @@ _WORDS: dict[str, tuple[str, str]] = {
     ),
     "note.version": ("データの版", "Version of the data"),
     "note.version.confirmed": (
-        "確定した日だけで作りました。未確定の日がある月には合計がありません。{at} 現在。",
-        "Made of confirmed days only; a month with others has no total. As of {at}.",
+        "確定した日だけで作りました。未確定の日がある月には合計がありません。"
+        "小さい数も出しているので、公表には「公表用」を使ってください。{at} 現在。",
+        "Made of confirmed days only; a month with others has no total. Small numbers are in it: to publish take the "
+        "version for that. As of {at}.",
     ),
     "note.version.all": (
         "未確定の日を含む速報です（印 p）。あとで変わることがあります。{at} 現在。",
         "Provisional: with days that are not confirmed (mark p), which may change. As of {at}.",
+    ),
+    "note.version.published": (
+        "公表用です。公開している地点の、確定した日だけで作りました。"
+        "未確定の日がある月には合計がありません。{at} 現在。",
+        "To publish: of public spots and confirmed days only; a month with others has no total. As of {at}.",
+    ),
+    "note.small": ("小さい数", "Small numbers"),
+    "note.small.text": (
+        "人が特定されないよう、地点ごとに決めた数（ふつう5）より小さい日の数は出さず、合計にも入れていません（印 s）。"
+        "合わせた地点では、もとの地点のどれかが小さい日も伏せています。",
+        "So that nobody can be made out, a day below the spot's limit (usually 5) is not given and is in no sum "
+        "(mark s). Of a sum of spots a day is withheld as well when one of its parts is that small.",
     ),
     "note.gaps": ("欠測の扱い", "Missing days"),
     "note.gaps.text": (
@@ -189,6 +214,11 @@ _WORDS: dict[str, tuple[str, str]] = {
         "The visits of {month}. The tables are in the Excel file of this mail.",
     ),
     "mail.provisional": ("未確定の日を含む速報です。", "Provisional: it has days that are not confirmed."),
+    "mail.trial": ("【試し】{subject}", "[TRIAL] {subject}"),
+    "mail.published": (
+        "公表用です（公開する地点の確定した日だけ・小さい数は伏せています）。",
+        "To publish: confirmed days of public spots, small numbers withheld.",
+    ),
     "mail.confirmed": ("確定した日だけで作りました。", "Made of confirmed days only."),
     "mail.end": (
         "このメールは、見守りの「報告書」→「毎月のメール」の設定により自動で送られました。",

@@ -11,6 +11,7 @@ of one processor.
 from __future__ import annotations
 
 import io
+import math
 from typing import TYPE_CHECKING, Any
 
 from analytics.visitors.reports.cells import Cell, Kind, Report, Table
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _FORMATS = {"count": "#,##0", "ratio": "0.0%", "day": "yyyy-mm-dd", "tenths": "#,##0.0", "text": "General"}
 _WIDE, _NARROW, _LABEL = 40, 12, 16
 _SERIES = 12  # as many as a chart can be read with
+_ON_PAPER = 16  # columns of an A4 page in landscape
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
@@ -82,6 +84,9 @@ def _write(sheet: Worksheet, table: Table, report: Report, top: int) -> None:
     sheet.page_setup.orientation = "landscape"
     sheet.page_setup.paperSize = sheet.PAPERSIZE_A4
     sheet.page_setup.fitToHeight = 0
+    if len(table.head) > _ON_PAPER:  # a sheet of many spots goes over several pages, each with what names its rows
+        sheet.page_setup.fitToWidth = math.ceil((len(table.head) - table.labels) / (_ON_PAPER - table.labels))
+        sheet.print_title_cols = f"A:{sheet.cell(top, table.labels).column_letter}"
     sheet.sheet_properties.pageSetUpPr.fitToPage = True
 
 

@@ -180,7 +180,7 @@ def _sources(conn: Connection, spot_ids: Sequence[int]) -> dict[int, list[Source
         """,
         (list(spot_ids),),
     ).fetchall()
-    factors = _factors(conn, sorted({row[2] for row in rows}))
+    calibrated = factors(conn, sorted({row[2] for row in rows}))
     found: dict[int, list[Source]] = {}
     for spot_id, source_id, station_id, kind, measure, sign, weight, entrance, since, until, ids in rows:
         what = Measure(measure)
@@ -188,14 +188,14 @@ def _sources(conn: Connection, spot_ids: Sequence[int]) -> dict[int, list[Source
             Source(
                 *(source_id, station_id, CounterKind(kind), what, sign, weight, entrance, since, until),
                 tuple(ids[each] for each in what.properties if each in ids),
-                tuple(factors.get((station_id, what), ())),
+                tuple(calibrated.get((station_id, what), ())),
             )
         )
     return found
 
 
-def _factors(conn: Connection, station_ids: Sequence[int]) -> Mapping[tuple[int, Measure], list[Factor]]:
-    """By counter and measure, in the order of their days."""
+def factors(conn: Connection, station_ids: Sequence[int]) -> Mapping[tuple[int, Measure], list[Factor]]:
+    """By counter (station) and measure, in the order of their days."""
     found: dict[tuple[int, Measure], list[Factor]] = {}
     for station_id, measure, *rest in conn.execute(
         """

@@ -1,0 +1,177 @@
+"""`mimamori evaluate leaks`: suspects found in a recorded year of a pipe network, day by day, and how good they were.
+
+One fixed setting (`analytics.leaks.detection`) serves every network and year; what is said of a day knows nothing from
+later. The JSON object:
+
+    reports             how many were made; mode, loggers: how, and with how many pressure loggers
+    seconds             real time; read_seconds of it for reading
+    and with the truth, by the published rule (`analytics.leaks.judged`)
+    leaks, leaks_new    how many there were, and how many of them begin after the first minute
+    tp, fp, repeats     leaks found, false reports, reports of leaks found before
+    eur, share_of_perfect           earned, less false reports; of what a report at each start would earn
+    tp_new, eur_new, share_of_new   the same of leaks that begin later, without the false reports
+    chance_tp           found by as many reports at random
+    blanket_share       earned by reporting everywhere every two months, of perfect
+    median_m            from the reported pipe to the leak, along the pipes
+    delay_days          from a new leak's start to its report, median; delay_5_days from its first 5 m3/h
+    size_error          |said - true| / true at the report, median
+    area_holds          share of reports, repeats left out, whose area holds a leak that runs and was not found before
+    large               new leaks that reach 5 m3/h: leaks; named: by a report whose area holds them, up to three days
+                        after they do; sized: those of them with a size within 30 %
+    km_per_leak         all areas searched, for each leak found; nights_per_leak at 3 km a night
+"""
+
+from __future__ import annotations
+
+import time as clock
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from analytics.leaks.detection.report import Report
+from analytics.leaks.detection.year import LEARNED, watch
+from analytics.leaks.judged import REPEAT, Distances, Floats, Judged, Leaks, blanket, chance, judge, perfect
+from analytics.leaks.location.free import felt
+from analytics.leaks.location.model import ModelError, sensitivities
+from analytics.leaks.location.placing import best
+from analytics.leaks.network.pipes import middle_distances
+from mimamori import leak_files
+from mimamori.errors import InputError
+from mimamori.leak_files import LeakSet
+
+Progress = Callable[[int, int], None]
+
+_KM_A_NIGHT = 3.0
+_LARGE, _NIGHTS = 5.0, 3  # m3/h; to name one
+_ROUND = 4
+
+
+def measure(
+    folder: Path, out: Path | None, mode: str, loggers: int | None, truth: Path | None, progress: Progress
+) -> dict[str, Any]:
+    """Find suspects, write them, and give the figures. InputError: a file that cannot be read or written."""
+    began = clock.monotonic()
+    data = leak_files.read(folder)
+    leaks = None if truth is None else leak_files.read_truth(truth, data.network)
+    read = clock.monotonic() - began
+    distances = middle_distances(data.network)
+    reports, kept = find(data, mode, loggers, distances, progress)
+    if out is not None:
+        leak_files.write(out, reports, data.network, data.start)
+    figures: dict[str, Any] = {"reports": len(reports), "mode": mode, "loggers": kept}
+    if leaks is not None:
+        figures |= judged(data, reports, leaks, distances)
+    return figures | {"read_seconds": round(read, 2), "seconds": round(clock.monotonic() - began, 2)}
+
+
+def find(
+    data: LeakSet, mode: str, loggers: int | None, distances: Distances, progress: Progress
+) -> tuple[list[Report], int]:
+    """The suspects of the year, and by how many pressure loggers."""
+    network, record = data.network, data.record
+    place = {name: at for at, name in enumerate(network.nodes.names)}
+    pipe = {name: at for at, name in enumerate(network.pipes.names)}
+    nodes = np.array([place[each] for each in record.sensors], dtype=np.int64)
+    # A meter at a pump or a valve has no share that the map could say.
+    metered = [at for at, each in enumerate(record.meters) if each in pipe]
+    links = np.array([pipe[record.meters[at]] for at in metered], dtype=np.int64)
+    learned = record.flows[: LEARNED * record.per_day, metered]
+    map_only = felt(network, nodes, links, float(np.nanmean(np.abs(learned).sum(axis=1))))
+    kept = np.arange(len(nodes)) if loggers is None else best(map_only.heads, network.pipes.length, loggers)
+    heads, shares = map_only.heads, np.zeros((len(network.pipes), len(record.meters)))
+    shares[:, metered] = map_only.flows
+    if mode == "model":
+        try:
+            heads = sensitivities(network, nodes)
+        except ModelError as error:
+            raise InputError(f"the hydraulic model of the network: {error}") from error
+    return watch(network, record, distances, heads, shares, kept, progress), len(kept)
+
+
+def judged(data: LeakSet, reports: list[Report], leaks: Leaks, distances: Distances) -> dict[str, Any]:
+    """The figures that need the truth."""
+    times = data.start + np.array([each.at for each in reports])
+    pipes = np.array([each.pipe for each in reports], dtype=np.int64)
+    done = judge(times, pipes, leaks, distances, data.rule)
+    most, new = perfect(leaks, data.rule), leaks.new
+    hits = [at for at, leak in enumerate(done.leak.tolist()) if leak >= 0]
+    late, late_large, wrong = [], [], []
+    for at in hits:
+        leak = int(done.leak[at])
+        flow = leaks.flow[:, leak]
+        now = float(flow[min(int(np.searchsorted(leaks.times, times[at])), len(flow) - 1)])
+        if now > 0:
+            wrong.append(abs(reports[at].size - now) / now)
+        if not new[leak]:
+            continue
+        late.append((times[at] - leaks.start[leak]) / 86400)
+        large = np.flatnonzero(flow >= _LARGE)
+        if len(large):
+            late_large.append(max(0.0, (times[at] - leaks.times[large[0]]) / 86400))
+    km = sum(each.search_km for each in reports)
+    return {
+        "leaks": len(leaks.pipe),
+        "leaks_new": int(new.sum()),
+        "tp": done.found(),
+        "fp": done.false,
+        "repeats": int((done.leak == REPEAT).sum()),
+        "eur": round(float(done.euros.sum()), 0),
+        "share_of_perfect": _share(float(done.euros.sum()), float(most.sum())),
+        "tp_new": done.found(new),
+        "eur_new": round(done.earned(new), 0),
+        "share_of_new": _share(done.earned(new), float(most[new].sum())),
+        "chance_tp": round(chance(len(reports), leaks, distances, data.rule), 2),
+        "blanket_share": _share(blanket(leaks, distances, data.rule), float(most.sum())),
+        "median_m": _median(done.metres[hits].tolist()),
+        "delay_days": _median(late),
+        "delay_5_days": _median(late_large),
+        "size_error": _median(wrong),
+        "area_holds": _holding(times, reports, leaks, done),
+        "large": _large(times, reports, leaks),
+        "km_per_leak": _share(km, done.found()),
+        "nights_per_leak": _share(km / _KM_A_NIGHT, done.found()),
+    }
+
+
+def rows(figures: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    """The figures for people, a line for each."""
+    for key, value in figures.items():
+        yield (key, "-" if value is None else str(value))
+
+
+def _holding(times: Floats, reports: list[Report], leaks: Leaks, done: Judged) -> float | None:
+    found, holds, asked = np.zeros(len(leaks.pipe), dtype=bool), 0, 0
+    for at in np.argsort(times, kind="stable"):
+        if done.leak[at] != REPEAT:
+            running = (leaks.start <= times[at]) & (times[at] <= leaks.end) & ~found
+            asked += 1
+            holds += bool(np.isin(leaks.pipe[running], reports[at].area).any())
+        if done.leak[at] >= 0:
+            found[done.leak[at]] = True
+    return _share(holds, asked)
+
+
+def _large(times: Floats, reports: list[Report], leaks: Leaks) -> dict[str, int]:
+    used: set[int] = set()
+    count = named = sized = 0
+    for leak in np.flatnonzero(leaks.new & (leaks.flow.max(axis=0) >= _LARGE)).tolist():
+        flow, count = leaks.flow[:, leak], count + 1
+        last = min(leaks.times[int(np.argmax(flow >= _LARGE))] + _NIGHTS * 86400, leaks.end[leak])
+        for at in np.argsort(times, kind="stable").tolist():
+            if at not in used and leaks.start[leak] <= times[at] <= last and leaks.pipe[leak] in reports[at].area:
+                used.add(at)
+                named += 1
+                now = float(flow[min(int(np.searchsorted(leaks.times, times[at])), len(flow) - 1)])
+                sized += abs(reports[at].size - now) <= 0.3 * now
+                break
+    return {"leaks": count, "named": named, "sized": sized}
+
+
+def _share(part: float, whole: float) -> float | None:
+    return round(part / whole, _ROUND) if whole else None
+
+
+def _median(values: list[float]) -> float | None:
+    return round(float(np.median(values)), 2) if values else None

@@ -1,0 +1,56 @@
+"""`mimamori import-network`: what it takes over, and what it says of files that are wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from analytics.leaks.network import stored
+from api.accounts import create_demo_users
+from mimamori.cli import app
+from mimamori.demo_town import pipes
+from mimamori.errors import InputError
+from store import connect
+from tests.analytics.pipe_networks import PIPES, geojson, shapefile_zip
+from tests.conftest import START, Registered
+
+
+def run(town: Registered, *arguments: str | Path) -> Result:
+    given = ["import-network", *map(str, arguments), "--municipality", "999999"]
+    return CliRunner().invoke(app, given, env={"MIMAMORI_OWNER_DSN": town.owner})
+
+
+def test_a_network_is_checked_and_then_taken_over(registered: Registered, tmp_path: Path) -> None:
+    file = tmp_path / "pipes.geojson"
+    file.write_bytes(geojson({**PIPES, "loose": (((200, 0.3), (200, -100)), {"口径": 75})}))
+    checked = run(registered, file, "--check", "--json")
+    assert checked.exit_code == 0, checked.output
+    said = json.loads(checked.stdout)
+    assert (said["pipes"], said["km"], said["fixtures"], said["version"]) == (6, 1.12, 3, None)
+    assert {(each["kind"], each["feature"]) for each in said["problems"]} >= {("near_end", "loose"), ("apart", "loose")}
+    assert "0.3 m from 本管1#2" in next(each["what"] for each in said["problems"] if each["kind"] == "near_end")
+    assert json.loads(run(registered, file, "--json").stdout)["version"] == 1
+    packed = tmp_path / "pipes.zip"
+    packed.write_bytes(shapefile_zip("cp932", b"932"))
+    assert "taken over as No. 2" in run(registered, packed).stdout
+    with connect(registered.owner, name="test") as conn:
+        rows = conn.execute("select pipe_network_id, taken_at is null, read_by from pipe_network order by 1").fetchall()
+        assert rows == [(1, False, None), (2, False, None)], "the earlier version stays"
+        assert conn.execute("select count(*) from network_pipe where pipe_network_id = 1").fetchone() == (6,)
+
+    file.write_bytes(b"{")
+    with pytest.raises(InputError, match=r"pipes\.geojson is no GeoJSON \(line 1.*Nothing was stored"):
+        raise run(registered, file).exception or AssertionError("it was read")
+
+
+def test_the_demos_town_has_its_pipes_once_and_nothing_is_wrong_with_them(registered: Registered) -> None:
+    with connect(registered.owner, name="test") as conn:
+        create_demo_users(conn, "999999")
+        pipes(conn, "999999", START)
+        pipes(conn, "999999", START)
+        (version,) = stored.versions(conn, registered.municipality_id)
+    assert version.present and version.problems == 0 and version.read_by == "水道担当（デモ）"
+    assert version.pipes == 49 and version.km == pytest.approx(13.9, abs=0.1)
