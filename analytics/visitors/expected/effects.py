@@ -1,13 +1,15 @@
 """What an event does to what is expected: as many times more or fewer as its earlier ones at this spot had.
 
-    known(past, asked) -> Effect                  from what earlier events were beside what would have been without them
+    ratio(came, without)                          of an event that is over
+    known(name, kind, past) -> Effect             from what earlier events were beside what would have been without them
     with_effect(value, low, high, effect)         the same expectation on a day of the event
 
 The earlier events are those of the same name (`alike_name`: without the year and the number of the event), else those
 of the same kind. The effect is the mean of the logarithms of their ratios; its 90 % half-width is that of one more
-event of this sort, by Student's t, with two events of a usual scatter put beside those seen (a festival in the rain has
+event of this sort, by Student's t, with six events of a usual scatter put beside those seen (a festival in the rain has
 half of what it had last year), so that one earlier event says something, and not too much. Without any the number stays
-what it is without the event and the interval goes from a third to three times of it: nobody knows more.
+what it is without the event and the interval goes from a third to three times of it: nobody knows more, and nothing
+that is known makes it wider.
 
 When it works badly: an event that has another place, length or fame than its earlier ones; two at once (then that with
 the more known past counts).
@@ -19,7 +21,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import expm1, hypot, log, log1p
+from math import exp, hypot, log, log1p
 from typing import Literal
 
 import numpy as np
@@ -28,7 +30,7 @@ Basis = Literal["same", "alike", "none"]
 
 UNKNOWN = log(3.0)
 _USUAL_SCATTER: dict[Basis, float] = {"same": 0.3, "alike": 0.5}  # of log ratios, from one event to the next
-_BESIDE = 2  # events of this scatter that stand beside those seen
+_BESIDE = 6  # events of this scatter that stand beside those seen
 _MOST = 3.0  # in log; a larger ratio is a fault of a counter
 _COUNTING = re.compile(r"(第?\d+回?|令和|平成|年度?|\W|_)")
 
@@ -95,16 +97,15 @@ def known(name: str, kind: str, past: Iterable[Past]) -> Effect:
     n, freedom = len(ratios), len(ratios) - 1 + _BESIDE
     scatter = (((ratios - ratios.mean()) ** 2).sum() + _BESIDE * _USUAL_SCATTER[basis] ** 2) / freedom
     spread = float(stdtrit(freedom, 0.95)) * (scatter * (1 + 1 / n)) ** 0.5
-    return Effect(name, basis, n, float(ratios.mean()), float(spread))
+    return Effect(name, basis, n, float(ratios.mean()), min(float(spread), UNKNOWN))
 
 
 def with_effect(value: float, low: float, high: float, effect: Effect) -> tuple[float, float, float]:
     """What is expected on a day of it, from the same without it; nan stays nan.
 
     >>> [round(each) for each in with_effect(99, 49, 199, Effect("祭", "none", 0, 0.0, UNKNOWN))]
-    [99, 26, 366]
+    [99, 27, 363]
     """
-    middle = log1p(value)
+    made, middle = value * effect.factor, log1p(value)
     down, up = (hypot(log1p(each) - middle, effect.spread) for each in (low, high))
-    made = middle + effect.shift
-    return max(expm1(made), 0.0), max(expm1(made - down), 0.0), max(expm1(made + up), 0.0)
+    return made, made * exp(-down), max(high * effect.factor, made * exp(up))

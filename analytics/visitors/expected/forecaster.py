@@ -9,7 +9,7 @@ how many come. Zeros that are none are left out of what is learned and of what i
 the last days, weeks and the last year were like enters with every forecast, so it follows without being trained again.
 
 With less than four weeks there is nothing to learn from and every forecast is what the earlier weeks had; with nothing
-at all it is nan. Cost: half a minute of two cores for a year of 100 counters by the hour, less for fewer
+at all it is nan. Cost: some 30 seconds of a processor for a year of 100 counters by the hour, less for fewer
 (`mimamori bench visitors`).
 """
 
