@@ -86,9 +86,9 @@ def test_a_zone_uses_what_its_meters_let_in_less_what_its_tank_stores() -> None:
     found = zones(network, ("in", "up"), ("t",))
     assert [(found.pipe == zone).nonzero()[0].tolist() for zone in range(2)] == [[1], [2]]
     assert found.pipe[0] == -1
-    used = found.used(np.array([[50.0, 20.0], [50.0, 0.0]]), np.array([[2.0], [2.1]]), 1.0)
-    assert used[:, 0].tolist() == [30.0, 50.0]
-    assert used[0, 1] == pytest.approx(20 - 0.1 * np.pi * 25) and np.isnan(used[1, 1])
+    used = found.used(np.array([[50.0, 0.0], [50.0, 20.0]]), np.array([[2.0], [2.1]]), 1.0)
+    assert used[:, 0].tolist() == [50.0, 30.0]
+    assert np.isnan(used[0, 1]) and used[1, 1] == pytest.approx(20 - 0.1 * np.pi * 25)
 
 
 def test_nothing_leaks_and_nothing_is_said() -> None:

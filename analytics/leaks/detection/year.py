@@ -123,9 +123,9 @@ def _judge(one: _Watched, distances: Distances, days: int) -> None:
             along = along / max(float(np.linalg.norm(along)), 1e-12)
             levels, directions, alone = (each - np.outer(each @ along, along) for each in (levels, directions, alone))
         found = changes(levels, directions, LEAST, MOST)
-        faulty = (
-            [] if len(there) < 5 else [at for change in found if (at := _alone(change, alone, directions)) is not None]
-        )
+        lone = (_alone(change, alone, directions) for change in found)
+        # Of few channels nobody can say which is wrong.
+        faulty = [at for at in lone if at is not None] if len(there) >= FEWEST else []
         if not faulty:
             break
         one.faulty_until[there[faulty]] = days + FAULTY_DAYS
@@ -134,9 +134,8 @@ def _judge(one: _Watched, distances: Distances, days: int) -> None:
             speaks = (change.vector, change.variance, directions, one.lengths, one.near)
             said = suspects(*speaks, WRONG)
             wide = suspects(*speaks, AREA_WRONG).area if len(part.sensors) else np.arange(len(part.pipes))
-            if not part.use or said.size <= most_risen(
-                use if change.growth else use[: change.start + _WEEK], change.start
-            ):
+            until = days if change.growth else change.start + _WEEK
+            if not part.use or said.size <= most_risen(use[:until], change.start):
                 _say(one, change, replace(said, area=wide), distances, days)
 
 

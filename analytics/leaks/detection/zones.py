@@ -28,9 +28,9 @@ class Zones:
     area: Floats
 
     def used(self, flows: Floats, levels: Floats, hours: float) -> Floats:
-        """(n, z) m3/h of the steps, nan where a meter or a level is missing. `flows` (n, f) m3/h, `levels` (n, t) m at
-        the steps' beginnings, `hours` the length of a step."""
-        stored = np.diff(levels, axis=0, append=np.full((1, levels.shape[1]), np.nan)) / hours
+        """(n, z) m3/h of the steps, nan where a meter or a level is missing. `flows` (n, f) m3/h, `levels` (n, t) m,
+        `hours` the length of a step. What a step stores is seen when it is over: nothing is known from later."""
+        stored = np.diff(levels, axis=0, prepend=np.full((1, levels.shape[1]), np.nan)) / hours
         found = np.zeros((len(flows), self.sign.shape[1]))
         for zone in range(found.shape[1]):
             let = self.sign[:, zone] != 0
