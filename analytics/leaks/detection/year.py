@@ -1,6 +1,6 @@
 """Suspects of a recorded year, day after day: nothing that is said of a day knows anything from later.
 
-    watch(network, record, distances, directions, keep, progress) -> [Report]
+    watch(network, record, distances, heads, shares, keep, progress) -> [Report]
 
 Each night, for each part of the network (`record`): the levels of its channels so far (`levels`), taken apart into
 changes (`changes`), and of each young change the pipes it speaks for (`location.suspects`). A change becomes a report
@@ -69,7 +69,8 @@ def watch(
     progress: Progress,
 ) -> list[Report]:
     """`distances` (p, p) m between pipes; `heads` (p, s) m and `shares` (p, f) m3/h what 1 m3/h from each pipe does to
-    the record's loggers and metered links; `keep` the loggers used. In the order of their times."""
+    the record's loggers and metered links; `keep` the loggers used. In the order of their times.
+    """
     watched = [_watched(part, network, distances, heads, shares) for part in parts(network, record, keep)]
     per_day = record.per_day
     for day in range(record.days):

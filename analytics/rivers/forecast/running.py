@@ -34,7 +34,7 @@ MEMORY = np.array([48.0, 240.0, 4800.0])  # hours of each size
 SIZES: Floats = np.array([0.05, 0.4, 3.2])  # of the root mean square change; between them, both count
 HOLD = 0.3  # of the mean square of what is said: how strongly the weights are held towards the prior
 MOST = 1.2  # what the weights come to together
-SWEEPS = 5  # over all weights: they begin at the prior, and more change nothing
+SWEEPS = 4  # over all weights: they begin at the prior, and more change nothing
 LATELY = 48.0  # hours
 TRUST = 4.0  # hours
 
