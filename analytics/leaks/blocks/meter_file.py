@@ -94,7 +94,7 @@ def read(sheet: Sheet, blocks: Mapping[str, int], today: date) -> list[Line]:
             problems.append(Problem("column", cell.name, cell.text))
         else:
             named[column] = cell.text
-    problems += [Problem("need", "1", COLUMNS[column][0]) for column in _NEEDED if column not in named]
+    problems += [Problem("need", "A1", COLUMNS[column][0]) for column in _NEEDED if column not in named]
     if problems:
         raise FileProblems(problems)
     lines = []
