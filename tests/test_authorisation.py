@@ -651,7 +651,7 @@ def test_another_towns_people_find_nothing_of_this_one(town_hall: TownHall) -> N
         if str(route) == "POST /disaster/catchments/links":  # and this one's
             return answer.status == 422 and "別の水位観測所を選んで" in answer.text and STATION not in answer.text
         if str(route) == "POST /water/blocks":  # its table names a block, which this town has not
-            return answer.status == 400 and "という配水ブロックはありません" in answer.text and "美守町" not in answer.text
+            return answer.status == 400 and "配水ブロックはありません" in answer.text and "美守町" not in answer.text
         if str(route) in ("GET /tourism/calendar.csv", "GET /tourism/compare.csv"):  # of spots, which this town has not
             return answer.status in (400, 404) and "spot-taki" not in answer.text
         return let_in(route, answer) and STATION not in answer.text and "美守町" not in answer.text
