@@ -237,7 +237,7 @@ def _now(conn: Connection, found: Sequence[Block], at: Moment) -> list[Now]:
         each_now.append(
             Now(
                 block,
-                excess(own, block.use, block.pipe_km),
+                excess(own, block.use, block.pipe_km, until=today - timedelta(days=1)),
                 change(plain(own)),
                 whole_year(year, today, inflow.get(block.station_id, {}), readings.get(block.station_id, [])),
             )

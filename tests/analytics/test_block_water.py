@@ -90,13 +90,14 @@ def test_a_step_a_drift_and_nothing_are_told_apart() -> None:
 
 def test_an_excess_needs_nights_and_the_use_and_leaves_the_new_year_out() -> None:
     around = nights(np.r_[np.full(8, 5.0), np.full(6, 9.0)], date(2025, 12, 21))  # to 3 January
-    assert excess(around, Use(1000, 2.0, 1.0), 4.0) == excess(around[:8], Use(1000, 2.0, 1.0), 4.0)
-    assert excess(around, Use(1000, 2.0, 1.0), None).per_km is None
-    unknown = excess(around, Use(), 4.0)
+    until = around[-1].day
+    use = Use(1000, 2.0, 1.0)
+    assert excess(around, use, 4.0, until=until) == excess(around[:8], use, 4.0, until=until)
+    assert excess(around, use, None, until=until).per_km is None
+    unknown = excess(around, Use(), 4.0, until=until)
     assert (unknown.night, unknown.legitimate, unknown.excess) == (5.0, None, None)
-    assert excess(around[:3], Use(1000), 4.0).excess is None and excess([], Use(1000), 4.0).nights == 0
-    stopped = nights(np.r_[np.full(8, 5.0), np.full(20, np.nan)])
-    assert excess(stopped, Use(1000), 4.0).night is None, "nights of three weeks ago say nothing of now"
+    assert excess(around[:3], use, 4.0, until=until).excess is None and excess([], use, 4.0, until=until).nights == 0
+    assert excess(around, use, 4.0, until=until + 20 * DAY).night is None, "it has been silent since"
 
 
 def lines(text: str, encoding: str = "utf-8") -> list[Line]:

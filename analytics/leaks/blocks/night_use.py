@@ -2,7 +2,7 @@
 
     filling(times, levels, start, area) -> m3/h | None     what a tank behind the inlet takes in that hour
     plain(nights) -> [Night, ...]                          without the nights of 年末年始, GW and お盆
-    excess(nights, use, pipe_km) -> Excess
+    excess(nights, use, pipe_km, until=) -> Excess
 
 The night's figure is the median of the last seven nights that are known, of a fortnight at most, so that one odd night
 decides nothing; fewer than four are no answer. Legitimate use is what each connection uses at night plus the known
@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
@@ -93,18 +93,16 @@ def plain(nights: Iterable[Night]) -> list[Night]:
     return [each for each in nights if each.minimum is not None and day_type(each.day) not in _ODD]
 
 
-def excess(nights: Sequence[Night], use: Use, pipe_km: float | None) -> Excess:
-    """`nights` in the order of their days, the newest last; `pipe_km` of the block, None: not known.
+def excess(nights: Sequence[Night], use: Use, pipe_km: float | None, *, until: date) -> Excess:
+    """`nights` in the order of their days; `pipe_km` of the block, None: not known. `until`: the day of the newest
+    night that is over: an inlet that has been silent for a fortnight says nothing of now.
 
-    >>> from datetime import date
     >>> nights = [Night(date(2026, 6, n), 6.0) for n in range(1, 9)]
-    >>> excess(nights, Use(1000, 2.0, 1.0), 6.0)
+    >>> excess(nights, Use(1000, 2.0, 1.0), 6.0, until=date(2026, 6, 8))
     Excess(nights=7, night=6.0, legitimate=3.0, excess=3.0, per_km=0.5)
     """
     usual = plain(nights)
-    recent = [
-        each.minimum for each in usual[-NIGHTS:] if each.minimum is not None and each.day > nights[-1].day - LONGEST
-    ]
+    recent = [each.minimum for each in usual[-NIGHTS:] if each.minimum is not None and each.day > until - LONGEST]
     legitimate = use.legitimate
     if len(recent) < FEWEST:
         return Excess(len(recent), None, legitimate, None, None)
