@@ -69,6 +69,7 @@ from tests.pmtiles import write as write_tiles
 
 STATION = "river-okusawa"
 CODEC = b"function decodeUplink(input) { return {data: {level: input.bytes[0]}}; }"
+READ = "ブロック,前回検針日,今回検針日,有収水量\nblock-hamamachi,2026-02-10,2026-04-10,9000\n"
 PIPES = b"[JUNCTIONS]\nA 1\nB 1\n[PIPES]\nP A B 10 100 130"
 SAFE = {"GET", "HEAD"}
 
@@ -92,7 +93,7 @@ class Call:
                 r"{(code|station|spot|place|alert_id|model|sha256|device_id|folder|group|rule_id|source_id|datastream_id|notice_id"
                 r"|entry_id|order_id|stage_id|item_id|report_id|photo_id|shelter_id|drill_id|approval_id|camera_id|trial_id"
                 r"|letter_id|event_id|network_id"
-                r"|telegram_id|rain_gauge)",
+                r"|telegram_id|rain_gauge|block)",
                 self.path,
             )
         )
@@ -116,6 +117,7 @@ OF_SOURCES = [call for call in _ALL if call.rule.source]
 # How to call a route: path parameters by name, bodies by method and path.
 PARAMETERS = {
     "code": STATION,
+    "block": "block-hamamachi",
     "station": STATION,
     "rain_gauge": "rain-okusawa",
     "spot": "spot-shiryokan",
@@ -366,6 +368,8 @@ BODIES: dict[str, dict[str, Any]] = {
     },
     "POST /water/pipes": {"files": {"file": ("pipes.inp", PIPES)}},
     "POST /water/pipes/{network_id}": {"data": {"do": "take"}},
+    "POST /water/blocks": {"files": {"file": ("read.csv", READ.encode())}},
+    "POST /water/blocks/{block}": {"data": {"connections": "1200"}},
     "POST /intake/{source}": {"json": {}},
     "POST /demo/{event}": {"data": {"page": "start"}},
 }
@@ -646,6 +650,8 @@ def test_another_towns_people_find_nothing_of_this_one(town_hall: TownHall) -> N
             return answer.status == 422 and "観測所を選んでください" in answer.text and STATION not in answer.text
         if str(route) == "POST /disaster/catchments/links":  # and this one's
             return answer.status == 422 and "別の水位観測所を選んで" in answer.text and STATION not in answer.text
+        if str(route) == "POST /water/blocks":  # its table names a block, which this town has not
+            return answer.status == 400 and "配水ブロックはありません" in answer.text and "美守町" not in answer.text
         if str(route) in ("GET /tourism/calendar.csv", "GET /tourism/compare.csv"):  # of spots, which this town has not
             return answer.status in (400, 404) and "spot-taki" not in answer.text
         return let_in(route, answer) and STATION not in answer.text and "美守町" not in answer.text

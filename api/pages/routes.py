@@ -10,6 +10,7 @@ from api.errors import Problem
 from api.pages import (
     actions,
     answer,
+    block_water,
     bulk,
     call_tests,
     cameras,
@@ -112,6 +113,7 @@ for part in (
     folders.router,
     people.router,
     pipes.router,
+    block_water.router,
     duty_roster.router,
     notifications.router,
     official.router,
