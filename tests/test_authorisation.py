@@ -368,7 +368,7 @@ BODIES: dict[str, dict[str, Any]] = {
     },
     "POST /water/pipes": {"files": {"file": ("pipes.inp", PIPES)}},
     "POST /water/pipes/{network_id}": {"data": {"do": "take"}},
-    "POST /water/leaks": {"data": {"name": "浜町", "pipe": "P"}},
+    "POST /water/leaks": {"data": {"name": "浜町"}},
     "POST /water/leaks/{case_id}": {"data": {"do": "note", "text": "音聴した", "seen": "0"}},
     "POST /water/leaks/results": {"data": {"yen": "180"}},
     "POST /intake/{source}": {"json": {}},
