@@ -77,6 +77,8 @@ def test_a_finding_becomes_a_case_a_walk_a_find_and_a_figure(hall: TownHall, wat
     assert step(water, "nothing", 1, km="2").status_code == 303
     assert step(water, "undone", 2, text="別の案件だった").status_code == 303
     assert step(water, "repaired", 3).status_code == 400, "nothing was found yet"
+    unsaid = step(water, "found", 3, pipe="本管2")
+    assert unsaid.status_code == 400 and 'value="本管2"' in unsaid.text, "a cause is said, not taken from a list's top"
     assert step(water, "found", 3, what="joint", pipe="本管2", km="1.5", size="4").status_code == 303
     assert "見つかった・修理待ち" in read(water.get(LEAKS))
     assert step(water, "repaired", 4, text="継手交換").status_code == 303

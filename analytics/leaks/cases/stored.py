@@ -110,6 +110,8 @@ def take(conn: Connection, municipality_id: int, case: Case, step: NewStep, *, n
         raise RecordError("kind", "unknown")
     if step.kind not in case.may:
         raise RecordError("kind", "step")
+    if step.kind in (FOUND, ENDED) and step.what is None:
+        raise RecordError("what", "empty")
     if step.what not in {FOUND: CAUSES, ENDED: ENDINGS}.get(step.kind, (None,)):
         raise RecordError("what", "unknown")
     if step.kind in ("note", UNDONE) and not text:
