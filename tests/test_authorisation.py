@@ -29,6 +29,7 @@ from alerts.public import standing
 from alerts.public.words import VARIANTS, Text
 from alerts.rule_book import add_rule, add_version
 from alerts.rules.condition import Body, Compare, Number, Reading, Series
+from analytics.leaks.cases import stored as leak_cases
 from analytics.leaks.network import stored
 from analytics.leaks.network.files import read_network
 from api.access import READERS, Access, Role, Router, UndeclaredRoute, access, declared, undeclared
@@ -92,7 +93,7 @@ class Call:
             re.search(
                 r"{(code|station|spot|place|alert_id|model|sha256|device_id|folder|group|rule_id|source_id|datastream_id|notice_id"
                 r"|entry_id|order_id|stage_id|item_id|report_id|photo_id|shelter_id|drill_id|approval_id|camera_id|trial_id"
-                r"|letter_id|event_id|network_id"
+                r"|letter_id|event_id|network_id|case_id"
                 r"|telegram_id|rain_gauge|block)",
                 self.path,
             )
@@ -154,6 +155,7 @@ PARAMETERS = {
     "telegram_id": "1",
     "event_id": "1",
     "network_id": "1",
+    "case_id": "1",
     "form": "inp",
 }
 # Where the disaster desk is shown what may come; a look back may have nothing to show.
@@ -370,6 +372,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /water/pipes/{network_id}": {"data": {"do": "take"}},
     "POST /water/blocks": {"files": {"file": ("read.csv", READ.encode())}},
     "POST /water/blocks/{block}": {"data": {"connections": "1200"}},
+    "POST /water/leaks": {"data": {"name": "浜町"}},
+    "POST /water/leaks/{case_id}": {"data": {"do": "note", "text": "音聴した", "seen": "0"}},
+    "POST /water/leaks/results": {"data": {"yen": "180"}},
     "POST /intake/{source}": {"json": {}},
     "POST /demo/{event}": {"data": {"page": "start"}},
 }
@@ -523,6 +528,9 @@ def town_hall(registered: Registered, tmp_path: Path) -> Iterator[TownHall]:
         network = stored.keep_draft(conn, town, read_network({"a.inp": PIPES}), ["a.inp"], now=START, user_id=user[0])
         assert network == int(PARAMETERS["network_id"])
         stored.take_over(conn, town, network, now=START, user_id=user[0])
+        suspect = leak_cases.NewCase("浜町", network_id=network, pipes=(0,))
+        leak_case = leak_cases.open_case(conn, town, suspect, now=START, user_id=user[0])
+        assert leak_case == int(PARAMETERS["case_id"])
     tiles = tmp_path / "town.pmtiles"
     write_tiles(tiles, {}, (135.0, 32.4, 135.1, 32.5), 10)
     intake = IntakeConfig(registered.worker)

@@ -66,7 +66,7 @@ EXEMPT = {
         store/field_photos.py:picture store/field_photos.py:PHOTOS store/field_reports.py:_known
         store/field_reports.py:_lately
         analytics/rivers/link_job.py:_on_grid analytics/rivers/floods.py:_OBSERVED
-        api/pages/paste_plan.py:_STORED api/pages/paste_plan.py:_LIMITS
+        api/pages/paste_plan.py:_STORED api/pages/paste_plan.py:_LIMITS api/pages/suspects.py:suspect_of
     """,
     "a still is of a camera, and real during a drill too": """
         store/cameras.py:_CAMERAS
