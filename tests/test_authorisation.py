@@ -61,6 +61,7 @@ from store import (
     trials,
 )  # fmt: skip
 from store.sources import add_mqtt_source
+from tests.analytics.sounding import heard, wav
 from tests.api.serving import PASSWORD, TownHall, populate, serving
 from tests.brokers.running import wait_for
 from tests.conftest import START, Registered
@@ -69,6 +70,7 @@ from tests.pmtiles import write as write_tiles
 
 STATION = "river-okusawa"
 CODEC = b"function decodeUplink(input) { return {data: {level: input.bytes[0]}}; }"
+SOUND = wav(heard(0.001, seconds=3))
 PIPES = b"[JUNCTIONS]\nA 1\nB 1\n[PIPES]\nP A B 10 100 130"
 SAFE = {"GET", "HEAD"}
 
@@ -366,6 +368,7 @@ BODIES: dict[str, dict[str, Any]] = {
     },
     "POST /water/pipes": {"files": {"file": ("pipes.inp", PIPES)}},
     "POST /water/pipes/{network_id}": {"data": {"do": "take"}},
+    "POST /water/correlate": {"data": {"length_1": "10", "material_1": "DIP"}, "files": {"file_a": ("ab.wav", SOUND)}},
     "POST /intake/{source}": {"json": {}},
     "POST /demo/{event}": {"data": {"page": "start"}},
 }
