@@ -32,7 +32,7 @@ router = Router()
 CORRELATE = "/water/correlate"
 MOST_BYTES = 32_000_000  # of both files
 ROWS = 4
-WIDTH, HEIGHT = 640, 150
+WIDTH, HEIGHT = 400, 150  # units; narrow, so that its letters can be read on a phone
 _EDGE = 16
 _DIAMETERS, _SPEEDS, _ASYNCHRONIES = (10.0, 3000.0), (100.0, 1600.0), (0.0, 100.0)  # mm, m/s, ms
 

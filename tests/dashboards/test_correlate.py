@@ -63,7 +63,7 @@ def test_the_command_says_the_same(tmp_path: Path) -> None:
     assert said["clear"] and low < 30 < high and abs(metres - 30) < 1 and said["beyond"] is None
     assert said["from_b_m"][1] == pytest.approx(100 - metres, abs=0.11)
     assert said["delay_ms"][1] == pytest.approx(32, abs=0.1)
-    mixed = ["--length", "40", "--material", "DIP管", "--diameter", "100", "--length", "60", "--material", "VP"]
+    mixed = ["--length", "40", "--material", "DIP管", "--diameter", "100", "--length", "60", "--material", "SP"]
     with pytest.raises(InputError, match="2 lengths and 1 diameters"):
         run(*mixed, "--json")
     assert len(json.loads(run(*mixed, "--diameter", "75", "--json"))["stretches"]) == 2
