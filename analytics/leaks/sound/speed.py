@@ -77,7 +77,7 @@ def speed(material: str, diameter: float | None = None) -> Speed:
     """Of a sign of MATERIALS (else KeyError) and its nominal `diameter` in mm; None where that is not known.
 
     >>> [round(speed(each, 100).middle, -1) for each in ("DIP", "VP", "HPPE")]
-    [1270.0, 450.0, 400.0]
+    [1280.0, 440.0, 410.0]
     """
     wall = _WALLS[material]
     thin, thick = _ANY if diameter is None else (diameter, diameter)
