@@ -26,6 +26,7 @@ from mimamori.commands.network import network
 from mimamori.commands.quarantine import quarantine
 from mimamori.commands.rules import rules
 from mimamori.commands.simulated import simulated
+from mimamori.commands.sound import sound
 from mimamori.commands.source import source
 from mimamori.errors import InputError, MimamoriError
 
@@ -43,6 +44,7 @@ app.add_typer(simulated)
 app.add_typer(backups)
 app.add_typer(corrections)
 app.add_typer(network)
+app.add_typer(sound)
 app.add_typer(run, name="run")
 app.add_typer(town, name="town")
 app.add_typer(user, name="user")

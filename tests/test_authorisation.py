@@ -62,6 +62,7 @@ from store import (
     trials,
 )  # fmt: skip
 from store.sources import add_mqtt_source
+from tests.analytics.sounding import heard, wav
 from tests.api.serving import PASSWORD, TownHall, populate, serving
 from tests.brokers.running import wait_for
 from tests.conftest import START, Registered
@@ -71,6 +72,7 @@ from tests.pmtiles import write as write_tiles
 STATION = "river-okusawa"
 CODEC = b"function decodeUplink(input) { return {data: {level: input.bytes[0]}}; }"
 READ = "ブロック,前回検針日,今回検針日,有収水量\nblock-hamamachi,2026-02-10,2026-04-10,9000\n"
+SOUND = wav(heard(0.001, seconds=3))
 PIPES = b"[JUNCTIONS]\nA 1\nB 1\n[PIPES]\nP A B 10 100 130"
 SAFE = {"GET", "HEAD"}
 
@@ -375,6 +377,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /water/leaks": {"data": {"name": "浜町"}},
     "POST /water/leaks/{case_id}": {"data": {"do": "note", "text": "音聴した", "seen": "0"}},
     "POST /water/leaks/results": {"data": {"yen": "180"}},
+    "POST /water/correlate": {"data": {"length_1": "10", "material_1": "DIP"}, "files": {"file_a": ("ab.wav", SOUND)}},
     "POST /intake/{source}": {"json": {}},
     "POST /demo/{event}": {"data": {"page": "start"}},
 }

@@ -16,6 +16,7 @@ from api.pages import (
     cameras,
     catchments,
     checklist,
+    correlate,
     count_by_link,
     count_links,
     count_periods,
@@ -118,6 +119,7 @@ for part in (
     block_water.router,
     leak_results.router,
     leak_cases.router,
+    correlate.router,
     duty_roster.router,
     notifications.router,
     official.router,
@@ -175,8 +177,13 @@ for part in (
     router.include_router(part)
 
 
-# Where photos are posted: by the beginning of the path, how many bytes a request may have (`api.boundary`).
-LARGER_BODIES = {"/field/": MOST_BODY, field.STAFF: MOST_BODY, pipes.PIPES: pipes.MOST_BYTES}
+# Where photos and files are posted: by the beginning of the path, how many bytes a request may have (`api.boundary`).
+LARGER_BODIES = {
+    "/field/": MOST_BODY,
+    field.STAFF: MOST_BODY,
+    pipes.PIPES: pipes.MOST_BYTES,
+    correlate.CORRELATE: correlate.MOST_BYTES,
+}
 
 # Only in a demo: `create_app` includes it there and nowhere else.
 demo_router = demo.router
