@@ -46,6 +46,7 @@ from api.pages import (
     hour_entry,
     jma,
     levels,
+    meters,
     model_page,
     months,
     notices,
@@ -111,6 +112,7 @@ for part in (
     sources.router,
     folders.router,
     people.router,
+    meters.router,
     pipes.router,
     duty_roster.router,
     notifications.router,
@@ -170,7 +172,12 @@ for part in (
 
 
 # Where photos are posted: by the beginning of the path, how many bytes a request may have (`api.boundary`).
-LARGER_BODIES = {"/field/": MOST_BODY, field.STAFF: MOST_BODY, pipes.PIPES: pipes.MOST_BYTES}
+LARGER_BODIES = {
+    "/field/": MOST_BODY,
+    field.STAFF: MOST_BODY,
+    pipes.PIPES: pipes.MOST_BYTES,
+    meters.METERS: meters.MOST_BYTES,
+}
 
 # Only in a demo: `create_app` includes it there and nowhere else.
 demo_router = demo.router
