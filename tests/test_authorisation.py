@@ -75,7 +75,7 @@ from tests.pmtiles import write as write_tiles
 STATION = "river-okusawa"
 CODEC = b"function decodeUplink(input) { return {data: {level: input.bytes[0]}}; }"
 PIPES = b"[JUNCTIONS]\nA 1\nB 1\n[PIPES]\nP A B 10 100 130"
-METERS = "メーター番号,日時,使用量(L)\n0001,2026-05-31 10:00,5\n".encode()
+METERS = ("メーター番号,日時,使用量(L)\n" + "".join(f"{n},2026-05-31 10:00,5\n" for n in range(1, 11))).encode()
 METER_KEY = "k" * 32
 SAFE = {"GET", "HEAD"}
 

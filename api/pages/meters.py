@@ -123,18 +123,18 @@ def views_page(request: Request, visit: SignedIn) -> Response:
 @router.get(METERS + "/{meter_id}")
 @access(KEEPERS, page=True)
 def meter_page(request: Request, visit: SignedIn, meter_id: int) -> Response:
-    """One meter: what it shows, and its days."""
+    """One meter of a block that is shown: what it shows, and its days."""
     at = moment(request, visit)
     town, first = visit.tenant.municipality_id, first_day(at.now)
     with visit.transaction() as conn:
-        series = stored.series(conn, town, first, at.now.astimezone(UTC).date(), [meter_id])
-        if not series:
+        if stored.beside(conn, town, meter_id) < LEAST:  # of a small block: whose days they are could be guessed
             raise NotFound(
                 Text(
-                    f"メーター {meter_id} はありません。一覧から選び直してください。",
-                    f"There is no meter {meter_id}. Choose one from the list.",
+                    f"メーター {meter_id} は表示できません。一覧から選び直すか、番号で調べてください。",
+                    f"Meter {meter_id} cannot be shown. Choose one from the list, or look it up by its number.",
                 )
             )
+        series = stored.series(conn, town, first, at.now.astimezone(UTC).date(), [meter_id])
         stored.seen(conn, town, "meter", now=at.now, user_id=visit.user.user_id, n=1, meter_id=meter_id)
         alerts = open_alerts(conn, visit.user.role)
     (meter,) = meters(series, first, now=at.now)

@@ -4,6 +4,7 @@
     keep(conn, town, found, keyed, name, now=, user_id=) -> meters    a file's hours; the file that came last counts
     series(conn, town, first, last, meter_id=) -> [Series]     hours of the days from first to last, of UTC
     meters_of(conn, town, keyed) -> {keyed: meter_id}          of numbers that somebody has
+    beside(conn, town, meter_id) -> n                          how many its block has
     seen(conn, town, what, now=, user_id=, ...)                before anything is shown, in the same transaction
     files(conn, town)  views(conn, town)
     kept_from(now) -> date    forget_old(conn, town, now) -> how many    readings go after 13 months, a step a call
@@ -182,6 +183,20 @@ def meters_of(conn: Connection, municipality_id: int, keyed: Sequence[bytes]) ->
         (municipality_id, list(keyed)),
     )
     return {bytes(key): meter_id for key, meter_id in rows}
+
+
+def beside(conn: Connection, municipality_id: int, meter_id: int) -> int:
+    """How many meters its block has, with itself; 0: there is no such meter."""
+    row = conn.execute(
+        """
+        select count(b.meter_id) from smart_meter m
+        join smart_meter b on b.municipality_id = m.municipality_id and b.block is not distinct from m.block
+        where m.municipality_id = %s and m.meter_id = %s
+        """,
+        (municipality_id, meter_id),
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def series(
