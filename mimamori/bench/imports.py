@@ -77,13 +77,13 @@ def measure(gauges: int, days: int, progress: Progress) -> dict[str, Any]:
         "gauges": gauges,
         "days": days,
         "values": values,
-        "reading_s": round(reading, 2),
-        **{f"{name}_s": round(seconds, 2) for name, (seconds, _) in took.items()},
+        "reading_s": round(reading, 3),
+        **{f"{name}_s": round(seconds, 3) for name, (seconds, _) in took.items()},
         "grown": more - values,
         "a_second": round(values / first),
-        "limit_s": round(first, 2),
+        "limit_s": round(first, 3),
         "kept": again <= first,
-        "processor": {name: round(processor, 2) for name, (_, processor) in took.items()},
+        "processor": {name: round(processor, 3) for name, (_, processor) in took.items()},
     }
 
 
