@@ -38,7 +38,7 @@ KEEPERS = frozenset({Role.WATER})
 AUDITORS = frozenset({Role.WATER, Role.DIGITAL})
 MOST_BYTES = 20_000_000
 MOST_NUMBERS = 5_000
-_SHOWN_DAYS = 35
+_SHOWN_DAYS = 21
 _AHEAD = timedelta(hours=1)  # a dial read at the full hour may come a little before ours
 _DONE = frozenset({"file"})
 
