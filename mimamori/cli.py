@@ -176,6 +176,18 @@ def push_key(
     typer.echo(push.make(file))
 
 
+@app.command("meter-key")
+def meter_key(
+    file: Annotated[Path, typer.Argument(help="Where it goes; MIMAMORI_METER_KEY_FILE names it for the api process.")],
+) -> None:
+    """Make the key that the numbers of customers' meters are kept by, in FILE. One that is there stays as it is."""
+    from analytics.leaks.meters.keyed import new_key
+    from mimamori import key_files
+
+    then = "name it in MIMAMORI_METER_KEY_FILE, and keep a copy apart from the backups of the database"
+    typer.echo(key_files.make(file, new_key, then))
+
+
 @town.command("apply")
 def town_apply(file: Annotated[Path, typer.Argument(help="The town's YAML.")]) -> None:
     """Register what a town's file describes, or refresh it; nothing that has observations is removed."""

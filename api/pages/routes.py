@@ -50,6 +50,7 @@ from api.pages import (
     leak_cases,
     leak_results,
     levels,
+    meters,
     model_page,
     months,
     notices,
@@ -115,6 +116,7 @@ for part in (
     sources.router,
     folders.router,
     people.router,
+    meters.router,
     pipes.router,
     block_water.router,
     leak_results.router,
@@ -183,15 +185,5 @@ LARGER_BODIES = {
     field.STAFF: MOST_BODY,
     pipes.PIPES: pipes.MOST_BYTES,
     correlate.CORRELATE: correlate.MOST_BYTES,
+    meters.METERS: meters.MOST_BYTES,
 }
-
-# Only in a demo: `create_app` includes it there and nowhere else.
-demo_router = demo.router
-
-
-def problem_page(request: Request, problem: Problem) -> Response:
-    """An error as a page, in the language its texts already have."""
-    return plain_page(request, "problem", status=problem.status, language=problem.language, problem=problem)
-
-
-__all__ = ["LARGER_BODIES", "demo_router", "problem_page", "router"]

@@ -1,6 +1,6 @@
 -- 漏水調査: a case for what may be a leak, and everything that was done about it. Nothing of it is ever changed or
 -- deleted: how often a suspect was none is what the town judges its methods by.
--- depends: 0062.network
+-- depends: 0063.block_water
 
 create table leak_case (
     leak_case_id    integer generated always as identity primary key,
