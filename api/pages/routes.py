@@ -187,3 +187,14 @@ LARGER_BODIES = {
     correlate.CORRELATE: correlate.MOST_BYTES,
     meters.METERS: meters.MOST_BYTES,
 }
+
+# Only in a demo: `create_app` includes it there and nowhere else.
+demo_router = demo.router
+
+
+def problem_page(request: Request, problem: Problem) -> Response:
+    """An error as a page, in the language its texts already have."""
+    return plain_page(request, "problem", status=problem.status, language=problem.language, problem=problem)
+
+
+__all__ = ["LARGER_BODIES", "demo_router", "problem_page", "router"]
