@@ -62,7 +62,7 @@ def import_files(settings: Settings, files: Sequence[Path], municipality: str, *
                     "problems": problems,
                 }
             )
-    rows = [(each["file"], each["meters"], each["hours"], each["refused"]) for each in done]
+    rows = [tuple(str(each[name]) for name in ("file", "meters", "hours", "refused")) for each in done]
     give({"files": done}, "taken in", ("file", "meters", "hours", "refused"), rows, as_json=as_json)
 
 
