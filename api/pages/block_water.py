@@ -26,11 +26,11 @@ from api.access import Router, SignedIn, Visit, access
 from api.errors import BadRequest, NotFound, Text
 from api.pages.alert_list import open_alerts
 from api.pages.headquarters import csv_file
-from api.pages.pipes import KEEPERS
 from api.pages.readings import stations_now
 from api.pages.site import Moment, moment, page
 from api.pages.typed import Form
 from api.pages.words import Words
+from api.roles import PIPE_KEEPERS
 from devices.model import StationKind
 from devices.sheets import SheetError, read_sheet
 from store.connection import Connection
@@ -57,13 +57,13 @@ class Now:
 
 
 @router.get(BLOCKS)
-@access(KEEPERS, page=True)
+@access(PIPE_KEEPERS, page=True)
 def blocks_page(request: Request, visit: SignedIn) -> Response:
     return _page(request, visit)
 
 
 @router.post(BLOCKS)
-@access(KEEPERS)
+@access(PIPE_KEEPERS)
 def take_file(request: Request, visit: SignedIn, file: Annotated[UploadFile | None, File()] = None) -> Response:
     """Takes the totals of a table, or says which lines are wrong."""
     at = moment(request, visit)
@@ -91,7 +91,7 @@ def take_file(request: Request, visit: SignedIn, file: Annotated[UploadFile | No
 
 
 @router.get(BLOCKS + "/{block}")
-@access(KEEPERS, page=True)
+@access(PIPE_KEEPERS, page=True)
 def block_page(request: Request, visit: SignedIn, block: str) -> Response:
     """One block: its fiscal year by month, what was read, and what is used there at night."""
     at = moment(request, visit)
@@ -124,7 +124,7 @@ def block_page(request: Request, visit: SignedIn, block: str) -> Response:
 
 
 @router.post(BLOCKS + "/{block}")
-@access(KEEPERS)
+@access(PIPE_KEEPERS)
 def say_use(visit: SignedIn, block: str, typed: Form) -> Response:
     """What is used in a block at night, as the town knows it."""
     connections = _number(typed, "connections")
@@ -154,7 +154,7 @@ def say_use(visit: SignedIn, block: str, typed: Form) -> Response:
 
 
 @router.get(BLOCKS + ".csv")
-@access(KEEPERS, page=True)
+@access(PIPE_KEEPERS, page=True)
 def blocks_file(request: Request, visit: SignedIn) -> Response:
     """The months of all blocks of the fiscal year ?year=, and the year itself: a line each."""
     at = moment(request, visit)

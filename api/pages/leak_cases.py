@@ -39,11 +39,11 @@ from api.pages.alert_list import open_alerts
 from api.pages.days import day_start
 from api.pages.field_form import number
 from api.pages.pipe_drawing import Drawing, draw
-from api.pages.pipes import KEEPERS
 from api.pages.site import Moment, moment, page
 from api.pages.suspects import Suspect, suspect_of, suspects
 from api.pages.town_time import read_time
 from api.pages.typed import Form
+from api.roles import PIPE_KEEPERS
 from store.connection import Connection
 from store.errors import RecordError
 
@@ -78,13 +78,13 @@ class Place:
 
 
 @router.get(LEAKS)
-@access(KEEPERS, page=True)
+@access(PIPE_KEEPERS, page=True)
 def board(request: Request, visit: SignedIn) -> Response:
     return _board(request, visit)
 
 
 @router.post(LEAKS)
-@access(KEEPERS)
+@access(PIPE_KEEPERS)
 def open_one(request: Request, visit: SignedIn, typed: Form) -> Response:
     """Opens a case, or says on the page what is wrong with it."""
     at, town = moment(request, visit), visit.tenant.municipality_id
@@ -98,13 +98,13 @@ def open_one(request: Request, visit: SignedIn, typed: Form) -> Response:
 
 
 @router.get(LEAKS + "/{case_id}")
-@access(KEEPERS, page=True)
+@access(PIPE_KEEPERS, page=True)
 def case_page(request: Request, visit: SignedIn, case_id: int) -> Response:
     return _case_page(request, visit, case_id)
 
 
 @router.post(LEAKS + "/{case_id}")
-@access(KEEPERS)
+@access(PIPE_KEEPERS)
 def take_step(request: Request, visit: SignedIn, case_id: int, typed: Form) -> Response:
     """Takes the step `do`, or says on the page why it cannot be taken."""
     at, town = moment(request, visit), visit.tenant.municipality_id
