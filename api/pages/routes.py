@@ -10,6 +10,7 @@ from api.errors import Problem
 from api.pages import (
     actions,
     answer,
+    block_pipes,
     block_water,
     bulk,
     call_tests,
@@ -119,6 +120,7 @@ for part in (
     meters.router,
     pipes.router,
     block_water.router,
+    block_pipes.router,
     leak_results.router,
     leak_cases.router,
     correlate.router,
