@@ -32,6 +32,7 @@ from devices.clock import Clock, ClockSetting, clock_from, real_now
 from devices.town import load_town
 from mimamori import demo_history
 from mimamori.demo_town import calendar, furnish, pipes
+from mimamori.demo_water import works
 from mimamori.embedded import (
     answers,
     caught_up,
@@ -110,6 +111,7 @@ def _start(options: DemoOptions, environment: Mapping[str, str], supervisor: Sup
         create_demo_users(conn, town.municipality.code)
         furnish(conn, town.municipality.code, setting.town_start)
         pipes(conn, town.municipality.code, setting.town_start)
+        works(conn, town.municipality.code, setting.town_start)
         calendar(conn, town.municipality.code, setting.town_start, _festival(options))
     ledger = options.data / "ledger.jsonl"
     ledger.unlink(missing_ok=True)

@@ -31,6 +31,7 @@ from alerts.public.words import VARIANTS, Text
 from alerts.rule_book import add_rule, add_version
 from alerts.rules.condition import Body, Compare, Number, Reading, Series
 from analytics.leaks.cases import stored as leak_cases
+from analytics.leaks.cases.photos import put_photos
 from analytics.leaks.meters import stored as meters
 from analytics.leaks.meters.keyed import fingerprint
 from analytics.leaks.meters.keyed import keyed as meter_keyed
@@ -44,7 +45,7 @@ from api.roles import desks_of
 from api.tiles import TileFile
 from devices.clock import FixedClock
 from devices.model import StationKind
-from devices.photos import Photo
+from devices.photos import Photo, reduced
 from ingest.intake import IntakeConfig
 from ingest.jma.telegram import Area, of_town, read
 from ingest.sources import add_source
@@ -72,6 +73,7 @@ from tests.api.serving import PASSWORD, TownHall, populate, serving
 from tests.brokers.running import wait_for
 from tests.conftest import START, Registered
 from tests.forecasts import FIGURE, WORDS, planted, switched_on
+from tests.photos import picture
 from tests.pmtiles import write as write_tiles
 
 STATION = "river-okusawa"
@@ -384,7 +386,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /water/blocks/{block}": {"data": {"connections": "1200"}},
     "POST /water/blocks/{block}/pipes": {"data": {"pipes": ""}},
     "POST /water/leaks": {"data": {"name": "浜町"}},
-    "POST /water/leaks/{case_id}": {"data": {"do": "note", "text": "音聴した", "seen": "0"}},
+    "POST /water/leaks/{case_id}": {"data": {"do": "note", "text": "音聴した", "seen": "1"}},
     "POST /water/leaks/results": {"data": {"yen": "180"}},
     "POST /water/correlate": {"data": {"length_1": "10", "material_1": "DIP"}, "files": {"file_a": ("ab.wav", SOUND)}},
     "POST /water/meters": {"files": {"file": ("meters.csv", METERS)}},
@@ -545,6 +547,10 @@ def town_hall(registered: Registered, tmp_path: Path) -> Iterator[TownHall]:
         suspect = leak_cases.NewCase("浜町", network_id=network, pipes=(0,))
         leak_case = leak_cases.open_case(conn, town, suspect, now=START, user_id=user[0])
         assert leak_case == int(PARAMETERS["case_id"])
+        (case,) = leak_cases.cases(conn, town, leak_case)
+        said = leak_cases.NewStep("note", START, "音聴した")
+        step = leak_cases.take(conn, town, case, said, now=START, user_id=user[0])
+        put_photos(conn, town, leak_case, step, [reduced(picture())], now=START)
         read_at = {"zone": ZoneInfo("Asia/Tokyo"), "oldest": START - timedelta(days=9), "newest": START}
         hashed = partial(meter_keyed, METER_KEY, "999999")
         assert meters.known_key(conn, town, fingerprint(METER_KEY, "999999"), now=START)

@@ -6,12 +6,13 @@ Everything works without a script and on a phone in the street: the page of a ca
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 import numpy as np
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -30,6 +31,7 @@ from analytics.leaks.cases.case import (
     Case,
     loss,
 )
+from analytics.leaks.cases.photos import photos_of, put_photos
 from analytics.leaks.cases.stored import MOST_NAME, MOST_TEXT, NewCase, NewStep
 from analytics.leaks.cases.walk import Walk, around, of_block, walk
 from analytics.leaks.network import stored as networks
@@ -39,15 +41,17 @@ from api.errors import NotFound, Text
 from api.pages.alert_list import open_alerts
 from api.pages.blocks_now import Now, Repair, blocks_now, repairs
 from api.pages.days import day_start
-from api.pages.field_form import number
+from api.pages.field_form import Unread, number, read_form, read_photos
 from api.pages.pipe_drawing import Drawing, draw
 from api.pages.site import Moment, moment, page
 from api.pages.suspects import Suspect, suspect_of, suspects
 from api.pages.town_time import read_time
 from api.pages.typed import Form
 from api.roles import PIPE_KEEPERS
+from devices.photos import Photo
 from store.connection import Connection
 from store.errors import RecordError
+from store.field_reports import MOST_PHOTOS
 
 router = Router()
 
@@ -57,7 +61,7 @@ _BY_HAND = ("finding", "name", "block", "pipe", "metres", "started", "size", "re
 _STEP = ("time", "day", "what", "pipe", "size", "km", "text")
 _COLUMNS = ((CANDIDATE,), (PLANNED,), (NOTHING, FOUND), (REPAIRED,))
 _SHOWN = 20  # repaired and ended ones on the board; the file has all
-_DONE = frozenset({"opened", *(f"step_{kind}" for kind in KINDS)})
+_DONE = frozenset({"opened", "photo_gone", *(f"step_{kind}" for kind in KINDS)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +111,24 @@ def case_page(request: Request, visit: SignedIn, case_id: int) -> Response:
 
 @router.post(LEAKS + "/{case_id}")
 @access(PIPE_KEEPERS)
-def take_step(request: Request, visit: SignedIn, case_id: int, typed: Form) -> Response:
-    """Takes the step `do`, or says on the page why it cannot be taken."""
+async def take_step(request: Request, visit: SignedIn, case_id: int) -> Response:
+    """Takes the step `do` with its photos, or says on the page why it cannot be taken."""
+    sent = await read_form(request)
+    try:
+        photos, unread = await read_photos(sent.files)
+    except RecordError as error:
+        return await run_in_threadpool(_case_page, request, visit, case_id, typed=sent.typed, problem=error, status=400)
+    return await run_in_threadpool(_taken, request, visit, case_id, sent.typed, photos, unread)
+
+
+def _taken(
+    request: Request,
+    visit: Visit,
+    case_id: int,
+    typed: Mapping[str, str],
+    photos: Sequence[Photo],
+    unread: Sequence[Unread],
+) -> Response:
     at, town = moment(request, visit), visit.tenant.municipality_id
     try:
         with visit.transaction() as conn:
@@ -116,10 +136,13 @@ def take_step(request: Request, visit: SignedIn, case_id: int, typed: Form) -> R
             if typed.get("seen") != str(len(case.steps)):
                 raise RecordError("kind", "changed")
             step = _step(conn, town, case, typed, at)
-            stored.take(conn, town, case, step, now=at.now, user_id=visit.user.user_id)
+            number_ = stored.take(conn, town, case, step, now=at.now, user_id=visit.user.user_id)
+            put_photos(conn, town, case_id, number_, photos, now=at.now)
     except RecordError as error:
         return _case_page(request, visit, case_id, typed=typed, problem=error, status=400)
-    return RedirectResponse(f"{LEAKS}/{case_id}?done=step_{step.kind}", 303)
+    # A photo that cannot be read is no reason to lose the step.
+    left = f"&unread={unread[0].code}" if unread else ""
+    return RedirectResponse(f"{LEAKS}/{case_id}?done=step_{step.kind}{left}", 303)
 
 
 def row_of(case: Case, price: stored.Price | None, now: datetime) -> Row:
@@ -297,8 +320,9 @@ def _case_page(
         finding: Suspect | None = None if case.finding_id is None else suspect_of(conn, case.finding_id)
         place = _place(conn, town, case)
         here = _block(conn, case, at)
+        photos = photos_of(conn, town, case_id)
         alerts = open_alerts(conn, visit.user.role)
-    done = request.query_params.get("done")
+    done, unread = request.query_params.get("done"), request.query_params.get("unread", "")
     return page(
         request,
         visit,
@@ -312,6 +336,9 @@ def _case_page(
         finding=finding,
         place=place,
         here_block=here,
+        photos=photos,
+        most_photos=MOST_PHOTOS,
+        unread=unread if f"record.problem.photo_{unread}" in at.words.texts else None,
         causes=CAUSES,
         endings=ENDINGS,
         tried=(typed or {}).get("do", ""),

@@ -49,6 +49,7 @@ from api.pages import (
     hour_entry,
     jma,
     leak_cases,
+    leak_photos,
     leak_results,
     levels,
     meters,
@@ -123,6 +124,7 @@ for part in (
     block_pipes.router,
     leak_results.router,
     leak_cases.router,
+    leak_photos.router,
     correlate.router,
     duty_roster.router,
     notifications.router,
@@ -188,6 +190,7 @@ LARGER_BODIES = {
     pipes.PIPES: pipes.MOST_BYTES,
     correlate.CORRELATE: correlate.MOST_BYTES,
     meters.METERS: meters.MOST_BYTES,
+    f"{leak_cases.LEAKS}/": MOST_BODY,
 }
 
 # Only in a demo: `create_app` includes it there and nowhere else.

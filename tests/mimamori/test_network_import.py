@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from analytics.leaks.blocks.stored import blocks
+from analytics.leaks.cases.stored import cases
 from analytics.leaks.network import stored
 from api.accounts import create_demo_users
 from mimamori.cli import app
 from mimamori.demo_town import pipes
+from mimamori.demo_water import works
 from mimamori.errors import InputError
 from store import connect
 from tests.analytics.pipe_networks import PIPES, geojson, shapefile_zip
@@ -51,6 +54,12 @@ def test_the_demos_town_has_its_pipes_once_and_nothing_is_wrong_with_them(regist
         create_demo_users(conn, "999999")
         pipes(conn, "999999", START)
         pipes(conn, "999999", START)
+        works(conn, "999999", START)
+        works(conn, "999999", START)
+        states = [case.state for case in cases(conn, registered.municipality_id)]
+        (block,) = blocks(conn)
         (version,) = stored.versions(conn, registered.municipality_id)
     assert version.present and version.problems == 0 and version.read_by == "水道担当（デモ）"
+    assert states == ["candidate", "planned", "found", "ended", "repaired"], "once, in every column of the board"
+    assert block.pipes is not None and block.network_km == pytest.approx(12.4, abs=0.1) and block.use.connections
     assert version.pipes == 49 and version.km == pytest.approx(13.9, abs=0.1)

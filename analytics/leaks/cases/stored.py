@@ -106,8 +106,8 @@ def open_case(conn: Connection, municipality_id: int, new: NewCase, *, now: date
     return int(row[0])
 
 
-def take(conn: Connection, municipality_id: int, case: Case, step: NewStep, *, now: datetime, user_id: int) -> None:
-    """Takes the step after those that the person saw in `case`."""
+def take(conn: Connection, municipality_id: int, case: Case, step: NewStep, *, now: datetime, user_id: int) -> int:
+    """Takes the step after those that the person saw in `case`; its number."""
     text = clean("text", step.text, MOST_TEXT)
     if step.kind not in KINDS:
         raise RecordError("kind", "unknown")
@@ -148,6 +148,7 @@ def take(conn: Connection, municipality_id: int, case: Case, step: NewStep, *, n
     ).fetchone()
     if row is None:
         raise RecordError("kind", "changed")
+    return int(row[0])
 
 
 def cases(conn: Connection, municipality_id: int, case_id: int | None = None) -> list[Case]:
