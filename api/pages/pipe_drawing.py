@@ -80,7 +80,9 @@ def draw(
     searched = sorted(set(area) & set(placed))
     if not placed or (area and not searched):
         return None
-    places = np.concatenate([pipes.lines[at] for at in searched or placed])
+    # Of blocks that are compared only what belongs to one: a trunk main to the next valley would make them small.
+    framed = searched or [at for at in placed if shades and pipes.block[at] is not None] or placed
+    places = np.concatenate([pipes.lines[at] for at in framed])
     drawn = placed if not searched else _near(network, placed, places)
     low, high = places.min(axis=0), places.max(axis=0)
     size = np.maximum(high - low, 1.0)

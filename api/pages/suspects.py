@@ -33,11 +33,6 @@ class Suspect:
     def excess(self) -> float:
         return self.value - self.usual
 
-    @property
-    def evidence(self) -> str:
-        """Which sentence says why: a key of the catalogue behind "water.evidence_"."""
-        return self.kind if self.kind == "night_flow" else f"burst_{self.detail['witness']}"
-
 
 def suspects(conn: Connection, now: datetime) -> dict[int, tuple[Suspect, ...]]:
     """By station id: the open findings first, then what was over within a week."""
