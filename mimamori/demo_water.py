@@ -2,6 +2,7 @@
 
 works(conn, code, now)    which pipes lie behind the inlet, what is used there at night, what customers' meters read,
                           the price of water, and a case of a leak search in each column of the board
+smart_meters(conn, code, key_file, now)    six weeks of the hourly readings of a street, by a key of the demo's own
 
 Everything is dated before `now` and written once, in the name of the demo's waterworks.
 """
@@ -9,6 +10,8 @@ Everything is dated before `now` and written once, in the name of the demo's wat
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from analytics.leaks.blocks import stored as blocks
 from analytics.leaks.blocks.meter_file import Plan
@@ -17,7 +20,12 @@ from analytics.leaks.cases import stored as cases
 from analytics.leaks.cases.case import ENDED, FOUND, NOTHING, PLANNED, REPAIRED
 from analytics.leaks.cases.stored import NewCase, NewStep
 from analytics.leaks.cases.walk import around, of_block
+from analytics.leaks.meters import intake
+from analytics.leaks.meters import stored as meters
+from analytics.leaks.meters.keyed import new_key
 from analytics.leaks.network import stored as networks
+from mimamori.key_files import make
+from simulators.chance import uniform
 from store import Connection
 
 INLET = "block-hamamachi"
@@ -25,6 +33,11 @@ _USE = Use(1050, 3.0, 0.0)  # of 2,500 people; what the simulated town draws at 
 _BILLED_A_DAY = 615.0  # m3, of the simulated 625
 _YEN_M3 = 182.0
 _NOTE = "【模擬】"
+_METERS, _DAYS = 16, 42
+_LEAKING, _STILL = 4, 11  # of the meters: one whose water does not stop, one that stands still
+_LEAK, _STILL_FROM = 18.0, 15  # L/h; days ago
+# Of a day's litres, by hour: nobody draws before dawn.
+_DRAWN = (0, 0, 0, 0, 0, 1, 4, 6, 5, 3, 2, 2, 3, 2, 1, 2, 3, 5, 7, 7, 6, 5, 3, 1)
 
 
 def works(conn: Connection, code: str, now: datetime) -> None:
@@ -53,6 +66,36 @@ def works(conn: Connection, code: str, now: datetime) -> None:
     blocks.put_metered(conn, town, plan, file="【模擬】検針.csv", at=now, user_id=user)
     cases.set_price(conn, town, _YEN_M3, now=now, user_id=user)
     _cases(conn, town, user, station, number, name, now)
+
+
+def smart_meters(conn: Connection, code: str, key_file: Path, now: datetime) -> None:
+    """Takes in, once, what the meters of a street have sent; the key is made beside the demo's other things."""
+    row = conn.execute(
+        "select municipality_id, user_id, timezone from app_user join municipality using (municipality_id) "
+        "where code = %s and role = 'water' order by user_id limit 1",
+        (code,),
+    ).fetchone()
+    assert row is not None, "the demo's accounts are there"
+    town, user, zone = row[0], row[1], ZoneInfo(row[2])
+    if meters.files(conn, town):
+        return
+    make(key_file, new_key, "")
+    block = next((each.pipes for each in blocks.blocks(conn) if each.pipes is not None), None) or ""
+    first = now.astimezone(zone).date() - timedelta(days=_DAYS)
+    lines = ["メーター番号,日時,使用量(L),ブロック"]
+    for meter in range(1, _METERS + 1):
+        for day in range(_DAYS):
+            for hour, share in enumerate(_DRAWN):
+                drawn = 5 * round(share * uniform("meter", meter, day, hour) * 3)
+                if meter == _STILL and day >= _DAYS - _STILL_FROM:
+                    drawn = 0
+                if meter == _LEAKING and day >= _DAYS - 6:
+                    drawn += _LEAK
+                at = first + timedelta(days=day)
+                lines.append(f"900{meter:03},{at} {hour:02}:00,{drawn:g},{block}")
+    found = intake.understood("\n".join(lines).encode(), zone=zone, now=now)
+    key = key_file.read_text(encoding="utf-8").strip()
+    intake.take_in(conn, (town, code), key, found, "【模擬】検針.csv", now=now, user_id=user)
 
 
 def _cases(conn: Connection, town: int, user: int, station: int, number: int, block: str, now: datetime) -> None:
