@@ -108,6 +108,7 @@ def steps(network: Network, pipes: npt.ArrayLike, inlet: int, count: int = USUAL
     total = sum(below.values())
     share = total / max(count, 1)
     found: list[Step] = []
+    cut: set[int] = set()
     left = total
     for section in reversed(order[1:]):
         valve = hung[section]
@@ -115,9 +116,15 @@ def steps(network: Network, pipes: npt.ArrayLike, inlet: int, count: int = USUAL
         if below[section] >= share * _ENOUGH:
             left -= below[section]
             found.append(_step(valve, below[section], left))
+            cut.add(section)
         else:
             below[inner] += below[section]
-    first = tuple(_step(each, 0.0, total) for each in rings)
+    # What no step divides may stay a ring.
+    part = {root: root}
+    for section in order[1:]:
+        a, b = hung[section].sections
+        part[section] = section if section in cut else part[a if b == section else b]
+    first = tuple(_step(each, 0.0, total) for each in rings if part[each.sections[0]] != part[each.sections[1]])
     return Steps(first, tuple(found), total / 1000, (whole - total) / 1000, other)
 
 
