@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import httpx
@@ -86,6 +87,10 @@ def test_a_finding_becomes_a_case_a_walk_a_find_and_a_figure(hall: TownHall, wat
     page = read(water.get(f"{LEAKS}/1"))
     assert "修理までの損失" in page and "取り消し済み" in page and "継手の抜け" in page
     assert "water of the own town" in page
+    with connect(hall.database.worker, name="test") as conn:
+        announce(conn, open_or_update(conn, replace(night, detail={"growing": True, "month_m3": 2160})))
+    for address in (f"{LEAKS}/1", "/water"):
+        assert "2026-05-28 ごろから少しずつ増えています" in read(water.get(address))
     figures = read(water.get(f"{LEAKS}/results"))
     assert "100 %（漏水 1件・漏水なし 0件）" in figures and "1.5 km" in figures and "160 m（1件）" in figures
     rows = list(csv.DictReader(io.StringIO(water.get(f"{LEAKS}/cases.csv").text.removeprefix("\ufeff"))))
