@@ -35,7 +35,7 @@ _YEN_M3 = 182.0
 _NOTE = "【模擬】"
 _METERS, _DAYS = 16, 42
 _LEAKING, _STILL = 4, 11  # of the meters: one whose water does not stop, one that stands still
-_LEAK, _STILL_FROM = 18.0, 15  # L/h; days ago
+_LEAK, _STILL_FROM = 18, 15  # L/h; days ago
 # Of a day's litres, by hour: nobody draws before dawn.
 _DRAWN = (0, 0, 0, 0, 0, 1, 4, 6, 5, 3, 2, 2, 3, 2, 1, 2, 3, 5, 7, 7, 6, 5, 3, 1)
 
@@ -92,7 +92,7 @@ def smart_meters(conn: Connection, code: str, key_file: Path, now: datetime) -> 
                 if meter == _LEAKING and day >= _DAYS - 6:
                     drawn += _LEAK
                 at = first + timedelta(days=day)
-                lines.append(f"900{meter:03},{at} {hour:02}:00,{drawn:g},{block}")
+                lines.append(f"900{meter:03},{at} {hour:02}:00,{drawn},{block}")
     found = intake.understood("\n".join(lines).encode(), zone=zone, now=now)
     key = key_file.read_text(encoding="utf-8").strip()
     intake.take_in(conn, (town, code), key, found, "【模擬】検針.csv", now=now, user_id=user)

@@ -24,6 +24,7 @@ alter table leak_case add column station_id integer references station;
 comment on column leak_case.station_id is 'the inlet behind which it is searched; null: not known';
 update leak_case c set station_id = f.station_id from finding f where f.finding_id = c.finding_id;
 
+create index network_pipe_block on network_pipe (pipe_network_id, block);
 create function network_km(inlet integer) returns double precision language sql stable as $$
     select (
         select sum(p.length_m) / 1000 from network_pipe p
