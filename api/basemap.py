@@ -3,6 +3,9 @@
 Nothing of it comes from outside: the shapes are those of the town's basemap file, so the map works where the internet
 does not. Each shape belongs to a layer, which is what is drawn alike: its kind, with its class where it has one
 (road-national, pipe-main) or with its step of height (terrain-1, the lowest, to terrain-5).
+
+Pipes and the nodes between them go to the roles that may see the pipe network and to nobody else: `shapes_of` asks
+whose eyes they are for, so that no page can forget it.
 """
 
 from __future__ import annotations
@@ -13,11 +16,13 @@ from typing import Literal
 
 from api.access import READERS, Router, SignedIn, access
 from api.models import Out
+from api.roles import PIPE_KEEPERS, Role
 from devices.basemap import KINDS
 from store.connection import Connection
 
 router = Router(prefix="/api/v1", tags=["map"])
 
+_OF_PIPES = frozenset({"pipe", "node"})
 TINTS = 5  # steps of height that the pages can tell apart
 
 Position = tuple[float, float]
@@ -81,9 +86,11 @@ class MapOut(Out):
 @router.get("/map")
 @access(READERS)
 def town_shapes(visit: SignedIn) -> MapOut:
-    """The town's shapes as its basemap draws them: schematic, no survey. What lies below comes first."""
+    """The town's shapes as its basemap draws them: schematic, no survey. What lies below comes first. Pipes and their
+    nodes are there for the waterworks and the digital section alone.
+    """
     with visit.transaction() as conn:
-        shapes = shapes_of(conn)
+        shapes = shapes_of(conn, visit.user.role)
     return MapOut(
         features=[
             ShapeOut(
@@ -101,14 +108,17 @@ def town_shapes(visit: SignedIn) -> MapOut:
     )
 
 
-def shapes_of(conn: Connection, without: Collection[str] = ()) -> list[Shape]:
-    """The shapes of the municipality but those of some kinds, in the order in which they are drawn. One query."""
+def shapes_of(conn: Connection, reader: Role, without: Collection[str] = ()) -> list[Shape]:
+    """The shapes of the municipality that a role may see but those of some kinds, in the order in which they are drawn.
+    One query.
+    """
+    hidden = {*without, *(() if reader in PIPE_KEEPERS else _OF_PIPES)}
     rows = conn.execute(
         """
         select kind, name, name_en, lines, properties from map_shape where kind <> all(%s)
         order by array_position(%s, kind), map_shape_id
         """,
-        (list(without), list(KINDS)),
+        (list(hidden), list(KINDS)),
     ).fetchall()
     heights = sorted({properties["height_m"] for kind, *_, properties in rows if kind == "terrain"})
     shapes = []

@@ -19,6 +19,8 @@ class Role(StrEnum):
 
 READERS = frozenset(Role)
 DESKS = READERS - {Role.VIEWER}
+# Who may see single pipes: where a town's water can be cut off is not for everyone.
+PIPE_KEEPERS = frozenset({Role.WATER, Role.DIGITAL})
 
 
 def desks_of(rule: str, kind: StationKind | None) -> frozenset[Role]:

@@ -5,6 +5,7 @@
     DATA/folders                 watched: what is dropped in a folder in it is read (docs/import.md)
     DATA/cameras                 the town's camera, which is drawn, writes its pictures here
     DATA/jma                     telegrams of a weather agency that does not exist (`mimamori.demo_agency`)
+    DATA/meter_key               the key of the smart meters' numbers (`mimamori meter-key`)
     DATA/ledger.jsonl            every message the simulated devices sent in the latest run
     DATA/history                 the past that a first start loads, as the files of a town (`mimamori.demo_history`)
     DATA/lock                    one demo at a time in a folder
@@ -32,6 +33,7 @@ from devices.clock import Clock, ClockSetting, clock_from, real_now
 from devices.town import load_town
 from mimamori import demo_history
 from mimamori.demo_town import calendar, furnish, pipes
+from mimamori.demo_water import smart_meters, works
 from mimamori.embedded import (
     answers,
     caught_up,
@@ -64,6 +66,7 @@ FIRST_EVENING = datetime(2026, 6, 20, 8, 0, tzinfo=UTC)  # 17:00 in the town
 # come from the devices themselves: so that batteries, ledgers and last signs of life are there too.
 FIRST_TELLING = timedelta(hours=6)
 RAINING_SINCE = timedelta(hours=3, minutes=38)
+METER_KEY = "meter_key"  # in DATA
 _LIVED = "lived"  # in DATA: an empty file, once the town has come to life
 # From the first rain of a flood until its last alert is over.
 FLOOD = timedelta(hours=14)
@@ -110,6 +113,8 @@ def _start(options: DemoOptions, environment: Mapping[str, str], supervisor: Sup
         create_demo_users(conn, town.municipality.code)
         furnish(conn, town.municipality.code, setting.town_start)
         pipes(conn, town.municipality.code, setting.town_start)
+        works(conn, town.municipality.code, setting.town_start)
+        smart_meters(conn, town.municipality.code, options.data / METER_KEY, setting.town_start)
         calendar(conn, town.municipality.code, setting.town_start, _festival(options))
     ledger = options.data / "ledger.jsonl"
     ledger.unlink(missing_ok=True)
@@ -122,6 +127,7 @@ def _start(options: DemoOptions, environment: Mapping[str, str], supervisor: Sup
         HTTP_PORT=str(port),
         SECURE_COOKIES="false",
         DEMO="true",
+        METER_KEY_FILE=str((options.data / METER_KEY).resolve()),
         DATA_FOLDER=str(options.data.resolve()),
         FOLDERS=str(options.data.resolve() / "folders"),
         # Nobody looks at a headless run.

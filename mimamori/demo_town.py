@@ -38,6 +38,8 @@ _EVERY = timedelta(minutes=2)  # of town time
 _LEAST_SECONDS = 2.0  # of real time, however fast the clock is
 _PIPES = "【模擬】浜町管路.geojson"
 _LAID = {"VP": 1971, "DIP": 1984, "HPPE": 2008}  # the first year of each material
+# Between the streets that run north, so that the block can be shut section by section.
+_VALVES = frozenset(f"p{n:02}" for n in (7, 9, 11, 12, 26, 28, 30, 32, 33, 35, 37, 39, 41, 44, 46))
 _CLOSED = "平常時（閉鎖中）"
 _REPLY = "【模擬】この町も川も架空のもので、実在する気象台の回答ではありません。"
 
@@ -99,11 +101,11 @@ def pipes(conn: Connection, code: str, now: datetime) -> None:
                 ブロック=blocks.get(said.get("block")),
             )
         )
-        kind = "仕切弁" if said.get("class") == "main" else "消火栓"
-        if number % 3 == 1:
+        kind = "仕切弁" if name in _VALVES else "消火栓"
+        if name in _VALVES or number % 3 == 1:
             (x1, y1), (x2, y2) = line[0], line[-1]
             middle = [(x1 + x2) / 2, (y1 + y2) / 2] if len(line) == 2 else line[len(line) // 2]
-            features.append(_feature("Point", middle, 番号=f"{kind}{number:02}", 種別=kind))
+            features.append(_feature("Point", middle, 番号=f"{kind[-1]}{number:02}", 種別=kind))
     collection = json.dumps({"type": "FeatureCollection", "features": features}).encode()
     found = read_network({_PIPES: collection})
     number = stored.keep_draft(conn, town, found, [_PIPES], now=now, user_id=user_id)

@@ -1,5 +1,8 @@
 """Keeps the findings `night_flow` and `burst` of every block inlet equal to what its series say.
 
+A `night_flow` is a rise at once (`night_alarm`) or a slow one (`blocks.growth`; `growing` in its detail). One that
+grows stays the one it is until its nights are back, whatever comes on top.
+
 Judged at the newest observation, whatever the touched range was; the open finding goes into the judging. So the same
 observations give the same open finding, however often and in which batches this runs.
 """
@@ -8,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import numpy as np
 
 from analytics.findings import Changes, Finding, Stored, end, last, open_or_update
 from analytics.leaks import burst, night_alarm
+from analytics.leaks.blocks.growth import RULE_VERSION, Growth, growth
 from analytics.leaks.burst import Burst, Grid, Witness
 from analytics.leaks.night_alarm import Alarm, Night
 from analytics.leaks.night_flow import night_of
@@ -102,18 +106,25 @@ def _judge_nights(conn: Connection, block: _Block) -> Changes:
         # What is known of a night that is not over is no night minimum.
         if night_of(day, block.timezone)[1] <= block.newest + block.step
     ]
-    found = night_alarm.assess(nights)
-    changes: Changes = []
     stored = last(conn, block.station_id, "night_flow")
     open_ = stored if stored is not None and stored.ended_at is None else None
+    slow = None if open_ is None or not open_.detail.get("growing") else _as_growth(open_)
+    if slow is not None:
+        slow_now = growth(nights, slow)
+        if slow_now is not None:
+            return open_or_update(conn, _growth_finding(block, slow_now))
+        return end(conn, block.station_id, "night_flow", block.newest)
+    found = night_alarm.assess(nights)
+    changes: Changes = []
     over = None if found.ended is None else night_of(found.ended, block.timezone)[1]
     if open_ is not None:
         ended = over is not None and over > open_.started_at
         if ended or found.alarm is None:
             changes += end(conn, block.station_id, "night_flow", over if ended and over else open_.started_at)
     if found.alarm is not None:
-        changes += open_or_update(conn, _night_finding(block, found.alarm))
-    return changes
+        return changes + open_or_update(conn, _night_finding(block, found.alarm))
+    new = growth(nights, None)
+    return changes if new is None else changes + open_or_update(conn, _growth_finding(block, new))
 
 
 def _night_finding(block: _Block, alarm: Alarm) -> Finding:
@@ -136,6 +147,34 @@ def _night_finding(block: _Block, alarm: Alarm) -> Finding:
             "month_m3": round(alarm.month),
         },
     )
+
+
+def _growth_finding(block: _Block, found: Growth) -> Finding:
+    return Finding(
+        block.municipality_id,
+        block.station_id,
+        block.datastream_id,
+        "night_flow",
+        night_of(found.since, block.timezone)[0],
+        round(found.now, 2),
+        round(found.before, 2),
+        round(found.size / night_alarm.LEAST_TOLERANCE, 2),
+        RULE_VERSION,
+        {
+            "growing": True,
+            "since": found.since.isoformat(),
+            "before": found.before,
+            "newest": found.newest.isoformat(),
+            "month_m3": round(found.size * night_alarm.HOURS_A_MONTH),
+        },
+    )
+
+
+def _as_growth(stored: Stored) -> Growth:
+    detail = stored.detail
+    now = detail["before"] if stored.value is None else stored.value
+    since, newest = date.fromisoformat(detail["since"]), date.fromisoformat(detail["newest"])
+    return Growth(since, float(detail["before"]), now, newest)
 
 
 def _judge_burst(conn: Connection, block: _Block, since: datetime) -> Changes:

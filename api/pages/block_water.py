@@ -7,7 +7,6 @@ nothing. Of the waterworks and, to keep it, of the digital section.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Annotated
 
@@ -17,20 +16,24 @@ from starlette.responses import RedirectResponse, Response
 
 from analytics.leaks.blocks import meter_file, stored
 from analytics.leaks.blocks.balance import Balance, fiscal_year, months, whole_year
-from analytics.leaks.blocks.change import Change, change
 from analytics.leaks.blocks.meter_file import COLUMNS, FileProblems
-from analytics.leaks.blocks.night_use import LITRES, Excess, Use, excess, plain
+from analytics.leaks.blocks.night_use import LITRES, Use
 from analytics.leaks.blocks.stored import Block
-from analytics.leaks.night_alarm import Night
+from analytics.leaks.cases import stored as leak_cases
+from analytics.leaks.cases.case import ENDED, REPAIRED
+from analytics.leaks.network.stored import block_names, network_of, present
 from api.access import Router, SignedIn, Visit, access
 from api.errors import BadRequest, NotFound, Text
 from api.pages.alert_list import open_alerts
+from api.pages.blocks_now import blocks_now, inflow, repairs, shade, today
 from api.pages.headquarters import csv_file
-from api.pages.pipes import KEEPERS
+from api.pages.pipe_drawing import draw
 from api.pages.readings import stations_now
 from api.pages.site import Moment, moment, page
+from api.pages.suspects import suspects
 from api.pages.typed import Form
 from api.pages.words import Words
+from api.roles import PIPE_KEEPERS
 from devices.model import StationKind
 from devices.sheets import SheetError, read_sheet
 from store.connection import Connection
@@ -40,30 +43,19 @@ router = Router()
 BLOCKS = "/water/blocks"
 _MOST_FILE = 900_000  # bytes
 _OLDEST = 2000  # fiscal year
-_REMEMBERED = timedelta(days=60)  # nights in which a change is looked for
 _MOST_NOTE = 200
-_DONE = frozenset({"taken", "same", "use"})
+_DONE = frozenset({"taken", "same", "use", "pipes", "pipes_gone"})
 _LIMITS = {"connections": 1_000_000.0, "litres": 100.0, "known": 10_000.0}
 
 
-@dataclass(frozen=True, slots=True)
-class Now:
-    """A block with its nights of late, and its fiscal year so far."""
-
-    block: Block
-    excess: Excess
-    change: Change | None
-    year: Balance
-
-
 @router.get(BLOCKS)
-@access(KEEPERS, page=True)
+@access(PIPE_KEEPERS, page=True)
 def blocks_page(request: Request, visit: SignedIn) -> Response:
     return _page(request, visit)
 
 
 @router.post(BLOCKS)
-@access(KEEPERS)
+@access(PIPE_KEEPERS)
 def take_file(request: Request, visit: SignedIn, file: Annotated[UploadFile | None, File()] = None) -> Response:
     """Takes the totals of a table, or says which lines are wrong."""
     at = moment(request, visit)
@@ -77,7 +69,7 @@ def take_file(request: Request, visit: SignedIn, file: Annotated[UploadFile | No
         with visit.transaction() as conn:
             found = stored.blocks(conn)
             names = {meter_file.plain(name): each.station_id for each in found for name in (each.name, each.code)}
-            plan = meter_file.plan(meter_file.read(sheet, names, _today(at)), stored.current(conn, town))
+            plan = meter_file.plan(meter_file.read(sheet, names, today(at)), stored.current(conn, town))
             stored.put_metered(
                 conn, town, plan, file=(file.filename or "")[:_MOST_NOTE], at=at.now, user_id=visit.user.user_id
             )
@@ -91,16 +83,25 @@ def take_file(request: Request, visit: SignedIn, file: Annotated[UploadFile | No
 
 
 @router.get(BLOCKS + "/{block}")
-@access(KEEPERS, page=True)
+@access(PIPE_KEEPERS, page=True)
 def block_page(request: Request, visit: SignedIn, block: str) -> Response:
     """One block: its fiscal year by month, what was read, and what is used there at night."""
-    at = moment(request, visit)
+    at, town = moment(request, visit), visit.tenant.municipality_id
     year = _year(request, at)
     with visit.transaction() as conn:
-        here = _one(conn, block)
+        here = block_of(conn, block)
         readings = stored.metered(conn).get(here.station_id, [])
-        inflow = _inflow(conn, [here], year, at).get(here.station_id, {})
-        (now,) = _now(conn, [here], at)
+        flowed = inflow(conn, [here], year, at).get(here.station_id, {})
+        (now,) = blocks_now(conn, [here], at)
+        cases = [each for each in leak_cases.cases(conn, town) if each.station_id == here.station_id]
+        mended = repairs(conn, here, cases, at)
+        taken = {each.finding_id for each in cases}
+        waiting = [
+            each
+            for each in suspects(conn, at.now).get(here.station_id, ())
+            if each.ended_at is None and each.finding_id not in taken
+        ]
+        network_blocks = block_names(conn, town)
         tanks = stations_now(conn, StationKind.SERVICE_TANK, at.now)
         alerts = open_alerts(conn, visit.user.role)
     done = request.query_params.get("done")
@@ -112,19 +113,24 @@ def block_page(request: Request, visit: SignedIn, block: str) -> Response:
         alerts,
         inlet=here,
         found=now,
-        months=months(year, _today(at), inflow, readings),
-        total=whole_year(year, _today(at), inflow, readings),
+        cases=[each for each in cases if each.state not in (ENDED, REPAIRED)],
+        repairs=mended,
+        waiting=waiting[0] if waiting else None,
+        network_blocks=network_blocks,
+        months=months(year, today(at), flowed, readings),
+        total=whole_year(year, today(at), flowed, readings),
         year=year,
-        later=year < fiscal_year(_today(at)),
+        later=year < fiscal_year(today(at)),
         readings=[each for each in reversed(readings) if each.end > date(year, 4, 1)],
         tanks=tanks,
         most_note=_MOST_NOTE,
+        most_name=leak_cases.MOST_NAME,
         done=done if done in _DONE else None,
     )
 
 
 @router.post(BLOCKS + "/{block}")
-@access(KEEPERS)
+@access(PIPE_KEEPERS)
 def say_use(visit: SignedIn, block: str, typed: Form) -> Response:
     """What is used in a block at night, as the town knows it."""
     connections = _number(typed, "connections")
@@ -135,7 +141,7 @@ def say_use(visit: SignedIn, block: str, typed: Form) -> Response:
     )
     now = visit.clock.now()
     with visit.transaction() as conn:
-        here = _one(conn, block)
+        here = block_of(conn, block)
         tanks = {each.code: each.station_id for each in stations_now(conn, StationKind.SERVICE_TANK, now)}
         fills = typed.get("fills", "")
         if fills and fills not in tanks:
@@ -154,7 +160,7 @@ def say_use(visit: SignedIn, block: str, typed: Form) -> Response:
 
 
 @router.get(BLOCKS + ".csv")
-@access(KEEPERS, page=True)
+@access(PIPE_KEEPERS, page=True)
 def blocks_file(request: Request, visit: SignedIn) -> Response:
     """The months of all blocks of the fiscal year ?year=, and the year itself: a line each."""
     at = moment(request, visit)
@@ -162,15 +168,15 @@ def blocks_file(request: Request, visit: SignedIn) -> Response:
     with visit.transaction() as conn:
         found = stored.blocks(conn)
         readings = stored.metered(conn)
-        inflow = _inflow(conn, found, year, at)
+        flowed = inflow(conn, found, year, at)
     columns = (
         "block", "name", "first", "last", "inflow", "inflow_days", "billed", "billed_days", "shared_days", "lost",
         "billed_share", "effective_share",
     )  # fmt: skip
     rows: list[list[object]] = [[at.words(f"blocks.csv.{name}") for name in columns]]
     for each in found:
-        known = inflow.get(each.station_id, {}), readings.get(each.station_id, [])
-        for line in (*months(year, _today(at), *known), whole_year(year, _today(at), *known)):
+        known = flowed.get(each.station_id, {}), readings.get(each.station_id, [])
+        for line in (*months(year, today(at), *known), whole_year(year, today(at), *known)):
             if line.days:
                 rows.append([each.code, at.words.name(each.name, each.name_en), *_cells(line)])
     return csv_file(f"blocks_{visit.tenant.code}_{year}", rows, at.words.code)
@@ -200,7 +206,14 @@ def _cells(line: Balance) -> tuple[object, ...]:
 def _page(request: Request, visit: Visit, *, problems: Sequence[str] = ()) -> Response:
     at = moment(request, visit)
     with visit.transaction() as conn:
-        found = _now(conn, stored.blocks(conn), at)
+        found = blocks_now(conn, stored.blocks(conn), at)
+        shades = {
+            each.block.pipes: found_shade
+            for each in found
+            if each.block.pipes and (found_shade := shade(each.excess.per_km)) is not None
+        }
+        number = present(conn, visit.tenant.municipality_id) if any(each.block.pipes for each in found) else None
+        network = None if number is None else network_of(conn, visit.tenant.municipality_id, number)
         alerts = open_alerts(conn, visit.user.role)
     query = request.query_params
     done = query.get("done")
@@ -215,7 +228,8 @@ def _page(request: Request, visit: Visit, *, problems: Sequence[str] = ()) -> Re
         alerts,
         status=400 if problems else 200,
         blocks=found,
-        year=fiscal_year(_today(at)),
+        drawing=None if network is None else draw(network, shades=shades),
+        year=fiscal_year(today(at)),
         columns=[names[0] for names in COLUMNS.values()],
         file_problems=problems,
         counts=counts,
@@ -223,38 +237,13 @@ def _page(request: Request, visit: Visit, *, problems: Sequence[str] = ()) -> Re
     )
 
 
-def _now(conn: Connection, found: Sequence[Block], at: Moment) -> list[Now]:
-    """With the worst excess for each km first; blocks of which it is not known last."""
-    today = _today(at)
-    # What is known of a night that is not over is no night minimum: up to yesterday's.
-    nights = stored.nights(conn, found, today - _REMEMBERED, today - timedelta(days=1))
-    readings = stored.metered(conn)
-    year = fiscal_year(today)
-    inflow = _inflow(conn, found, year, at)
-    each_now = []
-    for block in found:
-        own: list[Night] = nights.get(block.station_id, [])
-        each_now.append(
-            Now(
-                block,
-                excess(own, block.use, block.pipe_km, until=today - timedelta(days=1)),
-                change(plain(own)),
-                whole_year(year, today, inflow.get(block.station_id, {}), readings.get(block.station_id, [])),
-            )
-        )
-    return sorted(each_now, key=lambda each: (each.excess.per_km is None, -(each.excess.per_km or 0), each.block.code))
-
-
-def _inflow(conn: Connection, found: Sequence[Block], year: int, at: Moment) -> dict[int, dict[date, float]]:
-    return stored.inflows(conn, found, date(year, 4, 1), min(date(year + 1, 4, 1), _today(at)), at.zone)
-
-
 def _said(words: Words, error: FileProblems) -> Iterator[str]:
     for each in error.problems:
         yield words("blocks.file.line", cell=each.cell, why=words(f"blocks.problem.{each.code}", text=each.text))
 
 
-def _one(conn: Connection, code: str) -> Block:
+def block_of(conn: Connection, code: str) -> Block:
+    """That block. Raises NotFound."""
     found = next((each for each in stored.blocks(conn) if each.code == code), None)
     if found is None:
         raise NotFound(Text(f"配水ブロック {code[:40]} はありません。", f"There is no block {code[:40]}."))
@@ -281,11 +270,7 @@ def _number(typed: Mapping[str, str], name: str) -> float | None:
     return value
 
 
-def _today(at: Moment) -> date:
-    return at.now.astimezone(at.zone).date()
-
-
 def _year(request: Request, at: Moment) -> int:
     """The fiscal year that is asked for; what is none, or has not begun, is the running one."""
-    text, running = request.query_params.get("year", ""), fiscal_year(_today(at))
+    text, running = request.query_params.get("year", ""), fiscal_year(today(at))
     return int(text) if len(text) == 4 and text.isdecimal() and _OLDEST <= int(text) <= running else running

@@ -23,9 +23,9 @@ from analytics.leaks.sound.speed import MATERIALS, measured, speed
 from analytics.leaks.sound.way import Stretch
 from api.access import Router, SignedIn, Visit, access
 from api.pages.alert_list import open_alerts
-from api.pages.pipes import KEEPERS
 from api.pages.site import moment, page
 from api.pages.words import Words
+from api.roles import PIPE_KEEPERS
 
 router = Router()
 
@@ -70,13 +70,13 @@ class Answer:
 
 
 @router.get(CORRELATE)
-@access(KEEPERS, page=True)
+@access(PIPE_KEEPERS, page=True)
 def correlate_page(request: Request, visit: SignedIn) -> Response:
     return _page(request, visit)
 
 
 @router.post(CORRELATE)
-@access(KEEPERS)
+@access(PIPE_KEEPERS)
 async def compare(request: Request, visit: SignedIn) -> Response:
     """Says where the noise comes from, or on the same page why that cannot be said."""
     form = await request.form()

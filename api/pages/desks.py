@@ -117,7 +117,7 @@ def disaster_response(
         alerts = open_alerts(conn, visit.user.role)
         places = _places(at, (g.station for g in model.gauges)) + [_rain_place(at, g) for g in model.rain]
         places += _places(at, others)
-        map_ = draw(conn, visit.tenant.municipality_id, at.words, places, also=("catchment",))
+        map_ = draw(conn, visit.tenant.municipality_id, at.words, places, reader=visit.user.role, also=("catchment",))
     marks = [
         (g.station.code, g.badge, level_word(g.badge, g.station.whose, at.words), _silent_at(g.now))
         for g in model.gauges
@@ -158,7 +158,14 @@ def water_page(request: Request, visit: SignedIn) -> Response:
         apart = apart_now(conn, visit.tenant.municipality_id, at.now)
         alerts = open_alerts(conn, visit.user.role)
         watched = [*(tank.station for tank in model.tanks), *(block.station for block in model.blocks), *others]
-        map_ = draw(conn, visit.tenant.municipality_id, at.words, _places(at, watched), also=("block", "pipe"))
+        map_ = draw(
+            conn,
+            visit.tenant.municipality_id,
+            at.words,
+            _places(at, watched),
+            reader=visit.user.role,
+            also=("block", "pipe"),
+        )
     marks = [_plain_mark(at, tank.station, tank.level) for tank in model.tanks]
     marks += [_block_mark(at, block) for block in model.blocks]
     marks += [_other_mark(at, s) for s in others]
@@ -189,7 +196,7 @@ def tourism_page(request: Request, visit: SignedIn) -> Response:
         apart = apart_now(conn, visit.tenant.municipality_id, at.now)
         alerts = open_alerts(conn, visit.user.role)
         watched = [*(s.station for s in model), *others]
-        map_ = draw(conn, visit.tenant.municipality_id, at.words, _places(at, watched))
+        map_ = draw(conn, visit.tenant.municipality_id, at.words, _places(at, watched), reader=visit.user.role)
     marks = [_plain_mark(at, s.station, s.latest if s.counter else s.manual) for s in model]
     marks += [_other_mark(at, s) for s in others]
     return page(

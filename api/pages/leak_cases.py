@@ -6,15 +6,17 @@ Everything works without a script and on a phone in the street: the page of a ca
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 import numpy as np
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from analytics.leaks.blocks import stored as blocks
 from analytics.leaks.cases import stored
 from analytics.leaks.cases.case import (
     CANDIDATE,
@@ -29,6 +31,7 @@ from analytics.leaks.cases.case import (
     Case,
     loss,
 )
+from analytics.leaks.cases.photos import photos_of, put_photos
 from analytics.leaks.cases.stored import MOST_NAME, MOST_TEXT, NewCase, NewStep
 from analytics.leaks.cases.walk import Walk, around, of_block, walk
 from analytics.leaks.network import stored as networks
@@ -36,16 +39,19 @@ from analytics.leaks.network.pipes import Network
 from api.access import Router, SignedIn, Visit, access
 from api.errors import NotFound, Text
 from api.pages.alert_list import open_alerts
+from api.pages.blocks_now import Now, Repair, blocks_now, repairs
 from api.pages.days import day_start
-from api.pages.field_form import number
+from api.pages.field_form import Unread, number, read_form, read_photos
 from api.pages.pipe_drawing import Drawing, draw
-from api.pages.pipes import KEEPERS
 from api.pages.site import Moment, moment, page
 from api.pages.suspects import Suspect, suspect_of, suspects
 from api.pages.town_time import read_time
 from api.pages.typed import Form
+from api.roles import PIPE_KEEPERS
+from devices.photos import Photo
 from store.connection import Connection
 from store.errors import RecordError
+from store.field_reports import MOST_PHOTOS
 
 router = Router()
 
@@ -55,7 +61,7 @@ _BY_HAND = ("finding", "name", "block", "pipe", "metres", "started", "size", "re
 _STEP = ("time", "day", "what", "pipe", "size", "km", "text")
 _COLUMNS = ((CANDIDATE,), (PLANNED,), (NOTHING, FOUND), (REPAIRED,))
 _SHOWN = 20  # repaired and ended ones on the board; the file has all
-_DONE = frozenset({"opened", *(f"step_{kind}" for kind in KINDS)})
+_DONE = frozenset({"opened", "photo_gone", *(f"step_{kind}" for kind in KINDS)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +84,13 @@ class Place:
 
 
 @router.get(LEAKS)
-@access(KEEPERS, page=True)
+@access(PIPE_KEEPERS, page=True)
 def board(request: Request, visit: SignedIn) -> Response:
     return _board(request, visit)
 
 
 @router.post(LEAKS)
-@access(KEEPERS)
+@access(PIPE_KEEPERS)
 def open_one(request: Request, visit: SignedIn, typed: Form) -> Response:
     """Opens a case, or says on the page what is wrong with it."""
     at, town = moment(request, visit), visit.tenant.municipality_id
@@ -98,15 +104,31 @@ def open_one(request: Request, visit: SignedIn, typed: Form) -> Response:
 
 
 @router.get(LEAKS + "/{case_id}")
-@access(KEEPERS, page=True)
+@access(PIPE_KEEPERS, page=True)
 def case_page(request: Request, visit: SignedIn, case_id: int) -> Response:
     return _case_page(request, visit, case_id)
 
 
 @router.post(LEAKS + "/{case_id}")
-@access(KEEPERS)
-def take_step(request: Request, visit: SignedIn, case_id: int, typed: Form) -> Response:
-    """Takes the step `do`, or says on the page why it cannot be taken."""
+@access(PIPE_KEEPERS)
+async def take_step(request: Request, visit: SignedIn, case_id: int) -> Response:
+    """Takes the step `do` with its photos, or says on the page why it cannot be taken."""
+    sent = await read_form(request)
+    try:
+        photos, unread = await read_photos(sent.files)
+    except RecordError as error:
+        return await run_in_threadpool(_case_page, request, visit, case_id, typed=sent.typed, problem=error, status=400)
+    return await run_in_threadpool(_taken, request, visit, case_id, sent.typed, photos, unread)
+
+
+def _taken(
+    request: Request,
+    visit: Visit,
+    case_id: int,
+    typed: Mapping[str, str],
+    photos: Sequence[Photo],
+    unread: Sequence[Unread],
+) -> Response:
     at, town = moment(request, visit), visit.tenant.municipality_id
     try:
         with visit.transaction() as conn:
@@ -114,10 +136,13 @@ def take_step(request: Request, visit: SignedIn, case_id: int, typed: Form) -> R
             if typed.get("seen") != str(len(case.steps)):
                 raise RecordError("kind", "changed")
             step = _step(conn, town, case, typed, at)
-            stored.take(conn, town, case, step, now=at.now, user_id=visit.user.user_id)
+            number_ = stored.take(conn, town, case, step, now=at.now, user_id=visit.user.user_id)
+            put_photos(conn, town, case_id, number_, photos, now=at.now)
     except RecordError as error:
         return _case_page(request, visit, case_id, typed=typed, problem=error, status=400)
-    return RedirectResponse(f"{LEAKS}/{case_id}?done=step_{step.kind}", 303)
+    # A photo that cannot be read is no reason to lose the step.
+    left = f"&unread={unread[0].code}" if unread else ""
+    return RedirectResponse(f"{LEAKS}/{case_id}?done=step_{step.kind}{left}", 303)
 
 
 def row_of(case: Case, price: stored.Price | None, now: datetime) -> Row:
@@ -167,7 +192,8 @@ def _board(
             for each in several
             if each.ended_at is None and each.finding_id not in known and station_id in stations
         ]
-        blocks = _blocks(conn, town)
+        named = networks.block_names(conn, town)
+        behind = {each.station_id: each.pipes for each in blocks.blocks(conn)}
         alerts = open_alerts(conn, visit.user.role)
     rows = [row_of(case, price, at.now) for case in found]
     columns = [(states[-1], _sorted([row for row in rows if row.case.state in states])) for states in _COLUMNS]
@@ -182,7 +208,8 @@ def _board(
         ended=[row for row in rows if row.case.state == ENDED][:_SHOWN],
         shown=_SHOWN,
         waiting=waiting,
-        blocks=blocks,
+        blocks=named,
+        behind=behind,
         metres=USUAL_METRES,
         price=price,
         typed={name: (typed or {}).get(name, "") for name in _BY_HAND},
@@ -198,21 +225,10 @@ def _sorted(rows: list[Row]) -> list[Row]:
     return sorted(rows, key=lambda row: (row.case.priority is None, -(row.case.priority or 0.0), -row.case.case_id))
 
 
-def _present(conn: Connection, municipality_id: int) -> int | None:
-    return next((each.pipe_network_id for each in networks.versions(conn, municipality_id) if each.present), None)
-
-
-def _blocks(conn: Connection, municipality_id: int) -> list[str] | None:
-    """The blocks that pipes are in; None where there is no network at all."""
-    network_id = _present(conn, municipality_id)
-    if network_id is None:
-        return None
-    return sorted({each.block for each in networks.lengths(conn, municipality_id, network_id) if each.block})
-
-
 def _new(conn: Connection, municipality_id: int, typed: Mapping[str, str], at: Moment) -> NewCase:
     """What a form says of a new case. A finding gives the beginning and the size. Raises `RecordError`."""
-    network_id, pipes, suspect = _area(conn, municipality_id, typed)
+    area = _area(conn, municipality_id, typed)
+    network_id, pipes, suspect = area.network_id, area.pipes, area.suspect
     reason = typed.get("reason", "")
     said = typed.get("finding", "")
     if said:
@@ -221,37 +237,52 @@ def _new(conn: Connection, municipality_id: int, typed: Mapping[str, str], at: M
             raise RecordError("finding", "unknown")
         size = finding.excess if finding.excess > 0 else None
         return NewCase(
-            typed.get("name", ""), reason, finding.finding_id, network_id, pipes, suspect, finding.started_at, size
-        )
+            typed.get("name", ""), reason, finding.finding_id, network_id, pipes, suspect, finding.started_at, size,
+            finding.station_id,
+        )  # fmt: skip
     size = number(typed.get("size", ""), "size")
     if size is not None and not size > 0:
         raise RecordError("size", "number")
     started = _day(typed.get("started", ""), "started", at.zone)
-    return NewCase(typed.get("name", ""), reason, None, network_id, pipes, suspect, started, size)
+    inlet = _inlet(conn, area.block)
+    return NewCase(typed.get("name", ""), reason, None, network_id, pipes, suspect, started, size, inlet)
 
 
-def _area(
-    conn: Connection, municipality_id: int, typed: Mapping[str, str]
-) -> tuple[int | None, tuple[int, ...], int | None]:
-    """Version, pipes and the pipe to begin at: around a pipe, else a block, else nothing. Raises `RecordError`."""
+@dataclass(frozen=True, slots=True)
+class _Area:
+    """Where a case is searched, as a form says it: `pipes` of a version, the one to begin at, and their block."""
+
+    network_id: int | None = None
+    pipes: tuple[int, ...] = ()
+    suspect: int | None = None
+    block: str | None = None
+
+
+def _area(conn: Connection, municipality_id: int, typed: Mapping[str, str]) -> _Area:
+    """Around a pipe, else a block, else nothing. Raises `RecordError`."""
     name, block = typed.get("pipe", "").strip(), typed.get("block", "")
     if not name and not block:
-        return None, (), None
-    network_id = _present(conn, municipality_id)
+        return _Area()
+    network_id = networks.present(conn, municipality_id)
     if network_id is None:
         raise RecordError("pipe" if name else "block", "unknown")
     network = networks.network_of(conn, municipality_id, network_id)
     if not name:
-        found, suspect = of_block(network, block), None
+        found = of_block(network, block)
         if not len(found):
             raise RecordError("block", "unknown")
-    else:
-        suspect = _pipe(network, name)
-        metres = number(typed.get("metres", ""), "metres")
-        if metres is not None and not 0 <= metres <= 20_000:
-            raise RecordError("metres", "number")
-        found = around(network, suspect, USUAL_METRES if metres is None else metres)
-    return network_id, tuple(found.tolist()), suspect
+        return _Area(network_id, tuple(found.tolist()), None, block)
+    suspect = _pipe(network, name)
+    metres = number(typed.get("metres", ""), "metres")
+    if metres is not None and not 0 <= metres <= 20_000:
+        raise RecordError("metres", "number")
+    found = around(network, suspect, USUAL_METRES if metres is None else metres)
+    return _Area(network_id, tuple(found.tolist()), suspect, network.pipes.block[suspect])
+
+
+def _inlet(conn: Connection, block: str | None) -> int | None:
+    """The station that somebody has said feeds a block of the network."""
+    return next((each.station_id for each in blocks.blocks(conn) if block is not None and each.pipes == block), None)
 
 
 def _pipe(network: Network, name: str) -> int:
@@ -288,8 +319,10 @@ def _case_page(
         price = stored.price(conn, town)
         finding: Suspect | None = None if case.finding_id is None else suspect_of(conn, case.finding_id)
         place = _place(conn, town, case)
+        here = _block(conn, case, at)
+        photos = photos_of(conn, town, case_id)
         alerts = open_alerts(conn, visit.user.role)
-    done = request.query_params.get("done")
+    done, unread = request.query_params.get("done"), request.query_params.get("unread", "")
     return page(
         request,
         visit,
@@ -302,6 +335,10 @@ def _case_page(
         price=price,
         finding=finding,
         place=place,
+        here_block=here,
+        photos=photos,
+        most_photos=MOST_PHOTOS,
+        unread=unread if f"record.problem.photo_{unread}" in at.words.texts else None,
         causes=CAUSES,
         endings=ENDINGS,
         tried=(typed or {}).get("do", ""),
@@ -311,6 +348,15 @@ def _case_page(
         done=done if done in _DONE else None,
         here=lambda **changed: f"{LEAKS}/{case_id}?lang={changed.get('lang', at.words.code)}",
     )
+
+
+def _block(conn: Connection, case: Case, at: Moment) -> tuple[Now, Repair | None] | None:
+    """How the block is behind whose inlet it is searched, and what the repair brought; None where that is not known."""
+    found = [each for each in blocks.blocks(conn) if each.station_id == case.station_id]
+    if not found:
+        return None
+    (now,) = blocks_now(conn, found, at)
+    return now, next(iter(repairs(conn, found[0], [case], at)), None)
 
 
 def _place(conn: Connection, municipality_id: int, case: Case) -> Place | None:

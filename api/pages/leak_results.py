@@ -20,9 +20,9 @@ from api.pages.alert_list import open_alerts
 from api.pages.field_form import number
 from api.pages.headquarters import csv_file, local
 from api.pages.leak_cases import LEAKS, row_of
-from api.pages.pipes import KEEPERS
 from api.pages.site import Moment, moment, page
 from api.pages.typed import Form
+from api.roles import PIPE_KEEPERS
 from store.connection import Connection
 from store.errors import RecordError
 
@@ -33,13 +33,13 @@ _APRIL = 4
 
 
 @router.get(RESULTS)
-@access(KEEPERS, page=True)
+@access(PIPE_KEEPERS, page=True)
 def results(request: Request, visit: SignedIn) -> Response:
     return _page(request, visit)
 
 
 @router.post(RESULTS)
-@access(KEEPERS)
+@access(PIPE_KEEPERS)
 def say_price(request: Request, visit: SignedIn, typed: Form) -> Response:
     """Says what a lost m3 costs from now on."""
     at = moment(request, visit)
@@ -55,7 +55,7 @@ def say_price(request: Request, visit: SignedIn, typed: Form) -> Response:
 
 
 @router.get(LEAKS + "/cases.csv")
-@access(KEEPERS, page=True)
+@access(PIPE_KEEPERS, page=True)
 def cases_file(request: Request, visit: SignedIn) -> Response:
     """All cases, a line each, as they are now."""
     at, town = moment(request, visit), visit.tenant.municipality_id

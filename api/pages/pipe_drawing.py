@@ -6,8 +6,9 @@ no map knows the place of has one too. Everything in it stands in words beside i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -24,13 +25,16 @@ _FINEST = 0.7  # of a unit of the picture: nobody sees a bend that is smaller
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The pipes of a block (None: of none): `path` of an SVG, `colour` 0 to 5, and where its name stands."""
+    """The pipes of a block (None: of none): `path` of an SVG, `colour` 0 to 5, and where its name stands. `shade`: the
+    class of what the picture shows of blocks; None: not known.
+    """
 
     block: str | None
     colour: int
     path: str
     x: float
     y: float
+    shade: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +70,19 @@ def draw(
     *,
     area: Sequence[int] = (),
     stops: Sequence[tuple[float, float]] = (),
+    shades: Mapping[str, int] = MappingProxyType({}),
 ) -> Drawing | None:
     """`problems` with their numbers; None where no pipe has a place. `area`: pipes to be searched, which fill the
-    picture; `stops` are numbered from 1.
+    picture; `stops` are numbered from 1; `shades` of blocks.
     """
     pipes = network.pipes
     placed = [at for at, line in enumerate(pipes.lines) if np.isfinite(line).all()]
     searched = sorted(set(area) & set(placed))
     if not placed or (area and not searched):
         return None
-    places = np.concatenate([pipes.lines[at] for at in searched or placed])
+    # Of blocks that are compared only what belongs to one: a trunk main to the next valley would make them small.
+    framed = searched or [at for at in placed if shades and pipes.block[at] is not None] or placed
+    places = np.concatenate([pipes.lines[at] for at in framed])
     drawn = placed if not searched else _near(network, placed, places)
     low, high = places.min(axis=0), places.max(axis=0)
     size = np.maximum(high - low, 1.0)
@@ -96,7 +103,7 @@ def draw(
         if of_it:
             lines = [at(pipes.lines[n]) for n in of_it]
             x, y = np.concatenate(lines).mean(axis=0).round(1).tolist()
-            parts.append(Part(block, colour % _COLOURS, _path(lines), x, y))
+            parts.append(Part(block, colour % _COLOURS, _path(lines), x, y, shades.get(block or "")))
     closed = _path(at(pipes.lines[n]) for n in drawn if pipes.closed[n])
     marks = [
         Mark(kind, *at(xy).tolist())

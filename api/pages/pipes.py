@@ -32,12 +32,11 @@ from api.pages.pipe_drawing import draw
 from api.pages.site import moment, page
 from api.pages.typed import Form
 from api.pages.words import Words
-from api.roles import Role
+from api.roles import PIPE_KEEPERS
 
 router = Router()
 
 PIPES = "/water/pipes"
-KEEPERS = frozenset({Role.WATER, Role.DIGITAL})
 MOST_BYTES = 32_000_000  # of all files together
 _SHOWN = 30  # problems of one kind on the page; the file has all
 _MARKED = 60  # problems with a number in the picture
@@ -66,13 +65,13 @@ class Table:
 
 
 @router.get(PIPES)
-@access(KEEPERS, page=True)
+@access(PIPE_KEEPERS, page=True)
 def pipes_page(request: Request, visit: SignedIn) -> Response:
     return _page(request, visit)
 
 
 @router.post(PIPES)
-@access(KEEPERS)
+@access(PIPE_KEEPERS)
 async def read_files(request: Request, visit: SignedIn) -> Response:
     """Reads a network and keeps it as a draft, or says on the page why it cannot be read."""
     form = await request.form()
@@ -87,7 +86,7 @@ async def read_files(request: Request, visit: SignedIn) -> Response:
 
 
 @router.get(PIPES + "/{network_id}")
-@access(KEEPERS, page=True)
+@access(PIPE_KEEPERS, page=True)
 def version_page(request: Request, visit: SignedIn, network_id: int) -> Response:
     """One version, or a draft with what is wrong in it."""
     at = moment(request, visit)
@@ -120,7 +119,7 @@ def version_page(request: Request, visit: SignedIn, network_id: int) -> Response
 
 
 @router.post(PIPES + "/{network_id}")
-@access(KEEPERS)
+@access(PIPE_KEEPERS)
 def decide(request: Request, visit: SignedIn, network_id: int, typed: Form) -> Response:
     """Takes a draft over (`do=take`) or leaves it out (`do=leave`)."""
     now, town, wanted = visit.clock.now(), visit.tenant.municipality_id, typed.get("do")
@@ -140,7 +139,7 @@ def decide(request: Request, visit: SignedIn, network_id: int, typed: Form) -> R
 
 
 @router.get(PIPES + "/{network_id}/problems.csv")
-@access(KEEPERS, page=True)
+@access(PIPE_KEEPERS, page=True)
 def problems_file(request: Request, visit: SignedIn, network_id: int) -> Response:
     """All that was found in the file, a line each, in words."""
     at = moment(request, visit)
@@ -163,7 +162,7 @@ def problems_file(request: Request, visit: SignedIn, network_id: int) -> Respons
 
 
 @router.get(PIPES + "/{network_id}/pipes.{form}")
-@access(KEEPERS, page=True)
+@access(PIPE_KEEPERS, page=True)
 def network_file(visit: SignedIn, network_id: int, form: str) -> Response:
     """The network as GeoJSON, as a Shapefile in a ZIP, or as an EPANET file."""
     if form not in _KINDS:

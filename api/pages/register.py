@@ -61,7 +61,7 @@ def register_page(request: Request, visit: SignedIn) -> Response:
             with conn.transaction(force_rollback=True):
                 refused = _refusal(conn, visit, plan)
         marks, places = _surroundings(conn, at, plan.template)
-        map_ = draw(conn, visit.tenant.municipality_id, at.words, places)
+        map_ = draw(conn, visit.tenant.municipality_id, at.words, places, reader=visit.user.role)
         alerts = open_alerts(conn, visit.user.role)
     return page(
         request,
@@ -132,7 +132,7 @@ def registered_page(request: Request, visit: SignedIn) -> Response:
         device = conn.execute("select device_id from device where key = %s", (query.get("key", ""),)).fetchone()
         label = _label(at, station)
         marked = Marked(station.code, label, station.latitude, station.longitude)
-        map_ = draw(conn, visit.tenant.municipality_id, at.words, [marked])
+        map_ = draw(conn, visit.tenant.municipality_id, at.words, [marked], reader=visit.user.role)
         alerts = open_alerts(conn, visit.user.role)
         judged = station.station_id in thresholds_at(conn, at.now)
     now = headline(station)

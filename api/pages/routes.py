@@ -10,6 +10,7 @@ from api.errors import Problem
 from api.pages import (
     actions,
     answer,
+    block_pipes,
     block_water,
     bulk,
     call_tests,
@@ -48,6 +49,7 @@ from api.pages import (
     hour_entry,
     jma,
     leak_cases,
+    leak_photos,
     leak_results,
     levels,
     meters,
@@ -119,8 +121,10 @@ for part in (
     meters.router,
     pipes.router,
     block_water.router,
+    block_pipes.router,
     leak_results.router,
     leak_cases.router,
+    leak_photos.router,
     correlate.router,
     duty_roster.router,
     notifications.router,
@@ -186,6 +190,7 @@ LARGER_BODIES = {
     pipes.PIPES: pipes.MOST_BYTES,
     correlate.CORRELATE: correlate.MOST_BYTES,
     meters.METERS: meters.MOST_BYTES,
+    f"{leak_cases.LEAKS}/": MOST_BODY,
 }
 
 # Only in a demo: `create_app` includes it there and nowhere else.

@@ -27,15 +27,11 @@ class Suspect:
     detail: Mapping[str, Any]
     pipe_km: float | None
     finding_id: int
+    station_id: int
 
     @property
     def excess(self) -> float:
         return self.value - self.usual
-
-    @property
-    def evidence(self) -> str:
-        """Which sentence says why: a key of the catalogue behind "water.evidence_"."""
-        return self.kind if self.kind == "night_flow" else f"burst_{self.detail['witness']}"
 
 
 def suspects(conn: Connection, now: datetime) -> dict[int, tuple[Suspect, ...]]:
@@ -43,8 +39,8 @@ def suspects(conn: Connection, now: datetime) -> dict[int, tuple[Suspect, ...]]:
     found: dict[int, tuple[Suspect, ...]] = {}
     for station_id, *row in conn.execute(
         """
-        select f.station_id, f.kind, f.started_at, f.ended_at, f.value, f.usual, f.detail, b.pipe_km,
-               f.finding_id
+        select f.station_id, f.kind, f.started_at, f.ended_at, f.value, f.usual, f.detail,
+               coalesce(network_km(f.station_id), b.pipe_km), f.finding_id, f.station_id
         from finding f left join block_inlet b using (station_id)
         where f.kind in ('night_flow', 'burst') and f.value is not null and f.usual is not null
           and (f.ended_at is null or (f.ended_at > %s and f.ended_at > f.started_at))
@@ -60,7 +56,9 @@ def suspect_of(conn: Connection, finding_id: int) -> Suspect | None:
     """One finding as it is now, however long it is over; None where there is none of the night flow or of a burst."""
     row = conn.execute(
         """
-        select f.kind, f.started_at, f.ended_at, f.value, f.usual, f.detail, b.pipe_km, f.finding_id
+        select f.kind, f.started_at, f.ended_at, f.value, f.usual, f.detail,
+               coalesce(network_km(f.station_id), b.pipe_km),
+               f.finding_id, f.station_id
         from finding f left join block_inlet b using (station_id)
         where f.finding_id = %s and f.kind in ('night_flow', 'burst') and f.value is not null and f.usual is not null
         """,

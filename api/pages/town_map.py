@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from api.basemap import Shape, shapes_of
 from api.pages.words import Words
+from api.roles import Role
 from devices.basemap import KINDS
 from store.connection import Connection
 
@@ -91,15 +92,21 @@ Points = Sequence[Sequence[float]]
 
 
 def draw(
-    conn: Connection, municipality_id: int, words: Words, places: Sequence[Place], also: Collection[str] = ()
+    conn: Connection,
+    municipality_id: int,
+    words: Words,
+    places: Sequence[Place],
+    *,
+    reader: Role,
+    also: Collection[str] = (),
 ) -> TownMap:
-    """The map of a municipality with the given places. Two queries.
+    """The map of a municipality with the given places, as a role may see it. Two queries.
 
     `also`: kinds that only some pages show (catchment, block, pipe).
     """
     row = conn.execute("select bounds from municipality where municipality_id = %s", (municipality_id,)).fetchone()
     assert row is not None, f"municipality {municipality_id} is not registered"
-    shapes = shapes_of(conn, _OPTIONAL - set(also))
+    shapes = shapes_of(conn, reader, _OPTIONAL - set(also))
     extent = _extent(row[0], shapes, places)
     projection = _Projection(extent)
     markers, taken = _markers(projection, places)

@@ -146,9 +146,11 @@ def _usual(
     now: datetime,
     zone: ZoneInfo,
 ) -> Usual | None:
-    """What the last night is compared with: while there is an alarm, the usual night of before it."""
+    """What the last night is compared with: while there is an alarm, the usual night of before it. A slow growth has no
+    limit of its own.
+    """
     for each in suspects:
-        if each.kind == "night_flow" and each.ended_at is None:
+        if each.kind == "night_flow" and each.ended_at is None and "limit" in each.detail:
             return Usual(each.usual, float(each.detail["limit"]), int(each.detail["usual_nights"]))
     today = now.astimezone(zone).date()
     return assess([night_alarm.Night(day, night[0]) for day, night in sorted(known.items()) if day < today]).usual

@@ -12,6 +12,7 @@ from analytics.leaks.blocks.balance import Metered, balance, months, whole_year
 from analytics.leaks.blocks.change import Change, change
 from analytics.leaks.blocks.meter_file import FileProblems, Line, plan, read
 from analytics.leaks.blocks.night_use import Use, excess
+from analytics.leaks.blocks.recovery import Nights, Recovery, recovery
 from analytics.leaks.night_alarm import Night
 from devices.sheets import read_sheet
 
@@ -156,3 +157,24 @@ def test_periods_are_put_right_and_taken_back_but_never_overlap() -> None:
         with pytest.raises(FileProblems) as told:
             plan(wrong, current)
         assert {each.code for each in told.value.problems} == {code}
+
+
+def test_what_a_repair_brought_is_told_from_what_came_back_and_from_what_nobody_knows() -> None:
+    """8 m3/h until the repair, 5 after it, 6 of late; 3 are used."""
+    flow = np.concatenate([np.full(20, 8.0), [7.0], np.full(20, 5.0), np.full(20, 6.0)])
+    flow[[3, 15, 22]] = 30.0  # a burst, a filling, a fire: medians
+    mended = date(2026, 6, 21)
+
+    def after(days: int, legitimate: float | None = 3.0) -> Recovery:
+        known = nights(flow[: 21 + days])
+        return recovery(known, mended, legitimate=legitimate, until=known[-1].day)
+
+    found = after(40)
+    assert (found.gone, found.share, found.returned, found.left_out, found.winter) == (3.0, 0.6, 1.0, 0, False)
+    assert (after(40, None).gone, after(40, None).share, after(40, 9.0).share) == (3.0, None, None)
+    assert after(3).gone is None and after(3).after == Nights(None, 3), "too few nights are no figure"
+    assert after(7).gone == 3.0 and after(7).returned is None, "the nights after the repair are not what came back"
+    # The same about New Year: the nights of 29 December to 3 January count on neither side.
+    winter = nights(flow, date(2026, 12, 8))
+    odd = recovery(winter, date(2026, 12, 28), legitimate=3.0, until=winter[-1].day)
+    assert (odd.gone, odd.left_out, odd.winter) == (3.0, 6, True)

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import sparse
 
 from analytics.leaks.cases.case import ENDED, FOUND, NOTHING, PLANNED, REPAIRED, UNDONE, Case, Step, loss
 from analytics.leaks.cases.figures import figures
+from analytics.leaks.cases.step_test import entries, steps
 from analytics.leaks.cases.walk import around, of_block, walk
 from analytics.leaks.network.files import read_network
 from analytics.leaks.network.inp import parse
@@ -36,6 +38,9 @@ def test_a_walk_passes_every_valve_and_hydrant_and_the_middle_of_pipes_without()
     assert {names[at] for at in of_block(network, "東")} == {"枝2"}
     assert {names[at] for at in around(network, names.index("枝2"), 200)} == {"枝2", "本管2"}
     assert walk(network, []).stops == ()
+    # The block 中央 is fed from nowhere that the map knows; 東 hangs on it by one end, and so does it on 東.
+    crossing = entries(network, of_block(network, "東"))
+    assert len(crossing) == 1 and np.array_equal(entries(network, of_block(network, "中央")), crossing)
 
 
 @given(st.lists(st.integers(1, 500), min_size=2, max_size=12), st.data())
@@ -59,6 +64,46 @@ def test_a_walk_along_one_street_goes_straight_and_elsewhere_leaves_nothing_out(
     assert sorted(stop.name for stop in other.stops) == sorted(network.pipes.names)
     # To the nearer end and back over everything is never longer than twice the street.
     assert other.metres <= 2 * sum(lengths) and np.isnan(other.stops[0].x)
+
+
+@given(st.data())
+def test_what_a_step_shuts_off_is_shut_off_and_the_steps_leave_what_they_say(data: st.DataObject) -> None:
+    """A grid of streets with valves here and there: closed in that order, they leave the water what they say."""
+    wide, high = data.draw(st.integers(2, 4)), data.draw(st.integers(2, 4))
+    streets = [(x, y, x + 1, y) for x in range(wide - 1) for y in range(high)]
+    streets += [(x, y, x, y + 1) for x in range(wide) for y in range(high - 1)]
+    metres = data.draw(st.lists(st.integers(1, 300), min_size=len(streets), max_size=len(streets)))
+    valved = data.draw(st.sets(st.integers(0, len(streets) - 1)))
+    lines = {
+        f"p{n}": (((300 * a, 300 * b), (300 * c, 300 * d)), {"延長": m, "ブロック": "中央"})
+        for n, ((a, b, c, d), m) in enumerate(zip(streets, metres, strict=True))
+    }
+    points = {
+        f"v{n}": ((150.0 * (streets[n][0] + streets[n][2]), 150.0 * (streets[n][1] + streets[n][3])), "仕切弁")
+        for n in valved
+    }
+    network = read_network({"town.geojson": geojson(lines, points)}).network
+    pipes, names = network.pipes, network.pipes.names
+    inlet = int(pipes.start[names.index("p0")])
+    found = steps(network, range(len(pipes)), inlet, data.draw(st.integers(1, 6)))
+
+    def fed(closed: set[str]) -> float:
+        """km that the inlet feeds; half of a closed pipe belongs to either end."""
+        open_ = np.array([f"v{name[1:]}" not in closed for name in names])
+        size = len(network.nodes)
+        graph = sparse.csr_array((open_[open_].astype(float), (pipes.start[open_], pipes.end[open_])), (size, size))
+        _, part = sparse.csgraph.connected_components(graph, directed=False)
+        reached = part == part[inlet]
+        return float((pipes.length * (reached[pipes.start].astype(float) + reached[pipes.end]) / 2).sum()) / 1000
+
+    closed = {each.valve for each in found.first}
+    assert fed(closed) == pytest.approx(found.km, abs=0.001), "opening the rings takes nothing out"
+    for each in found.steps:
+        before = fed(closed)
+        closed.add(each.valve)
+        assert fed(closed) == pytest.approx(each.left, abs=0.002)
+        assert before - fed(closed) == pytest.approx(each.isolated, abs=0.003)
+    assert found.apart == pytest.approx(0) and found.others == ()
 
 
 def case(number: int, *steps: tuple[str, float, str | None, float | None], size: float | None = 2.0) -> Case:

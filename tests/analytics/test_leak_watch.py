@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -107,6 +108,31 @@ def test_a_correction_takes_the_finding_back(analyst: Analyst, flow: int) -> Non
     analyst.work()
     ((_, started, ended, *_),) = findings(analyst)
     assert ended == started
+
+
+def test_a_rise_too_slow_for_any_night_is_found_stays_and_ends_with_the_level_before_it(
+    analyst: Analyst, flow: int
+) -> None:
+    def nights(first: int, last: int, value: Callable[[int], float]) -> list[tuple[datetime, Value]]:
+        return [each for day in range(first, last) for each in night(day, value(day))]
+
+    analyst.send(flow, nights(1, 45, lambda day: 4.0 + (day % 3) * 0.1 + max(day - 20, 0) * 0.05))
+    analyst.work()
+    ((kind, started, ended, value, usual),) = findings(analyst)
+    assert (kind, ended, usual) == ("night_flow", None, 4.1) and value == pytest.approx(5.2, abs=0.1)
+    assert isinstance(started, datetime) and 15 <= (started - FIRST).days <= 25
+    assert analyst.rows("select detail->>'growing', rule_version from finding") == [("true", "night_growth:1")]
+    messages = told(analyst)
+    analyst.execute("update feed_cursor set feed_id = 0 where consumer = 'analytics'")
+    analyst.work()
+    assert told(analyst) == messages, "the same nights say nothing new"
+    analyst.send(flow, nights(45, 60, lambda day: 5.2))
+    analyst.work()
+    assert findings(analyst)[0][1:3] == (started, None), "it does not become usual by lasting"
+    analyst.send(flow, nights(60, 63, lambda day: 4.1))
+    analyst.work()
+    ((_, _, ended, *_),) = findings(analyst)
+    assert ended is not None and len(findings(analyst)) == 1
 
 
 def readings(block: Block, first: datetime, last: datetime) -> tuple[list[tuple[datetime, Value]], ...]:

@@ -11,6 +11,7 @@ from api.access import Role
 from api.database import enter_municipality
 from api.pages.readings import stations_now
 from api.readings import latest_of
+from api.roles import PIPE_KEEPERS
 from devices.model import Town
 from store import connect, latest
 from tests.api.serving import TownHall, assert_problem, minutes
@@ -53,7 +54,7 @@ def test_a_station_tells_its_place_its_series_and_the_thresholds_in_force(town_h
 
 
 def test_the_map_is_the_towns_own_shapes_as_geojson(town_hall: TownHall) -> None:
-    with town_hall.visitor(Role.VIEWER) as client:
+    with town_hall.visitor(Role.WATER) as client:
         answer = client.get("/api/v1/map").json()
     assert answer["type"] == "FeatureCollection"
     layers: dict[str, list[Any]] = {}
@@ -71,6 +72,16 @@ def test_the_map_is_the_towns_own_shapes_as_geojson(town_hall: TownHall) -> None
     assert {pipe["properties"]["detail"]["diameter_mm"] for pipe in layers["pipe-main"]} == {150}
     (inlet,) = [node for node in layers["node"] if node["properties"]["detail"]["code"] == "inlet"]
     assert inlet["geometry"]["type"] == "Point"
+
+
+def test_where_pipes_lie_the_waterworks_and_the_digital_section_see_and_nobody_else(town_hall: TownHall) -> None:
+    for role in Role:
+        with town_hall.visitor(role) as client:
+            kinds = {each["properties"]["kind"] for each in client.get("/api/v1/map").json()["features"]}
+            page = client.get("/water", headers={"Accept": "text/html"}).text
+        of_pipes = {"pipe", "node"} if role in PIPE_KEEPERS else set()
+        assert kinds & {"pipe", "node"} == of_pipes and {"block", "coast"} <= kinds, role
+        assert ("map-pipe" in page) is bool(of_pipes) and "map-block" in page, role
 
 
 def test_missing_zero_and_never_are_three_different_answers(town_hall: TownHall) -> None:

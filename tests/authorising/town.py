@@ -16,6 +16,7 @@ from alerts.public.words import VARIANTS, Text
 from alerts.rule_book import add_rule, add_version
 from alerts.rules.condition import Body, Compare, Number, Reading, Series
 from analytics.leaks.cases import stored as leak_cases
+from analytics.leaks.cases.photos import put_photos
 from analytics.leaks.meters import stored as meters
 from analytics.leaks.meters.keyed import fingerprint
 from analytics.leaks.meters.keyed import keyed as meter_keyed
@@ -24,7 +25,7 @@ from analytics.leaks.network import stored
 from analytics.leaks.network.files import read_network
 from devices.clock import FixedClock
 from devices.model import StationKind
-from devices.photos import Photo
+from devices.photos import Photo, reduced
 from ingest.intake import IntakeConfig
 from ingest.jma.telegram import Area, of_town, read
 from simulators.telegrams import Said, weather
@@ -50,6 +51,7 @@ from tests.api.serving import TownHall, populate, serving
 from tests.authorising.routes import CODEC, METER_KEY, METERS, PARAMETERS, PIPES, STATION
 from tests.conftest import START, Registered
 from tests.forecasts import planted, switched_on
+from tests.photos import picture
 from tests.pmtiles import write as write_tiles
 
 _LETTER = """
@@ -150,6 +152,10 @@ def town_hall(registered: Registered, tmp_path: Path) -> Iterator[TownHall]:
         suspect = leak_cases.NewCase("浜町", network_id=network, pipes=(0,))
         leak_case = leak_cases.open_case(conn, town, suspect, now=START, user_id=user[0])
         assert leak_case == int(PARAMETERS["case_id"])
+        (case,) = leak_cases.cases(conn, town, leak_case)
+        said = leak_cases.NewStep("note", START, "音聴した")
+        step = leak_cases.take(conn, town, case, said, now=START, user_id=user[0])
+        put_photos(conn, town, leak_case, step, [reduced(picture())], now=START)
         read_at = {"zone": ZoneInfo("Asia/Tokyo"), "oldest": START - timedelta(days=9), "newest": START}
         hashed = partial(meter_keyed, METER_KEY, "999999")
         assert meters.known_key(conn, town, fingerprint(METER_KEY, "999999"), now=START)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from datetime import date, timedelta
 
@@ -12,6 +13,7 @@ import pytest
 
 from api.roles import Role
 from store import connect
+from tests.analytics.pipe_networks import geojson
 from tests.api.serving import TownHall
 from tests.conftest import START, Registered
 from tests.dashboards.reading import main
@@ -119,6 +121,48 @@ def test_what_is_used_at_night_is_the_towns_to_say(water: httpx.Client, register
     for typed in ({"connections": "多い"}, {"known": "-1"}, {"fills": "block-hamamachi"}):
         assert water.post(HERE, data=typed).status_code == 400
     assert water.get(f"{BLOCKS}/river-okusawa").status_code == 404
+
+
+def test_pipes_are_chosen_once_and_then_the_block_has_a_length_a_case_and_a_plan(
+    hall: TownHall, water: httpx.Client, registered: Registered
+) -> None:
+    measured(registered)
+    water.post(HERE, data={"connections": "1000", "litres": "2"})
+    assert "まだありません" in read(water.get(HERE)) and "選ばれていない" in read(water.get(f"{HERE}/plan"))
+    shut = {"弁A": ((300.0, 100.0), "仕切弁"), "弁B": ((200.0, 0.0), "仕切弁"), "栓A": ((400.0, 200.0), "消火栓")}
+    water.post("/water/pipes", files={"file": ("town.geojson", geojson(points=shut))})
+    water.post("/water/pipes/1", data={"do": "take"})
+    assert water.post(f"{HERE}/pipes", data={"pipes": "西"}).status_code == 400
+    assert water.post(f"{HERE}/pipes", data={"pipes": "中央"}).status_code == 303
+    page = read(water.get(HERE))
+    assert "中央：0.9 km" in page and "3.33 m³/h/km" in page, "3 m3/h on 900 m, not on what the town's file says"
+    assert "pipe-excess-3" in water.get(BLOCKS).text
+    with connect(registered.owner, name="test") as conn:
+        conn.execute(
+            """
+            insert into station (municipality_id, code, name, name_en, kind, latitude, longitude)
+            select municipality_id, 'block-other', '東', 'East', kind, latitude, longitude
+            from station where code = 'block-hamamachi'
+            """
+        )
+    taken = water.post(f"{BLOCKS}/block-other/pipes", data={"pipes": "中央"})
+    assert taken.status_code == 409 and "ほかの流入地点のもの" in taken.text
+    plan = read(water.get(f"{HERE}/plan"))
+    assert "先に閉める弁（1個） 輪" in plan.replace("管路が", "") and "弁B" in plan, "a ring is opened at its far end"
+    assert "1 弁A 管路 本管2 0.20 km 0.70 km 約 778戸" in plan, "half of each of the two pipes"
+    assert "管路の端" in plan and "栓A" not in plan, "the hydrant is in another block"
+
+    said = dict(re.findall(r'name="(block|name|size|reason|started)" value="([^"]*)"', water.get(HERE).text))
+    assert said["block"] == "中央" and said["size"] == "3.0"
+    assert water.post("/water/leaks", data=said).headers["location"].startswith("/water/leaks/1")
+    case = read(water.get("/water/leaks/1"))
+    assert "0.9 km" in case and "配水ブロックのいま" in case and "3.33 m³/h/km" in case
+    water.post("/water/leaks/1", data={"do": "found", "seen": "0", "what": "joint"})
+    water.post("/water/leaks/1", data={"do": "repaired", "seen": "1"})
+    assert "夜が足りません（修理前 7夜・修理後 0夜" in read(water.get("/water/leaks/1"))
+    assert "修理の効果" in read(water.get(HERE))
+    assert water.post(f"{HERE}/pipes", data={"pipes": ""}).status_code == 303
+    assert water.post(f"{BLOCKS}/block-other/pipes", data={"pipes": "中央"}).status_code == 303
 
 
 def test_the_waterworks_and_the_digital_section_see_it_and_nobody_else(hall: TownHall) -> None:

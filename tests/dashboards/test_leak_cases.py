@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import httpx
@@ -14,12 +15,13 @@ import pytest
 
 from analytics.findings import Finding, announce, open_or_update
 from api.database import enter_municipality
-from api.roles import Role
+from api.roles import PIPE_KEEPERS, Role
 from store import connect
 from tests.analytics.pipe_networks import geojson
 from tests.api.serving import TownHall
 from tests.conftest import START
 from tests.dashboards.reading import main
+from tests.photos import SECRET, picture
 
 LEAKS = "/water/leaks"
 
@@ -85,6 +87,10 @@ def test_a_finding_becomes_a_case_a_walk_a_find_and_a_figure(hall: TownHall, wat
     page = read(water.get(f"{LEAKS}/1"))
     assert "修理までの損失" in page and "取り消し済み" in page and "継手の抜け" in page
     assert "water of the own town" in page
+    with connect(hall.database.worker, name="test") as conn:
+        announce(conn, open_or_update(conn, replace(night, detail={"growing": True, "month_m3": 2160})))
+    for address in (f"{LEAKS}/1", "/water"):
+        assert "2026-05-28 ごろから少しずつ増えています" in read(water.get(address))
     figures = read(water.get(f"{LEAKS}/results"))
     assert "100 %（漏水 1件・漏水なし 0件）" in figures and "1.5 km" in figures and "160 m（1件）" in figures
     rows = list(csv.DictReader(io.StringIO(water.get(f"{LEAKS}/cases.csv").text.removeprefix("\ufeff"))))
@@ -111,3 +117,34 @@ def test_a_case_by_hand_says_what_is_not_known_and_one_that_was_none_stays(hall:
             for act in (f"delete from {table}", f"update {table} set municipality_id = municipality_id"):
                 with pytest.raises(psycopg.errors.InsufficientPrivilege), conn.transaction():
                     conn.execute(act)  # type: ignore[arg-type]
+
+
+def test_a_photo_belongs_to_its_step_and_to_the_waterworks(hall: TownHall, water: httpx.Client) -> None:
+    water.post(LEAKS, data={"name": "役場前"})
+    note = {"do": "note", "seen": "0", "text": "掘った"}
+    files = [("photos", ("a.jpg", picture())), ("photos", ("b.jpg", picture())), ("photos", ("c.heic", b"none"))]
+    answer = water.post(f"{LEAKS}/1", data=note, files=files)
+    assert answer.headers["location"] == f"{LEAKS}/1?done=step_note&unread=kind"
+    assert "読めない写真は入っていません" in read(water.get(answer.headers["location"]))
+    address = f"{LEAKS}/1/photos/1"
+    assert water.get(f"{LEAKS}/1").text.count(f'src="{address}/small"') == 1, "twice the same picture is one"
+    sent = water.get(address)
+    assert sent.headers["content-type"] == "image/jpeg" and SECRET not in sent.content
+    assert "no-store" in sent.headers["cache-control"] or "private" in sent.headers["cache-control"]
+    for role in Role:
+        with hall.visitor(role) as client:
+            assert client.get(address).status_code == (200 if role in PIPE_KEEPERS else 403), role
+            # Not by the way of the photos that every desk sees, and that the disaster desk may release.
+            assert client.get("/disaster/photos/1").status_code == 404
+    with hall.visitor(Role.WATER, town="other") as other:
+        assert other.get(address).status_code == 404
+    with connect(hall.config.dsn, name="test") as conn:
+        enter_municipality(conn, hall.database.municipality_id)
+        for act in ("delete from leak_photo", "update leak_photo set number = 1"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege), conn.transaction():
+                conn.execute(act)  # type: ignore[arg-type]
+    many = [("photos", (f"{n}.jpg", b"x")) for n in range(5)]
+    assert "写真が多すぎます" in main(water.post(f"{LEAKS}/1", data={**note, "seen": "1"}, files=many))
+    assert water.post(address).headers["location"] == f"{LEAKS}/1?done=photo_gone"
+    assert water.get(address).status_code == 404 and water.post(address).status_code == 404
+    assert "に消しました" in read(water.get(f"{LEAKS}/1"))

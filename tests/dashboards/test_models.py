@@ -15,6 +15,7 @@ from api.pages.formats import age, clock_time, number, signed
 from api.pages.readings import Point, State, stations_now
 from api.pages.town_map import WIDTH, Place, draw
 from api.pages.words import load_words
+from api.roles import Role
 from devices.basemap import KINDS
 from devices.model import Quality, StationKind, Town
 from store import connect, latest
@@ -181,7 +182,7 @@ def test_the_map_holds_every_station_with_north_up(registered: Registered, town:
             for kind in StationKind
             for s in stations_now(conn, kind, NOW)
         ]
-        drawn = draw(conn, registered.municipality_id, words, places)
+        drawn = draw(conn, registered.municipality_id, words, places, reader=Role.WATER)
     assert len(drawn.markers) == len(places) == len(town.stations)
     for marker in drawn.markers.values():
         assert 0 < marker.x < WIDTH and 0 < marker.y < drawn.height

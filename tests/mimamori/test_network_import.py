@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from analytics.leaks.blocks.stored import blocks
+from analytics.leaks.cases.stored import cases
+from analytics.leaks.meters import stored as meters
+from analytics.leaks.meters.town import first_day, look
 from analytics.leaks.network import stored
 from api.accounts import create_demo_users
 from mimamori.cli import app
 from mimamori.demo_town import pipes
+from mimamori.demo_water import smart_meters, works
 from mimamori.errors import InputError
 from store import connect
 from tests.analytics.pipe_networks import PIPES, geojson, shapefile_zip
@@ -46,11 +52,25 @@ def test_a_network_is_checked_and_then_taken_over(registered: Registered, tmp_pa
         raise run(registered, file).exception or AssertionError("it was read")
 
 
-def test_the_demos_town_has_its_pipes_once_and_nothing_is_wrong_with_them(registered: Registered) -> None:
+def test_the_demos_town_has_its_pipes_once_and_nothing_is_wrong_with_them(
+    registered: Registered, tmp_path: Path
+) -> None:
     with connect(registered.owner, name="test") as conn:
         create_demo_users(conn, "999999")
         pipes(conn, "999999", START)
         pipes(conn, "999999", START)
+        for _ in range(2):
+            works(conn, "999999", START)
+            smart_meters(conn, "999999", tmp_path / "meter_key", START)
+        first = first_day(START)
+        read = meters.series(conn, registered.municipality_id, first, START.date())
+        street = look(read, first, now=START, zone=ZoneInfo("Asia/Tokyo"))
+        states = [case.state for case in cases(conn, registered.municipality_id)]
+        (block,) = blocks(conn)
         (version,) = stored.versions(conn, registered.municipality_id)
     assert version.present and version.problems == 0 and version.read_by == "水道担当（デモ）"
+    assert states == ["candidate", "planned", "found", "ended", "repaired"], "once, in every column of the board"
+    assert [each.sign.kind for each in street.shown] == ["continuous", "stopped"]
+    assert [each.name for each in street.blocks] == [block.pipes], "enough of them to be shown"
+    assert block.pipes is not None and block.network_km == pytest.approx(12.4, abs=0.1) and block.use.connections
     assert version.pipes == 49 and version.km == pytest.approx(13.9, abs=0.1)

@@ -1,6 +1,7 @@
 """What a town's database knows of the water of its blocks, by who may ask: the pages, for their own town.
 
     blocks(conn) -> [Block, ...]                            every block inlet with what the town says of its use
+    choose_pipes(conn, town, station, block, at=, user_id=) which block of the pipe network the inlet feeds
     put_use(conn, town, block, use, ...)                    what the town says
     metered(conn) -> {station: [Metered, ...]}              what customers' meters read together
     current(conn, town) -> {(station, period): volumes}     the same, to be changed
@@ -31,8 +32,11 @@ from store.connection import Connection
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A block inlet. `flow`: its datastream, None where it has none; `pipe_km` None: not known; `fills`: the tank that
-    the inlet fills, None where there is none. `changed_at` None: nobody has said what is used at night.
+    """A block inlet. `flow`: its datastream, None where it has none; `fills`: the tank that the inlet fills, None where
+    there is none. `changed_at` None: nobody has said what is used at night.
+
+    `pipes`: the block of the pipe network that it feeds, None: nobody has chosen one; `network_km` of it, None where
+    the present network has no such block. `pipe_km`: these, else what the town's file says; None: not known.
     """
 
     station_id: int
@@ -46,30 +50,59 @@ class Block:
     note: str
     changed_at: datetime | None
     changed_by: str
+    pipes: str | None = None
+    network_km: float | None = None
 
 
 def blocks(conn: Connection) -> list[Block]:
     """In the order of the water page: by code."""
     rows = conn.execute(
         """
-        select s.station_id, s.code, s.name, s.name_en, b.pipe_km,
+        select s.station_id, s.code, s.name, s.name_en, coalesce(network_km(s.station_id), b.pipe_km),
                (select min(datastream_id) from datastream d
                 where d.station_id = s.station_id and d.observed_property = 'flow' and d.drill_run is null),
                u.connections, u.litres, u.known_m3h, u.fills, coalesce(u.note, ''), u.changed_at,
-               coalesce(p.display_name, '')
+               coalesce(p.display_name, ''), k.block, network_km(s.station_id)
         from station s
         left join block_inlet b using (station_id)
         left join block_use u using (station_id)
         left join app_user p on p.user_id = u.changed_by
+        left join block_pipes k using (station_id)
         where s.kind = 'block_inlet'
         order by s.code
         """
     )
     found = []
-    for station_id, code, name, name_en, pipe_km, flow, connections, litres, known, fills, note, at, by in rows:
+    for station_id, code, name, name_en, pipe_km, flow, connections, litres, known, fills, note, at, by, *pipes in rows:
         use = Use() if at is None else Use(connections, litres, known)
-        found.append(Block(station_id, code, name, name_en, pipe_km, flow, use, fills, note, at, by))
+        found.append(Block(station_id, code, name, name_en, pipe_km, flow, use, fills, note, at, by, *pipes))
     return found
+
+
+def choose_pipes(
+    conn: Connection, municipality_id: int, station_id: int, block: str | None, *, at: datetime, user_id: int | None
+) -> bool:
+    """Which block of the pipe network the inlet feeds; None takes the choice back. False where another inlet feeds it:
+    then nothing has changed.
+    """
+    if block is None:
+        conn.execute(
+            "delete from block_pipes where municipality_id = %s and station_id = %s", (municipality_id, station_id)
+        )
+        return True
+    return bool(
+        conn.execute(
+            """
+            insert into block_pipes (station_id, municipality_id, block, chosen_at, chosen_by)
+            select %(station)s, %(town)s, %(block)s, %(at)s, %(user)s
+            where not exists (select from block_pipes where municipality_id = %(town)s and block = %(block)s
+                              and station_id <> %(station)s)
+            on conflict (station_id) do update set (block, chosen_at, chosen_by)
+                = (excluded.block, excluded.chosen_at, excluded.chosen_by)
+            """,
+            {"station": station_id, "town": municipality_id, "block": block, "at": at, "user": user_id},
+        ).rowcount
+    )
 
 
 def put_use(

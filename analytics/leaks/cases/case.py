@@ -60,7 +60,8 @@ class Step:
 @dataclass(frozen=True, slots=True)
 class Case:
     """`pipes`: the search area in the version `network_id` of the network, () and None: nobody said where; `km` of it,
-    None with it. `suspect`: the pipe to begin at. `started_at`, `size_m3h`: as estimated at opening; None: not known.
+    None with it. `suspect`: the pipe to begin at. `started_at`, `size_m3h`: as estimated at opening; `station_id`: the
+    inlet behind which it is searched; None: not known.
     """
 
     case_id: int
@@ -76,6 +77,7 @@ class Case:
     opened_by: str
     km: float | None
     steps: tuple[Step, ...] = ()
+    station_id: int | None = None
 
     @property
     def standing(self) -> tuple[Step, ...]:

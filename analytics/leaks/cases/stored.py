@@ -47,6 +47,7 @@ class NewCase:
     suspect: int | None = None
     started_at: datetime | None = None
     size_m3h: float | None = None
+    station_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +82,9 @@ def open_case(conn: Connection, municipality_id: int, new: NewCase, *, now: date
     row = conn.execute(
         """
         insert into leak_case (municipality_id, name, finding_id, pipe_network_id, pipes, suspect, started_at, size_m3h,
-                               reason, opened_at, opened_by)
-        values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) on conflict (finding_id) do nothing returning leak_case_id
+                               reason, opened_at, opened_by, station_id)
+        values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) on conflict (finding_id) do nothing
+        returning leak_case_id
         """,
         (
             municipality_id,
@@ -96,6 +98,7 @@ def open_case(conn: Connection, municipality_id: int, new: NewCase, *, now: date
             reason,
             now,
             user_id,
+            new.station_id,
         ),
     ).fetchone()
     if row is None:
@@ -103,8 +106,8 @@ def open_case(conn: Connection, municipality_id: int, new: NewCase, *, now: date
     return int(row[0])
 
 
-def take(conn: Connection, municipality_id: int, case: Case, step: NewStep, *, now: datetime, user_id: int) -> None:
-    """Takes the step after those that the person saw in `case`."""
+def take(conn: Connection, municipality_id: int, case: Case, step: NewStep, *, now: datetime, user_id: int) -> int:
+    """Takes the step after those that the person saw in `case`; its number."""
     text = clean("text", step.text, MOST_TEXT)
     if step.kind not in KINDS:
         raise RecordError("kind", "unknown")
@@ -145,6 +148,7 @@ def take(conn: Connection, municipality_id: int, case: Case, step: NewStep, *, n
     ).fetchone()
     if row is None:
         raise RecordError("kind", "changed")
+    return int(row[0])
 
 
 def cases(conn: Connection, municipality_id: int, case_id: int | None = None) -> list[Case]:
@@ -166,14 +170,15 @@ def cases(conn: Connection, municipality_id: int, case_id: int | None = None) ->
         select c.leak_case_id, c.name, c.finding_id, c.pipe_network_id, c.pipes, c.suspect, c.started_at, c.size_m3h,
                c.reason, c.opened_at, u.display_name,
                (select sum(p.length_m) / 1000 from network_pipe p
-                where p.pipe_network_id = c.pipe_network_id and p.pipe = any(c.pipes))
+                where p.pipe_network_id = c.pipe_network_id and p.pipe = any(c.pipes)),
+               c.station_id
         from leak_case c join app_user u on u.user_id = c.opened_by
         where c.municipality_id = %(town)s and (%(case)s::integer is null or c.leak_case_id = %(case)s)
         order by c.leak_case_id desc
         """,
         {"town": municipality_id, "case": case_id},
     ).fetchall()
-    return [Case(*[*row[:4], tuple(row[4]), *row[5:], tuple(steps.get(row[0], ()))]) for row in rows]
+    return [Case(*[*row[:4], tuple(row[4]), *row[5:-1], tuple(steps.get(row[0], ())), row[-1]]) for row in rows]
 
 
 def price(conn: Connection, municipality_id: int) -> Price | None:

@@ -5,6 +5,7 @@
     areas(network) -> (n,)                   which part a node is in, where valves and pumps divide
     joined(network) -> (n,)                  the same where they do not
     ways(network, nodes) -> (k, n)           how far a walker has from these nodes to every node, m
+    cut_out(network, pipes) -> (Network, (n,))    only these pipes, and which nodes of the whole are left
 
 Arrays of one table are of one length and never change. Lengths, places and heads in metres, diameters in millimetres.
 NaN, None and a year of 0 say that a value is not known: an unknown diameter is no diameter of zero.
@@ -208,6 +209,51 @@ def ways(network: Network, nodes: npt.ArrayLike) -> Floats:
 
     distance: Floats = csgraph.dijkstra(_graph(network, walked=True), directed=False, indices=np.asarray(nodes))
     return distance
+
+
+def cut_out(network: Network, pipes: npt.ArrayLike) -> tuple[Network, Ints]:
+    """The pipes (index) with their nodes, the valves and pumps between these, and what stands there; no fixtures, no
+    blocks, no demands. Beside it the index in `network` of each node that is left.
+    """
+    own = network.pipes
+    kept = np.unique(np.asarray(pipes, np.int64))
+    nodes = np.unique(np.stack([own.start[kept], own.end[kept]]))
+    place = np.full(len(network.nodes), -1, np.int64)
+    place[nodes] = np.arange(len(nodes))
+
+    def links(table: Links) -> Links:
+        within = np.flatnonzero((place[table.start] >= 0) & (place[table.end] >= 0))
+        return Links(
+            tuple(table.names[at] for at in within),
+            place[table.start[within]],
+            place[table.end[within]],
+            tuple(table.kind[at] for at in within),
+            tuple(table.parameters[at] for at in within),
+        )
+
+    tanks, sources = (np.flatnonzero(place[each.node] >= 0) for each in (network.tanks, network.reservoirs))
+    return Network(
+        nodes=Nodes(tuple(network.nodes.names[at] for at in nodes), network.nodes.xy[nodes],
+                    network.nodes.elevation[nodes]),
+        pipes=Pipes(
+            tuple(own.names[at] for at in kept), place[own.start[kept]], place[own.end[kept]], own.length[kept],
+            own.diameter[kept], tuple(own.material[at] for at in kept), own.year[kept],
+            tuple(own.block[at] for at in kept), own.roughness[kept], own.closed[kept],
+            tuple(own.lines[at] for at in kept),
+        ),
+        valves=links(network.valves),
+        pumps=links(network.pumps),
+        tanks=Tanks(
+            place[network.tanks.node[tanks]], network.tanks.initial[tanks], network.tanks.lowest[tanks],
+            network.tanks.highest[tanks], network.tanks.diameter[tanks],
+            tuple(network.tanks.parameters[at] for at in tanks),
+        ),
+        reservoirs=Reservoirs(
+            place[network.reservoirs.node[sources]], network.reservoirs.head[sources],
+            tuple(network.reservoirs.pattern[at] for at in sources),
+        ),
+        epsg=network.epsg,
+    ), nodes  # fmt: skip
 
 
 def areas(network: Network) -> Ints:

@@ -7,6 +7,8 @@
     network_of(conn, town, id) -> Network
     problems_of(conn, town, id) -> (Problem, ...)
     lengths(conn, town, id) -> [Length, ...]                      km by block, material and decade
+    present(conn, town) -> id | None                              the version in use
+    block_names(conn, town) -> [name, ...] | None                 of the version in use; None: there is none
 
 A version that was taken over never changes and never goes: what leaks were looked for on is known afterwards. Of a
 hydraulic model the whole file is kept beside its pipes. Times are town time.
@@ -196,6 +198,29 @@ def lengths(conn: Connection, municipality_id: int, number: int) -> list[Length]
         (municipality_id, number),
     )
     return [Length(*row) for row in rows]
+
+
+def present(conn: Connection, municipality_id: int) -> int | None:
+    """The version that was taken over last."""
+    row = conn.execute(
+        """
+        select pipe_network_id from pipe_network where municipality_id = %s and taken_at is not null
+        order by taken_at desc, pipe_network_id desc limit 1
+        """,
+        (municipality_id,),
+    ).fetchone()
+    return None if row is None else int(row[0])
+
+
+def block_names(conn: Connection, municipality_id: int) -> list[str] | None:
+    """The blocks that pipes are in; None where there is no network at all."""
+    number = present(conn, municipality_id)
+    if number is None:
+        return None
+    rows = conn.execute(
+        "select distinct block from network_pipe where pipe_network_id = %s and block is not null order by 1", (number,)
+    )
+    return [row[0] for row in rows]
 
 
 def network_of(conn: Connection, municipality_id: int, number: int) -> Network:
