@@ -29,12 +29,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
 from analytics.leaks.detection.report import Report
-from analytics.leaks.detection.year import LEARNED, watch
+from analytics.leaks.detection.year import REACH_M, watch
 from analytics.leaks.judged import REPEAT, Distances, Floats, Judged, Leaks, blanket, chance, judge, perfect
-from analytics.leaks.location.free import felt
-from analytics.leaks.location.model import ModelError, sensitivities
+from analytics.leaks.location.felt import effects
+from analytics.leaks.location.model import ModelError
 from analytics.leaks.location.placing import best
 from analytics.leaks.network.pipes import middle_distances
 from mimamori import leak_files
@@ -71,23 +72,14 @@ def find(
 ) -> tuple[list[Report], int]:
     """The suspects of the year, and by how many pressure loggers."""
     network, record = data.network, data.record
-    place = {name: at for at, name in enumerate(network.nodes.names)}
-    pipe = {name: at for at, name in enumerate(network.pipes.names)}
-    nodes = np.array([place[each] for each in record.sensors], dtype=np.int64)
-    # A meter at a pump or a valve has no share that the map could say.
-    metered = [at for at, each in enumerate(record.meters) if each in pipe]
-    links = np.array([pipe[record.meters[at]] for at in metered], dtype=np.int64)
-    learned = record.flows[: LEARNED * record.per_day, metered]
-    map_only = felt(network, nodes, links, float(np.nanmean(np.abs(learned).sum(axis=1))))
-    kept = np.arange(len(nodes)) if loggers is None else best(map_only.heads, network.pipes.length, loggers)
-    heads, shares = map_only.heads, np.zeros((len(network.pipes), len(record.meters)))
-    shares[:, metered] = map_only.flows
-    if mode == "model":
-        try:
-            heads = sensitivities(network, nodes)
-        except ModelError as error:
-            raise InputError(f"the hydraulic model of the network: {error}") from error
-    return watch(network, record, distances, heads, shares, kept, progress), len(kept)
+    try:
+        known = effects(network, record, by_model=mode == "model")
+    except ModelError as error:
+        raise InputError(f"the hydraulic model of the network: {error}") from error
+    every = np.arange(len(record.sensors))
+    kept = every if loggers is None else best(known.map_heads, network.pipes.length, loggers)
+    near = sparse.csr_array(distances <= REACH_M)
+    return watch(network, record, near, known.heads, known.shares, kept, progress), len(kept)
 
 
 def judged(data: LeakSet, reports: list[Report], leaks: Leaks, distances: Distances) -> dict[str, Any]:

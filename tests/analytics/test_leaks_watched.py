@@ -13,12 +13,12 @@ from analytics.leaks.detection.year import watch
 from analytics.leaks.detection.zones import zones
 from analytics.leaks.location.placing import best
 from analytics.leaks.network.inp import parse
-from tests.analytics.leaking import DAYS, DISTANCES, FELT, NETWORK, NODES, PER_DAY, PIPES, record
+from tests.analytics.leaking import DAYS, DISTANCES, FELT, NEAR, NETWORK, NODES, PER_DAY, PIPES, record
 
 
 def suspects(given: Record, keep: int | None = None) -> list[Report]:
     kept = np.arange(len(NODES)) if keep is None else best(FELT.heads, NETWORK.pipes.length, keep)
-    return watch(NETWORK, given, DISTANCES, FELT.heads, FELT.flows, kept, lambda done, of: None)
+    return watch(NETWORK, given, NEAR, FELT.heads, FELT.flows, kept, lambda done, of: None)
 
 
 def far(report: Report, pipe: str) -> float:
