@@ -174,7 +174,9 @@ def details(rule: FindingRule, said: Mapping[str, Any]) -> tuple[tuple[str, str]
     if rule == "burst" and said.get("tank_hours") is not None:
         hours, name, name_en = said["tank_hours"], said["tank"], said["tank_en"]
         ja, en = (f"約{hours:g}時間", f"about {hours:g} h") if hours >= 1 else ("1時間未満", "less than an hour")
-        return ((f"{name}：このままで空（下限水位）になるまで {ja}", f"{name_en} at this rate empty (low level) in {en}"),)
+        return (
+            (f"{name}：このままで空（下限水位）になるまで {ja}", f"{name_en} at this rate empty (low level) in {en}"),
+        )
     if rule == "leak_suspect":
         km, holds = said["km"], round(said["holds"] * 100)
         return (

@@ -22,13 +22,12 @@ import numpy as np
 
 from analytics.leaks.detection.record import Record
 from analytics.leaks.location.free import courses
-from analytics.leaks.loggers.places import Located, Placed
+from analytics.leaks.loggers.places import USUAL_INFLOW, Located, Placed, ends
 from analytics.leaks.network.pipes import Floats, Network, Reservoirs, Tanks, joined
 from store.connection import Connection
 
 _METRE_KPA = 9.80665
 _ENOUGH = 0.5  # of an hour
-_USUAL_INFLOW = 50.0  # m3/h: which way water goes hardly depends on how much
 _HEAD = 50.0  # m, of a source whose head nobody has said: only differences count
 
 
@@ -82,16 +81,16 @@ def measured(
     conn: Connection, network: Network, placed: Sequence[Placed], where: Located, start: datetime, days: int
 ) -> Measured:
     """`network` as `supplied`; whole days of 24 hours from `start` (a local midnight, on an hour of UTC)."""
-    signs = dict(zip(where.link.values(), courses(network, list(where.link.values()), _USUAL_INFLOW), strict=True))
+    signs = dict(zip(where.link.values(), courses(network, list(where.link.values()), USUAL_INFLOW), strict=True))
     meters = [each for each in placed if each.station_id in where.link]
     tank_nodes = set(network.tanks.node.tolist())
     levels = [each for each in placed if each.what == "level" and where.node.get(each.station_id) in tank_nodes]
-    ends = {name: _after(network, name, sign) for name, sign in signs.items()}
+    behind = {name: ends(network, name)[1 if sign > 0 else 0] for name, sign in signs.items()}
     pressures = [
         (each, node)
         for each in placed
         if "pressure" in each.series
-        and (node := where.node.get(each.station_id, ends.get(where.link.get(each.station_id, "")))) is not None
+        and (node := where.node.get(each.station_id, behind.get(where.link.get(each.station_id, "")))) is not None
     ]
     wanted = [each.series["pressure"] for each, _ in pressures]
     wanted += [each.series["flow"] for each in meters] + [each.series["tank_level"] for each in levels]
@@ -117,15 +116,6 @@ def measured(
         tuple(each.station_id for each in meters),
         tuple(each.series["flow"] for each in meters),
     )
-
-
-def _after(network: Network, link: str, sign: float) -> int:
-    """The node behind a link, as the water goes."""
-    for each in (network.pipes, network.valves, network.pumps):
-        if link in each.names:
-            at = each.names.index(link)
-            return int(each.end[at] if sign > 0 else each.start[at])
-    raise KeyError(link)
 
 
 def _hours(conn: Connection, series: Sequence[int], start: datetime, days: int) -> Floats:

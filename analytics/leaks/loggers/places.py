@@ -3,6 +3,7 @@
     stations(conn, town) -> [Placed, ...]        those that measure pressure, flow or a tank's level, with what was said
     put(conn, town, station_id, element, reversed, now=, user_id=)
     located(network, placed) -> Located          the node or link of each in a version, or why there is none
+    ways(network, where) -> {station_id: (before, behind)}           how water is expected to go through the flows
     suggest(network, placed) -> Suggestion | None        what is near to the station's place on the map
 
 A pressure and a level are measured at a node, a flow in a pipe, valve or pump. People name what they know: a hydrant,
@@ -13,17 +14,19 @@ for in the version that is present; what a newer version does not have any more 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from typing import Literal
 
 import numpy as np
 
+from analytics.leaks.location.free import courses
 from analytics.leaks.network import coordinates
 from analytics.leaks.network.pipes import Floats, Network
 from store.connection import Connection
 
 What = Literal["pressure", "flow", "level"]
+USUAL_INFLOW = 50.0  # m3/h: which way water goes hardly depends on how much
 NEAR_M = 200.0  # what is suggested is not farther away
 
 
@@ -31,7 +34,7 @@ NEAR_M = 200.0  # what is suggested is not farther away
 class Placed:
     """A station. `what` decides where it can be: a flow (with or without a pressure), a level, or a pressure alone.
     `series`: datastream ids by property. `tank_m2`: the area of a tank's water, None unknown. `element` and `reversed`
-    as in `logger_place`; '' where nobody has said it. `faulty_until`: text of a day, None where it is believed.
+    as in `logger_place`; '' where nobody has said it. `faulty_until`: a day, None where it is believed.
     """
 
     station_id: int
@@ -44,7 +47,7 @@ class Placed:
     tank_m2: float | None
     element: str
     reversed: bool
-    faulty_until: object
+    faulty_until: date | None
 
     @property
     def what(self) -> What:
@@ -151,6 +154,32 @@ def located(network: Network, placed: Iterable[Placed]) -> Located:
         else:
             problem[each.station_id] = "unknown"
     return Located(node, link, problem)
+
+
+def as_said(placed: Placed, element: str, reversed: bool) -> Placed:
+    """The same station as somebody says it now."""
+    return replace(placed, element=element, reversed=reversed)
+
+
+def ways(network: Network, where: Located) -> dict[int, tuple[str, str]]:
+    """The nodes before and behind each flow, by station id, as water is expected to go through; `network` with its
+    sources (`measured.supplied`).
+    """
+    names = list(where.link.values())
+    found = {}
+    for station, name, sign in zip(where.link, names, courses(network, names, USUAL_INFLOW), strict=True):
+        start, end = ends(network, name)[:: 1 if sign > 0 else -1]
+        found[station] = (network.nodes.names[start], network.nodes.names[end])
+    return found
+
+
+def ends(network: Network, link: str) -> tuple[int, int]:
+    """Start and end of a pipe, valve or pump. KeyError: there is none of this name."""
+    for each in (network.pipes, network.valves, network.pumps):
+        if link in each.names:
+            at = each.names.index(link)
+            return int(each.start[at]), int(each.end[at])
+    raise KeyError(link)
 
 
 def suggest(network: Network, placed: Sequence[Placed]) -> dict[int, Suggestion]:

@@ -49,11 +49,13 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """Pipes of a version of the network, likeliest first, with the chances that it is each; `pipe` to begin at."""
+    """Pipes of a version of the network, likeliest first, with the chances that it is each; `pipe` to begin at
+    and its `name`."""
 
     network_id: int
     day: date
     pipe: int
+    name: str
     pipes: tuple[int, ...]
     chances: tuple[float, ...]
 
@@ -255,11 +257,12 @@ def end_settled(conn: Connection, municipality_id: int, now: datetime) -> Change
 def suspects(conn: Connection, municipality_id: int) -> dict[int, Area]:
     """By finding id."""
     return {
-        row[0]: Area(row[1], row[2], row[3], tuple(row[4]), tuple(row[5]))
+        row[0]: Area(row[1], row[2], row[3], row[4], tuple(row[5]), tuple(row[6]))
         for row in conn.execute(
             """
-            select finding_id, pipe_network_id, day, pipe, pipes, chances from leak_suspect
-            where municipality_id = %s order by leak_suspect_id
+            select s.finding_id, s.pipe_network_id, s.day, s.pipe, p.name, s.pipes, s.chances
+            from leak_suspect s join network_pipe p using (pipe_network_id, pipe)
+            where s.municipality_id = %s order by s.leak_suspect_id
             """,
             (municipality_id,),
         )
