@@ -157,7 +157,8 @@ def test_a_burst_is_found_in_a_whole_backlog_too(analyst: Analyst, flow: int, pr
         if first != FIRST:
             # Its tank, 1.2 m above the low level, falls by 0.3 m an hour at the end.
             low, level = analyst.rows("""
-                select t.low_m, d.datastream_id from block_inlet b join service_tank t on t.station_id = b.tank_station_id
+                select t.low_m, d.datastream_id from block_inlet b
+                join service_tank t on t.station_id = b.tank_station_id
                 join station s on s.station_id = b.station_id
                 join datastream d on d.station_id = t.station_id and d.observed_property = 'tank_level'
                 where s.code = 'block-hamamachi'
