@@ -34,6 +34,7 @@ from analytics.leaks.cases.case import (
 from analytics.leaks.cases.photos import photos_of, put_photos
 from analytics.leaks.cases.stored import MOST_NAME, MOST_TEXT, NewCase, NewStep
 from analytics.leaks.cases.walk import Walk, around, of_block, walk
+from analytics.leaks.loggers import stored as loggers
 from analytics.leaks.network import stored as networks
 from analytics.leaks.network.pipes import Network
 from api.access import Router, SignedIn, Visit, access
@@ -60,6 +61,7 @@ USUAL_METRES = 300  # around a pipe, where nobody says how far
 _BY_HAND = ("finding", "name", "block", "pipe", "metres", "started", "size", "reason")
 _STEP = ("time", "day", "what", "pipe", "size", "km", "text")
 _COLUMNS = ((CANDIDATE,), (PLANNED,), (NOTHING, FOUND), (REPAIRED,))
+_LIKELIEST = 10  # pipes with their chances
 _SHOWN = 20  # repaired and ended ones on the board; the file has all
 _DONE = frozenset({"opened", "photo_gone", *(f"step_{kind}" for kind in KINDS)})
 
@@ -81,6 +83,7 @@ class Place:
     drawing: Drawing | None
     pipes: tuple[str, ...]
     suspect: str | None
+    names: Mapping[int, str]
 
 
 @router.get(LEAKS)
@@ -194,6 +197,7 @@ def _board(
         ]
         named = networks.block_names(conn, town)
         behind = {each.station_id: each.pipes for each in blocks.blocks(conn)}
+        areas = loggers.suspects(conn, town)
         alerts = open_alerts(conn, visit.user.role)
     rows = [row_of(case, price, at.now) for case in found]
     columns = [(states[-1], _sorted([row for row in rows if row.case.state in states])) for states in _COLUMNS]
@@ -208,6 +212,7 @@ def _board(
         ended=[row for row in rows if row.case.state == ENDED][:_SHOWN],
         shown=_SHOWN,
         waiting=waiting,
+        areas=areas,
         blocks=named,
         behind=behind,
         metres=USUAL_METRES,
@@ -226,7 +231,9 @@ def _sorted(rows: list[Row]) -> list[Row]:
 
 
 def _new(conn: Connection, municipality_id: int, typed: Mapping[str, str], at: Moment) -> NewCase:
-    """What a form says of a new case. A finding gives the beginning and the size. Raises `RecordError`."""
+    """What a form says of a new case. A finding gives the beginning and the size, one of
+    the loggers its area too. Raises `RecordError`.
+    """
     area = _area(conn, municipality_id, typed)
     network_id, pipes, suspect = area.network_id, area.pipes, area.suspect
     reason = typed.get("reason", "")
@@ -236,6 +243,9 @@ def _new(conn: Connection, municipality_id: int, typed: Mapping[str, str], at: M
         if finding is None:
             raise RecordError("finding", "unknown")
         size = finding.excess if finding.excess > 0 else None
+        known = loggers.suspects(conn, municipality_id).get(finding.finding_id)
+        if known is not None and not pipes:  # it knows where itself
+            network_id, pipes, suspect = known.network_id, known.pipes, known.pipe
         return NewCase(
             typed.get("name", ""), reason, finding.finding_id, network_id, pipes, suspect, finding.started_at, size,
             finding.station_id,
@@ -321,6 +331,7 @@ def _case_page(
         place = _place(conn, town, case)
         here = _block(conn, case, at)
         photos = photos_of(conn, town, case_id)
+        area = None if case.finding_id is None else loggers.suspects(conn, town).get(case.finding_id)
         alerts = open_alerts(conn, visit.user.role)
     done, unread = request.query_params.get("done"), request.query_params.get("unread", "")
     return page(
@@ -339,6 +350,7 @@ def _case_page(
         photos=photos,
         most_photos=MOST_PHOTOS,
         unread=unread if f"record.problem.photo_{unread}" in at.words.texts else None,
+        chances=() if area is None or place is None else _chances(place, area),
         causes=CAUSES,
         endings=ENDINGS,
         tried=(typed or {}).get("do", ""),
@@ -371,6 +383,15 @@ def _place(conn: Connection, municipality_id: int, case: Case) -> Place | None:
         draw(network, area=case.pipes, stops=[(stop.x, stop.y) for stop in way.stops]),
         tuple(names[each] for each in case.pipes),
         None if case.suspect is None else names[case.suspect],
+        {each: names[each] for each in case.pipes},
+    )
+
+
+def _chances(place: Place, area: loggers.Area) -> tuple[tuple[str, float], ...]:
+    """The likeliest pipes of a suspect with the chance of each."""
+    names = dict(zip(area.pipes, area.chances, strict=True))
+    return tuple(
+        (place.names[pipe], chance) for pipe, chance in list(names.items())[:_LIKELIEST] if pipe in place.names
     )
 
 
