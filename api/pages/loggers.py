@@ -18,9 +18,9 @@ from analytics.leaks.network import stored as networks
 from analytics.leaks.network.pipes import Network
 from api.access import Router, SignedIn, Visit, access
 from api.pages.alert_list import open_alerts
-from api.pages.pipes import KEEPERS
 from api.pages.site import moment, page
 from api.pages.typed import Form
+from api.roles import PIPE_KEEPERS
 from store.connection import Connection
 
 router = Router()
@@ -44,13 +44,13 @@ class Row:
 
 
 @router.get(LOGGERS)
-@access(KEEPERS, page=True)
+@access(PIPE_KEEPERS, page=True)
 def loggers_page(request: Request, visit: SignedIn) -> Response:
     return _page(request, visit)
 
 
 @router.post(LOGGERS)
-@access(KEEPERS)
+@access(PIPE_KEEPERS)
 def say_places(request: Request, visit: SignedIn, typed: Form) -> Response:
     """Takes what was typed of all stations, or nothing, and says of which a name is not in the network."""
     now, town = visit.clock.now(), visit.tenant.municipality_id
