@@ -105,8 +105,8 @@ class Provenance:
 class StationPage:
     """`gauge` at a river gauge, else None; `chart` its curve; `air` where a thermometer stands. `points` newest
     first where every observation is shown, else `longer` says what is. `in_stretches`: the station's own table is of
-    hours or days. `reported`: what people read on the staff gauge in this range, apart from all that. `levels` in force,
-    `other_levels` the earlier and coming sets, newest first. `section`: the newest survey, at a river gauge.
+    hours or days. `reported`: what people read on the staff gauge in this range, apart from all that. `levels` in
+    force, `other_levels` the earlier and coming sets, newest first. `section`: the newest survey, at a river gauge.
     """
 
     station: StationNow
