@@ -4,7 +4,8 @@
 
 Of one kind and one area or river each telegram holds until the next (`store.jma`). Names are the agency's; what has no
 警報 in its name (注意報, and what a river has below it) is left out. A telegram that nothing has followed for three
-days and that says no end itself is taken for over: while one stands, its prefecture's is issued anew with every change.
+days and that says no end itself is taken for over: while one stands, its prefecture's is issued anew with every change;
+and so is what stood when the town stopped reading telegrams.
 
 A time in which no feed was read has no telegrams: nothing is known to have stood then, and nothing not to have.
 """
@@ -18,9 +19,10 @@ from itertools import groupby
 from typing import Any
 
 from store.connection import Connection
-from store.jma import ACTUAL, REMEMBERED, gravity
+from store.jma import ACTUAL, gravity
 
 _LONGEST = timedelta(days=3)
+_BEGAN = timedelta(days=14)  # so far back it is looked for when what stands was first issued
 _WORD = "警報"
 
 
@@ -51,14 +53,21 @@ def spells(
           and t.report_at > %(before)s and t.report_at <= %(until)s and (t.named or jma_ours(t))
         order by t.kind, t.event_id, i.area_code, t.report_at, t.sent_at, t.jma_telegram_id, i.ordinal
         """,
-        {"town": municipality_id, "status": status, "before": since - REMEMBERED, "until": until},
+        {"town": municipality_id, "status": status, "before": since - _BEGAN, "until": until},
     ).fetchall()
-    found = [spell for _, of_place in groupby(rows, lambda row: row[:3]) for spell in _of_place(list(of_place), until)]
+    off = conn.execute(
+        "select ended_at from jma_feed where municipality_id = %s and ended_at <= %s", (municipality_id, until)
+    ).fetchone()
+    found = [
+        spell
+        for _, of_place in groupby(rows, lambda row: row[:3])
+        for spell in _of_place(list(of_place), until, None if off is None else off[0])
+    ]
     return sorted((each for each in found if each.end is None or each.end > since), key=lambda each: each.since)
 
 
-def _of_place(rows: Sequence[tuple[Any, ...]], until: datetime) -> Iterator[Spell]:
-    """Of one kind at one area; what is said again goes on."""
+def _of_place(rows: Sequence[tuple[Any, ...]], until: datetime, off: datetime | None) -> Iterator[Spell]:
+    """Of one kind at one area; what is said again goes on. `off`: when the town stopped reading telegrams."""
     said = [list(of_one) for _, of_one in groupby(rows, lambda row: row[3])]
     open_: dict[str, Spell] = {}
     for number, telegram in enumerate(said):
@@ -66,6 +75,8 @@ def _of_place(rows: Sequence[tuple[Any, ...]], until: datetime) -> Iterator[Spel
         ends = [valid_until] if valid_until is not None else []
         if number + 1 < len(said):
             ends.append(said[number + 1][0][4])
+        if not ends and off is not None and off >= report_at:
+            ends.append(off)
         if not ends and report_at + _LONGEST <= until:
             ends.append(report_at + _LONGEST)
         now = {

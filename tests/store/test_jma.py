@@ -113,6 +113,12 @@ def test_what_stood_stood_from_its_first_telegram_to_the_next_that_says_otherwis
         assert stood(4, 10) == [("暴風警報", 3, 2.5, None), rain[1]]
         assert stood(0, 80)[1] == ("暴風警報", 3, 2.5, 74.5), "nothing more was heard of it"
         assert stood(75, 80) == []
+        conn.execute(
+            "insert into jma_feed (municipality_id, source, place, started_at, ended_at) "
+            "values (%s, 'folder', 'x', %s, %s)",
+            (town, START, START + 5 * hour),
+        )
+        assert stood(4, 4.5)[0][3] is None and stood(4, 10)[0] == ("暴風警報", 3, 2.5, 5)
 
 
 def test_the_end_of_a_flood_that_names_no_place_ends_it_though_it_comes_first(registered: Registered) -> None:
