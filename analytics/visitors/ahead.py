@@ -201,9 +201,15 @@ def look_ahead(conn: Connection, town: int, now: datetime) -> int:
     # What is nan nobody can say; an hour that a clock change leaves out is another one's.
     usable = {row[:3]: row for row in rows if not np.isnan(row[4])}
     with conn.transaction():
+        # An hour of today that has begun keeps what was said of it before.
         conn.execute(
-            "delete from visitor_expected where municipality_id = %s and (start >= %s or start < %s)",
-            (town, day_start(today, zone), now - KEPT),
+            """
+            delete from visitor_expected
+            where municipality_id = %(town)s
+              and (start < %(old)s
+                   or (start >= %(today)s and not (per_day = 24 and start < %(now)s and issued_at >= %(today)s)))
+            """,
+            {"town": town, "old": now - KEPT, "today": day_start(today, zone), "now": now},
         )
         with conn.cursor() as cursor:
             cursor.executemany(
@@ -213,6 +219,7 @@ def look_ahead(conn: Connection, town: int, now: datetime) -> int:
                      event_past, event_factor, issued_name, issued_office, issued_since, issued_basis, issued_past,
                      issued_factor, issued_at)
                 values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+                on conflict do nothing
                 """,
                 [(town, *row, now) for row in usable.values()],
             )

@@ -5,7 +5,7 @@ and what such days had at a spot before.
     Issued.days (days,)                                      days for which one stood
     Issued.past(...), Issued.effect(...)                     what earlier such days had, what one will have
 
-A day counts where one stood at some time from 6 to 18 o'clock. A day that is over: by all telegrams of the town. Today:
+A day counts where one stood at some time from 6 to 15 o'clock. A day that is over: by all telegrams of the town. Today:
 by those that have come, and what stands is taken to stand until the day is over. Tomorrow: where a telegram says that
 it holds so long. Of several the gravest is told. Like days of an event these are left out of what is learned, for they
 are few; and what such a day changes is the mean of the earlier ones (`expected.effects`), those of the same name before
@@ -29,7 +29,7 @@ from analytics.visitors.usual import day_start, local_day
 from store import Connection
 from store.jma_spells import Spell, spells
 
-OPEN, SHUT = time(6), time(18)  # local: outside of it few are about, whatever stands
+OPEN, SHUT = time(6), time(15)  # local: what stands before or after changes little of a day
 _KIND = "issued"
 _DAY = timedelta(days=1)
 

@@ -168,7 +168,7 @@ def test_weather_that_is_not_foreseen_is_known_of_the_days_that_are_over_alone()
 
 
 def test_who_comes_by_how_warm_it_is_is_expected_by_how_warm_it_has_been() -> None:
-    chance, days = np.random.default_rng(5), 420
+    chance, days = np.random.default_rng(5), 300
     degrees = np.zeros(days)
     for day in range(1, days):  # a warm day follows a warm one
         degrees[day] = 0.7 * degrees[day - 1] + chance.normal(0, 3.6)
@@ -185,10 +185,10 @@ def test_who_comes_by_how_warm_it_is_is_expected_by_how_warm_it_has_been() -> No
 
 
 def test_what_days_of_the_agency_have_changed_is_learned_spot_by_spot_and_expected_of_the_next() -> None:
-    chance, days, factors = np.random.default_rng(6), 400, np.array([0.3, 0.7, 1.0, 1.6])
+    chance, days, factors = np.random.default_rng(6), 300, np.array([0.3, 0.7, 1.0, 1.6])
     known = calendar(date(2025, 4, 7), days + 7)
     stood = np.zeros(days, dtype=bool)
-    stood[[60, 121, 180, 233, 290, 351]] = True
+    stood[[60, 101, 140, 183, 220, 261]] = True
     usual = 400.0 + 100 * (np.arange(days) % 7 >= 5)
     came = chance.poisson(usual[:, None] * np.where(stood[:, None], factors, 1.0)).astype(float)
     heavy = Spell("レベル３大雨警報", "気象台", START, None, 3)
@@ -214,8 +214,8 @@ def test_a_day_counts_when_something_stands_by_day_and_today_and_tomorrow_as_far
         return midnight(first + day * DAY) + hour * HOUR
 
     found = [
-        Spell("暴風警報", "台", at(0, 19), at(1, 5), 3),  # a night
-        Spell("大雨警報", "台", at(1, 17), at(2, 7), 3),
+        Spell("暴風警報", "台", at(0, 15), at(1, 5), 3),  # a night
+        Spell("大雨警報", "台", at(1, 14), at(2, 7), 3),
         Spell("大雨特別警報", "台", at(2, 6.5), at(2, 9), 5),
         Spell("大雪警報", "台", at(3, 4), None, 3),  # today, and nobody says for how long
     ]
@@ -253,7 +253,7 @@ def test_a_day_for_which_something_of_the_agency_stands_is_expected_as_earlier_o
         telegram(midnight(TODAY) + 5 * HOUR, None)
         later = midnight(TODAY) + 6 * HOUR
         assert not changed(conn, town, TOKYO, early) and changed(conn, town, TOKYO, later)
-        assert not changed(conn, town, TOKYO, midnight(TODAY) + 18 * HOUR), "the day is over"
+        assert not changed(conn, town, TOKYO, midnight(TODAY) + 15 * HOUR), "little can change any more"
         look_ahead(conn, town, later)
     assert today.standing is not None and today.standing.since == early - timedelta(minutes=20)
     assert (today.standing.name, today.standing.basis, today.standing.past) == ("レベル３大雨警報", "same", 2)
@@ -261,6 +261,8 @@ def test_a_day_for_which_something_of_the_agency_stands_is_expected_as_earlier_o
     assert tomorrow.standing is None and today.standing.factor == pytest.approx(0.25, rel=0.3)
     assert by_hour[12].standing == today.standing and by_hour[12].value == pytest.approx(6, rel=0.4)
     calm = told(analyst, "spot-taki", 1)[0]
+    hours_of_day = [each.issued for each in told(analyst, "spot-taki", 24)]
+    assert hours_of_day == [early] * 6 + [later] * 42, "an hour that has begun keeps what was said of it"
     assert calm.standing is None and calm.value == pytest.approx(240, rel=0.15)
 
 
