@@ -185,7 +185,7 @@ def test_who_comes_by_how_warm_it_is_is_expected_by_how_warm_it_has_been() -> No
 
 
 def test_what_days_of_the_agency_have_changed_is_learned_spot_by_spot_and_expected_of_the_next() -> None:
-    chance, days, factors = np.random.default_rng(6), 300, np.array([0.3, 0.7, 1.0, 1.6])
+    chance, days, factors = np.random.default_rng(6), 301, np.array([0.3, 0.7, 1.0, 1.6])
     known = calendar(date(2025, 4, 7), days + 7)
     stood = np.zeros(days, dtype=bool)
     stood[[60, 101, 140, 183, 220, 261]] = True
