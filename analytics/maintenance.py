@@ -15,6 +15,7 @@ import psycopg
 import structlog
 
 from analytics import device_days, old_values
+from analytics.leaks.meters import stored as meters
 from analytics.rivers.link_job import next_link
 from analytics.visitors.checks import settling
 from devices.clock import Clock
@@ -85,10 +86,16 @@ class Maintenance:
 
 
 def let_go(conn: Connection, retention: Retention, now: datetime) -> bool:
-    """One small step for every municipality, photos from the field too; whether there may be more to do."""
+    """One small step for every municipality, photos from the field and readings of customers' meters too; whether there
+    may be more to do.
+    """
     towns = conn.execute("select municipality_id from municipality order by 1").fetchall()
     unfinished = [
-        town for (town,) in towns if prune(conn, town, retention, now) | (forget_old(conn, town, now) == STEP)
+        town
+        for (town,) in towns
+        if prune(conn, town, retention, now)
+        | (forget_old(conn, town, now) == STEP)
+        | (meters.forget_old(conn, town, now) == meters.STEP)
     ]
     return bool(unfinished)
 

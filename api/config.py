@@ -7,6 +7,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from analytics.leaks.meters.keyed import SHORTEST
+
 if TYPE_CHECKING:
     from ingest.intake import IntakeConfig
 
@@ -36,6 +38,8 @@ class ApiConfig:
     tiles_credit: str | None = None
     # A reverse proxy whose X-Forwarded-For is believed: throttling of sign-ins counts by address.
     trusted_proxies: str = "127.0.0.1"
+    # By which the numbers of customers' meters are kept; None: no file of them is taken. Never in the database.
+    meter_key: str | None = None
     # Without a sign of life for this long (real time), /healthz calls a worker lost.
     worker_silence: timedelta = timedelta(seconds=90)
     # A consumer this many batches behind the newest one is reported as lagging.
@@ -50,5 +54,7 @@ class ApiConfig:
             raise ValueError(f"pool_size must be at least 1, not {self.pool_size}")
         if self.tiles is not None and not (self.tiles_credit or "").strip():
             raise ValueError("tiles_credit is missing: whose data the map is must be written on it")
+        if self.meter_key is not None and len(self.meter_key) < SHORTEST:
+            raise ValueError(f"meter_key must have at least {SHORTEST} characters: `mimamori meter-key FILE` makes one")
         if self.metrics_token is not None and len(self.metrics_token) < 16:
             raise ValueError("metrics_token must have at least 16 characters: it opens /metrics to whoever knows it")

@@ -1,6 +1,7 @@
 """A table as people keep it - an Excel sheet, or a CSV out of Excel - read into texts that know where they stood.
 
     read_sheet(data) -> Sheet
+    read_rows(data) -> header, rows   the same line after line: for tables too long to be held as cells
     read_cells(data) -> [[str]]     the same without a header: every line with its texts, for tables of any shape
 
 CSV is UTF-8 with or without a byte order mark, or CP932 (Excel's own in Japan). Of an Excel file (.xlsx) the first
@@ -91,13 +92,26 @@ class Sheet:
 
 def read_sheet(data: bytes, *, most: int = MOST_ROWS) -> Sheet:
     """The table of a file, of at most so many lines. SheetError, with the place, where it cannot be read."""
-    lines = _excel(data) if data[:4] == b"PK\x03\x04" else _csv(data)
-    return _sheet(lines, most)
+    header, rows = read_rows(data, most=most)
+    return Sheet(header, tuple(rows))
+
+
+def read_rows(data: bytes, *, most: int = MOST_ROWS) -> tuple[tuple[Cell, ...], Iterator[Row]]:
+    """The columns in order, and the lines that are not empty while they are asked for: SheetError may come at any."""
+    lines = _lines(data, most)
+    header = next((cells for _, cells in lines if any(cell.text for cell in cells)), None)
+    if header is None:
+        raise SheetError("empty")
+    named: dict[str, str] = {}
+    for cell in header:
+        if cell.text and named.setdefault(cell.text, cell.name) != cell.name:
+            raise SheetError("twice", cell=cell.name, text=cell.text)
+    return tuple(cell for cell in header if cell.text), _rows(header, lines, most)
 
 
 def read_cells(data: bytes, *, most: int = MOST_ROWS) -> list[list[str]]:
     """The lines of a file as texts, the empty ones too. SheetError as in `read_sheet`, where it cannot be read."""
-    lines = _excel(data) if data[:4] == b"PK\x03\x04" else _csv(data)
+    lines = _lines(data, most)
     rows: list[list[str]] = []
     for _, cells in lines:
         if len(rows) == most:
@@ -111,21 +125,18 @@ def read_cells(data: bytes, *, most: int = MOST_ROWS) -> list[list[str]]:
 _Line = tuple[int, Sequence[Cell]]
 
 
-def _sheet(lines: Iterator[_Line], most: int) -> Sheet:
-    header: Sequence[Cell] | None = None
-    rows: list[Row] = []
+def _lines(data: bytes, most: int) -> Iterator[_Line]:
+    return _excel(data, most) if data[:4] == b"PK\x03\x04" else _csv(data)
+
+
+def _rows(header: Sequence[Cell], lines: Iterator[_Line], most: int) -> Iterator[Row]:
+    n = 0
     for number, cells in lines:
         if not any(cell.text for cell in cells):
             continue
-        if header is None:
-            header = cells
-            named: dict[str, str] = {}
-            for cell in header:
-                if cell.text and named.setdefault(cell.text, cell.name) != cell.name:
-                    raise SheetError("twice", cell=cell.name, text=cell.text)
-            continue
-        if len(rows) == most:
+        if n == most:
             raise SheetError("long", most=most)
+        n += 1
         found = {}
         for position, cell in enumerate(cells):
             name = header[position].text if position < len(header) else ""
@@ -133,10 +144,7 @@ def _sheet(lines: Iterator[_Line], most: int) -> Sheet:
                 found[name] = cell
             elif cell.text:
                 raise SheetError("unnamed", cell=cell.name)
-        rows.append(Row(number, found))
-    if header is None:
-        raise SheetError("empty")
-    return Sheet(tuple(cell for cell in header if cell.text), tuple(rows))
+        yield Row(number, found)
 
 
 # --- CSV --------------------------------------------------------------------------------------------------
@@ -199,13 +207,13 @@ def _letters(column: int) -> str:
 # --- Excel ------------------------------------------------------------------------------------------------
 
 
-def _excel(data: bytes) -> Iterator[_Line]:
+def _excel(data: bytes, most: int) -> Iterator[_Line]:
     shown, written = (_opened(data, results=results) for results in (True, False))
     for merged in sorted(map(str, shown.merged_cells.ranges)):
         raise SheetError("merged", cell=merged)
     rows = zip(
-        shown.iter_rows(max_row=_last(shown), max_col=MOST_COLUMNS),
-        written.iter_rows(max_row=_last(shown), max_col=MOST_COLUMNS),
+        shown.iter_rows(max_row=_last(shown, most), max_col=MOST_COLUMNS),
+        written.iter_rows(max_row=_last(shown, most), max_col=MOST_COLUMNS),
         strict=True,
     )
     for number, (cells, sources) in enumerate(rows, 1):
@@ -220,9 +228,9 @@ def _excel(data: bytes) -> Iterator[_Line]:
         yield number, line
 
 
-def _last(sheet: Any) -> int:
+def _last(sheet: Any, most: int) -> int:
     """Rows to look at: Excel counts those that only have a border as well."""
-    return max(1, min(int(sheet.max_row), MOST_ROWS * 4))
+    return max(1, min(int(sheet.max_row), max(MOST_ROWS, most) * 4))
 
 
 def _opened(data: bytes, *, results: bool) -> Any:

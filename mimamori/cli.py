@@ -22,10 +22,12 @@ from mimamori.commands.devices import devices
 from mimamori.commands.evaluate import evaluate
 from mimamori.commands.ingest import ingest, run_ingest
 from mimamori.commands.intake import intake
+from mimamori.commands.meters import meters
 from mimamori.commands.network import network
 from mimamori.commands.quarantine import quarantine
 from mimamori.commands.rules import rules
 from mimamori.commands.simulated import simulated
+from mimamori.commands.sound import sound
 from mimamori.commands.source import source
 from mimamori.errors import InputError, MimamoriError
 
@@ -43,6 +45,8 @@ app.add_typer(simulated)
 app.add_typer(backups)
 app.add_typer(corrections)
 app.add_typer(network)
+app.add_typer(meters)
+app.add_typer(sound)
 app.add_typer(run, name="run")
 app.add_typer(town, name="town")
 app.add_typer(user, name="user")

@@ -188,6 +188,7 @@ def run_api(settings: Settings, stop: threading.Event) -> None:
             session_hours=settings.session_hours,
             secure_cookies=settings.secure_cookies,
             metrics_token=settings.metrics_token,
+            meter_key=settings.meter_key,
             trusted_proxies=settings.trusted_proxies,
             data_folder=None if settings.data_folder is None else Path(settings.data_folder),
             tiles=None if settings.tiles is None else Path(settings.tiles),

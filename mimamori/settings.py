@@ -67,6 +67,7 @@ class Settings:
     secure_cookies: bool = True
     trusted_proxies: str = "127.0.0.1"
     metrics_token: str | None = _secret()
+    meter_key: str | None = _secret()
     demo: bool = False
     data_folder: str | None = None
     tiles: str | None = None

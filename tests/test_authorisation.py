@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -29,6 +30,11 @@ from alerts.public import standing
 from alerts.public.words import VARIANTS, Text
 from alerts.rule_book import add_rule, add_version
 from alerts.rules.condition import Body, Compare, Number, Reading, Series
+from analytics.leaks.cases import stored as leak_cases
+from analytics.leaks.meters import stored as meters
+from analytics.leaks.meters.keyed import fingerprint
+from analytics.leaks.meters.keyed import keyed as meter_keyed
+from analytics.leaks.meters.reading import read_meters
 from analytics.leaks.network import stored
 from analytics.leaks.network.files import read_network
 from api.access import READERS, Access, Role, Router, UndeclaredRoute, access, declared, undeclared
@@ -61,6 +67,7 @@ from store import (
     trials,
 )  # fmt: skip
 from store.sources import add_mqtt_source
+from tests.analytics.sounding import heard, wav
 from tests.api.serving import PASSWORD, TownHall, populate, serving
 from tests.brokers.running import wait_for
 from tests.conftest import START, Registered
@@ -69,7 +76,11 @@ from tests.pmtiles import write as write_tiles
 
 STATION = "river-okusawa"
 CODEC = b"function decodeUplink(input) { return {data: {level: input.bytes[0]}}; }"
+READ = "ブロック,前回検針日,今回検針日,有収水量\nblock-hamamachi,2026-02-10,2026-04-10,9000\n"
+SOUND = wav(heard(0.001, seconds=3))
 PIPES = b"[JUNCTIONS]\nA 1\nB 1\n[PIPES]\nP A B 10 100 130"
+METERS = ("メーター番号,日時,使用量(L)\n" + "".join(f"{n},2026-05-31 10:00,5\n" for n in range(1, 11))).encode()
+METER_KEY = "k" * 32
 SAFE = {"GET", "HEAD"}
 
 
@@ -91,8 +102,8 @@ class Call:
             re.search(
                 r"{(code|station|spot|place|alert_id|model|sha256|device_id|folder|group|rule_id|source_id|datastream_id|notice_id"
                 r"|entry_id|order_id|stage_id|item_id|report_id|photo_id|shelter_id|drill_id|approval_id|camera_id|trial_id"
-                r"|letter_id|event_id|network_id"
-                r"|telegram_id|rain_gauge)",
+                r"|letter_id|event_id|network_id|case_id|meter_id"
+                r"|telegram_id|rain_gauge|block)",
                 self.path,
             )
         )
@@ -116,6 +127,7 @@ OF_SOURCES = [call for call in _ALL if call.rule.source]
 # How to call a route: path parameters by name, bodies by method and path.
 PARAMETERS = {
     "code": STATION,
+    "block": "block-hamamachi",
     "station": STATION,
     "rain_gauge": "rain-okusawa",
     "spot": "spot-shiryokan",
@@ -152,6 +164,8 @@ PARAMETERS = {
     "telegram_id": "1",
     "event_id": "1",
     "network_id": "1",
+    "case_id": "1",
+    "meter_id": "1",
     "form": "inp",
 }
 # Where the disaster desk is shown what may come; a look back may have nothing to show.
@@ -366,6 +380,14 @@ BODIES: dict[str, dict[str, Any]] = {
     },
     "POST /water/pipes": {"files": {"file": ("pipes.inp", PIPES)}},
     "POST /water/pipes/{network_id}": {"data": {"do": "take"}},
+    "POST /water/blocks": {"files": {"file": ("read.csv", READ.encode())}},
+    "POST /water/blocks/{block}": {"data": {"connections": "1200"}},
+    "POST /water/leaks": {"data": {"name": "浜町"}},
+    "POST /water/leaks/{case_id}": {"data": {"do": "note", "text": "音聴した", "seen": "0"}},
+    "POST /water/leaks/results": {"data": {"yen": "180"}},
+    "POST /water/correlate": {"data": {"length_1": "10", "material_1": "DIP"}, "files": {"file_a": ("ab.wav", SOUND)}},
+    "POST /water/meters": {"files": {"file": ("meters.csv", METERS)}},
+    "POST /water/meters/numbers": {"data": {"numbers": "0001"}},
     "POST /intake/{source}": {"json": {}},
     "POST /demo/{event}": {"data": {"page": "start"}},
 }
@@ -519,10 +541,17 @@ def town_hall(registered: Registered, tmp_path: Path) -> Iterator[TownHall]:
         network = stored.keep_draft(conn, town, read_network({"a.inp": PIPES}), ["a.inp"], now=START, user_id=user[0])
         assert network == int(PARAMETERS["network_id"])
         stored.take_over(conn, town, network, now=START, user_id=user[0])
+        suspect = leak_cases.NewCase("浜町", network_id=network, pipes=(0,))
+        leak_case = leak_cases.open_case(conn, town, suspect, now=START, user_id=user[0])
+        assert leak_case == int(PARAMETERS["case_id"])
+        read_at = {"zone": ZoneInfo("Asia/Tokyo"), "oldest": START - timedelta(days=9), "newest": START}
+        hashed = partial(meter_keyed, METER_KEY, "999999")
+        assert meters.known_key(conn, town, fingerprint(METER_KEY, "999999"), now=START)
+        meters.keep(conn, town, read_meters(METERS, **read_at), hashed, "m.csv", now=START, user_id=user[0])  # type: ignore[arg-type]
     tiles = tmp_path / "town.pmtiles"
     write_tiles(tiles, {}, (135.0, 32.4, 135.1, 32.5), 10)
     intake = IntakeConfig(registered.worker)
-    with serving(registered, demo=True, intake=intake, tiles=tiles, tiles_credit="c") as running:
+    with serving(registered, demo=True, intake=intake, tiles=tiles, tiles_credit="c", meter_key=METER_KEY) as running:
         yield running
 
 
@@ -646,14 +675,18 @@ def test_another_towns_people_find_nothing_of_this_one(town_hall: TownHall) -> N
             return answer.status == 422 and "観測所を選んでください" in answer.text and STATION not in answer.text
         if str(route) == "POST /disaster/catchments/links":  # and this one's
             return answer.status == 422 and "別の水位観測所を選んで" in answer.text and STATION not in answer.text
+        if str(route) == "POST /water/blocks":  # its table names a block, which this town has not
+            return answer.status == 400 and "配水ブロックはありません" in answer.text and "美守町" not in answer.text
         if str(route) in ("GET /tourism/calendar.csv", "GET /tourism/compare.csv"):  # of spots, which this town has not
             return answer.status in (400, 404) and "spot-taki" not in answer.text
         return let_in(route, answer) and STATION not in answer.text and "美守町" not in answer.text
 
-    for_digital = [route for route in routes if Role.DISASTER not in (route.rule.roles or ())]
-    for_disaster = [route for route in routes if route not in for_digital]
+    for_water = [route for route in routes if route.rule.roles == frozenset({Role.WATER})]
+    for_disaster = [route for route in routes if Role.DISASTER in (route.rule.roles or ())]
+    for_digital = [route for route in routes if route not in for_disaster and route not in for_water]
     assert broken(town_hall, for_disaster, Role.DISASTER, holds, town="other") == []
     assert broken(town_hall, for_digital, Role.DIGITAL, holds, town="other") == []
+    assert broken(town_hall, for_water, Role.WATER, holds, town="other") == []
 
 
 @pytest.mark.parametrize("role", [None, *Role])

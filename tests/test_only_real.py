@@ -66,13 +66,14 @@ EXEMPT = {
         store/field_photos.py:picture store/field_photos.py:PHOTOS store/field_reports.py:_known
         store/field_reports.py:_lately
         analytics/rivers/link_job.py:_on_grid analytics/rivers/floods.py:_OBSERVED
-        api/pages/paste_plan.py:_STORED api/pages/paste_plan.py:_LIMITS
+        api/pages/paste_plan.py:_STORED api/pages/paste_plan.py:_LIMITS api/pages/suspects.py:suspect_of
     """,
     "a still is of a camera, and real during a drill too": """
         store/cameras.py:_CAMERAS
     """,
     "a drill has none of these: hours, days, nights and findings are of real series, mappings of devices": """
         analytics/findings.py:last analytics/leaks/nights.py:_recompute_night analytics/leaks/watch.py:_judge_nights
+        analytics/leaks/blocks/stored.py:inflows analytics/leaks/blocks/stored.py:nights
         analytics/visitors/usual.py:_complete_days analytics/visitors/visits.py:visits_by_hour
         analytics/visitors/visits.py:visits_by_day analytics/visitors/checks/judged.py:days alerts/observed.py:findings
         analytics/visitors/checks/estimates.py:_before

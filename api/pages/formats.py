@@ -19,6 +19,7 @@ _DECIMALS = {
     "Cel": 1,
     "m3/h": 1,
     "m3": 0,
+    "L": 0,
     "km": 1,
     "kPa": 0,
     "{passage}": 0,

@@ -35,7 +35,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A fixture (`kind`), or a problem with its `number` in the list."""
+    """A fixture (`kind`), or a problem or a stop with its `number` in the list."""
 
     kind: str
     x: float
@@ -45,8 +45,8 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """`closed` pipes again; `links`: pumps and valves of a hydraulic model, which are as long as a pipe. `bar` m is
-    `bar_width` units long.
+    """`closed` pipes again, and the `searched` ones; `links`: pumps and valves of a hydraulic model, which are as long
+    as a pipe. `bar` m is `bar_width` units long.
     """
 
     width: int
@@ -57,15 +57,26 @@ class Drawing:
     marks: tuple[Mark, ...]
     bar: int
     bar_width: float
+    searched: str = ""
 
 
-def draw(network: Network, problems: Sequence[tuple[int, Problem]] = ()) -> Drawing | None:
-    """`problems` with their numbers; None where no pipe has a place."""
+def draw(
+    network: Network,
+    problems: Sequence[tuple[int, Problem]] = (),
+    *,
+    area: Sequence[int] = (),
+    stops: Sequence[tuple[float, float]] = (),
+) -> Drawing | None:
+    """`problems` with their numbers; None where no pipe has a place. `area`: pipes to be searched, which fill the
+    picture; `stops` are numbered from 1.
+    """
     pipes = network.pipes
-    drawn = [at for at, line in enumerate(pipes.lines) if np.isfinite(line).all()]
-    if not drawn:
+    placed = [at for at, line in enumerate(pipes.lines) if np.isfinite(line).all()]
+    searched = sorted(set(area) & set(placed))
+    if not placed or (area and not searched):
         return None
-    places = np.concatenate([pipes.lines[at] for at in drawn])
+    places = np.concatenate([pipes.lines[at] for at in searched or placed])
+    drawn = placed if not searched else _near(network, placed, places)
     low, high = places.min(axis=0), places.max(axis=0)
     size = np.maximum(high - low, 1.0)
     scale = (WIDTH - 2 * _MARGIN) / size[0]
@@ -107,8 +118,34 @@ def draw(network: Network, problems: Sequence[tuple[int, Problem]] = ()) -> Draw
             x, y = at(np.array(each.xy)).tolist()
             if 0 <= x <= WIDTH and 0 <= y <= height:
                 marks.append(Mark("problem", x, y, number))
+    for number, xy in enumerate(stops, start=1):
+        if np.isfinite(xy).all():
+            x, y = at(np.array(xy)).tolist()
+            marks.append(Mark("stop", x, y, number))
     bar = max((each for each in _SCALES if each * scale <= WIDTH / 4), default=_SCALES[0])
-    return Drawing(WIDTH, height, tuple(parts), closed, _path(links), tuple(marks), bar, round(bar * scale, 1))
+    return Drawing(
+        WIDTH,
+        height,
+        tuple(parts),
+        closed,
+        _path(links),
+        tuple(marks),
+        bar,
+        round(bar * scale, 1),
+        _path(at(pipes.lines[n]) for n in searched),
+    )
+
+
+def _near(network: Network, placed: Sequence[int], places: Floats) -> list[int]:
+    """The pipes that a picture of these places may show: those not wholly on one side, farther off than it is wide."""
+    low, high = places.min(axis=0), places.max(axis=0)
+    reach = max(float((high - low).max()), 1.0)
+    return [
+        n
+        for n in placed
+        if (network.pipes.lines[n].max(axis=0) >= low - reach).all()
+        and (network.pipes.lines[n].min(axis=0) <= high + reach).all()
+    ]
 
 
 def _path(lines: Iterable[Floats]) -> str:

@@ -10,11 +10,13 @@ from api.errors import Problem
 from api.pages import (
     actions,
     answer,
+    block_water,
     bulk,
     call_tests,
     cameras,
     catchments,
     checklist,
+    correlate,
     count_by_link,
     count_links,
     count_periods,
@@ -45,7 +47,10 @@ from api.pages import (
     headquarters_log,
     hour_entry,
     jma,
+    leak_cases,
+    leak_results,
     levels,
+    meters,
     model_page,
     months,
     notices,
@@ -111,7 +116,12 @@ for part in (
     sources.router,
     folders.router,
     people.router,
+    meters.router,
     pipes.router,
+    block_water.router,
+    leak_results.router,
+    leak_cases.router,
+    correlate.router,
     duty_roster.router,
     notifications.router,
     official.router,
@@ -169,8 +179,14 @@ for part in (
     router.include_router(part)
 
 
-# Where photos are posted: by the beginning of the path, how many bytes a request may have (`api.boundary`).
-LARGER_BODIES = {"/field/": MOST_BODY, field.STAFF: MOST_BODY, pipes.PIPES: pipes.MOST_BYTES}
+# Where photos and files are posted: by the beginning of the path, how many bytes a request may have (`api.boundary`).
+LARGER_BODIES = {
+    "/field/": MOST_BODY,
+    field.STAFF: MOST_BODY,
+    pipes.PIPES: pipes.MOST_BYTES,
+    correlate.CORRELATE: correlate.MOST_BYTES,
+    meters.METERS: meters.MOST_BYTES,
+}
 
 # Only in a demo: `create_app` includes it there and nowhere else.
 demo_router = demo.router

@@ -26,6 +26,7 @@ class Suspect:
     usual: float
     detail: Mapping[str, Any]
     pipe_km: float | None
+    finding_id: int
 
     @property
     def excess(self) -> float:
@@ -42,7 +43,8 @@ def suspects(conn: Connection, now: datetime) -> dict[int, tuple[Suspect, ...]]:
     found: dict[int, tuple[Suspect, ...]] = {}
     for station_id, *row in conn.execute(
         """
-        select f.station_id, f.kind, f.started_at, f.ended_at, f.value, f.usual, f.detail, b.pipe_km
+        select f.station_id, f.kind, f.started_at, f.ended_at, f.value, f.usual, f.detail, b.pipe_km,
+               f.finding_id
         from finding f left join block_inlet b using (station_id)
         where f.kind in ('night_flow', 'burst') and f.value is not null and f.usual is not null
           and (f.ended_at is null or (f.ended_at > %s and f.ended_at > f.started_at))
@@ -52,3 +54,16 @@ def suspects(conn: Connection, now: datetime) -> dict[int, tuple[Suspect, ...]]:
     ):
         found[station_id] = (*found.get(station_id, ()), Suspect(*row))
     return found
+
+
+def suspect_of(conn: Connection, finding_id: int) -> Suspect | None:
+    """One finding as it is now, however long it is over; None where there is none of the night flow or of a burst."""
+    row = conn.execute(
+        """
+        select f.kind, f.started_at, f.ended_at, f.value, f.usual, f.detail, b.pipe_km, f.finding_id
+        from finding f left join block_inlet b using (station_id)
+        where f.finding_id = %s and f.kind in ('night_flow', 'burst') and f.value is not null and f.usual is not null
+        """,
+        (finding_id,),
+    ).fetchone()
+    return None if row is None else Suspect(*row)

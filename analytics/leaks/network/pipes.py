@@ -4,6 +4,7 @@
     middle_distances(network) -> (p, p)      shortest way along pipes between the pipes' middle points, m
     areas(network) -> (n,)                   which part a node is in, where valves and pumps divide
     joined(network) -> (n,)                  the same where they do not
+    ways(network, nodes) -> (k, n)           how far a walker has from these nodes to every node, m
 
 Arrays of one table are of one length and never change. Lengths, places and heads in metres, diameters in millimetres.
 NaN, None and a year of 0 say that a value is not known: an unknown diameter is no diameter of zero.
@@ -199,6 +200,16 @@ def middle_distances(network: Network, pipes: npt.ArrayLike | None = None) -> np
     return result
 
 
+def ways(network: Network, nodes: npt.ArrayLike) -> Floats:
+    """(k, n) m: the shortest way along pipes from each of `nodes` (index) to every node; inf where none leads. Unlike
+    water, who walks passes valves and pumps.
+    """
+    from scipy.sparse import csgraph
+
+    distance: Floats = csgraph.dijkstra(_graph(network, walked=True), directed=False, indices=np.asarray(nodes))
+    return distance
+
+
 def areas(network: Network) -> Ints:
     """(n,) number of the part each node is in when valves and pumps are taken out: the largest number of pipes is 0."""
     return _parts(network, _graph(network))
@@ -215,13 +226,19 @@ def joined(network: Network) -> Ints:
     return _parts(network, sparse.csr_array((np.ones(len(start)), (start, end)), shape=(size, size)))
 
 
-def _graph(network: Network) -> sparse.csr_array:
-    """The shortest pipe between each two nodes: csgraph would add up two pipes side by side."""
+def _graph(network: Network, *, walked: bool = False) -> sparse.csr_array:
+    """The shortest pipe between each two nodes: csgraph would add up two pipes side by side. `walked`: over valves and
+    pumps too.
+    """
     from scipy import sparse
 
     pipes, size = network.pipes, len(network.nodes)
-    low, high = np.minimum(pipes.start, pipes.end), np.maximum(pipes.start, pipes.end)
-    length = np.where(np.isfinite(pipes.length), np.maximum(pipes.length, _SHORTEST), _SHORTEST)
+    start, end, length = pipes.start, pipes.end, pipes.length
+    for links in (network.valves, network.pumps) if walked else ():
+        start, end = np.concatenate([start, links.start]), np.concatenate([end, links.end])
+        length = np.concatenate([length, np.zeros(len(links))])
+    low, high = np.minimum(start, end), np.maximum(start, end)
+    length = np.where(np.isfinite(length), np.maximum(length, _SHORTEST), _SHORTEST)
     order = np.lexsort((length, high, low))
     low, high, length = low[order], high[order], length[order]
     first = np.ones(len(low), bool)

@@ -1,0 +1,129 @@
+"""配水ブロックの水量: a table of totals becomes 有収率, nothing is taken of a wrong one, nobody else sees it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from datetime import date, timedelta
+
+import httpx
+import pytest
+
+from api.roles import Role
+from store import connect
+from tests.api.serving import TownHall
+from tests.conftest import START, Registered
+from tests.dashboards.reading import main
+
+BLOCKS = "/water/blocks"
+HERE = f"{BLOCKS}/block-hamamachi"
+HTML = {"Accept": "text/html"}
+HEAD = "ブロック,前回検針日,今回検針日,有収水量,有効無収水量\n"
+TODAY = START.date()  # the first of June, in the town too
+
+
+@pytest.fixture
+def water(hall: TownHall) -> Iterator[httpx.Client]:
+    """Somebody of the waterworks."""
+    with hall.visitor(Role.WATER) as client:
+        client.headers.update(HTML)
+        yield client
+
+
+def send(client: httpx.Client, rows: str, head: str = HEAD) -> httpx.Response:
+    return client.post(BLOCKS, files={"file": ("検針.csv", (head + rows).encode("cp932"))})
+
+
+def read(page: httpx.Response) -> str:
+    assert page.status_code == 200, page.text
+    return main(page)
+
+
+def measured(registered: Registered) -> None:
+    """10 m3/h since the first of April, and nights of 5 m3/h; on half of the days half of the readings are missing."""
+    flow = registered.datastream("block-hamamachi", "flow")
+    with connect(registered.owner, name="test") as conn:
+        for n in range((TODAY - date(2026, 4, 1)).days):
+            day = date(2026, 4, 1) + timedelta(days=n)
+            conn.execute(
+                "insert into rollup_day (municipality_id, datastream_id, day, n, expected, mean, worst_quality) "
+                "values (%s, %s, %s, %s, 144, 10, 'good')",
+                (registered.municipality_id, flow, day, 60 if n % 30 == 29 else 140),
+            )
+            conn.execute(
+                "insert into night_flow (municipality_id, datastream_id, day, minimum, minimum_from, completeness) "
+                "values (%s, %s, %s, 5, %s, 1)",
+                (registered.municipality_id, flow, day, START - timedelta(days=(TODAY - day).days, hours=7)),
+            )
+
+
+def test_a_table_of_totals_becomes_a_balance(hall: TownHall, water: httpx.Client, registered: Registered) -> None:
+    measured(registered)
+    assert "未検針" in read(water.get(HERE))
+    rows = "block-hamamachi,2026-03-02,2026-05-01,12000,300\n"
+    assert send(water, rows).headers["location"] == f"{BLOCKS}?done=taken&n=1&corrected=0&gone=0"
+    page = read(water.get(HERE))
+    # of 30 days in April 29 came in: 6,960 m3, against 200 m3 a day that were billed
+    assert "6,960 29日分" in page and "83.3 %" in page and "85.4 %" in page and "1,160" in page
+    table = list(csv.reader(io.StringIO(water.get(f"{BLOCKS}.csv?year=2026").text.removeprefix("\ufeff"))))
+    april, may, year = table[1:]
+    assert april[2:] == [
+        "2026-04-01", "2026-04-30", "6960.0", "29", "6000.0", "30", "29", "1160.0", "0.8333", "0.8542"
+    ]  # fmt: skip
+    assert may[2:4] == ["2026-05-01", "2026-05-31"] and may[6:] == ["", "0", "0", "", "", ""]
+    assert year[2:4] == ["2026-04-01", "2026-05-31"] and year[-2] == "0.8333"
+    assert send(water, rows).headers["location"] == f"{BLOCKS}?done=same"
+    send(water, "block-hamamachi,2026-03-02,2026-05-01,9000,\n")
+    assert "62.5 %" in read(water.get(HERE))
+    with connect(registered.owner, name="test") as conn:
+        kept = conn.execute("select billed_m3, replaced_at is null from metered_water order by 1").fetchall()
+    assert kept == [(9000.0, True), (12000.0, False)], "what was put right is kept"
+    assert "gone=1" in send(water, "block-hamamachi,2026-03-02,2026-05-01,,\n").headers["location"]
+    assert "62.5 %" not in read(water.get(HERE))
+
+
+def test_of_a_wrong_table_nothing_is_taken(water: httpx.Client) -> None:
+    good = "block-hamamachi,2026-03-02,2026-05-01,12000,\n"
+    answer = send(water, good + "山の手,2026-03-02,2026-05-01,12000,\n")
+    assert answer.status_code == 400 and "A3：「山の手」という配水ブロックはありません" in main(answer)
+    answer = send(water, "", head="ブロック,氏名\n")
+    assert answer.status_code == 400 and "「氏名」という列は取り込めません" in main(answer)
+    assert water.post(BLOCKS).status_code == 400
+    assert send(water, good).status_code == 303, "it is new: nothing of it had been taken"
+
+
+def test_what_is_used_at_night_is_the_towns_to_say(water: httpx.Client, registered: Registered) -> None:
+    measured(registered)
+    page = read(water.get(BLOCKS))
+    assert "5.0 m³/h" in page and "給水戸数を入れてください" in page
+    said = {"connections": "１，０００", "litres": "2", "known": "0.5", "note": "製氷所"}
+    assert water.post(HERE, data=said).headers["location"] == f"{HERE}?done=use"
+    page = read(water.get(HERE))
+    assert (
+        "2.5 m³/h" in page and "m³/h/km" in page and "はっきりした変化なし" in page and "water of the own town" in page
+    )
+    assert 'value="製氷所"' in water.get(HERE).text
+    # The inlet fills a tank of which nothing is known: then nothing is known of the nights either.
+    water.post(HERE, data={**said, "fills": "tank-takadai"})
+    assert "測定できた夜が足りません（0夜）" in read(water.get(HERE))
+    tank = registered.datastream("tank-takadai", "tank_level")
+    with connect(registered.owner, name="test") as conn:
+        for n in range(1, 15):
+            begins = START - timedelta(days=n, hours=7)
+            conn.cursor().executemany(
+                "insert into observation (datastream_id, phenomenon_time, value, quality) values (%s, %s, %s, 'good')",
+                [(tank, begins + timedelta(minutes=10 * m), 2 + m / 6 / 90) for m in range(7)],  # 1 m3/h into 90 m2
+            )
+    assert "1.5 m³/h" in read(water.get(HERE))
+    for typed in ({"connections": "多い"}, {"known": "-1"}, {"fills": "block-hamamachi"}):
+        assert water.post(HERE, data=typed).status_code == 400
+    assert water.get(f"{BLOCKS}/river-okusawa").status_code == 404
+
+
+def test_the_waterworks_and_the_digital_section_see_it_and_nobody_else(hall: TownHall) -> None:
+    for role in Role:
+        with hall.visitor(role) as client:
+            allowed = role in (Role.WATER, Role.DIGITAL)
+            assert client.get(BLOCKS).status_code == (200 if allowed else 403), role
+            assert (BLOCKS in client.get("/water", headers=HTML).text) is allowed

@@ -1,0 +1,113 @@
+"""漏水調査 as the waterworks use it: from a finding or by hand to the repair, and what the town learns from it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+
+import httpx
+import psycopg
+import pytest
+
+from analytics.findings import Finding, announce, open_or_update
+from api.database import enter_municipality
+from api.roles import Role
+from store import connect
+from tests.analytics.pipe_networks import geojson
+from tests.api.serving import TownHall
+from tests.conftest import START
+from tests.dashboards.reading import main
+
+LEAKS = "/water/leaks"
+
+
+@pytest.fixture
+def water(hall: TownHall) -> Iterator[httpx.Client]:
+    """Somebody of the waterworks, whose town has a network."""
+    with hall.visitor(Role.WATER) as client:
+        client.headers.update({"Accept": "text/html"})
+        client.post("/water/pipes", files={"file": ("town.geojson", geojson())})
+        client.post("/water/pipes/1", data={"do": "take"})
+        yield client
+
+
+def read(page: httpx.Response) -> str:
+    assert page.status_code == 200, page.text
+    return main(page)
+
+
+def step(client: httpx.Client, do: str, seen: int, **said: str) -> httpx.Response:
+    return client.post(f"{LEAKS}/1", data={"do": do, "seen": str(seen), **said})
+
+
+def test_a_finding_becomes_a_case_a_walk_a_find_and_a_figure(hall: TownHall, water: httpx.Client) -> None:
+    series = hall.database.datastream("block-hamamachi", "flow")
+    station_id = hall.database.directory.datastreams[series].station_id
+    detail = {"limit": 2.5, "usual_nights": 14, "nights": 2, "month_m3": 2160}
+    night = Finding(
+        hall.database.municipality_id, station_id, series, "night_flow", START - timedelta(days=4), 5.0, 2.0, 2.0,
+        "night_flow:1", detail,
+    )  # fmt: skip
+    with connect(hall.database.worker, name="test") as conn:
+        announce(conn, open_or_update(conn, night))
+    page = water.get(LEAKS).text
+    waiting = re.search(r'name="finding" value="(\d+)"', page)
+    assert waiting is not None and LEAKS in water.get("/water").text
+    opened = {"finding": waiting[1], "name": "浜町の夜間", "pipe": "枝2", "metres": "200"}
+    answer = water.post(LEAKS, data={**opened, "pipe": "枝9"})
+    assert answer.status_code == 400 and "いまの管路データにない" in main(answer) and "枝9" in answer.text
+    assert water.post(LEAKS, data=opened).headers["location"] == f"{LEAKS}/1?done=opened"
+    assert "この候補の案件はもうあります" in main(water.post(LEAKS, data=opened))
+    board = read(water.get(LEAKS))
+    assert "いまはありません" in board and "浜町の夜間" in board and "約 3.0 m³/h" in board
+
+    page = read(water.get(f"{LEAKS}/1"))
+    assert "0.3 km（管路 2本）" in page and "まず 枝2 から" in page and "+160 m" in page
+    assert "1 m³ の金額はまだ登録されていません" in page and "5.0 m³/h。直近14夜の中央値は 2.0" in page
+    assert water.post(f"{LEAKS}/results", data={"yen": "0"}).status_code == 400
+    water.post(f"{LEAKS}/results", data={"yen": "２００"})
+    assert "円）" in read(water.get(f"{LEAKS}/1"))
+
+    assert step(water, "planned", 0, day="2026-07-01").status_code == 303
+    late = step(water, "nothing", 0, km="2")
+    assert late.status_code == 400 and "ほかの人が先に記録しました" in main(late)
+    assert step(water, "nothing", 1, km="2").status_code == 303
+    assert step(water, "undone", 2, text="別の案件だった").status_code == 303
+    assert step(water, "repaired", 3).status_code == 400, "nothing was found yet"
+    unsaid = step(water, "found", 3, pipe="本管2")
+    assert unsaid.status_code == 400 and 'value="本管2"' in unsaid.text, "a cause is said, not taken from a list's top"
+    assert step(water, "found", 3, what="joint", pipe="本管2", km="1.5", size="4").status_code == 303
+    assert "見つかった・修理待ち" in read(water.get(LEAKS))
+    assert step(water, "repaired", 4, text="継手交換").status_code == 303
+    page = read(water.get(f"{LEAKS}/1"))
+    assert "修理までの損失" in page and "取り消し済み" in page and "継手の抜け" in page
+    assert "water of the own town" in page
+    figures = read(water.get(f"{LEAKS}/results"))
+    assert "100 %（漏水 1件・漏水なし 0件）" in figures and "1.5 km" in figures and "160 m（1件）" in figures
+    rows = list(csv.DictReader(io.StringIO(water.get(f"{LEAKS}/cases.csv").text.removeprefix("\ufeff"))))
+    assert [(row["番号"], row["状態"], row["管路番号"]) for row in rows] == [("1", "修理済み", "本管2")]
+
+
+def test_a_case_by_hand_says_what_is_not_known_and_one_that_was_none_stays(hall: TownHall, water: httpx.Client) -> None:
+    assert water.post(LEAKS, data={"name": "  "}).status_code == 400
+    assert water.post(LEAKS, data={"name": "役場前", "size": "-1"}).status_code == 400
+    assert water.post(LEAKS, data={"name": "役場前", "reason": "道路がぬれている"}).status_code == 303
+    page = read(water.get(f"{LEAKS}/1"))
+    assert "不明" in page and "道路がぬれている" in page and "回る順番" not in page
+    assert step(water, "nothing", 0, km="0.4").status_code == 303
+    assert step(water, "ended", 1, what="not_found").status_code == 303
+    assert "探したが見つからなかった" in read(water.get(LEAKS))
+    assert "0 %（漏水 0件・漏水なし 1件）" in read(water.get(f"{LEAKS}/results"))
+    with hall.visitor(Role.WATER, town="other") as other:
+        assert other.get(f"{LEAKS}/1").status_code == 404
+    with hall.visitor(Role.DISASTER) as client:
+        assert client.get(LEAKS).status_code == 403
+    with connect(hall.config.dsn, name="test") as conn:
+        enter_municipality(conn, hall.database.municipality_id)
+        for table in ("leak_case", "leak_case_step"):
+            for act in (f"delete from {table}", f"update {table} set municipality_id = municipality_id"):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege), conn.transaction():
+                    conn.execute(act)  # type: ignore[arg-type]
