@@ -45,6 +45,7 @@ Names = Mapping[str, tuple[str, str]]
 PROPERTIES: dict[ObservedProperty, tuple[str, str]] = {
     ObservedProperty.WATER_LEVEL: ("水位", "water level"),
     ObservedProperty.PRECIPITATION: ("雨量", "precipitation"),
+    ObservedProperty.AIR_TEMPERATURE: ("気温", "air temperature"),
     ObservedProperty.TANK_LEVEL: ("配水池の水位", "tank level"),
     ObservedProperty.FLOW: ("流量", "flow"),
     ObservedProperty.PRESSURE: ("水圧", "pressure"),
@@ -68,7 +69,7 @@ SEVERITIES: dict[int | None, tuple[str, str]] = {
     None: ("情報", "information"),
 }
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_UNITS = {"m3/h": "m³/h", "1": "", "{degree}": "度", "{person}": "", "{vehicle}": "台", "{signal}": ""}
+_UNITS = {"m3/h": "m³/h", "Cel": "°C", "1": "", "{degree}": "度", "{person}": "", "{vehicle}": "台", "{signal}": ""}
 _UNITS_EN = {**_UNITS, "m3/h": "m3/h", "{degree}": "degrees", "{vehicle}": "vehicles"}
 
 

@@ -50,15 +50,17 @@ COMPARED = ObservedProperty.WATER_LEVEL
 CONTAINED = ObservedProperty.TANK_LEVEL
 _SPIKE, _STUCK = Reason.SPIKE, Reason.STUCK
 # A rise of the river is a step and a tremble in itself, so these are told of a gauge whose neighbours have not shared
-# them; a leak is a step of the flow. Such a value is true,
-# and what it means is for `alerts` and `analytics.leaks` to tell. How many people or cars are there may jump as it
-# likes. What is counted in an interval is compared by `analytics.visitors`; a contact has nothing to learn.
+# them; a leak is a step of the flow. Such a value is true, and what it means is for `alerts` and `analytics.leaks` to
+# tell. How many people or cars are there may jump as it likes. The air cools by ten degrees under a thunderstorm, and
+# trembles as the sun comes and goes. What is counted in an interval is compared by `analytics.visitors`; a contact has
+# nothing to learn.
 TOLD: dict[str, frozenset[Reason]] = {
     ObservedProperty.WATER_LEVEL: frozenset({_SPIKE, Reason.STEP, Reason.NOISE, Reason.NEIGHBOURS, _STUCK}),
     ObservedProperty.TANK_LEVEL: frozenset({_SPIKE, Reason.STEP, Reason.NOISE, _STUCK}),
     ObservedProperty.FLOW: frozenset({_SPIKE, Reason.NOISE, _STUCK}),
     ObservedProperty.PRESSURE: frozenset({_SPIKE, Reason.NOISE, _STUCK}),
     ObservedProperty.RESIDUAL_CHLORINE: frozenset({_SPIKE, Reason.STEP, Reason.DRIFT, Reason.NOISE, _STUCK}),
+    ObservedProperty.AIR_TEMPERATURE: frozenset({_SPIKE, _STUCK}),
     ObservedProperty.TURBIDITY: frozenset({_SPIKE, Reason.DRIFT, Reason.NOISE, _STUCK}),
 }
 

@@ -67,7 +67,8 @@ class StationKind(StrEnum):
     """What is watched at a place; which desk's page it stands on follows from it."""
 
     RIVER_GAUGE = "river_gauge"
-    RAIN_GAUGE = "rain_gauge"
+    RAIN_GAUGE = "rain_gauge"  # with a thermometer too, where it is a 気象計
+    THERMOMETER = "thermometer"  # of the air, alone
     INUNDATION_POINT = "inundation_point"  # 浸水センサ: a contact that is wet or dry
     SHELTER = "shelter"
     BLOCK_INLET = "block_inlet"
@@ -89,6 +90,7 @@ class StationKind(StrEnum):
 _DESKS = {
     StationKind.RIVER_GAUGE: "disaster",
     StationKind.RAIN_GAUGE: "disaster",
+    StationKind.THERMOMETER: "disaster",
     StationKind.INUNDATION_POINT: "disaster",
     StationKind.SHELTER: "disaster",
     StationKind.BLOCK_INLET: "water",
@@ -115,6 +117,7 @@ class ObservedProperty(StrEnum):
 
     WATER_LEVEL = "water_level"  # m above gauge zero
     PRECIPITATION = "precipitation"  # mm in the interval
+    AIR_TEMPERATURE = "air_temperature"  # °C (UCUM Cel), in the shade
     TANK_LEVEL = "tank_level"  # m above the tank's floor
     FLOW = "flow"  # m3/h
     PRESSURE = "pressure"  # kPa
@@ -153,6 +156,7 @@ _UNITS = {
     **dict.fromkeys((ObservedProperty.VEHICLES_PRESENT, ObservedProperty.VEHICLES_IN), "{vehicle}"),
     ObservedProperty.WATER_LEVEL: "m",
     ObservedProperty.PRECIPITATION: "mm",
+    ObservedProperty.AIR_TEMPERATURE: "Cel",
     ObservedProperty.TANK_LEVEL: "m",
     ObservedProperty.FLOW: "m3/h",
     ObservedProperty.PRESSURE: "kPa",

@@ -21,7 +21,8 @@ _MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=
 PROPERTIES: Mapping[StationKind, tuple[ObservedProperty, ...]] = MappingProxyType(
     {
         StationKind.RIVER_GAUGE: (_P.WATER_LEVEL,),
-        StationKind.RAIN_GAUGE: (_P.PRECIPITATION,),
+        StationKind.RAIN_GAUGE: (_P.PRECIPITATION, _P.AIR_TEMPERATURE),
+        StationKind.THERMOMETER: (_P.AIR_TEMPERATURE,),
         StationKind.INUNDATION_POINT: (_P.INUNDATION,),
         StationKind.SHELTER: (_P.PEOPLE_PRESENT,),
         StationKind.BLOCK_INLET: (_P.FLOW, _P.PRESSURE),
@@ -95,6 +96,13 @@ def _template(
 _LEVEL_FIELDS = ("water_level", "level", "waterlevel", "stage", "depth", "distance")
 _PEOPLE_FIELDS = ("people_present", "people", "occupancy", "people_count", "count", "region_count")
 _PRESSURE_FIELDS = ("pressure", "water_pressure", "pipe_pressure")
+_RAIN_FIELDS = ("precipitation", "rain", "rainfall", "rain_count", "count", "pulse", "pulses")
+_TEMPERATURE_FIELDS = ("air_temperature", "temperature", "air_temp", "airtemperature", "outdoor_temperature", "temp")
+# 187 mm fell in the wettest hour on record in Japan.
+_RAIN = Datastream(_P.PRECIPITATION, 10 * _MINUTE, (0.0, 60.0))
+# -41.0 and 41.8 °C are the records of Japan; a sensor that the sun reaches says a few more. Behind a cold front it may
+# fall by ten in ten minutes. In fog it stands still for a night to the tenth of a degree, and not for a day.
+_AIR = Datastream(_P.AIR_TEMPERATURE, 10 * _MINUTE, (-45.0, 50.0), 60.0, _DAY)
 
 TEMPLATES: Mapping[str, Template] = MappingProxyType(
     {
@@ -122,9 +130,8 @@ TEMPLATES: Mapping[str, Template] = MappingProxyType(
                 "rain_gauge",
                 StationKind.RAIN_GAUGE,
                 ("雨量計", "Rain gauge"),
-                # 187 mm fell in the wettest hour on record in Japan.
-                (Datastream(_P.PRECIPITATION, 10 * _MINUTE, (0.0, 60.0)),),
-                {_P.PRECIPITATION: ("precipitation", "rain", "rainfall", "rain_count", "count", "pulse", "pulses")},
+                (_RAIN,),
+                {_P.PRECIPITATION: _RAIN_FIELDS},
                 timedelta(hours=2),
             ),
             _template(
@@ -232,6 +239,23 @@ TEMPLATES: Mapping[str, Template] = MappingProxyType(
                 (Datastream(_P.PEOPLE_PRESENT, 10 * _MINUTE, (0.0, 5_000.0)),),
                 {_P.PEOPLE_PRESENT: _PEOPLE_FIELDS},
                 timedelta(hours=26),
+            ),
+            # Last: many a device says how warm it is besides what it is there for.
+            _template(
+                "weather_station",
+                StationKind.RAIN_GAUGE,
+                ("気象計（雨量・気温）", "Weather station (rain and temperature)"),
+                (_RAIN, _AIR),
+                {_P.PRECIPITATION: _RAIN_FIELDS, _P.AIR_TEMPERATURE: _TEMPERATURE_FIELDS},
+                timedelta(hours=2),
+            ),
+            _template(
+                "thermometer",
+                StationKind.THERMOMETER,
+                ("気温計", "Thermometer"),
+                (_AIR,),
+                {_P.AIR_TEMPERATURE: _TEMPERATURE_FIELDS},
+                timedelta(hours=2),
             ),
         )
     }

@@ -26,7 +26,7 @@ from store.headquarters import AHEAD, clean
 
 RULES = ("level", "silence")
 MARKED = (*RULES, "written")  # as `alert.rule` has them
-KINDS = ("river_gauge", "rain_gauge", "inundation_point", "shelter")
+KINDS = ("river_gauge", "rain_gauge", "thermometer", "inundation_point", "shelter")
 MOST_NOTE = 500  # characters
 
 Verdict = Literal["right", "false", "withdrawn"]

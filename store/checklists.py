@@ -24,7 +24,7 @@ from store.headquarters import clean
 
 MOST_TEXT = 200  # characters of an item
 MOST_ITEMS = 60  # of a level and kind
-_DESK = ("river_gauge", "rain_gauge", "inundation_point", "shelter")
+_DESK = ("river_gauge", "rain_gauge", "thermometer", "inundation_point", "shelter")
 
 
 class ItemKind(StrEnum):

@@ -277,7 +277,7 @@ def current(conn: Connection, municipality_id: int, now: datetime, *, status: st
     ]
     standing = sorted(
         (each for each in states if each.in_force),
-        key=lambda each: (-_gravity(each), KINDS.index(each.kind), each.area),
+        key=lambda each: (-gravity(each.name, each.level), KINDS.index(each.kind), each.area),
     )
     told = {each.kind for each in standing}
     calm: dict[str, State] = {}
@@ -294,11 +294,15 @@ def current(conn: Connection, municipality_id: int, now: datetime, *, status: st
     )
 
 
-def _gravity(state: State) -> int:
-    """In which order they are told. A name without a level is ranked by its last word, and is given none by that."""
-    if state.level is not None:
-        return state.level
-    return next((rank for word, rank in _WORDS if word in state.name), 0)
+def gravity(name: str, level: int | None) -> int:
+    """In which order they are told. A name without a level is ranked by its last word, and is given none by that.
+
+    >>> gravity("レベル３大雨警報", 3), gravity("暴風特別警報", None), gravity("乾燥注意報", None)
+    (3, 5, 2)
+    """
+    if level is not None:
+        return level
+    return next((rank for word, rank in _WORDS if word in name), 0)
 
 
 def telegrams(

@@ -3,6 +3,7 @@ tomorrow (`analytics.visitors.expected`).
 
     follow(dsn, clock, stop)          does so when a day has begun, in a thread and with a connection of its own
     look_ahead(conn, town, now)       does it for a municipality; how many spots it said something of
+    changed(conn, town, zone, now)    whether the weather agency has said something else of today meanwhile
     said_ahead(past, known, ...)      the same of counts, without a database
     expected(conn, ...)               what is stored of it
 
@@ -11,9 +12,10 @@ estimated, or not believed is not learned from. All spots of a municipality toge
 to lean on. A spot needs four weeks of days; hours may have been counted by hand.
 
 Days of events in the town's calendar are not learned from either: they are expected as without them, and moved by what
-earlier events did (`planned`, `expected.effects`). School holidays that the calendar has are among what is learned, and
-the rain of the days that are over, as the town's own gauges had it. The weather that comes is not: there is no forecast
-of it here.
+earlier events did (`planned`, `expected.effects`); and so are days for which a 警報 of the weather agency stands, where
+its telegrams are read (`issued`). When what stands for today changes before the evening, it is said anew, at most once
+an hour. School holidays that the calendar has are among what is learned, and rain and temperature of the days that are
+over, as the town's own gauges had them. The weather that comes is not: there is no forecast of it here.
 
 Cost: some 45 seconds of a processor for 100 spots with 14 months by the hour (`mimamori bench visitors`); nothing waits
 for it.
@@ -39,11 +41,14 @@ from analytics.visitors.expected.effects import Basis, Effect, with_effect
 from analytics.visitors.expected.forecaster import Expected as Told
 from analytics.visitors.expected.forecaster import train
 from analytics.visitors.expected.situation import Weather
+from analytics.visitors.issued import SHUT, issued
+from analytics.visitors.past_weather import weather_of
 from analytics.visitors.planned import planned
 from analytics.visitors.spots.series import days_of, hours
 from analytics.visitors.usual import COMPLETE_ENOUGH, day_start, local_day
 from devices.clock import Clock
 from store import Connection
+from store.jma_spells import Spell
 
 log = structlog.get_logger(__name__)
 
@@ -72,6 +77,20 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """What of the weather agency a day was reckoned with, in its own words: `factor` times as many as without it, as
+    `past` earlier days of its `name` (`same`), of others (`alike`) or nobody (`none`) says.
+    """
+
+    name: str
+    office: str
+    since: datetime
+    basis: Basis
+    past: int
+    factor: float
+
+
+@dataclass(frozen=True, slots=True)
 class Expected:
     """延べ of a local day or hour that begins at `start`; between `low` and `high` in nine cases of ten. `lead`: how
     many days before it was said, 1 in its own morning.
@@ -84,6 +103,7 @@ class Expected:
     lead: int
     issued: datetime
     event: Event | None = None
+    standing: Standing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +124,7 @@ def follow(dsn: str, clock: Clock, stop: threading.Event) -> None:
             if stop.is_set():
                 break
             due = last is None or local_day(last, zone) < local_day(now - _AFTER_MIDNIGHT, zone)
+            due = due or (last is not None and now - last >= _AGAIN and changed(conn, town, zone, now))
             if due and now - nothing.get(town, datetime.min.replace(tzinfo=UTC)) >= _AGAIN:
                 if look_ahead(conn, town, now):
                     nothing.pop(town, None)
@@ -127,18 +148,33 @@ def look_ahead(conn: Connection, town: int, now: datetime) -> int:
     days = n + len(WEEK)
     plan = planned(conn, town, [each.code for each in spots], first, days)
     with_school = calendar(first, days).with_school(plan.school)
+    agency = issued(conn, town, zone, first, days, now)
+    apart = plan.moved | agency.days[:, None]  # days that nothing is learned from
     daily = _known(_daily(conn, [each.spot_id for each in spots], first, today), 1)
-    rain = _rain(conn, town, first, today)
-    said, without = said_ahead(Counts(first, 1, np.where(plan.moved[:n], np.nan, daily)), with_school, WEEK, rain)
-    past = [plan.past(at, daily[:, at], without[:, at]) for at in range(len(spots))]
-    effects = {(at, lead): plan.effect(at, n + lead - 1, past[at]) for at in range(len(spots)) for lead in WEEK}
+    weather = weather_of(conn, town, zone, first, today)
+    said, without = said_ahead(Counts(first, 1, np.where(apart[:n], np.nan, daily)), with_school, WEEK, weather)
+    # A festival in a typhoon says nothing of festivals, nor of typhoons.
+    calm = np.where(agency.days[:n, None], np.nan, daily)
+    past = [plan.past(at, calm[:, at], without[:, at]) for at in range(len(spots))]
+    stood = [
+        agency.past(np.where(plan.moved[:n, at], np.nan, daily[:, at]), without[:, at]) for at in range(len(spots))
+    ]
+    effects = {
+        (at, lead): (
+            plan.effect(at, n + lead - 1, past[at]),
+            agency.effect(n + lead - 1, stood[at]),
+            agency.standing[n + lead - 1],
+        )
+        for at in range(len(spots))
+        for lead in WEEK
+    }
     rows = [
         (
             spot.spot_id,
             1,
             day_start(today + (lead - 1) * _DAY, zone),
             lead,
-            *_told(told, lead - 1, at, effects[at, lead]),
+            *_told(told, lead - 1, at, *effects[at, lead]),
         )
         for lead, told in said.items()
         for at, spot in enumerate(spots)
@@ -146,9 +182,9 @@ def look_ahead(conn: Connection, town: int, now: datetime) -> int:
     with_hours = [at for at, each in enumerate(spots) if each.with_hours]
     if with_hours:
         hourly = _known(np.column_stack([_hourly(conn, spots[at].spot_id, first, today) for at in with_hours]), 24)
-        moved = np.repeat(plan.moved[:n, with_hours], 24, axis=0)
+        moved = np.repeat(apart[:n, with_hours], 24, axis=0)
         past_hours = Counts(first, 24, np.where(moved, np.nan, hourly))
-        said, _ = said_ahead(past_hours, with_school, TODAY_AND_TOMORROW, rain)
+        said, _ = said_ahead(past_hours, with_school, TODAY_AND_TOMORROW, weather)
         for lead, told in said.items():
             for hour in range(24):
                 start = datetime.combine(today + (lead - 1) * _DAY, time(hour), zone).astimezone(UTC)
@@ -158,24 +194,32 @@ def look_ahead(conn: Connection, town: int, now: datetime) -> int:
                         24,
                         start,
                         lead,
-                        *_told(told, 24 * (lead - 1) + hour, column, effects[at, lead]),
+                        *_told(told, 24 * (lead - 1) + hour, column, *effects[at, lead]),
                     )
                     for column, at in enumerate(with_hours)
                 ]
     # What is nan nobody can say; an hour that a clock change leaves out is another one's.
     usable = {row[:3]: row for row in rows if not np.isnan(row[4])}
     with conn.transaction():
+        # An hour of today that has begun keeps what was said of it before.
         conn.execute(
-            "delete from visitor_expected where municipality_id = %s and (start >= %s or start < %s)",
-            (town, day_start(today, zone), now - KEPT),
+            """
+            delete from visitor_expected
+            where municipality_id = %(town)s
+              and (start < %(old)s
+                   or (start >= %(today)s and not (per_day = 24 and start < %(now)s and issued_at >= %(today)s)))
+            """,
+            {"town": town, "old": now - KEPT, "today": day_start(today, zone), "now": now},
         )
         with conn.cursor() as cursor:
             cursor.executemany(
                 """
                 insert into visitor_expected
                     (municipality_id, spot_id, per_day, start, lead_days, value, low, high, event_name, event_basis,
-                     event_past, event_factor, issued_at)
-                values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+                     event_past, event_factor, issued_name, issued_office, issued_since, issued_basis, issued_past,
+                     issued_factor, issued_at)
+                values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+                on conflict do nothing
                 """,
                 [(town, *row, now) for row in usable.values()],
             )
@@ -192,47 +236,49 @@ def expected(
     for spot, *rest in conn.execute(
         """
         select spot_id, start, value, low, high, lead_days, issued_at,
-               event_name, event_basis, event_past, event_factor from visitor_expected
+               event_name, event_basis, event_past, event_factor,
+               issued_name, issued_office, issued_since, issued_basis, issued_past, issued_factor
+        from visitor_expected
         where spot_id = any(%s) and per_day = %s and start >= %s and start < %s order by spot_id, start
         """,
         (list(spot_ids), per_day, start, end),
     ):
-        event = None if rest[6] is None else Event(*rest[6:])
-        start, value, low, high, lead, issued = rest[:6]
-        found.setdefault(spot, []).append(Expected(start, value, low, high, lead, issued, event))
+        event = None if rest[6] is None else Event(*rest[6:10])
+        standing = None if rest[10] is None else Standing(*rest[10:])
+        start, value, low, high, lead, said_at = rest[:6]
+        found.setdefault(spot, []).append(Expected(start, value, low, high, lead, said_at, event, standing))
     return found
 
 
 def said_ahead(
-    past: Counts, known: Calendar, leads: tuple[int, ...], rain: Floats | None = None
+    past: Counts, known: Calendar, leads: tuple[int, ...], weather: Floats | None = None
 ) -> tuple[dict[int, Told], Floats]:
     """What is expected of the days after the past, by how far ahead (lead 1 is the first of them), and of the past days
-    themselves, each a day before. `known`: of all these days. `rain` (past days,) in mm, nan where nobody knows.
+    themselves, each a day before. `known`: of all these days. `weather` (past days, k), nan where nobody knows; a
+    figure of which nothing is known is none.
     """
     n = len(past.values)
-    wet = np.full((known.days, 0 if rain is None or np.isnan(rain).all() else 1), np.nan)
-    wet[: past.days] = 0.0 if rain is None else rain[:, None]
-    weather = Weather(np.repeat(wet, past.per_day, axis=0), foreseen=False)
-    forecaster = train(past, known.until(past.days), Weather(weather.values[:n], foreseen=False), leads)
+    figures = np.empty((past.days, 0)) if weather is None else weather[:, ~np.isnan(weather).all(axis=0)]
+    whole = np.full((known.days, figures.shape[1]), np.nan)
+    whole[: past.days] = figures
+    by_row = Weather(np.repeat(whole, past.per_day, axis=0), foreseen=False)
+    forecaster = train(past, known.until(past.days), Weather(by_row.values[:n], foreseen=False), leads)
     grown = past.with_days(known.days)
-    said = {lead: forecaster.ahead(grown, known, weather, n, lead) for lead in leads}
-    return said, forecaster.ahead(grown, known, weather, 0, leads[0]).value[:n] if past.per_day == 1 else np.empty(0)
+    said = {lead: forecaster.ahead(grown, known, by_row, n, lead) for lead in leads}
+    return said, forecaster.ahead(grown, known, by_row, 0, leads[0]).value[:n] if past.per_day == 1 else np.empty(0)
 
 
-def _rain(conn: Connection, town: int, first: date, today: date) -> Floats:
-    """(days,) mm, the mean of the town's gauges that were there for the whole day; today not among them."""
-    rain = np.full((today - first).days, np.nan)
-    for day, millimetres in conn.execute(
-        """
-        select r.day, avg(r.total) from rollup_day r join datastream d using (datastream_id)
-        where d.municipality_id = %s and d.observed_property = 'precipitation' and d.drill_run is null
-          and r.day >= %s and r.day < %s and r.n >= %s * r.expected
-        group by r.day
-        """,
-        (town, first, today, COMPLETE_ENOUGH),
-    ):
-        rain[(day - first).days] = millimetres
-    return rain
+def changed(conn: Connection, town: int, zone: ZoneInfo, now: datetime) -> bool:
+    """Whether something else of the agency stands for today than it was reckoned with."""
+    today = local_day(now, zone)
+    if now.astimezone(zone).time() >= SHUT:
+        return False
+    row = conn.execute(
+        "select issued_name from visitor_expected where municipality_id = %s and per_day = 1 and start = %s limit 1",
+        (town, day_start(today, zone)),
+    ).fetchone()
+    (standing,) = issued(conn, town, zone, today, 1, now).standing
+    return row is not None and row[0] != (None if standing is None else standing.name)
 
 
 def _known(counts: Floats, per_day: int) -> Floats:
@@ -241,13 +287,20 @@ def _known(counts: Floats, per_day: int) -> Floats:
     return np.where(days >= _FEWEST_DAYS, counts, np.nan)
 
 
-def _told(told: Told, row: int, column: int, effect: Effect | None) -> tuple[Any, ...]:
-    """value, low, high, and what of an event there is in them."""
-    plain = (told.value[row, column], told.lo[row, column], told.hi[row, column])
-    if effect is None:
-        return (*map(float, plain), None, None, None, None)
-    value, low, high = map(float, plain)
-    return (*with_effect(value, low, high, effect), effect.name, effect.basis, effect.past, effect.factor)
+def _told(
+    told: Told, row: int, column: int, event: Effect | None, effect: Effect | None, standing: Spell | None
+) -> tuple[Any, ...]:
+    """value, low, high, and what of an event there is in them, and of the agency's."""
+    value, low, high = (float(each[row, column]) for each in (told.value, told.lo, told.hi))
+    entry: tuple[Any, ...] = (None,) * 4
+    if event is not None:
+        value, low, high = with_effect(value, low, high, event)
+        entry = (event.name, event.basis, event.past, event.factor)
+    stands: tuple[Any, ...] = (None,) * 6
+    if effect is not None and standing is not None:
+        value, low, high = with_effect(value, low, high, effect)
+        stands = (effect.name, standing.office, standing.since, effect.basis, effect.past, effect.factor)
+    return (value, low, high, *entry, *stands)
 
 
 def _daily(conn: Connection, ids: Sequence[int], first: date, today: date) -> Floats:

@@ -16,6 +16,7 @@ from devices.model import Quality
 _DECIMALS = {
     "m": 2,
     "mm": 1,
+    "Cel": 1,
     "m3/h": 1,
     "m3": 0,
     "L": 0,
@@ -34,7 +35,7 @@ _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 def number(value: float, unit: str) -> str:
-    """A value with the decimals its unit is read with: m 2, mm and m³/h 1, kPa and passages 0 with thousands."""
+    """A value with the decimals its unit is read with: m 2, mm, °C and m³/h 1, kPa and passages 0 with thousands."""
     text = f"{value:,.{_DECIMALS[unit]}f}"
     return text.removeprefix("-") if float(text.replace(",", "")) == 0 else text
 

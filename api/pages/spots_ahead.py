@@ -14,7 +14,7 @@ from datetime import date, datetime, timedelta
 from starlette.requests import Request
 from starlette.responses import Response
 
-from analytics.visitors.ahead import Event, Expected, expected
+from analytics.visitors.ahead import Event, Expected, Standing, expected
 from analytics.visitors.day_types import day_type, holiday_name
 from analytics.visitors.spots.series import SpotDay, SpotHour, days_of, hours
 from analytics.visitors.usual import COMPLETE_ENOUGH, day_start
@@ -63,6 +63,17 @@ class EventDay:
     day: date
     spot: Spot
     event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class StandingDay:
+    """A day that comes for which something of the weather agency stands, with what it is reckoned to change where."""
+
+    day: date
+    name: str
+    office: str
+    since: datetime
+    spots: tuple[tuple[Spot, Standing], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +132,7 @@ def ahead_page(request: Request, visit: SignedIn) -> Response:
             for n in range(_AHEAD) for row in rows
             if (each := row.days[n]) is not None and each.event is not None
         ],
+        standing=_standing(coming, rows),
         chosen=chosen, hours=of_today, bars=bars(of_today), behind=_BEHIND, too_few=_TOO_FEW,
     )  # fmt: skip
 
@@ -141,6 +153,15 @@ def _row(spot: Spot, said: Sequence[Expected], came: Sequence[SpotDay], today: d
         len(pairs),
         100 * missed / total if total and len(pairs) >= _TOO_FEW else None,
     )
+
+
+def _standing(coming: Sequence[date], rows: Sequence[Row]) -> list[StandingDay]:
+    found: dict[tuple[date, str, str, datetime], list[tuple[Spot, Standing]]] = {}
+    for n, day in enumerate(coming):
+        for row in rows:
+            if (each := row.days[n]) is not None and (said := each.standing) is not None:
+                found.setdefault((day, said.name, said.office, said.since), []).append((row.spot, said))
+    return [StandingDay(*what, tuple(spots)) for what, spots in found.items()]
 
 
 def _chosen(request: Request, known: Sequence[Spot], rows: Sequence[Row]) -> Spot | None:

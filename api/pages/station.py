@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -27,7 +28,7 @@ from api.pages.stretches import Due, Stretch, stretches
 from api.readings import latest_of
 from devices.codecs import MODELS
 from devices.duty import missed
-from devices.model import ObservedProperty, Quality, StationKind
+from devices.model import ObservedProperty, Quality, StationKind, Statistic
 from store.connection import Connection
 from store.duty import datastream_duties, held_before
 from store.field_reports import GaugeReading, readings
@@ -53,6 +54,7 @@ FINER_POINTS = 1000  # asked for when a reader looks closer
 PROPERTIES = {
     StationKind.RIVER_GAUGE: ObservedProperty.WATER_LEVEL,
     StationKind.RAIN_GAUGE: ObservedProperty.PRECIPITATION,
+    StationKind.THERMOMETER: ObservedProperty.AIR_TEMPERATURE,
 }
 
 
@@ -66,6 +68,16 @@ class Longer:
     step: Step
     stretches: tuple[Stretch, ...]
     address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Air:
+    """The temperature of the air over the range; `points` and `longer` as of the page itself."""
+
+    now: Now
+    chart: Chart
+    points: tuple[Point, ...]
+    longer: Longer | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +103,10 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class StationPage:
-    """`gauge` at a river gauge, else None; `chart` its curve. `points` newest first where every observation is shown,
-    else `longer` says what is. `in_stretches`: the station's own table is of hours or days. `reported`: what people
-    read on the staff gauge in this range, apart from all that. `levels` in force,
-    `other_levels` the earlier and coming sets, newest first. `section`: the newest survey, at a river gauge.
+    """`gauge` at a river gauge, else None; `chart` its curve; `air` where a thermometer stands. `points` newest
+    first where every observation is shown, else `longer` says what is. `in_stretches`: the station's own table is of
+    hours or days. `reported`: what people read on the staff gauge in this range, apart from all that. `levels` in
+    force, `other_levels` the earlier and coming sets, newest first. `section`: the newest survey, at a river gauge.
     """
 
     station: StationNow
@@ -105,6 +117,7 @@ class StationPage:
     chart: Chart | None
     points: tuple[Point, ...]
     longer: Longer | None
+    air: Air | None
     rainfall: tuple[Rainfall, ...]
     in_stretches: bool
     river: RiverHere | None
@@ -117,7 +130,7 @@ class StationPage:
 
 
 def station_page(conn: Connection, code: str, range_: str, now: datetime, zone: ZoneInfo) -> StationPage | None:
-    """The page of a river or rain gauge; None where there is none of this code."""
+    """The page of a river or rain gauge or a thermometer; None where there is none of this code."""
     found = find(conn, code, now)
     if found is None:
         return None
@@ -138,15 +151,8 @@ def station_page(conn: Connection, code: str, range_: str, now: datetime, zone: 
         if reading is not None:
             lines = [(level.level, level.value) for level in levels]
             named = named_lines(marks)
-            sliced = gathered(conn, reading, range_, now, zone)
-            if sliced is None:
-                points = tuple(history(conn, ids, now - length, now)[reading.datastream_id])
-                chart = line_chart(points, now - length, now, reading.step, zone, lines, reported=read, named=named)
-                points = points[::-1]
-            else:
-                chart = line_chart(_points(sliced), now - length, now, None, zone, lines, _doubted(sliced), read, named)
-                due = due_of(conn, reading, now - length, now)
-                longer = _longer(sliced, reading, now - length, now, due)
+            chart, points, longer = _curve(conn, reading, range_, now, zone, lines, read, named)
+    air = _air(conn, station, range_, now, zone)
     sets = [each for each in station_sets(conn, station.station_id) if each.corrected_by is None]
     current = in_force(sets, now)
     return StationPage(
@@ -158,8 +164,11 @@ def station_page(conn: Connection, code: str, range_: str, now: datetime, zone: 
         chart=chart,
         points=points,
         longer=longer,
-        rainfall=_rainfall(conn, station, kind, range_, now, zone),
-        in_stretches=longer is not None or (kind is StationKind.RAIN_GAUGE and _adds_up(range_)),
+        air=air,
+        rainfall=() if kind is StationKind.THERMOMETER else _rainfall(conn, station, kind, range_, now, zone),
+        in_stretches=longer is not None
+        or (air is not None and air.longer is not None)
+        or (kind is StationKind.RAIN_GAUGE and _adds_up(range_)),
         river=river_here(conn, station, now),
         levels=current,
         other_levels=tuple(s for s in sets if s is not current),
@@ -171,7 +180,7 @@ def station_page(conn: Connection, code: str, range_: str, now: datetime, zone: 
 
 
 def find(conn: Connection, code: str, now: datetime) -> tuple[StationKind, StationNow] | None:
-    """A river or rain gauge by its code."""
+    """A river or rain gauge or a thermometer by its code."""
     row = conn.execute(
         "select kind from station where code = %s and kind = any(%s)", (code, [kind.value for kind in PROPERTIES])
     ).fetchone()
@@ -179,6 +188,32 @@ def find(conn: Connection, code: str, now: datetime) -> tuple[StationKind, Stati
         return None
     kind = StationKind(row[0])
     return kind, next(s for s in stations_now(conn, kind, now) if s.code == code)
+
+
+def _curve(
+    conn: Connection,
+    reading: Now,
+    range_: str,
+    now: datetime,
+    zone: ZoneInfo,
+    lines: Sequence[tuple[int, float]] = (),
+    read: Sequence[tuple[datetime, float]] = (),
+    named: Sequence[tuple[str, str, float]] = (),
+) -> tuple[Chart, tuple[Point, ...], Longer | None]:
+    """The curve of a series, and its table: every observation, newest first, or where they are too many the slices."""
+    start = now - RANGES[range_]
+    sliced = gathered(conn, reading, range_, now, zone)
+    if sliced is None:
+        points = history(conn, [reading.datastream_id], start, now)[reading.datastream_id]
+        chart = line_chart(points, start, now, reading.step, zone, lines, reported=read, named=named)
+        return chart, tuple(points[::-1]), None
+    chart = line_chart(_points(sliced), start, now, None, zone, lines, _doubted(sliced), read, named)
+    return chart, (), _longer(sliced, reading, start, now, due_of(conn, reading, start, now))
+
+
+def _air(conn: Connection, station: StationNow, range_: str, now: datetime, zone: ZoneInfo) -> Air | None:
+    reading = station.readings.get(ObservedProperty.AIR_TEMPERATURE)
+    return None if reading is None else Air(reading, *_curve(conn, reading, range_, now, zone))
 
 
 def gathered(conn: Connection, reading: Now, range_: str, now: datetime, zone: ZoneInfo) -> Curve | None:
@@ -192,11 +227,9 @@ def gathered(conn: Connection, reading: Now, range_: str, now: datetime, zone: Z
     return None if found.step is Step.RAW and found.read <= MOST_POINTS else found
 
 
-def table_of(
-    conn: Connection, kind: StationKind, reading: Now, range_: str, now: datetime, zone: ZoneInfo
-) -> tuple[Stretch, ...]:
+def table_of(conn: Connection, reading: Now, range_: str, now: datetime, zone: ZoneInfo) -> tuple[Stretch, ...]:
     """A range by the hour or day, as its table says it where that is not of observations; newest first."""
-    start, total = now - RANGES[range_], kind is StationKind.RAIN_GAUGE
+    start, total = now - RANGES[range_], adds_up(reading)
     every = SLICES.get(range_, _HOUR)
     if total:
         every = _DAY if range_ in DAILY_RAIN else _HOUR
@@ -218,6 +251,11 @@ def due_of(conn: Connection, reading: Now, start: datetime, end: datetime) -> Du
     reports = [(point.time, point.value if point.usable else None) for point in points]
     times = sorted([point.time for point in points] + missed(cycle, reports, end, before[reading.datastream_id]))
     return lambda since, until: bisect_left(times, until) - bisect_left(times, since)
+
+
+def adds_up(reading: Now) -> bool:
+    """Whether it counts or measures amounts: an hour of it has a sum, not a lowest and a highest value."""
+    return ObservedProperty(reading.datastream.rpartition("/")[2]).statistic is Statistic.TOTAL
 
 
 def _adds_up(range_: str) -> bool:
@@ -292,7 +330,7 @@ def _days(conn: Connection, reading: Now, range_: str, end: datetime, zone: Zone
     """Rain by the local day, oldest first."""
     return [
         Interval(day.start, day.end, day.high, day.n, day.expected, day.worst, running=day.running)
-        for day in reversed(table_of(conn, StationKind.RAIN_GAUGE, reading, range_, end, zone))
+        for day in reversed(table_of(conn, reading, range_, end, zone))
     ]
 
 

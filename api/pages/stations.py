@@ -18,8 +18,8 @@ from api.pages.effective import effective_file, effective_here
 from api.pages.outlooks import block
 from api.pages.readings import Now
 from api.pages.site import moment, page
-from api.pages.station import PROPERTIES, RANGES, USUAL_RANGE, find, station_page, table_of
-from devices.model import StationKind
+from api.pages.station import PROPERTIES, RANGES, USUAL_RANGE, adds_up, find, station_page, table_of
+from devices.model import ObservedProperty, StationKind
 from store.connection import Connection
 from store.official import Links, links_of
 
@@ -63,7 +63,7 @@ def gauge_page(request: Request, visit: SignedIn, code: str) -> Response:
 def gauge_file_of_observations(request: Request, visit: SignedIn, code: str) -> Response:
     now, zone, range_ = visit.clock.now(), ZoneInfo(visit.tenant.timezone), _range(request)
     with visit.transaction() as conn:
-        _, reading = _reading(conn, code, now)
+        _, reading = _reading(conn, code, now, request)
     lines = gauge_file.observations(visit.transaction, reading, now - RANGES[range_], now, zone)
     return StreamingResponse(lines, media_type=_CSV, headers=_attached(f"{code}_{_stamp(now, zone)}_{range_}"))
 
@@ -74,9 +74,9 @@ def gauge_file_of_table(request: Request, visit: SignedIn, code: str) -> Respons
     """The hours or days of a range, with what is missing from each."""
     now, zone, range_ = visit.clock.now(), ZoneInfo(visit.tenant.timezone), _range(request)
     with visit.transaction() as conn:
-        kind, reading = _reading(conn, code, now)
-        told = () if reading is None else table_of(conn, kind, reading, range_, now, zone)
-    body = gauge_file.stretches(reading, told, zone, total=kind is StationKind.RAIN_GAUGE)
+        _, reading = _reading(conn, code, now, request)
+        told = () if reading is None else table_of(conn, reading, range_, now, zone)
+    body = gauge_file.stretches(reading, told, zone, total=reading is not None and adds_up(reading))
     return Response(body, media_type=_CSV, headers=_attached(f"{code}_{_stamp(now, zone)}_{range_}_table"))
 
 
@@ -86,19 +86,27 @@ def gauge_file_of_effective_rain(request: Request, visit: SignedIn, rain_gauge: 
     """Effective rain of a rain gauge, by the hour."""
     now, zone, range_ = visit.clock.now(), ZoneInfo(visit.tenant.timezone), _range(request)
     with visit.transaction() as conn:
-        kind, reading = _reading(conn, rain_gauge, now)
+        kind, reading = _reading(conn, rain_gauge, now, None)
         if kind is not StationKind.RAIN_GAUGE:
             raise NotFound(Text(f"「{rain_gauge}」は雨量観測所ではありません。", f"{rain_gauge!r} is no rain gauge."))
         body = effective_file(conn, reading, now - RANGES[range_], now, zone)
     return Response(body, media_type=_CSV, headers=_attached(f"{rain_gauge}_{_stamp(now, zone)}_{range_}_effective"))
 
 
-def _reading(conn: Connection, code: str, now: datetime) -> tuple[StationKind, Now | None]:
+def _reading(conn: Connection, code: str, now: datetime, request: Request | None) -> tuple[StationKind, Now | None]:
+    """The series that the request asks for with ?property=, else the one that the station is there for."""
     found = find(conn, code, now)
     if found is None:
         raise _unknown(code)
     kind, station = found
-    return kind, station.readings.get(PROPERTIES[kind])
+    asked = None if request is None else request.query_params.get("property")
+    if asked is None:
+        return kind, station.readings.get(PROPERTIES[kind])
+    if asked not in set(station.readings):
+        raise NotFound(
+            Text(f"観測所「{code}」は {asked[:60]} を観測していません。", f"{code!r} does not measure {asked[:60]!r}.")
+        )
+    return kind, station.readings[ObservedProperty(asked)]
 
 
 def _stamp(now: datetime, zone: ZoneInfo) -> str:

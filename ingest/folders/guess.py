@@ -21,6 +21,7 @@ from ingest.history_times import time_reader
 _WORDS: Mapping[str, tuple[str, ...]] = {
     "water_level": ("水位", "level"),
     "precipitation": ("雨量", "雨", "rain"),
+    "air_temperature": ("気温", "temperature"),
     "tank_level": ("水位", "池", "level"),
     "flow": ("流量", "flow"),
     "pressure": ("圧", "pressure"),

@@ -39,12 +39,16 @@ _ZONES = {
     "CDT": -5, "CST": -6, "MDT": -6, "MST": -7, "PDT": -7, "PST": -8, "AKDT": -8, "AKST": -9, "HDT": -9, "HST": -10,
     "SST": -11, "GST": 10, "CHST": 10, "JST": 9,
 }  # fmt: skip
-_UNITS = {"00065": "ft", "00060": "[ft_i]3/s", "00045": "[in_i]", "30208": "m3/s", "30207": "m", "99065": "m"}
+_UNITS = {
+    "00065": "ft", "00060": "[ft_i]3/s", "00045": "[in_i]", "00020": "Cel", "30208": "m3/s", "30207": "m",
+    "99065": "m",
+}  # fmt: skip
 _WRITTEN = {"ft": "ft", "ft3/s": "[ft_i]3/s", "ft^3/s": "[ft_i]3/s", "in": "[in_i]", "m": "m", "m3/s": "m3/s"}
 _NAMES = {
     "00065": "gage height",
     "00060": "discharge",
     "00045": "precipitation",
+    "00020": "temperature, air",
     "30208": "discharge",
     "30207": "gage height",
 }

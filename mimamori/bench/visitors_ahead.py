@@ -36,10 +36,11 @@ def measure(spots: int, seed: int) -> dict[str, Any]:
     hourly = _counts(spots, seed)
     known = calendar(_FIRST, LEARNED_ON.days + len(WEEK))
     daily = hourly.reshape(LEARNED_ON.days, 24, spots).sum(axis=1)
+    weather = np.random.default_rng(seed).gamma(0.5, 10.0, (LEARNED_ON.days, 2))  # as many figures as a town has
     with _memory() as most:
         began, used = clock.monotonic(), clock.process_time()
-        said_ahead(Counts(_FIRST, 1, daily), known, WEEK)
-        said_ahead(Counts(_FIRST, 24, hourly), known, TODAY_AND_TOMORROW)
+        said_ahead(Counts(_FIRST, 1, daily), known, WEEK, weather)
+        said_ahead(Counts(_FIRST, 24, hourly), known, TODAY_AND_TOMORROW, weather)
         took, used = clock.monotonic() - began, clock.process_time() - used
     return {
         "ahead_spots": spots,

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 
-from analytics.visitors.ahead import Event, Expected, expected, look_ahead
+from analytics.visitors.ahead import Event, Expected, changed, expected, look_ahead, said_ahead
 from analytics.visitors.day_types import calendar
 from analytics.visitors.expected.counts import Counts, Floats
+from analytics.visitors.expected.effects import with_effect
 from analytics.visitors.expected.situation import Situation, Weather
+from analytics.visitors.issued import Issued, of_days
+from analytics.visitors.past_weather import weather_of
 from analytics.visitors.spots.series import hours
+from devices.model import Quality
 from store import connect
+from store.jma_spells import Spell
 from tests.analytics.series import Analyst
 from tests.analytics.test_spots import spot_of
+from tests.conftest import START
+from tests.store.test_jma import issue
 
 TOKYO = ZoneInfo("Asia/Tokyo")
 DAY, HOUR, TEN = timedelta(days=1), timedelta(hours=1), timedelta(minutes=10)
@@ -157,3 +165,131 @@ def test_weather_that_is_not_foreseen_is_known_of_the_days_that_are_over_alone()
     later[changed - 1 :], before[changed - 2] = 99, 99
     assert np.array_equal(learned(rain)[:days], learned(later)[:days], equal_nan=True)
     assert not np.array_equal(learned(rain)[-1], learned(before)[-1], equal_nan=True)
+
+
+def test_who_comes_by_how_warm_it_is_is_expected_by_how_warm_it_has_been() -> None:
+    chance, days = np.random.default_rng(5), 300
+    degrees = np.zeros(days)
+    for day in range(1, days):  # a warm day follows a warm one
+        degrees[day] = 0.7 * degrees[day - 1] + chance.normal(0, 3.6)
+    came = Counts(date(2025, 4, 7), 1, chance.poisson(4 * np.exp(0.2 * degrees)).astype(float)[:, None])
+
+    def expected_after(last: float) -> float:
+        known = calendar(came.first, days + 1)
+        weather = np.column_stack([np.full(days, np.nan), degrees])
+        weather[-1, 1] = last
+        said, _ = said_ahead(came, known, (1,), weather)
+        return float(said[1].value[0, 0])
+
+    assert expected_after(10.0) > 1.5 * expected_after(-10.0), "of one and the same past of counts"
+
+
+def test_what_days_of_the_agency_have_changed_is_learned_spot_by_spot_and_expected_of_the_next() -> None:
+    chance, days, factors = np.random.default_rng(6), 301, np.array([0.3, 0.7, 1.0, 1.6])
+    known = calendar(date(2025, 4, 7), days + 7)
+    stood = np.zeros(days, dtype=bool)
+    stood[[60, 101, 140, 183, 220, 261]] = True
+    usual = 400.0 + 100 * (np.arange(days) % 7 >= 5)
+    came = chance.poisson(usual[:, None] * np.where(stood[:, None], factors, 1.0)).astype(float)
+    heavy = Spell("レベル３大雨警報", "気象台", START, None, 3)
+    standing = tuple(heavy if each else None for each in stood)
+    agency = Issued(known.first, (*standing, heavy, *[None] * 6))
+    said, without = said_ahead(Counts(known.first, 1, np.where(stood[:, None], np.nan, came)), known, (1,))
+    for at, factor in enumerate(factors):
+        past = agency.past(came[:, at], without[:, at])
+        effect = agency.effect(days, past)
+        assert effect is not None and (effect.basis, effect.past) == ("same", 6)
+        assert effect.factor == pytest.approx(factor, rel=0.15)
+        plain = float(said[1].value[0, at])
+        value, low, high = with_effect(plain, float(said[1].lo[0, at]), float(said[1].hi[0, at]), effect)
+        assert value == pytest.approx(factor * 400, rel=0.2) and low < factor * 400 < high
+        assert high - low > said[1].hi[0, at] * factor - said[1].lo[0, at] * factor, "it is less sure than a plain day"
+        assert agency.effect(days + 1, past) is None
+
+
+def test_a_day_counts_when_something_stands_by_day_and_today_and_tomorrow_as_far_as_is_known() -> None:
+    first = TODAY - 3 * DAY
+
+    def at(day: int, hour: float) -> datetime:
+        return midnight(first + day * DAY) + hour * HOUR
+
+    found = [
+        Spell("暴風警報", "台", at(0, 15), at(1, 5), 3),  # a night
+        Spell("大雨警報", "台", at(1, 14), at(2, 7), 3),
+        Spell("大雨特別警報", "台", at(2, 6.5), at(2, 9), 5),
+        Spell("大雪警報", "台", at(3, 4), None, 3),  # today, and nobody says for how long
+    ]
+    names = [None if each is None else each.name for each in of_days(found, TOKYO, first, 6, at(3, 5)).standing]
+    assert names == [None, "大雨警報", "大雨特別警報", "大雪警報", None, None]
+    longer = [replace(found[3], end=at(4, 12))]
+    assert of_days(longer, TOKYO, first, 6, at(3, 5)).days.tolist() == [False] * 3 + [True, True, False]
+
+
+def test_a_day_for_which_something_of_the_agency_stands_is_expected_as_earlier_ones_and_anew_when_it_changes(
+    analyst: Analyst,
+) -> None:
+    town, taki = analyst.town.municipality_id, analyst.town.datastream("spot-taki", "passages_in")
+    stormy = (TODAY - 20 * DAY, TODAY - 11 * DAY)
+    for back in range(42, 0, -1):
+        day = TODAY - back * DAY
+        analyst.send(taki, counted(day, 1.0 if day in stormy else 4.0))
+    analyst.work()
+
+    def telegram(at: datetime, level: int | None, status: str = "通常") -> None:
+        with connect(analyst.town.worker, name="test") as conn:
+            issue(conn, town, level, at, status=status)
+
+    for day in stormy:
+        telegram(midnight(day) + 5 * HOUR, 3)
+        telegram(midnight(day) + 20 * HOUR, None)
+    telegram(midnight(TODAY) - HOUR, 4, "訓練")
+    early = midnight(TODAY) + timedelta(minutes=30)
+    telegram(early - timedelta(minutes=20), 3)
+    with connect(analyst.town.worker, name="test", autocommit=True) as conn:
+        look_ahead(conn, town, early)
+        assert not changed(conn, town, TOKYO, early)
+        today, tomorrow, *_ = told(analyst, "spot-taki", 1)
+        by_hour = told(analyst, "spot-taki", 24)
+        telegram(midnight(TODAY) + 5 * HOUR, None)
+        later = midnight(TODAY) + 6 * HOUR
+        assert not changed(conn, town, TOKYO, early) and changed(conn, town, TOKYO, later)
+        assert not changed(conn, town, TOKYO, midnight(TODAY) + 15 * HOUR), "little can change any more"
+        look_ahead(conn, town, later)
+    assert today.standing is not None and today.standing.since == early - timedelta(minutes=20)
+    assert (today.standing.name, today.standing.basis, today.standing.past) == ("レベル３大雨警報", "same", 2)
+    assert today.value == pytest.approx(60, rel=0.3) and tomorrow.value == pytest.approx(240, rel=0.15)
+    assert tomorrow.standing is None and today.standing.factor == pytest.approx(0.25, rel=0.3)
+    assert by_hour[12].standing == today.standing and by_hour[12].value == pytest.approx(6, rel=0.4)
+    calm = told(analyst, "spot-taki", 1)[0]
+    hours_of_day = [each.issued for each in told(analyst, "spot-taki", 24)]
+    assert hours_of_day == [early] * 6 + [later] * 42, "an hour that has begun keeps what was said of it"
+    assert calm.standing is None and calm.value == pytest.approx(240, rel=0.15)
+
+
+def test_the_warmest_hour_of_whole_days_is_known_and_of_others_nothing(analyst: Analyst) -> None:
+    analyst.execute(
+        """
+        insert into datastream (municipality_id, station_id, observed_property, unit, statistic, step)
+        select municipality_id, station_id, 'air_temperature', 'Cel', 'instant', '1 hour' from station
+        where code in ('rain-yakuba', 'rain-okusawa', 'rain-shiomi')
+        """
+    )
+    ids = [each for (each,) in analyst.rows("select datastream_id from datastream where unit = 'Cel' order by 1")]
+    first = TODAY - 4 * DAY
+    for n, series in enumerate(ids):
+        for day in range(4):
+            begins = midnight(first + day * DAY)
+            values: list[tuple[datetime, float | tuple[float, Quality] | None]] = [
+                (begins + hour * HOUR, float(10 * n + day + (hour == 13))) for hour in range(24)
+            ]
+            if day == 1:  # half a day is none
+                values = values[:12]
+            if day == 2:  # a doubtful peak is none
+                values[13] = (values[13][0], (45.0, Quality.DOUBTFUL))
+            if day == 3 and n:  # one thermometer alone
+                values = []
+            analyst.send(series, values)
+    analyst.work()
+    with connect(analyst.town.worker, name="test") as conn:
+        rain, warmest = weather_of(conn, analyst.town.municipality_id, TOKYO, first, TODAY).T
+    assert np.isnan(rain).all() and np.array_equal(warmest, [11.0, np.nan, 12.0, 4.0], equal_nan=True)

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from analytics.rollups import recompute
+from api.access import Role
 from api.database import enter_municipality
 from api.pages.changes import steps
 from api.pages.disaster import disaster
@@ -21,7 +22,10 @@ from api.pages.station import DAILY_RAIN, RANGES, station_page, table_of
 from devices.model import Quality, StationKind
 from store import connect, latest
 from store.feed import Touched
+from tests.api.serving import START, TownHall
 from tests.conftest import Registered
+from tests.dashboards.conftest import HTML
+from tests.dashboards.test_quarantine import text_of
 
 ZONE = ZoneInfo("Asia/Tokyo")
 NOW = datetime(2026, 6, 1, 0, 32, tzinfo=UTC)
@@ -225,7 +229,7 @@ def test_rain_over_a_long_range_is_told_by_the_local_day(registered: Registered,
         enter_municipality(conn, registered.municipality_id)
         page = station_page(conn, "rain-yakuba", range_, NOW, ZONE)
         assert page is not None and page.now is not None
-        table = table_of(conn, StationKind.RAIN_GAUGE, page.now, range_, NOW, ZONE)
+        table = table_of(conn, page.now, range_, NOW, ZONE)
     (rain,) = page.rainfall
     days = rain.picture.intervals
     assert {each.start.astimezone(ZONE).hour for each in days} == {0}
@@ -233,3 +237,50 @@ def test_rain_over_a_long_range_is_told_by_the_local_day(registered: Registered,
     assert sum(each.amount or 0 for each in days) == 0.5 * 1440
     assert days[-1].running and days[-1].n == days[-1].expected and not days[0].complete
     assert [(each.start, each.low) for each in table] == [(each.start, each.amount) for each in days[::-1]]
+
+
+def test_how_warm_it_is_stands_at_a_rain_gauge_that_says_so_and_at_a_thermometer(hall: TownHall) -> None:
+    town = hall.database.municipality_id
+    at = [START - n * STEP for n in range(600)]
+    with connect(hall.database.owner, name="test") as conn:
+        conn.execute(
+            "insert into station (municipality_id, code, kind, name, name_en, latitude, longitude) "
+            "values (%s, 'air', 'thermometer', '役場の気温', 'Air', 32.4, 135.0)",
+            (town,),
+        )
+        conn.execute(
+            """
+            insert into datastream (municipality_id, station_id, observed_property, unit, statistic, step)
+            select municipality_id, station_id, 'air_temperature', 'Cel', 'instant', '10 min' from station
+            where municipality_id = %s and code in ('air', 'rain-yakuba')
+            """,
+            (town,),
+        )
+        conn.execute(
+            """
+            insert into observation (datastream_id, phenomenon_time, value, quality)
+            select datastream_id, t, -3.25, 'good' from datastream, unnest(%s::timestamptz[]) t
+            where observed_property = 'air_temperature'
+            """,
+            (at,),
+        )
+        latest.recompute(conn)
+    with hall.visitor(Role.DISASTER) as client:
+        client.headers.update(HTML)
+
+        def words(path: str) -> str:
+            return text_of(client.get(path).text)
+
+        desk, gauge = words("/disaster?lang=ja"), words("/disaster/stations/rain-yakuba?lang=ja")
+        alone = words("/disaster/stations/air?lang=ja")
+        week = words("/disaster/stations/air?range=7d&lang=ja")
+        file = client.get("/disaster/stations/rain-yakuba/observations.csv?property=air_temperature&range=6h").text
+        table = client.get("/disaster/stations/air/table.csv?range=7d").text
+        unknown = client.get("/disaster/stations/air/observations.csv?property=water_level")
+    assert "役場の気温 気温計 -3.2 °C" in desk
+    assert "気温 -3.2 °C" in gauge and "気温を CSV で" in gauge and "雨量観測所 現在 まだ一度も" in gauge
+    assert "役場の気温 気温観測所" in alone and "-3.2 °C" in alone and "雨量" not in alone.split("現在", 1)[1]
+    assert "表を CSV で" in week and "最低 最高" in week
+    assert file.count("air_temperature") == 36 and "-3.25,Cel,good" in file
+    assert table.splitlines()[0].endswith("start,end,minimum,maximum,unit,n,expected,reliability,quality")
+    assert unknown.status_code == 404

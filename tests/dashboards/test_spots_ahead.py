@@ -42,6 +42,14 @@ def test_a_week_of_every_spot_and_the_hours_of_one(hall: TownHall) -> None:
             """,
             (MIDNIGHT + 2 * DAY,),
         )
+        conn.execute(
+            """
+            update visitor_expected
+            set issued_name = 'レベル３大雨警報', issued_office = 'みまもり気象台', issued_since = %(since)s,
+                issued_basis = 'same', issued_past = 4, issued_factor = 0.55 where start = %(since)s
+            """,
+            {"since": MIDNIGHT},
+        )
     for n in range(24):
         say(hall, "spot-taki", 24, MIDNIGHT + n * HOUR, 60.0)
     for back, each in ((3, 10.0), (2, 10.5), (1, 20.0)):  # in ten minutes: 1440, 1512 and 2880 a day
@@ -55,6 +63,8 @@ def test_a_week_of_every_spot_and_the_hours_of_one(hall: TownHall) -> None:
         unknown = client.get("/tourism/ahead?spot=nowhere")
     assert words.count("1,440 1,296–1,584") == 7 and words.count("1,440 1,296–1,584 滝まつり") == 1
     assert "ここでの同じ行事 2 回から、行事がない場合の 1.8 倍と見込みました" in words
+    assert "レベル３大雨警報 6/1（月） （みまもり気象台、00:00 発表）" in words
+    assert "ここで同じ発表があった 4 日から、発表がない場合の 0.55 倍" in words
     assert "3日のうち2日が幅の中・ずれ平均 26 %" in words, "72 and 1,440 of 5,832"
     assert "00–01 60 54–66 180 幅より多い" in words and "22–23 60 54–66 これから" in words
     assert "郷土資料館" in other and "見込めません" in other and "まだ日数が足りません" in other

@@ -79,6 +79,16 @@ def test_a_unit_that_contradicts_the_name_is_believed() -> None:
     assert meant({"level": "dB"}, "river_gauge", "leak_logger") == {"level": (_P.LEAK_SOUND, "dB")}
 
 
+def test_how_warm_it_is_makes_no_thermometer_of_what_is_there_for_something_else() -> None:
+    warm = {"people_count": "{person}", "temperature": "[degF]"}
+    assert next(name for name, each in TEMPLATES.items() if propose(warm, [each], {})) == "area_counter"
+    assert meant(warm, "thermometer") == {"temperature": (_P.AIR_TEMPERATURE, "[degF]")}
+    assert meant({"rainfall": "mm", "temperature": "Cel"}, "weather_station") == {
+        "rainfall": (_P.PRECIPITATION, "mm"),
+        "temperature": (_P.AIR_TEMPERATURE, "Cel"),
+    }
+
+
 def test_what_means_nothing_here_is_left_alone() -> None:
     assert meant({"battery": "V", "status": "1", "temperature": "Cel"}, "river_gauge", "block_inlet") == {}
     assert meant({}, *TEMPLATES) == {}

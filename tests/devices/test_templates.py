@@ -49,6 +49,8 @@ def test_a_crisis_gauge_is_a_river_gauge_that_sleeps() -> None:
         ("pump_contact", "DI1", ObservedProperty.PUMP_RUNNING),
         ("line_counter", "line-1-in", ObservedProperty.PASSAGES_IN),
         ("block_inlet", "flow_rate", ObservedProperty.FLOW),
+        ("weather_station", "air-temperature", ObservedProperty.AIR_TEMPERATURE),
+        ("rain_gauge", "temperature", None),
     ],
 )
 def test_a_field_is_known_by_its_name(template: str, field: str, observed: ObservedProperty | None) -> None:

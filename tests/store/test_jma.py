@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Literal
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from simulators.telegrams import Said, river, weather
 from store import Connection, connect, jma, jma_feed
 from store.jma import Report, taken_back
+from store.jma_spells import spells
 from tests.conftest import START, Registered
 
 MINUTE = timedelta(minutes=1)
@@ -49,19 +50,26 @@ def test_a_cancel_takes_back_its_report_with_all_its_corrections_and_what_stood_
     assert taken_back(said) == {1: 4, 2: 4, 3: 4}
 
 
-def keep(conn: Connection, town: int, level: int | None, minute: int, info_type: str = "発表") -> None:
+def issue(
+    conn: Connection,
+    town: int,
+    level: int | None,
+    at: datetime,
+    info_type: str = "発表",
+    status: str = "通常",
+    kind: Literal["rain", "wind"] = "rain",
+) -> None:
+    """A telegram of the town, by way of its XML."""
     from ingest.jma.telegram import Area, of_town, read
 
-    text = weather(
-        "rain",
-        {"9999900": [Said("美守町", level)]},
-        START + minute * MINUTE,
-        info_type=info_type,
-        status="通常",
-        mark="",
-    )
-    found = of_town(read(text.encode(), f"{minute}{info_type}.xml"), Area("999999"))
+    said = {"9999900": [Said("美守町", level)]}
+    text = weather(kind, said, at, info_type=info_type, status=status, mark="")
+    found = of_town(read(text.encode(), f"{at}{info_type}.xml"), Area("999999"))
     assert found is not None and jma.keep(conn, town, found, START) is not None
+
+
+def keep(conn: Connection, town: int, level: int | None, minute: int, info_type: str = "発表") -> None:
+    issue(conn, town, level, START + minute * MINUTE, info_type)
 
 
 def test_the_newest_report_holds_however_they_come_and_a_mistaken_end_is_undone(registered: Registered) -> None:
@@ -80,6 +88,37 @@ def test_the_newest_report_holds_however_they_come_and_a_mistaken_end_is_undone(
         assert found.level == 4 and [each.info_type for each in found.cancels] == ["取消", "取消"]
         keep(conn, town, 5, 30, "訂正")
         assert jma.current(conn, town, START).level == 5
+
+
+def test_what_stood_stood_from_its_first_telegram_to_the_next_that_says_otherwise(registered: Registered) -> None:
+    town, hour = registered.municipality_id, 60 * MINUTE
+
+    def stood(since: float, until: float) -> list[tuple[str, int, float, float | None]]:
+        found = spells(conn, town, START + since * hour, START + until * hour)
+        return [
+            (e.name, e.gravity, (e.since - START) / hour, None if e.end is None else (e.end - START) / hour)
+            for e in found
+        ]
+
+    with connect(registered.worker, name="test") as conn:
+        for level, at in ((2, 0), (3, 1), (3, 2), (4, 3), (2, 5), (None, 6)):
+            issue(conn, town, level, START + at * hour)
+        issue(conn, town, 5, START + 4 * hour, status="訓練")
+        issue(conn, town, 3, START + 7 * hour)
+        issue(conn, town, None, START + 7.5 * hour, "取消")  # and so the one of seven o'clock is none
+        issue(conn, town, 3, START + 2.5 * hour, kind="wind")
+        rain = [("レベル３大雨警報", 3, 1, 3), ("レベル４大雨危険警報", 4, 3, 5)]
+        assert stood(0, 10) == [rain[0], ("暴風警報", 3, 2.5, None), rain[1]]
+        assert stood(0, 2.2) == [("レベル３大雨警報", 3, 1, None)], "what comes later is not known yet"
+        assert stood(4, 10) == [("暴風警報", 3, 2.5, None), rain[1]]
+        assert stood(0, 80)[1] == ("暴風警報", 3, 2.5, 74.5), "nothing more was heard of it"
+        assert stood(75, 80) == []
+        conn.execute(
+            "insert into jma_feed (municipality_id, source, place, started_at, ended_at) "
+            "values (%s, 'folder', 'x', %s, %s)",
+            (town, START, START + 5 * hour),
+        )
+        assert stood(4, 4.5)[0][3] is None and stood(4, 10)[0] == ("暴風警報", 3, 2.5, 5)
 
 
 def test_the_end_of_a_flood_that_names_no_place_ends_it_though_it_comes_first(registered: Registered) -> None:
