@@ -23,8 +23,9 @@ from analytics.visitors.manual import Entered, enter, seen_name
 from api.access import PUBLIC, Router, access
 from api.errors import BadRequest, Text
 from api.language import page_language_of
+from api.pages.count_copies import MAX_NOTE, What, asked_for, kept_copy
 from api.pages.daily_counts import MANUAL
-from api.pages.daily_entry import MAX_NOTE, EntryForm, Sent, entry_day, form_of, kept_copy, key_of, typed_of
+from api.pages.daily_entry import EntryForm, Sent, entry_day, form_of, key_of, typed_of
 from api.pages.link_holder import LinkTown, held
 from api.pages.site import Moment, formats_at, plain_page, site
 from api.state import ApiState
@@ -68,9 +69,9 @@ def count_page(request: Request, token: str) -> Response:
     who, query = _follower(request, token), request.query_params
     with _state(request).database.transaction(who.town.municipality_id) as conn:
         form = form_of(conn, who.at, who.holder.spot, who.day(query.get("day")), typed_of(query.get("value", "")))
-    if query.get("copy") == "1":
+    if asked_for(request):
         name = who.at.words.name(form.spot.name, form.spot.name_en)
-        return kept_copy(request, who.at, _named(who), who.holder.name, None, who.here, [(who.here, name)])
+        return kept_copy(request, who.at, What.DAY, _named(who), who.holder.name, None, who.here, [(who.here, name)])
     was = query.get("was")
     form = replace(
         form,
