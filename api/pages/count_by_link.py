@@ -30,6 +30,7 @@ from api.pages.link_holder import LinkTown, held
 from api.pages.site import Moment, formats_at, plain_page, site
 from api.state import ApiState
 from store import count_links
+from store.links import Kind, used
 
 router = Router()
 
@@ -125,7 +126,7 @@ def count_submit(
         total = form.total
         if total is None or form.problem is not None or (form.doubt is not None and sure != str(total)):
             return _asked(who, form, sent)
-        count_links.used(conn, who.holder.count_link_id)
+        used(conn, Kind.COUNT, who.holder.count_link_id)
         done = enter(
             conn,
             form.spot.readings[MANUAL].datastream_id,
@@ -159,7 +160,7 @@ def _follower(request: Request, token: str) -> _Follower:
     town, holder = held(
         request,
         token,
-        "count",
+        Kind.COUNT,
         lambda conn, town: count_links.find(conn, town.municipality_id, token, town.now),
         Text(
             "役場の観光担当に知らせてください。新しいリンクを作ります。",
