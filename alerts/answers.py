@@ -11,8 +11,6 @@ token of its own; all of a message answer for it.
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -21,6 +19,7 @@ from alerts.errors import AlreadyAcknowledged
 from devices.clock import real_now
 from store import Connection
 from store.feed import append_alerts
+from store.links import new_token, token_hash
 
 LASTS = timedelta(hours=12)
 # Steps of an alert that ask for an answer; what goes down or is over asks for none.
@@ -50,14 +49,9 @@ class Asked:
     goes: bool
 
 
-def token_hash(token: str) -> bytes:
-    """What the database knows of a token."""
-    return hashlib.sha256(token.encode()).digest()
-
-
 def write_link(conn: Connection, municipality_id: int, outbox_id: int) -> str:
     """A new token for a message. The caller commits before it is sent."""
-    token = secrets.token_urlsafe(24)
+    token = new_token()
     conn.execute(
         "insert into answer_link (token_hash, municipality_id, outbox_id, expires_at) values (%s, %s, %s, %s)",
         (token_hash(token), municipality_id, outbox_id, real_now() + LASTS),

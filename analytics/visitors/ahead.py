@@ -8,8 +8,9 @@ tomorrow (`analytics.visitors.expected`).
     expected(conn, ...)               what is stored of it
 
 Learned anew each morning from the spots' own series of a good year, days and hours that are whole only: what was lost,
-estimated, or not believed is not learned from. All spots of a municipality together, so that a new one has the others
-to lean on. A spot needs four weeks of days; hours may have been counted by hand.
+estimated, or not believed is not learned from. A zero is believed where a person entered it, has looked at its day
+(checked, confirmed) or has overruled the fault that it was taken for. All spots of a municipality together, so that a
+new one has the others to lean on. A spot needs four weeks of days; hours may have been counted by hand.
 
 Days of events in the town's calendar are not learned from either: they are expected as without them, and moved by what
 earlier events did (`planned`, `expected.effects`); and so are days for which a 警報 of the weather agency stands, where
@@ -34,9 +35,10 @@ import numpy as np
 import structlog
 
 from analytics.alone import follow as alone
+from analytics.visitors.checks.hours import vouched
 from analytics.visitors.day_types import calendar
 from analytics.visitors.expected.calendar import Calendar
-from analytics.visitors.expected.counts import Counts, Floats
+from analytics.visitors.expected.counts import Bools, Counts, Floats
 from analytics.visitors.expected.effects import Basis, Effect, with_effect
 from analytics.visitors.expected.forecaster import Expected as Told
 from analytics.visitors.expected.forecaster import train
@@ -44,7 +46,8 @@ from analytics.visitors.expected.situation import Weather
 from analytics.visitors.issued import SHUT, issued
 from analytics.visitors.past_weather import weather_of
 from analytics.visitors.planned import planned
-from analytics.visitors.spots.series import days_of, hours
+from analytics.visitors.spots.plan import Method, plans
+from analytics.visitors.spots.series import SpotDay, days_of, hours
 from analytics.visitors.usual import COMPLETE_ENOUGH, day_start, local_day
 from devices.clock import Clock
 from store import Connection
@@ -150,9 +153,14 @@ def look_ahead(conn: Connection, town: int, now: datetime) -> int:
     with_school = calendar(first, days).with_school(plan.school)
     agency = issued(conn, town, zone, first, days, now)
     apart = plan.moved | agency.days[:, None]  # days that nothing is learned from
-    daily = _known(_daily(conn, [each.spot_id for each in spots], first, today), 1)
+    found = days_of(conn, [each.spot_id for each in spots], first, today - _DAY)
+    true = _vouched(conn, found, first, today, zone)
+    daily = _known(np.column_stack([_daily(found[each.spot_id]) for each in spots]), 1)
+    said_true = np.column_stack([true[each.spot_id].any(axis=1) for each in spots])
     weather = weather_of(conn, town, zone, first, today)
-    said, without = said_ahead(Counts(first, 1, np.where(apart[:n], np.nan, daily)), with_school, WEEK, weather)
+    said, without = said_ahead(
+        Counts(first, 1, np.where(apart[:n], np.nan, daily), said_true), with_school, WEEK, weather
+    )
     # A festival in a typhoon says nothing of festivals, nor of typhoons.
     calm = np.where(agency.days[:n, None], np.nan, daily)
     past = [plan.past(at, calm[:, at], without[:, at]) for at in range(len(spots))]
@@ -183,7 +191,8 @@ def look_ahead(conn: Connection, town: int, now: datetime) -> int:
     if with_hours:
         hourly = _known(np.column_stack([_hourly(conn, spots[at].spot_id, first, today) for at in with_hours]), 24)
         moved = np.repeat(apart[:n, with_hours], 24, axis=0)
-        past_hours = Counts(first, 24, np.where(moved, np.nan, hourly))
+        said_true = np.column_stack([true[spots[at].spot_id].ravel() for at in with_hours])
+        past_hours = Counts(first, 24, np.where(moved, np.nan, hourly), said_true)
         said, _ = said_ahead(past_hours, with_school, TODAY_AND_TOMORROW, weather)
         for lead, told in said.items():
             for hour in range(24):
@@ -303,20 +312,40 @@ def _told(
     return (value, low, high, *entry, *stands)
 
 
-def _daily(conn: Connection, ids: Sequence[int], first: date, today: date) -> Floats:
-    """(days, spots), today not among them; nan where there is no whole number."""
-    found = days_of(conn, ids, first, today - _DAY)
-    return np.array(
-        [
-            [
-                float(day.visitors)
-                if day.state == "ok" and day.visitors is not None and day.completeness >= COMPLETE_ENOUGH
-                else np.nan
-                for day in found[spot]
-            ]
-            for spot in ids
-        ]
-    ).T.clip(min=0.0)
+def _daily(days: Sequence[SpotDay]) -> Floats:
+    """(days,) nan where there is no whole number."""
+    whole = [
+        float(day.visitors)
+        if day.state == "ok" and day.visitors is not None and day.completeness >= COMPLETE_ENOUGH
+        else np.nan
+        for day in days
+    ]
+    return np.array(whole).clip(min=0.0)
+
+
+def _vouched(
+    conn: Connection, found: Mapping[int, Sequence[SpotDay]], first: date, today: date, zone: ZoneInfo
+) -> dict[int, Bools]:
+    """(days, 24) by spot: the hours of which somebody says that the counts are true. Who says so of one of several
+    counters has looked at the spot; a virtual one is as sure as the least of its parts.
+    """
+    known = plans(conn, found)
+    ids = {each for plan in known.values() for source in plan.sources for each in source.datastreams}
+    overruled = vouched(conn, ids, first, today - _DAY, zone)
+
+    def said(spot: int) -> Bools:
+        plan = known[spot]
+        parts = [said(part.spot_id) for part in plan.parts]
+        counters = [overruled[each] for source in plan.sources for each in source.datastreams]
+        nothing = np.zeros(((today - first).days, 24), dtype=np.bool_)
+        true: Bools = np.logical_and.reduce(parts) if parts else np.logical_or.reduce([nothing, *counters])
+        return true
+
+    by_people = {
+        spot: np.array([day.method is Method.FORM or day.version != "provisional" for day in days])
+        for spot, days in found.items()
+    }
+    return {spot: said(spot) | days[:, None] for spot, days in by_people.items()}
 
 
 def _hourly(conn: Connection, spot_id: int, first: date, today: date) -> Floats:

@@ -1,6 +1,9 @@
 """Totals of past months as the office kept them: a series of its own method, `monthly_history`, beside the days.
 
     put_months(conn, town, totals, ...) -> Put          appends what is new or another; nothing is overwritten
+    put_month(conn, town, station, month, ...)          one, as a form sends it: nothing is replaced unseen
+    month_arrived(conn, town, station, month, ...)      whether this very entry came before
+    usual_month(conn, station, month)                   what the office's other months are like
     held_months(conn, stations, first, last)            what holds: {(station, month): Held}
     month_entries(conn, station)                        who entered what, newest first
     spot_months(conn, spot, station, first, last, ...)  a spot's months by every method that has them
@@ -19,15 +22,19 @@ import calendar
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from statistics import median
+from uuid import UUID
 
 from psycopg.rows import class_row
 
+from analytics.visitors.manual import Entered
 from analytics.visitors.spots.plan import Method
 from analytics.visitors.spots.series import days
 from analytics.visitors.usual import Observations
 from store.connection import Connection
 
 _FIRST = (Method.COUNTER, Method.FORM, Method.MIXED, Method.MONTHLY_HISTORY)  # the first that two months share
+FEWEST_MONTHS = 3  # fewer say nothing of what is usual
 MOST_APART = 0.2  # of the days of a month: more than that in one and not in the other is no comparison
 
 
@@ -46,6 +53,11 @@ class Put:
     stored: int
     corrected: int
     unchanged: int
+
+    @property
+    def word(self) -> Entered:
+        """Of one month."""
+        return Entered.STORED if self.stored else Entered.CORRECTED if self.corrected else Entered.UNCHANGED
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +113,13 @@ def put_months(
     source: str,
     at: datetime,
     user_id: int,
+    key: UUID | None = None,
 ) -> Put:
-    """Stores the totals by (station, first of the month); None takes one back. Sent again it changes nothing."""
+    """Stores the totals by (station, first of the month); None takes one back. Sent again it changes nothing. `key`
+    names what was sent (`month_arrived`).
+    """
     counts = {"stored": 0, "corrected": 0, "unchanged": 0}
-    conn.execute("select pg_advisory_xact_lock(hashtext('month totals'), %s)", (municipality_id,))
+    _one_at_a_time(conn, municipality_id)
     months = [month for _, month in totals]
     if not months:
         return Put(**counts)
@@ -118,12 +133,71 @@ def put_months(
         conn.execute(
             """
             insert into month_entry (municipality_id, station_id, month, value, replaced, source, entered_at,
-                                     entered_by)
-            values (%s, %s, %s, %s, %s, %s, %s, %s)
+                                     entered_by, client_key)
+            values (%s, %s, %s, %s, %s, %s, %s, %s, %s)
             """,
-            (municipality_id, station, month, value, None if before is None else before.value, source, at, user_id),
+            (
+                municipality_id,
+                station,
+                month,
+                value,
+                None if before is None else before.value,
+                source,
+                at,
+                user_id,
+                key,
+            ),
         )
     return Put(**counts)
+
+
+def put_month(
+    conn: Connection,
+    municipality_id: int,
+    station_id: int,
+    month: date,
+    value: int | None,
+    *,
+    source: str,
+    at: datetime,
+    user_id: int,
+    seen: int | None,
+    key: UUID | None,
+) -> Entered:
+    """Stores one total (None takes it back) as a form sends it: `meanwhile`, and nothing is stored, where another value
+    stands than the one that was `seen`. `key` names the entry.
+    """
+    _one_at_a_time(conn, municipality_id)
+    held = held_months(conn, [station_id], month, month).get((station_id, month))
+    there = None if held is None else held.value
+    if there not in (seen, value):
+        return Entered.MEANWHILE
+    totals = {(station_id, month): value}
+    return put_months(conn, municipality_id, totals, source=source, at=at, user_id=user_id, key=key).word
+
+
+def month_arrived(
+    conn: Connection, municipality_id: int, station_id: int, month: date, value: int | None, key: UUID | None
+) -> bool:
+    """Whether this very entry came under this key: then there is nothing to be done."""
+    if key is None:
+        return False
+    row = conn.execute(
+        "select station_id, month, value from month_entry where municipality_id = %s and client_key = %s",
+        (municipality_id, key),
+    ).fetchone()
+    return row == (station_id, month, value)
+
+
+def _one_at_a_time(conn: Connection, municipality_id: int) -> None:
+    conn.execute("select pg_advisory_xact_lock(hashtext('month totals'), %s)", (municipality_id,))
+
+
+def usual_month(conn: Connection, station_id: int, month: date) -> float | None:
+    """The median of the office's other months at this spot; None with fewer than three."""
+    held = held_months(conn, [station_id], date.min, date.max)
+    others = [each.value for (_, when), each in held.items() if when != month]
+    return median(others) if len(others) >= FEWEST_MONTHS else None
 
 
 def held_months(conn: Connection, stations: Sequence[int], first: date, last: date) -> dict[tuple[int, date], Held]:

@@ -15,7 +15,8 @@ share.
 
 Zeros in a row add up; from 1 in 10,000 on they are an outage (two hours where 20 and more usually come, else three, or
 a day), until somebody is counted again. What is missing is not 0: it adds nothing and ends nothing. What was called an
-outage is forgotten for all that comes later: a dead counter must not become the usual.
+outage is forgotten for all that comes later: a dead counter must not become the usual. A zero that somebody answers for
+(`Counts.vouched`) is a count like any other: it ends what speaks against the counter, and is remembered.
 
 When it works badly: a spot that is closed for weeks for the first time looks like a dead counter (staff say so, and no
 pure function can know it); a counter that dies on the night of a quiet spot is found in the morning; at a spot that
@@ -155,14 +156,16 @@ def judge(counts: Counts, calendar: Calendar) -> Zeros:
     free, new_year = np.flatnonzero(kind == FREE), calendar.new_year
     resting = _Resting(values)
     ordinary = np.ones(values.shape, dtype=np.bool_)
+    vouched = np.zeros_like(ordinary) if counts.vouched is None else counts.vouched.reshape(values.shape)
     for day in range(days):
-        zero, known = values[day] == 0, ~np.isnan(values[day])
+        nobody, known = values[day] == 0, ~np.isnan(values[day])
+        zero = nobody & ~vouched[day]
         alike = believed[[day - WEEK * back for back in range(1, _WEEKS + 1) if day >= WEEK * back]]
         usual[day] = _usual(alike)
         if kind[day] == FREE and calendar.weekday[day] < WEEK - 1:
             of_free = believed[free[: np.searchsorted(free, day)][-_WEEKS:]]
             alike, usual[day] = np.concatenate([alike, of_free]), np.minimum(usual[day], _usual(of_free))
-        if zero.any():
+        if nobody.any():
             said = _improbable(usual[day], alike, seen, empty)
             if so_far.any() or (said[zero] > 0).any():
                 share = _beside(values[day], usual[day], known & (so_far < _SURE))
@@ -176,7 +179,7 @@ def judge(counts: Counts, calendar: Calendar) -> Zeros:
                 doubted[day] = zero & (said >= _DOUBT)
                 believed[day][(against[day] >= 1.0) | doubted[day]] = np.nan
             habit = 2 * (alike == 0).sum(axis=0) >= np.maximum((~np.isnan(alike)).sum(axis=0), 1)
-            ordinary[day] = ~(zero & habit)
+            ordinary[day] = ~(nobody & habit)
         elif so_far.any():
             so_far = np.where(known.any(axis=0), 0.0, so_far)
         for at, sign in ((day, 1), (day - _REMEMBERED, -1)):

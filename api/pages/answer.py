@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from alerts.answers import Asked, answer, find, token_hash
+from alerts.answers import Asked, answer, find
 from api.access import PUBLIC, Router, access
 from api.errors import NotFound, Text, TooManyLinks
 from api.language import page_language_of
@@ -22,6 +22,7 @@ from api.pages import formats
 from api.pages.site import plain_page, site
 from api.state import ApiState
 from store.connection import Connection
+from store.links import token_hash
 
 router = Router()
 

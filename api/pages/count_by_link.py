@@ -23,12 +23,14 @@ from analytics.visitors.manual import Entered, enter, seen_name
 from api.access import PUBLIC, Router, access
 from api.errors import BadRequest, Text
 from api.language import page_language_of
+from api.pages.count_copies import MAX_NOTE, What, asked_for, kept_copy
 from api.pages.daily_counts import MANUAL
-from api.pages.daily_entry import MAX_NOTE, EntryForm, Sent, entry_day, form_of, kept_copy, key_of, typed_of
+from api.pages.daily_entry import EntryForm, Sent, entry_day, form_of, key_of, typed_of
 from api.pages.link_holder import LinkTown, held
 from api.pages.site import Moment, formats_at, plain_page, site
 from api.state import ApiState
 from store import count_links
+from store.links import Kind, used
 
 router = Router()
 
@@ -68,9 +70,9 @@ def count_page(request: Request, token: str) -> Response:
     who, query = _follower(request, token), request.query_params
     with _state(request).database.transaction(who.town.municipality_id) as conn:
         form = form_of(conn, who.at, who.holder.spot, who.day(query.get("day")), typed_of(query.get("value", "")))
-    if query.get("copy") == "1":
+    if asked_for(request):
         name = who.at.words.name(form.spot.name, form.spot.name_en)
-        return kept_copy(request, who.at, _named(who), who.holder.name, None, who.here, [(who.here, name)])
+        return kept_copy(request, who.at, What.DAY, _named(who), who.holder.name, None, who.here, [(who.here, name)])
     was = query.get("was")
     form = replace(
         form,
@@ -124,7 +126,7 @@ def count_submit(
         total = form.total
         if total is None or form.problem is not None or (form.doubt is not None and sure != str(total)):
             return _asked(who, form, sent)
-        count_links.used(conn, who.holder.count_link_id)
+        used(conn, Kind.COUNT, who.holder.count_link_id)
         done = enter(
             conn,
             form.spot.readings[MANUAL].datastream_id,
@@ -158,7 +160,7 @@ def _follower(request: Request, token: str) -> _Follower:
     town, holder = held(
         request,
         token,
-        "count",
+        Kind.COUNT,
         lambda conn, town: count_links.find(conn, town.municipality_id, token, town.now),
         Text(
             "役場の観光担当に知らせてください。新しいリンクを作ります。",

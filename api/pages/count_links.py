@@ -14,12 +14,12 @@ from starlette.responses import RedirectResponse, Response
 from api.access import Router, SignedIn, Visit, access
 from api.pages.alert_list import open_alerts
 from api.pages.daily_entry import COUNTING, spots_by_hand
-from api.pages.device_list import base_of
-from api.pages.field_links import Made, qr_of
+from api.pages.link_making import Made, made, number, pressed_end
 from api.pages.site import moment, page
 from api.pages.typed import Form
 from store import count_links
 from store.errors import RecordError
+from store.links import Kind
 
 router = Router()
 
@@ -42,8 +42,7 @@ def change_count_links(request: Request, visit: SignedIn, typed: Form) -> Respon
     at = moment(request, visit)
     try:
         with visit.transaction() as conn:
-            if typed.get("do") == "revoke":
-                count_links.revoke(conn, town, _number(typed.get("link", ""), "link"), user_id=user_id)
+            if pressed_end(conn, visit, Kind.COUNT, typed):
                 return RedirectResponse(f"{LINKS}?done=revoked", 303)
             stations = {each.code: each.station_id for each in spots_by_hand(conn, at.now)}
             if typed.get("spot", "") not in stations:
@@ -53,13 +52,12 @@ def change_count_links(request: Request, visit: SignedIn, typed: Form) -> Respon
                 town,
                 station_id=stations[typed["spot"]],
                 name=typed.get("name", ""),
-                days=_number(typed.get("days", str(USUAL_DAYS)), "days"),
+                days=number(typed.get("days", str(USUAL_DAYS)), "days"),
                 user_id=user_id,
             )
     except RecordError as error:
         return _page(request, visit, typed=typed, problem=error, status=400)
-    address = f"{base_of(request)}/count/{token}"
-    return _page(request, visit, made=Made(typed["name"].strip(), address, qr_of(address)))
+    return _page(request, visit, made=made(request, Kind.COUNT, typed["name"].strip(), token))
 
 
 def _page(
@@ -93,9 +91,3 @@ def _page(
         problem=problem,
         done="revoked" if request.query_params.get("done") == "revoked" else None,
     )
-
-
-def _number(text: str, field: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise RecordError(field, "empty")
-    return int(text)

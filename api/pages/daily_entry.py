@@ -31,11 +31,12 @@ from analytics.visitors.manual import Entered, NotANumber, doubt, enter, parse, 
 from api.access import Role, Router, SignedIn, Visit, access
 from api.errors import BadRequest, NotFound, Text
 from api.pages.alert_list import open_alerts
+from api.pages.count_copies import MAX_NOTE, What, asked_for, staff_copy
 from api.pages.daily_counts import MANUAL, Cell, Row, UsualDay, calendar, usual_day
 from api.pages.day_entries import Entry, Standing, entries, standing
 from api.pages.days import day_start
 from api.pages.readings import StationNow, stations_now
-from api.pages.site import Moment, moment, page, plain_page
+from api.pages.site import Moment, moment, page
 from devices.model import StationKind
 from store.connection import Connection
 
@@ -44,7 +45,6 @@ router = Router()
 HOME = "/tourism/entry"
 COUNTING = frozenset({Role.TOURISM, Role.DIGITAL})
 OLDEST = timedelta(days=400)  # further back a number is history that somebody imports
-MAX_NOTE = 200
 _MORNING = 12  # before this hour people write down yesterday
 _OFFERED = 7  # days
 _TYPED = 20  # characters of it that are worth keeping
@@ -108,32 +108,11 @@ def entry_start(request: Request, visit: SignedIn) -> Response:
     with visit.transaction() as conn:
         spots = spots_by_hand(conn, at.now)
         alerts = open_alerts(conn, visit.user.role)
-    if spots and request.query_params.get("copy") == "1":
-        named = [(f"{HOME}/{each.code}", at.words.name(each.name, each.name_en)) for each in spots]
-        town = at.words.name(visit.tenant.name, visit.tenant.name_en)
-        return kept_copy(request, at, town, visit.user.display_name, visit.user.login, HOME, named)
+    if spots and asked_for(request):
+        return staff_copy(request, visit, at, What.DAY, HOME, spots)
     if spots:
         return RedirectResponse(f"/tourism/entry/{spots[0].code}", 303)
     return page(request, visit, at, "tourism_entry", alerts, model=None, done=None)
-
-
-def kept_copy(
-    request: Request, at: Moment, town: str, holder: str, login: str | None, home: str, spots: list[tuple[str, str]]
-) -> Response:
-    """The form to be opened without a network at `home`: spots as (address, name), nothing that was counted, no token.
-    `login` None: whoever has the link.
-    """
-    return plain_page(
-        request,
-        "count_copy",
-        town=town,
-        simulated=at.clock.simulated,
-        holder=holder,
-        login=login,
-        home=home,
-        spots=spots,
-        most_note=MAX_NOTE,
-    )
 
 
 def typed_of(text: str) -> str:

@@ -48,6 +48,7 @@ from store import field_links, shelters
 from store.connection import Connection
 from store.errors import RecordError
 from store.field_reports import MOST, MOST_PHOTOS, Author
+from store.links import Kind, used
 
 router = Router()
 
@@ -153,7 +154,7 @@ def _of_link(request: Request, token: str, *, shelters_too: bool = False) -> _Se
     town, holder = held(
         request,
         token,
-        "field",
+        Kind.FIELD,
         lambda conn, town: _holder(conn, town.municipality_id, token, shelters_too=shelters_too),
         Text(
             "急ぐときは電話で役場に知らせてください。新しいリンクは防災担当かデジタル担当が作ります。",
@@ -318,7 +319,7 @@ def _shelter_page(
 
 def _note_use(conn: Connection, sender: _Sender) -> None:
     if sender.author.field_link_id is not None:
-        field_links.used(conn, sender.author.field_link_id)
+        used(conn, Kind.FIELD, sender.author.field_link_id)
 
 
 def _page(request: Request, sender: _Sender, name: str, *, status: int, **model: Any) -> Response:

@@ -6,22 +6,19 @@ shown once, with a code for the telephone's camera: the database knows only its 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import segno
-from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from api.access import Role, Router, SignedIn, Visit, access
 from api.pages.alert_list import open_alerts
-from api.pages.device_list import base_of
+from api.pages.link_making import Made, made, number, pressed_end
 from api.pages.site import moment, page
 from api.pages.typed import Form
 from store import field_links
 from store.connection import Connection
 from store.errors import RecordError
 from store.headquarters import clean
+from store.links import Kind
 
 router = Router()
 
@@ -31,15 +28,6 @@ DAYS = (3, 30, 90, 365)
 USUAL_DAYS = 365
 MOST_NAME = 100
 _DONE = frozenset({"revoked"})
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """A link that was just made: this is the only time it can be shown."""
-
-    person: str
-    address: str
-    qr: Markup
 
 
 @router.get(LINKS)
@@ -55,12 +43,11 @@ def change_links(request: Request, visit: SignedIn, typed: Form) -> Response:
     town, user_id = visit.tenant.municipality_id, visit.user.user_id
     try:
         with visit.transaction() as conn:
-            if typed.get("do") == "revoke":
-                field_links.revoke(conn, town, _number(typed.get("link", ""), "link"), user_id=user_id)
+            if pressed_end(conn, visit, Kind.FIELD, typed):
                 return RedirectResponse(f"{LINKS}?done=revoked", 303)
             name = clean("name", typed.get("name", ""), MOST_NAME)
-            person_id = _new_person(conn, town, name) if name else _number(typed.get("person", ""), "person")
-            days = _number(typed.get("days", str(USUAL_DAYS)), "days")
+            person_id = _new_person(conn, town, name) if name else number(typed.get("person", ""), "person")
+            days = number(typed.get("days", str(USUAL_DAYS)), "days")
             token = field_links.make(
                 conn,
                 town,
@@ -73,14 +60,7 @@ def change_links(request: Request, visit: SignedIn, typed: Form) -> Response:
     except RecordError as error:
         return _page(request, visit, problem=error, status=400)
     assert row is not None
-    address = f"{base_of(request)}/field/{token}"
-    return _page(request, visit, made=Made(row[0], address, qr_of(address)))
-
-
-def qr_of(address: str) -> Markup:
-    """A code for a telephone's camera, as a picture in the page."""
-    code = segno.make(address, error="m", micro=False)
-    return Markup(code.svg_inline(border=2, omitsize=True, svgclass="qr", lineclass=None))
+    return _page(request, visit, made=made(request, Kind.FIELD, row[0], token))
 
 
 def _page(
@@ -127,9 +107,3 @@ def _new_person(conn: Connection, municipality_id: int, name: str) -> int:
     ).fetchone()
     assert row is not None
     return int(row[0])
-
-
-def _number(text: str, field: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise RecordError(field, "empty")
-    return int(text)

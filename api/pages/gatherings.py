@@ -20,7 +20,8 @@ from analytics.visitors.part_counts import HeldPart, Kind, Part, PartEntry, arri
 from api.access import Router, SignedIn, access
 from api.errors import NotFound, Text
 from api.pages.alert_list import open_alerts
-from api.pages.daily_entry import COUNTING, MAX_NOTE, key_of, spots_by_hand
+from api.pages.count_copies import MAX_NOTE, MOST_NAME, What, asked_for, staff_copy
+from api.pages.daily_entry import COUNTING, key_of, spots_by_hand
 from api.pages.readings import StationNow
 from api.pages.site import Moment, moment, page
 from api.pages.typed import Form
@@ -29,7 +30,6 @@ from store.connection import Connection
 router = Router()
 
 ADDRESS = "/tourism/gatherings"
-MOST_NAME = 80
 LONGEST = timedelta(days=62)
 OLDEST = timedelta(days=3660)
 MOST_VALUE = 1_000_000
@@ -64,6 +64,8 @@ def gatherings_start(request: Request, visit: SignedIn) -> Response:
     with visit.transaction() as conn:
         spots = spots_by_hand(conn, at.now)
         alerts = open_alerts(conn, visit.user.role)
+    if spots and asked_for(request):
+        return staff_copy(request, visit, at, What.EVENTS, ADDRESS, spots)
     if spots:
         return RedirectResponse(f"{ADDRESS}/{spots[0].code}", 303)
     return page(request, visit, at, "tourism_gatherings", alerts, model=None, done=None)

@@ -30,7 +30,8 @@ from analytics.visitors.part_counts import (
 from api.access import Router, SignedIn, access
 from api.errors import NotFound, Text
 from api.pages.alert_list import open_alerts
-from api.pages.daily_entry import COUNTING, MAX_NOTE, entry_day, key_of, spots_by_hand
+from api.pages.count_copies import MAX_NOTE, What, asked_for, staff_copy
+from api.pages.daily_entry import COUNTING, entry_day, key_of, spots_by_hand
 from api.pages.days import day_start
 from api.pages.readings import StationNow
 from api.pages.site import Moment, moment, page
@@ -48,7 +49,8 @@ _DONE = frozenset({"stored", "corrected", "unchanged", "again"})
 @dataclass(frozen=True, slots=True)
 class HourField:
     """One hour. `value` is what is stored, `typed` what stands in the field; `before` and `last_week` the same hour of
-    the day before and of the weekday; `problem`: number, much, little or meanwhile (then `by` has entered `value`).
+    the day before and of the weekday; `problem`: number, much, little, future (not begun: `typed` is not stored) or
+    meanwhile (then `by` has entered `value`).
     """
 
     hour: int
@@ -100,6 +102,8 @@ def hours_start(request: Request, visit: SignedIn) -> Response:
     with visit.transaction() as conn:
         spots = spots_by_hand(conn, at.now)
         alerts = open_alerts(conn, visit.user.role)
+    if spots and asked_for(request):
+        return staff_copy(request, visit, at, What.HOURS, ADDRESS, spots)
     if spots:
         return RedirectResponse(f"{ADDRESS}/{spots[0].code}", 303)
     return page(request, visit, at, "tourism_hours", alerts, model=None, done=None)
@@ -219,8 +223,10 @@ def _hour(
     text = typed.get(f"h{hour}", stored).strip()[:_TYPED]
     if text == typed.get(f"s{hour}"):
         text = stored  # nobody has touched it, whatever stands there by now
-    problem = None
-    if text != stored:
+    problem, begun = None, start <= at.now
+    if text != stored and not begun:
+        problem = "future"  # a telephone whose clock is ahead
+    elif text != stored:
         try:
             number = parse(text) if text else None
         except NotANumber:
@@ -240,7 +246,7 @@ def _hour(
         usual,
         problem,
         None if there is None else there.entered_by,
-        start <= at.now,
+        begun,
     )
 
 

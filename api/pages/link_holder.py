@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, TypeVar
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from psycopg import sql
@@ -19,7 +19,7 @@ from api.errors import NotFound, Text, TooManyLinks
 from api.state import ApiState
 from devices.clock import Clock
 from store.connection import Connection
-from store.field_links import token_hash
+from store.links import Kind, token_hash
 
 MOST_TOKEN = 100
 Holder = TypeVar("Holder")
@@ -44,7 +44,7 @@ class LinkTown:
 def held(
     request: Request,
     token: str,
-    kind: Literal["field", "count"],
+    kind: Kind,
     find: Callable[[Connection, LinkTown], Holder | None],
     what_to_do: Text,
 ) -> tuple[LinkTown, Holder]:

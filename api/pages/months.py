@@ -1,33 +1,41 @@
 """月ごとの表: a spot's months over three fiscal years, every method with its mark, against the year before.
 
 The totals that the office kept before anybody counted by day (`monthly_history`) come in by `api.pages.paste`, or one
-by one here. They stand beside what counters and days say, and a comparison of two methods is marked as one.
+by one here. They stand beside what counters and days say, and a comparison of two methods is marked as one. As in the
+other forms, what was typed stands in the address until it is stored; `key`, `seen` and `sure` are as in `daily_entry`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
+from urllib.parse import urlencode
+from uuid import UUID, uuid4
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from analytics.visitors.manual import NotANumber, parse
+from analytics.visitors.manual import Entered, NotANumber, doubt, parse
 from analytics.visitors.month_totals import (
+    Held,
     SpotMonth,
     YearOnYear,
+    held_months,
+    month_arrived,
     month_end,
     month_entries,
-    put_months,
+    put_month,
     spot_months,
+    usual_month,
     year_on_year,
 )
 from analytics.visitors.pasting.periods import PeriodError, month_of, read_period
-from api.access import READERS, Router, SignedIn, Visit, access
+from api.access import READERS, Router, SignedIn, access
 from api.errors import BadRequest, NotFound, Text
 from api.pages.alert_list import open_alerts
-from api.pages.daily_entry import COUNTING, MAX_NOTE
+from api.pages.count_copies import MAX_NOTE, What, asked_for, staff_copy
+from api.pages.daily_entry import COUNTING, key_of
 from api.pages.paste_plan import OLDEST_MONTH
 from api.pages.site import Moment, moment, page
 from api.pages.typed import Form
@@ -38,7 +46,8 @@ router = Router()
 
 ADDRESS = "/tourism/months"
 _YEARS = 3
-_DONE = frozenset({"stored", "corrected", "unchanged"})
+_FIELDS = ("month", "value", "source")
+_DONE = frozenset({"stored", "corrected", "unchanged", "again"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +57,22 @@ class MonthRow:
     month: int
     cells: tuple[SpotMonth | None, ...]
     compared: tuple[YearOnYear | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MonthForm:
+    """One past month to enter: `typed` is what stands in the fields, `held` what the office has of that month, `usual`
+    what its others are like. `problem`: month, number, there (`held` is another number, which has not been seen), or a
+    doubt (much, little).
+    """
+
+    typed: Mapping[str, str]
+    key: str
+    month: date | None = None
+    value: int | None = None
+    held: Held | None = None
+    usual: float | None = None
+    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +87,14 @@ class YearTable:
 @router.get(ADDRESS)
 @access(READERS, page=True)
 def months_start(request: Request, visit: SignedIn) -> Response:
-    """The first spot."""
+    """Leads to the first spot. With ?copy=1 the form that a browser keeps, for those who may use it."""
     at = moment(request, visit)
     with visit.transaction() as conn:
         known = spots(conn)
+        kept = [spot for spot in known if _station(conn, spot) is not None] if asked_for(request) else []
         alerts = open_alerts(conn, visit.user.role)
+    if kept and visit.user.role in COUNTING:
+        return staff_copy(request, visit, at, What.MONTHS, ADDRESS, kept)
     if known:
         return RedirectResponse(f"{ADDRESS}/{known[0].code}", 303)
     return page(request, visit, at, "tourism_months", alerts, spot=None)
@@ -75,22 +103,46 @@ def months_start(request: Request, visit: SignedIn) -> Response:
 @router.get(ADDRESS + "/{spot}")
 @access(READERS, page=True)
 def months_page(request: Request, visit: SignedIn, spot: str) -> Response:
-    return _page(request, visit, spot)
+    at = moment(request, visit)
+    today = at.now.astimezone(at.zone).date()
+    query = request.query_params
+    with visit.transaction() as conn:
+        known, here = _spot(conn, spot)
+        station_id = _station(conn, here)
+        newest = _year(query.get("year"), today)
+        table = _table(conn, here, station_id, newest, today)
+        history = () if station_id is None else month_entries(conn, station_id)
+        form = None
+        if station_id is not None and visit.user.role in COUNTING:
+            form = _form(conn, at, station_id, query, judge="asked" in query)
+        alerts = open_alerts(conn, visit.user.role)
+    done = query.get("saved")
+    return page(
+        request,
+        visit,
+        at,
+        "tourism_months",
+        alerts,
+        spots=known,
+        spot=here,
+        table=table,
+        history=history,
+        may_enter=visit.user.role in COUNTING,
+        form=form,
+        earlier=newest - _YEARS,
+        later=None if newest >= _fiscal(today) else min(newest + _YEARS, _fiscal(today)),
+        most_note=MAX_NOTE,
+        done=done if done in _DONE else None,
+    )
 
 
 @router.post(ADDRESS + "/{spot}")
 @access(COUNTING)
 def months_change(request: Request, visit: SignedIn, spot: str, typed: Form) -> Response:
-    """One month's total as the office kept it; an empty number takes it back."""
+    """One month's total as the office kept it, an empty number takes it back; or leads back to the form, which says
+    what is wrong or asked about.
+    """
     at = moment(request, visit)
-    month = _month(typed.get("month", ""), at)
-    if month is None:
-        return _page(request, visit, spot, typed=typed, problem="month")
-    number = typed.get("value", "").strip()
-    try:
-        value = parse(number) if number else None
-    except NotANumber:
-        return _page(request, visit, spot, typed=typed, problem="number")
     with visit.transaction() as conn:
         _, here = _spot(conn, spot)
         station_id = _station(conn, here)
@@ -98,57 +150,62 @@ def months_change(request: Request, visit: SignedIn, spot: str, typed: Form) -> 
             raise BadRequest(
                 Text("この地点には、月の記録を入れられません。", "Months cannot be entered for this spot.")
             )
-        put = put_months(
+        form, town, key = _form(conn, at, station_id, typed, judge=True), visit.tenant.municipality_id, typed.get("key")
+        if form.month is None or form.problem == "number":
+            return _asked(here, typed)
+        if month_arrived(conn, town, station_id, form.month, form.value, key_of(key)):
+            return _back(here, form.month, Entered.AGAIN, key_of(key))
+        if form.problem is not None:
+            return _asked(here, typed)
+        done = put_month(
             conn,
-            visit.tenant.municipality_id,
-            {(station_id, month): value},
+            town,
+            station_id,
+            form.month,
+            form.value,
             source=typed.get("source", "").strip()[:MAX_NOTE],
             at=at.now,
             user_id=visit.user.user_id,
+            seen=None if form.held is None else form.held.value,
+            key=key_of(key),
         )
-    done = "stored" if put.stored else "corrected" if put.corrected else "unchanged"
-    return RedirectResponse(f"{ADDRESS}/{here.code}?done={done}&year={_fiscal(month)}#main", 303)
+    return _asked(here, typed) if done is Entered.MEANWHILE else _back(here, form.month, done, key_of(key))
 
 
-def _page(
-    request: Request,
-    visit: Visit,
-    code: str,
-    *,
-    typed: Mapping[str, str] | None = None,
-    problem: str | None = None,
-) -> Response:
-    at = moment(request, visit)
-    today = at.now.astimezone(at.zone).date()
-    query = request.query_params
-    with visit.transaction() as conn:
-        known, spot = _spot(conn, code)
-        station_id = _station(conn, spot)
-        newest = _year(query.get("year"), today)
-        table = _table(conn, spot, station_id, newest, today)
-        history = () if station_id is None else month_entries(conn, station_id)
-        alerts = open_alerts(conn, visit.user.role)
-    done = query.get("done")
-    return page(
-        request,
-        visit,
-        at,
-        "tourism_months",
-        alerts,
-        status=400 if problem else 200,
-        spots=known,
-        spot=spot,
-        table=table,
-        history=history,
-        may_enter=visit.user.role in COUNTING,
-        keeps_months=station_id is not None,
-        earlier=newest - _YEARS,
-        later=None if newest >= _fiscal(today) else min(newest + _YEARS, _fiscal(today)),
-        typed=typed or {},
-        problem=problem,
-        most_note=MAX_NOTE,
-        done=done if done in _DONE else None,
-    )
+def _back(spot: Spot, month: date, done: Entered, key: UUID | None) -> Response:
+    query = {"saved": done.value, "year": str(_fiscal(month))} | ({} if key is None else {"key": str(key)})
+    return RedirectResponse(f"{ADDRESS}/{spot.code}?{urlencode(query)}#main", 303)
+
+
+def _asked(spot: Spot, typed: Mapping[str, str]) -> Response:
+    """Back to the form with what was typed."""
+    kept = {name: typed[name][:MAX_NOTE] for name in (*_FIELDS, "seen", "sure", "key") if typed.get(name)}
+    return RedirectResponse(f"{ADDRESS}/{spot.code}?{urlencode({'asked': '1', **kept})}#which-number", 303)
+
+
+def _form(conn: Connection, at: Moment, station_id: int, typed: Mapping[str, str], *, judge: bool) -> MonthForm:
+    """The form with what was typed; judged where it was sent."""
+    said = {name: typed.get(name, "").strip()[:MAX_NOTE] for name in _FIELDS}
+    key = str((None if "saved" in typed else key_of(typed.get("key"))) or uuid4())
+    empty = MonthForm(said, key)
+    if not judge:
+        return empty
+    month = _month(said["month"], at)
+    if month is None:
+        return replace(empty, problem="month")
+    try:
+        value = parse(said["value"]) if said["value"] else None
+    except NotANumber:
+        return replace(empty, month=month, problem="number")
+    held = held_months(conn, [station_id], month, month).get((station_id, month))
+    usual = usual_month(conn, station_id, month)
+    problem = None
+    if held is not None and held.value != value and typed.get("seen") != str(held.value):
+        problem = "there"
+    elif value is not None and (held is None or held.value != value) and typed.get("sure") != str(value):
+        asked = doubt(value, usual)
+        problem = None if asked is None else asked.value
+    return MonthForm(said, key, month, value, held, usual, problem)
 
 
 def _spot(conn: Connection, code: str) -> tuple[list[Spot], Spot]:

@@ -20,7 +20,8 @@ from analytics.visitors.pasting.block import By, cells_of, read_block
 from analytics.visitors.pasting.periods import Part, read_title
 from api.access import Router, SignedIn, access
 from api.pages.alert_list import open_alerts
-from api.pages.daily_entry import COUNTING, MAX_NOTE
+from api.pages.count_copies import MAX_NOTE
+from api.pages.daily_entry import COUNTING
 from api.pages.paste_plan import Fate, Item, Plan, Stored, plan_days, plan_months, store_days, store_months
 from api.pages.readings import StationNow, stations_now
 from api.pages.site import Moment, moment, page

@@ -7,11 +7,13 @@
 //
 // A page that is open without a network can be led to another spot or day by its own lists: then the form says that
 // nobody knows what stands there, and the server asks back where something does. A page with data-home can be opened
-// without one, too: the service worker shows a copy (data-copy) that holds no number and no token, and chooses by itself.
+// without one, too, and with it the other forms of the kind: the service worker shows a copy (data-copy) that holds no
+// number and no token, and chooses by itself.
 
 const QUEUE = 'mimamori-entries'; // [{key, by, action, label, fields, at, asked?, refused?}]
 const LOOK = 30_000; // ms between tries
 const PATIENCE = 20_000; // ms until a try counts as failed
+const FRESH = 86_400_000; // ms: a copy of another form that is older is kept anew
 
 const place = document.getElementById('entry-waiting-here');
 place.after(place.content.firstElementChild.cloneNode(true)); // a renewal of the page leaves it alone: it is an island
@@ -156,6 +158,23 @@ function go(address) {
   else location.assign(to);
 }
 
+/** What the list says of an entry: the fields that its form names (data-keep), or its hours. */
+function typedIn(form) {
+  if (form.dataset.keep) return form.dataset.keep.split(' ').map((name) => form.elements[name].value);
+  return [...form.querySelectorAll('.hour-field input:not([type="hidden"], :disabled)')]
+    .filter((field) => field.value !== form.elements[field.name.replace('h', 's')].value)
+    .map((field) => `${field.labels[0].textContent} ${field.value || '–'}`);
+}
+
+/** Makes room for the next entry. The hours of an open page stay: emptied they would be taken back. */
+function clear(form) {
+  if (form === copy) {
+    const chosen = [...form.querySelectorAll('select, [type="date"]')].map((field) => [field, field.value]);
+    form.reset();
+    for (const [field, value] of chosen) field.value = value;
+  } else if (form.dataset.keep) for (const name of form.dataset.keep.split(' ')) form.elements[name].value = '';
+}
+
 document.addEventListener('submit', async (event) => {
   const form = event.target;
   if (!form.matches('[data-keep]')) return;
@@ -164,9 +183,8 @@ document.addEventListener('submit', async (event) => {
   form.dataset.sending = '1';
   form.elements.key.value ||= newKey();
   const fields = [...new FormData(form)].filter(([name]) => name !== 'csrf_token');
-  const typed = form.dataset.keep && form.elements[form.dataset.keep].value;
   const action = new URL(form.action).pathname;
-  const entry = { key: form.elements.key.value, by, action, label: [form.dataset.label, typed].filter(Boolean).join(' '), fields, at: Date.now() };
+  const entry = { key: form.elements.key.value, by, action, label: [form.dataset.label, ...typedIn(form)].filter(Boolean).join(' '), fields, at: Date.now() };
   const kept = put(entry);
   const result = await send(entry);
   delete form.dataset.sending;
@@ -178,7 +196,7 @@ document.addEventListener('submit', async (event) => {
     form.submit(); // the server's own page says what is wrong
   } else {
     form.elements.key.value = newKey();
-    if (form.dataset.keep) form.elements[form.dataset.keep].value = ''; // it stands in the list
+    clear(form); // it stands in the list
     show({ away: words.queued, other: words.other }[result.state] ?? words.signed_out);
     section.scrollIntoView({ block: 'center' });
   }
@@ -217,15 +235,26 @@ document.addEventListener('click', (event) => {
 
 // --- opened without a network
 
-/** Lets this form be opened without a network from now on, and says at the end of the page whether it can be. */
-async function keepForm() {
+/** Lets this form be opened without a network from now on, and says at the end of the page whether it can be. The other
+ *  forms for counts come with it: who goes where there is no network may need another one. */
+async function keepForms() {
   const able = document.createElement('p');
   able.className = 'note';
   able.id = 'entry-able';
   able.dataset.island = 'able';
   document.getElementById('main').append(able);
   if (!window.isSecureContext) able.textContent = words.insecure;
-  else able.textContent = await self.fieldQueue.keepForm(home, new URL(location.href)).then(() => words.able, () => words.unable);
+  else able.textContent = await self.fieldQueue.keepForm(home, new URL(location.href)).then(keepOthers).then(() => words.able, () => words.unable);
+}
+
+async function keepOthers() {
+  const { COUNTS, keptAt } = self.fieldQueue;
+  for (const other of COUNTS.includes(home) ? COUNTS : []) {
+    const url = new URL(other, location.href);
+    const at = other === home ? Date.now() : await keptAt(url);
+    // one that cannot be kept (no spot has months, say) is no fault of this one
+    if (!(Date.now() - at < FRESH)) await self.fieldQueue.keepForm(other, url).catch(() => undefined);
+  }
 }
 
 const asDay = (date) => [date.getFullYear(), date.getMonth() + 1, date.getDate()].map((n) => String(n).padStart(2, '0')).join('-');
@@ -234,15 +263,21 @@ const asDay = (date) => [date.getFullYear(), date.getMonth() + 1, date.getDate()
 async function beginCopy() {
   const { day } = copy.elements;
   const now = new Date();
-  day.max = asDay(now);
-  day.value = asDay(now.getHours() < 12 ? new Date(now - 86_400_000) : now);
+  if (day) {
+    day.max = asDay(now);
+    day.value = asDay(now.getHours() < 12 ? new Date(now - 86_400_000) : now);
+  }
   const at = await self.fieldQueue.keptAt(new URL(location.href)).catch(() => undefined);
   const time = at && new Date(at).toLocaleString(document.documentElement.lang, { dateStyle: 'short', timeStyle: 'short' });
   byId('entry-copy').textContent = say('copy', { time: time ?? '?' });
   const choose = () => {
     const spot = copy.querySelector('select');
     if (spot) copy.action = spot.value;
-    copy.dataset.label = `${spot ? spot.selectedOptions[0].textContent : copy.dataset.spot} ${day.value}`;
+    copy.dataset.label = [spot ? spot.selectedOptions[0].textContent : copy.dataset.spot, day?.value].filter(Boolean).join(' ');
+    const today = new Date();
+    for (const hour of copy.querySelectorAll('[data-hour]')) {
+      hour.disabled = day.value === asDay(today) && Number(hour.dataset.hour) > today.getHours(); // not begun
+    }
   };
   copy.addEventListener('input', choose);
   choose();
@@ -264,6 +299,6 @@ window.addEventListener('storage', () => show());
 setInterval(sendAll, LOOK);
 show();
 if (copy) await beginCopy();
-else if (home) keepForm();
+else if (home) keepForms();
 sendAll();
 document.documentElement.dataset.ready = 'yes';

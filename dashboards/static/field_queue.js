@@ -1,5 +1,5 @@
 // Reports that wait for the network, and the copies of the forms: what the pages and their service worker share. The forms
-// are the report from the field and the day's count; what waits of counts is entry_keep.js's.
+// are the report from the field and those for counts; what waits of counts is entry_keep.js's.
 //
 // Not a module: a service worker of today's browsers takes a script by importScripts everywhere, a module not yet.
 // Everything is in `self.fieldQueue`. A report waits in IndexedDB under its key, by which the server knows a repetition:
@@ -12,16 +12,16 @@ self.fieldQueue = (() => {
   const OLDEST = 7 * 86_400_000; // ms: the server takes no older sight
   const FORGOTTEN = 30 * 86_400_000; // ms: what nobody has come back for
   const STAFF = '/disaster/field';
-  const COUNT = '/tourism/entry'; // one copy for all spots: it lets choose
+  const COUNTS = ['/tourism/entry', '/tourism/hours', '/tourism/gatherings', '/tourism/months']; // one copy each for all spots
   const LINK = /^\/(field|count)\/[\w-]{20,100}$/;
 
-  const isCount = (path) => path === COUNT || path.startsWith(`${COUNT}/`);
-  const isForm = (path) => path === STAFF || isCount(path) || LINK.test(path);
+  const countOf = (path) => COUNTS.find((count) => path === count || path.startsWith(`${count}/`));
+  const isForm = (path) => path === STAFF || countOf(path) !== undefined || LINK.test(path);
 
   // --- copies of the form
 
   /** Under which name a copy is kept: a drill's form is another one, its language and what was sent last are not. */
-  const nameOf = (url) => (isCount(url.pathname) ? COUNT : url.pathname) + (url.searchParams.get('drill') === '1' ? '?drill=1' : '');
+  const nameOf = (url) => (countOf(url.pathname) ?? url.pathname) + (url.searchParams.get('drill') === '1' ? '?drill=1' : '');
 
   const copyOf = (url) => caches.match(nameOf(url), { cacheName: COPIES, ignoreVary: true });
 
@@ -59,9 +59,21 @@ self.fieldQueue = (() => {
 
   /** Lets the form at this address be opened without a network from now on: the worker for its path, and a copy. */
   async function keepForm(path, url) {
-    await navigator.serviceWorker.register('/worker.js', { scope: path, updateViaCache: 'none' });
-    await navigator.serviceWorker.ready;
+    const registration = await navigator.serviceWorker.register('/worker.js', { scope: path, updateViaCache: 'none' });
+    await active(registration);
     await keepCopy(url);
+  }
+
+  function active(registration) {
+    const worker = registration.active ? null : (registration.installing ?? registration.waiting);
+    return new Promise((resolve, reject) => {
+      const look = () => {
+        if (registration.active) resolve();
+        else if (worker?.state === 'redundant') reject(new Error('the worker could not be installed'));
+      };
+      worker?.addEventListener('statechange', look);
+      look();
+    });
   }
 
   /** When the copy of this address was kept, in ms; nothing where there is none. */
@@ -194,5 +206,5 @@ self.fieldQueue = (() => {
     });
   }
 
-  return { COPIES, SYNC, STAFF, COUNT, isForm, keepForm, copyOf, keptAt, dropCopies, session, store, waiting, wait, drop, send, sendAll, alone };
+  return { COPIES, SYNC, STAFF, COUNTS, isForm, keepForm, copyOf, keptAt, dropCopies, session, store, waiting, wait, drop, send, sendAll, alone };
 })();

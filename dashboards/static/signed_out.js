@@ -2,7 +2,7 @@
 // report. What was to be sent and could not be stays, as the town hall has not got it: the page says so of reports, and a
 // button takes them away; counts stand on the form of whoever typed them.
 
-const { STAFF, COUNT, dropCopies, store, waiting, drop } = self.fieldQueue;
+const { STAFF, COUNTS, dropCopies, store, waiting, drop } = self.fieldQueue;
 const byId = (id) => document.getElementById(id);
 
 async function leave() {
@@ -10,7 +10,7 @@ async function leave() {
     if (name === STAFF || name.startsWith(`${STAFF}#`)) localStorage.removeItem(name);
   }
   for (const name of [STAFF, `${STAFF}#drill`]) await store('drafts', 'readwrite', (all) => all.delete(name)).catch(() => undefined);
-  for (const path of [STAFF, COUNT]) {
+  for (const path of [STAFF, ...COUNTS]) {
     if (self.caches) await dropCopies(path);
     const registration = await navigator.serviceWorker?.getRegistration(path);
     if (registration && new URL(registration.scope).pathname === path) await registration.unregister();

@@ -86,6 +86,25 @@ def visitors(
     give(figures, title, columns, rows(figures), as_json=as_json)
 
 
+@evaluate.command("effects")
+def effects(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="dataset.json and series.csv of counters (docs/tourism.md).")
+    ],
+    dates: Annotated[int, typer.Option(min=1, metavar="N", help="Dates of each counter, for each length.")] = 4,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
+) -> None:
+    """Plant effects of events in recorded counts, at random, and say how well they are measured."""
+    from mimamori.bench.report import bar, give
+    from mimamori.evaluate_effects import measure, rows
+
+    with bar("counters", quiet=as_json) as progress:
+        figures = measure(folder, dates, progress)
+    title = f"{folder}: {figures['counters']} counters, {figures['seconds']:g} s"
+    columns = ("planted", "days", "tried", "said", "bias", "off", "inside", "more", "fewer")
+    give(figures, title, columns, rows(figures), as_json=as_json)
+
+
 @evaluate.command("leaks")
 def leaks(
     folder: Annotated[

@@ -99,3 +99,19 @@ def test_nothing_that_is_missing_and_nothing_later_speaks_against_a_counter() ->
     assert again == replace(
         run, **{each: getattr(run, each) - 24 * since for each in ("start", "end", "visited", "found")}
     ), "with the days that a counter is judged with as with all of them"
+
+
+def test_a_zero_that_somebody_answers_for_is_a_count_and_teaches_the_next_one() -> None:
+    counts = series()
+    for week in (0, 1):
+        counts[TUESDAY - 7 * week, 8:18] = 0
+    counts[TUESDAY - 6, 9:15] = 0
+    known = Counts(FIRST, 24, counts.reshape(-1, 1))
+    days = calendar(FIRST, known.days)
+    assert [run.start // 24 for run in judge(known, days).runs()] == [TUESDAY - 7, TUESDAY - 6, TUESDAY]
+    vouched = np.zeros(known.values.shape, dtype=np.bool_)
+    vouched[24 * (TUESDAY - 7) : 24 * (TUESDAY - 6)] = True
+    zeros = judge(replace(known, vouched=vouched), days)
+    assert [run.start // 24 for run in zeros.runs()] == [TUESDAY - 6], "a Tuesday may be one of rest now"
+    at = 24 * (TUESDAY - 7) + 12
+    assert zeros.believed()[at, 0] == 0 and np.isnan(judge(known, days).believed()[at, 0])

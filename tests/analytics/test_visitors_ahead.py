@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from analytics.visitors.ahead import Event, Expected, changed, expected, look_ahead, said_ahead
+from analytics.visitors.checks import estimates, gate, periods
 from analytics.visitors.day_types import calendar
 from analytics.visitors.expected.counts import Counts, Floats
 from analytics.visitors.expected.effects import with_effect
 from analytics.visitors.expected.situation import Situation, Weather
 from analytics.visitors.issued import Issued, of_days
 from analytics.visitors.past_weather import weather_of
-from analytics.visitors.spots.series import hours
+from analytics.visitors.spots.series import days, hours
 from devices.model import Quality
 from store import connect
 from store.jma_spells import Spell
@@ -150,6 +151,41 @@ def test_a_day_of_an_event_is_expected_as_its_earlier_ones_and_hours_by_hand_are
     assert [(each.start - midnight(TODAY)) // HOUR for each in told(analyst, "spot-shiryokan", 24)] == [
         *(9, 10, 11, 33, 34, 35)
     ], "of the hours that nobody counts nothing is said"
+
+
+def test_zeros_that_people_answer_for_are_learned_from(analyst: Analyst) -> None:
+    """Closed on three Wednesdays, for the first time: entered by hand at one spot; of the other's counter two were
+    taken for faults, and overruled, and one stands on a day that was checked.
+    """
+    taki = analyst.town.datastream("spot-taki", "passages_in")
+    museum = analyst.town.datastream("spot-shiryokan", "passages_day")
+    closed = [TODAY - back * DAY for back in (19, 12, 5)]
+    for back in range(42, 0, -1):
+        day = TODAY - back * DAY
+        analyst.send(taki, counted(day, 0.0 if day in closed else 5.0))
+        analyst.send(museum, [(midnight(day + DAY), 0.0 if day in closed else 300.0)])
+    analyst.work()
+    ((user,),) = analyst.rows(
+        """
+        insert into app_user (municipality_id, login, display_name, password_hash, role)
+        select municipality_id, 'kanko', '観光係', 'x', 'tourism' from municipality limit 1 returning user_id
+        """
+    )
+    spot, now, town = spot_of(analyst, "spot-taki"), midnight(TODAY) + timedelta(minutes=30), analyst.town
+    with connect(town.owner, name="test") as conn:
+        *found, (last,) = conn.execute("select count_period_id from count_period order by starts_at").fetchall()
+        assert len(found) == 2, "the rule takes them for faults"
+        conn.execute("delete from count_period where count_period_id = %s", (last,))  # as where no rule has looked
+        for (period,) in found:
+            said = periods.overrule(conn, town.municipality_id, period, periods.Saying(user, now, "休業日"))
+            estimates.put(conn, said.station_id, closed[0], closed[2])
+        gate.check(conn, gate.Person(town.municipality_id, user, now), spot, days(conn, spot, closed[2], closed[2]))
+    with connect(analyst.town.worker, name="test", autocommit=True) as conn:
+        look_ahead(conn, analyst.town.municipality_id, now)
+    for code in ("spot-shiryokan", "spot-taki"):
+        tuesday, wednesday = told(analyst, code, 1)[1:3]
+        assert tuesday.value > 150 and wednesday.value < 15, code
+        assert tuesday.high < 1000, "of six weeks little is known, and an interval has an end all the same"
 
 
 def test_weather_that_is_not_foreseen_is_known_of_the_days_that_are_over_alone() -> None:

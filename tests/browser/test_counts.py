@@ -12,6 +12,7 @@ from tests.browser.fitting import fits
 from tests.browser.test_field_offline import KEPT
 from tests.browser.test_tourism import MUSEUM, UNTIL, enter
 
+FORMS = ("entry", "hours", "gatherings", "months")
 TODAY = TOWN_NOW.date()
 YESTERDAY = TODAY - timedelta(days=1)
 SPOKEN = f"{YESTERDAY.month}/{YESTERDAY.day}（"
@@ -52,16 +53,46 @@ def test_what_is_typed_without_a_network_waits_is_sent_once_and_asks_where_someb
         expect(page.locator("#entry-copy")).to_contain_text("電波がないため", timeout=UNTIL)
         expect(waiting).to_contain_text("保存待ち 2件")
         kept = page.evaluate(KEPT)
-        assert [path for path in kept if not path.startswith("/static/")] == ["/tourism/entry"]
+        assert {path for path in kept if not path.startswith("/static/")} == {f"/tourism/{form}" for form in FORMS}
         page.locator("#spot").select_option(label="鈴鳴りの滝")
         page.locator("#day").fill(str(TODAY))
         enter(page, "43")
         expect(waiting).to_contain_text("保存待ち 3件")
         fits(page, 390)
         screenshot(page, "tourism_entry-copy-ja-390")
+        # the other forms came with it, and what is typed into them waits in the same list
+        page.get_by_role("link", name="時間ごと").click()
+        expect(waiting).to_contain_text("保存待ち 3件", timeout=UNTIL)
+        page.locator("#day").fill(str(YESTERDAY))
+        page.get_by_label("9時〜10時").fill("12")
+        page.locator(".entry-save").click()
+        expect(waiting).to_contain_text("9時〜10時 12")
+        fits(page, 390)
+        screenshot(page, "tourism_hours-copy-ja-390")
+        page.get_by_role("link", name="行事ごと").click()
+        expect(waiting).to_contain_text("保存待ち 4件", timeout=UNTIL)
+        page.get_by_label("行事の名前").fill("滝まつり")
+        page.get_by_label("いつから", exact=True).fill(f"{YESTERDAY}T10:00")
+        page.get_by_label("いつまで", exact=True).fill(f"{YESTERDAY}T15:00")
+        enter(page, "1,200")
+        expect(waiting).to_contain_text("滝まつり 1,200")
+        screenshot(page, "tourism_gatherings-copy-ja-390")
+        page.get_by_role("link", name="月ごとの表").click()
+        expect(waiting).to_contain_text("保存待ち 5件", timeout=UNTIL)
+        page.get_by_label("年月").fill("R7.4")
+        page.get_by_label("その月の人数").fill("2,000")
+        page.locator(".entry-save").click()
+        expect(waiting).to_contain_text("R7.4 2,000")
+        fits(page, 390)
+        screenshot(page, "tourism_months-copy-ja-390")
         clerk.page.context.set_offline(False)
         expect(waiting).to_contain_text("保存待ち 1件", timeout=UNTIL)
-        expect(page.locator("#entry-waiting-state")).to_contain_text("2件を保存しました")
+        expect(page.locator("#entry-waiting-state")).to_contain_text("5件を保存しました")
+        assert town_page.execute("select value from part_entry union all select value from month_entry order by 1") == [
+            (12,),
+            (1200,),
+            (2000,),
+        ]
         page.locator("#entry-live a").click()
         expect(page.locator("html")).to_have_attribute("data-ready", "yes", timeout=UNTIL)
         waiting.get_by_role("link", name="確かめる").click()

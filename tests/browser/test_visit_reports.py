@@ -41,7 +41,6 @@ def test_a_report_is_chosen_read_on_a_phone_and_printed(chromium: Browser, town_
             ("reports-spot", "/tourism/reports/standard/spot-taki"),
             ("reports-mail", "/tourism/reports/mail"),
             ("count-links", "/tourism/links"),
-            ("count-copy", "/tourism/entry?copy=1"),
         ):
             page = visitor.open(f"{address}{'&' if '?' in address else '?'}lang=ja")
             clean(page, name)

@@ -113,7 +113,12 @@ def test_the_copies_that_open_without_a_network_hold_no_number_and_no_token(
     path = link(hall)
     send(outside, path, YESTERDAY, "4321")
     with hall.visitor(Role.TOURISM) as clerk:
-        copies = (outside.get(f"{path}?copy=1").text, clerk.get("/tourism/entry?copy=1").text)
+        clerk.post("/tourism/months/spot-taki", data={"month": "2025-04", "value": "4321"})
+        forms = ("entry", "hours", "gatherings", "months")
+        copies = (outside.get(f"{path}?copy=1").text, *(clerk.get(f"/tourism/{form}?copy=1").text for form in forms))
     for copy in copies:
         assert "data-copy" in copy and "csrf_token" not in copy and "4321" not in copy and 'name="key" value=""' in copy
-    assert "鈴鳴りの滝" in copies[1] and "鈴鳴りの滝" not in copies[0] and "data-login" not in copies[0]
+    assert "鈴鳴りの滝" not in copies[0] and "data-login" not in copies[0]
+    assert all("鈴鳴りの滝" in copy and "data-login" in copy for copy in copies[1:])
+    with hall.visitor(Role.VIEWER) as reader:  # who may read months only gets no form to enter them
+        assert reader.get("/tourism/months?copy=1").status_code == 303

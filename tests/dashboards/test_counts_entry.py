@@ -187,18 +187,48 @@ def test_past_months_are_a_series_of_their_own_and_a_comparison_across_methods_s
     rows = dict(re.findall(r"(\d+)月 (.*?)(?= \d+月 |$)", main(clerk.get(MONTHS)).split("令和8年度（2026） ")[1]))
     assert "月の記録 2,400 前年の 120 % 手入力（日ごと） 3,000 前年の 125 % 方法が違います" in rows["4"]
     assert "月の記録 0 前年の 0 %" in rows["5"] and "月の記録 9" in rows["5"]
-    # one month by hand: corrected, taken back, refused
-    assert "訂正しました" in main(follow(clerk, clerk.post(MONTHS, data={"month": "R6.4", "value": "2,100人"})))
-    assert "訂正しました" in main(follow(clerk, clerk.post(MONTHS, data={"month": "2024年5月", "value": ""})))
-    assert "3,000 人を取り消し" in main(clerk.get(MONTHS))
-    for wrong in (
-        {"month": "2026-06", "value": "1"},
-        {"month": "昨年", "value": "1"},
-        {"month": "2026-04", "value": "x"},
+    # one month by hand: what stands there is replaced or taken back where it has been seen
+    for typed, question, history in (
+        ({"month": "R6.4", "value": "2,100人"}, "2024-04 は 2,000 人と記録", "2,000 人を 2,100 人に訂正"),
+        ({"month": "2024年5月", "value": ""}, "2024-05 は 3,000 人と記録", "3,000 人を取り消し"),
     ):
-        assert clerk.post(MONTHS, data=wrong).status_code == 400
+        asked = follow(clerk, clerk.post(MONTHS, data=typed))
+        assert question in main(asked)
+        said = main(follow(clerk, clerk.post(MONTHS, data={**typed, "seen": hidden(asked, "seen")})))
+        assert "訂正しました" in said and history in said
+    for wrong, word in (
+        ({"month": "2026-06", "value": "1"}, "終わった月として"),
+        ({"month": "昨年", "value": "1"}, "「昨年」は"),
+        ({"month": "2026-04", "value": "x"}, "「x」は人数として"),
+    ):
+        assert word in main(follow(clerk, clerk.post(MONTHS, data=wrong)))
+    assert query(hall, "select count(*) from month_entry") == [(7,)]
     with hall.visitor(Role.VIEWER) as reader:
         assert "2,400" in main(reader.get(MONTHS)) and reader.post(MONTHS, data={"month": "2026-04"}).status_code == 403
+
+
+def test_a_month_that_is_sent_again_later_is_entered_once_and_a_digit_too_many_is_asked_about(
+    hall: TownHall, clerk: httpx.Client, other: httpx.Client
+) -> None:
+    for year in (2022, 2023, 2024):
+        follow(clerk, clerk.post(MONTHS, data={"month": f"{year}-05", "value": "900"}))
+    typed = {"month": "2025-05", "value": "9000", "source": "券", "key": str(uuid4())}
+    asked = follow(clerk, clerk.post(MONTHS, data=typed))
+    assert "10倍以上" in main(asked) and hidden(asked, "key") == typed["key"]
+    typed["sure"] = hidden(asked, "sure")
+    assert "保存しました" in main(follow(clerk, clerk.post(MONTHS, data=typed)))
+    # the other puts it right; then the browser that had no answer sends once more
+    assert "訂正しました" in main(
+        follow(other, other.post(MONTHS, data={"month": "2025-05", "value": "910", "seen": "9000"}))
+    )
+    assert "もう届いていました" in main(follow(clerk, clerk.post(MONTHS, data=typed)))
+    # what was typed of this month without a network, where nobody saw what stands there
+    assert "2025-05 は 910 人と記録" in main(
+        follow(clerk, clerk.post(MONTHS, data={"month": "2025-05", "value": "905", "key": str(uuid4())}))
+    )
+    assert query(hall, "select value, replaced from month_entry order by month_entry_id offset 3") == [
+        (9000, None), (910, 9000),
+    ]  # fmt: skip
 
 
 # --- hours
@@ -247,8 +277,9 @@ def test_an_hour_ten_times_the_usual_is_asked_back_once(hall: TownHall, clerk: h
     assert "10倍以上" in main(asked) and "「x」は人数として" in main(asked)
     typed |= {"h10": "", "sure": hidden(asked, "sure")}
     assert "合計 200 人" in main(follow(clerk, clerk.post(HOURS, data=typed)))
-    # an hour that has not begun has no field, and is not stored
-    clerk.post(HOURS, data={"day": "2026-06-01", "h15": "9", "s15": ""})
+    # an hour that has not begun is not stored, and that is said
+    early = follow(clerk, clerk.post(HOURS, data={"day": "2026-06-01", "h15": "9", "s15": ""}))
+    assert "まだ始まっていない時間です。この 9 は保存しません" in main(early)
     assert query(hall, "select count(*) from part_entry where value = 9") == [(0,)]
 
 

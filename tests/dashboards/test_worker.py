@@ -52,6 +52,9 @@ def test_only_the_forms_and_the_devices_page_register_it() -> None:
         "notifications.html",
         "sign_in.html",  # takes it away
         "tourism_entry.html",
+        "tourism_hours.html",
+        "tourism_gatherings.html",
+        "tourism_months.html",
         "count.html",
         "count_copy.html",
     }

@@ -136,6 +136,29 @@ def test_days_are_read_as_hours_are_and_rows_may_come_in_any_order(values: np.nd
     assert figures["overall"]["wape"] < figures["overall"]["wape_weekly_naive"]
 
 
+def test_planted_effects_are_measured_as_they_are_and_a_folder_that_is_too_short_says_so(tmp_path: Path) -> None:
+    days = 240
+    chance = np.random.default_rng(8)
+    weather = chance.normal(0, 0.3, (days, 1))
+    counts = chance.poisson(np.exp(7 + weather + chance.normal(0, 0.05, (days, 3)))).astype(float)
+    columns = ["square", "museum", "falls"]
+    folder = write(tmp_path / "effects", np.empty((0, 3)), step="1d", columns=columns, test_start="2026-06-01")
+    lines = [f"{(_START + timedelta(days=at)).date()},{a:g},{b:g},{c:g}" for at, (a, b, c) in enumerate(counts)]
+    (folder / "series.csv").write_text("\n".join(["time,square,museum,falls", *lines]), encoding="utf-8")
+    asked = ["evaluate", "effects", str(folder), "--dates", "1", "--json"]
+    result = CliRunner().invoke(app, asked)
+    assert result.exit_code == 0, result.output
+    figures = json.loads(result.stdout)
+    assert figures["counters"] == 3 and len(figures["effects"]) == 15
+    for each in figures["effects"]:
+        assert each["tried"] == 3 and abs(each["bias"]) < 0.15, each
+        right = {1: "more", -1: "fewer", 0: None}[int(np.sign(each["planted"]))]
+        assert each["said"] == 0 or right is None or each[right] == 1.0, each
+    (folder / "series.csv").write_text("\n".join(["time,square,museum,falls", *lines[:190]]), encoding="utf-8")
+    short = CliRunner().invoke(app, asked)
+    assert short.exit_code != 0 and "are needed to learn what is usual" in str(short.output) + str(short.exception)
+
+
 @pytest.mark.parametrize(
     ("changed", "line", "says"),
     [

@@ -21,7 +21,7 @@ import numpy as np
 
 from analytics.findings import Changes, Finding, end, last, open_or_update
 from analytics.visitors.checks import jammed, periods
-from analytics.visitors.checks.hours import Hourly, beside, series
+from analytics.visitors.checks.hours import Hourly, beside, series, vouched
 from analytics.visitors.day_types import calendar, day_type
 from analytics.visitors.expected.counts import Counts
 from analytics.visitors.usual import day_start, local_day
@@ -97,12 +97,13 @@ def _judged(
     """
 
     def judged(ids: list[int]) -> Zeros:
-        counts = series(conn, ids, first, last, zone)
+        counts, true = series(conn, ids, first, last, zone), vouched(conn, ids, first, last, zone)
         values = np.stack([counts[each].ravel() for each in ids], axis=1)
+        said = np.stack([true[each].ravel() for each in ids], axis=1)
         if until is not None:
             local = until.astimezone(zone)
             values[24 * (local.date() - first).days + local.hour :] = np.nan
-        return judge_zeros(Counts(first, 24, values), calendar(first, len(values) // 24))
+        return judge_zeros(Counts(first, 24, values, said), calendar(first, len(values) // 24))
 
     alone = judged([counter.datastream_id])
     return judged([counter.datastream_id, *beside(conn, counter.datastream_id)]) if alone.runs() else alone

@@ -2,6 +2,7 @@
 
     series(conn, ids, first, last, zone)   (days, 24) by datastream, nan where nothing true is known
     lost(conn, ids, first, last, zone)     which hours a period takes out, or nothing usable came in
+    vouched(conn, ids, first, last, zone)  of which somebody has said that nothing was wrong with them
     beside(conn, id)                       which other counters of the town count the same
 
 Hours are whole hours of UTC, as `rollup_hour` has them, under their local day and hour.
@@ -9,7 +10,7 @@ Hours are whole hours of UTC, as `rollup_hour` has them, under their local day a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -50,6 +51,29 @@ def series(conn: Connection, ids: Sequence[int], first: date, last: date, zone: 
     ):
         local = hour.astimezone(zone)
         found[datastream_id][(local.date() - first).days, local.hour] = total
+    return found
+
+
+def vouched(conn: Connection, ids: Iterable[int], first: date, last: date, zone: ZoneInfo) -> dict[int, Mask]:
+    """(days, 24) by datastream: the hours of the local days first..last in a period that somebody has overruled. What
+    was counted in them, 0 too, is true.
+    """
+    found = {each: np.zeros(((last - first).days + 1, 24), dtype=np.bool_) for each in ids}
+    row = np.arange(24 * ((last - first).days + 1))
+    for datastream_id, *period in conn.execute(
+        """
+        select d.datastream_id, p.starts_at, p.ends_at from datastream d join count_period p using (station_id)
+        where d.datastream_id = any(%s) and p.standing = 'overruled' and p.starts_at < %s and p.ends_at > %s
+          and d.drill_run is null
+        """,
+        (list(found), day_start(last + _DAY, zone), day_start(first, zone)),
+    ):
+        start, end = (
+            24 * (local.date() - first).days + local.hour + local.minute / 60
+            for local in (each.astimezone(zone) for each in period)
+        )
+        # of ten minutes or more, as in OUT
+        found[datastream_id] |= ((start < row + 5 / 6) & (end > row + 1 / 6)).reshape(-1, 24)
     return found
 
 

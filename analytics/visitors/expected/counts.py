@@ -1,6 +1,7 @@
 """Counts of one or many counters on one regular grid of local time.
 
     Counts(first, per_day, values)     values (n, C): hour (24 a day) or day (1), from the midnight of `first` on
+    Counts(..., vouched)               (n, C) of which somebody has said that they are true, zeros too
 
 Local time, so that nine o'clock is nine o'clock in summer and winter: the hour that a clock change leaves out is nan,
 the one that comes twice holds the mean of both. nan: nothing is known of it. 0: counted, and nobody came - or so the
@@ -24,11 +25,12 @@ WEEK = 7
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """`values` (n, C) with n a whole number of days; `per_day` 24 or 1."""
+    """`values` (n, C) with n a whole number of days; `per_day` 24 or 1. `vouched` None: nobody has said anything."""
 
     first: date
     per_day: int
     values: Floats
+    vouched: Bools | None = None
 
     @property
     def days(self) -> int:
@@ -44,9 +46,9 @@ class Counts:
     def until(self, row: int) -> Counts:
         """What is known when row `row` begins; the day it lies in is there, empty from then on."""
         days = -(-row // self.per_day)
-        values = self.values[: days * self.per_day].copy()
-        values[row:] = np.nan
-        return replace(self, values=values)
+        shorter = self.with_days(days)
+        shorter.values[row:] = np.nan
+        return shorter
 
     def with_days(self, days: int) -> Counts:
         """The same with empty days at its end, or without the days beyond `days`."""
@@ -54,7 +56,11 @@ class Counts:
         grown = np.full((n, self.counters), np.nan)
         kept = min(n, len(self.values))
         grown[:kept] = self.values[:kept]
-        return replace(self, values=grown)
+        said = None
+        if self.vouched is not None:
+            said = np.zeros(grown.shape, dtype=np.bool_)
+            said[:kept] = self.vouched[:kept]
+        return replace(self, values=grown, vouched=said)
 
 
 def earlier(figures: Floats, rows: int) -> Floats:

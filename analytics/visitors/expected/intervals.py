@@ -21,6 +21,7 @@ from analytics.visitors.expected.counts import Floats
 COVERED = 0.9
 _BINS = 12
 _FEWEST = 40  # held-out counts in a bin
+_MOST = 14.0  # a million, in log
 _STEP = 0.06  # of the logarithm, for a day that lies outside altogether
 _FARTHEST = 1.2  # that a counter's own factor may go, in log
 _LEAST_OWN = 0.05  # of what others miss: a past in which nothing was missed promises nothing
@@ -46,8 +47,9 @@ class Intervals:
         known = ~np.isnan(value) & ~np.isnan(came)
         if known.sum() < _FEWEST:
             # Next to nothing to learn from: as a count that scatters twice as much as chance alone, and a third.
-            at = np.log1p(np.array([0.0, 1e6]))
-            return Intervals(at, np.array([1.0, 3e5]), np.full(2, 2.0), np.full(2, 2.0), np.ones(value.shape[1]))
+            at = np.linspace(0.0, _MOST, _BINS * 4)
+            missed, sides = np.sqrt(np.exp(at)) + np.expm1(at) / 3, np.full(len(at), 2.0)
+            return Intervals(at, missed, sides, sides, np.ones(value.shape[1]))
         expected, error = np.log1p(value[known]), (came - value)[known]
         counter = np.broadcast_to(np.arange(value.shape[1]), value.shape)[known]
         parts = np.array_split(np.argsort(expected, kind="stable"), min(_BINS, max(1, len(expected) // _FEWEST)))
