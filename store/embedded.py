@@ -130,9 +130,27 @@ class EmbeddedServer:
         ]
 
     def start(self, *, timeout: float = 60.0) -> None:
-        """Prepares, starts and waits until the server answers and the database `mimamori` and the roles exist."""
+        """Prepares, starts and waits until the server answers and the database `mimamori` and the roles exist.
+
+        Where the last server was killed and its processes still write, it waits for their end.
+        """
         self.prepare()
+        deadline = time.monotonic() + timeout
+        while True:
+            said = self._launch()
+            try:
+                self.wait_ready(timeout=timeout, process=self._process)
+                return
+            except ServerError:
+                self.stop()
+                if time.monotonic() > deadline or not self._last_one_ends(said):
+                    raise
+                time.sleep(0.2)
+
+    def _launch(self) -> int:
+        """Starts the server; how long its log was before."""
         with (self.data / "postgres.log").open("ab") as log:
+            said = log.tell()
             self._process = subprocess.Popen(
                 self.command(),
                 stdout=log,
@@ -142,11 +160,11 @@ class EmbeddedServer:
                 start_new_session=True,
                 creationflags=_APART,
             )
-        try:
-            self.wait_ready(timeout=timeout, process=self._process)
-        except ServerError:
-            self.stop()
-            raise
+        return said
+
+    def _last_one_ends(self, said: int) -> bool:
+        """Whether the server refuses to start beside what is left of the last one, by its log from there on."""
+        return b"pre-existing shared memory block" in (self.data / "postgres.log").read_bytes()[said:]
 
     def stop(self, *, timeout: float = 10.0) -> None:
         """Fast shutdown; kills what does not end within `timeout` seconds (its log repairs it at the next start)."""

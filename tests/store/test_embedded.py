@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 import tempfile
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 
@@ -55,6 +59,30 @@ def test_a_half_made_cluster_is_made_again(tmp_path: Path) -> None:
     (tmp_path / "postgres" / "PG_VERSION").write_text("18")
     with EmbeddedServer(tmp_path) as server, connect(server.dsn(), name="test") as conn:
         assert conn.execute("select 1").fetchone() == (1,)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a server's processes with it")
+def test_it_waits_for_what_is_left_of_a_server_that_was_killed(tmp_path: Path) -> None:
+    killed = EmbeddedServer(tmp_path)
+    killed.start()
+    assert killed.process is not None
+    (writing, *_) = psutil.Process(killed.process.pid).children()
+    writing.suspend()
+    killed.process.kill()
+    killed.stop()
+    with ThreadPoolExecutor(1) as thread:
+        again = EmbeddedServer(tmp_path)
+        started = thread.submit(again.start)
+        try:
+            while b"still in use" not in (tmp_path / "postgres.log").read_bytes():
+                assert not started.done(), "it cannot have started"
+                time.sleep(0.01)
+        finally:
+            writing.resume()
+        started.result()
+    with connect(again.dsn(), name="test") as conn:
+        assert conn.execute("select 1").fetchone() == (1,)
+    again.stop()
 
 
 def test_a_folder_that_was_never_prepared_says_so(tmp_path: Path) -> None:
