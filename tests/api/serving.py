@@ -28,11 +28,12 @@ from api.roles import Role
 from api.server import run
 from devices.clock import real_now
 from devices.model import Quality, Reason
-from store import connect, latest
+from store import latest
 from store.counts import Tallies, slot
 from store.feed import append_alerts
 from store.writer import ObservationRow, write_batch
 from tests.conftest import START, Registered, accepted
+from tests.connections import kept
 
 PASSWORD = "korekara-mimamoru"
 OTHER_TOWN = "888888"
@@ -63,7 +64,7 @@ class TownHall:
     def session(self, login: str, *, lasts: timedelta = timedelta(hours=1)) -> tuple[str, str]:
         """A session opened behind the sign-in's back (which costs argon2): cookie and CSRF token."""
         token, csrf_token = secrets.token_urlsafe(32), secrets.token_urlsafe(24)
-        with connect(self.database.owner, name="test") as conn:
+        with kept(self.database.owner) as conn:
             conn.execute(
                 """
                 insert into user_session (token_hash, municipality_id, user_id, csrf_token, expires_at)
@@ -89,7 +90,7 @@ class TownHall:
         )
         device = next(iter(self.database.directory.devices.values()))
         uplink = accepted(device, START, rows)
-        with connect(self.database.worker, name="test") as conn:
+        with kept(self.database.worker) as conn:
             delivered = Tallies()
             delivered.deliver([slot(uplink.device_id, uplink.received_time)])
             result = write_batch(conn, self.database.municipality_id, [uplink], delivered=delivered)
@@ -101,7 +102,7 @@ class TownHall:
         `unconfirmed`: one doubtful reading alone says it, and it waits.
         """
         station, observed_property = datastream.split("/")
-        with connect(self.database.owner, name="test") as conn:
+        with kept(self.database.owner) as conn:
             conn.execute("update alert set cleared_at = %s where cleared_at is null", (START,))
             row = conn.execute(
                 """
@@ -140,7 +141,7 @@ class TownHall:
         """A notice to the public of an alert of its own, which is over by now; its number, and that of its words."""
         alert_id = self.raise_alert(datastream)
         town, zone = self.database.municipality_id, ZoneInfo("Asia/Tokyo")
-        with connect(self.database.owner, name="test") as conn:
+        with kept(self.database.owner) as conn:
             enter_municipality(conn, town)
             conn.execute(
                 """
@@ -163,7 +164,7 @@ class TownHall:
 
 def populate(database: Registered) -> None:
     """Makes the accounts of both towns, and a station with an observation in the other one."""
-    with connect(database.owner, name="test") as conn:
+    with kept(database.owner) as conn:
         other = conn.execute(
             """
             insert into municipality (code, name, name_en, timezone, bounds)

@@ -11,8 +11,8 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -27,12 +27,13 @@ from api.auth import COOKIE
 from api.roles import Role
 from devices.clock import ClockSetting
 from devices.model import Quality, Reason
-from store import Connection, connect
+from store import connect
 from store.counts import Tallies, slot
 from store.town_clock import write_clock
 from store.writer import ObservationRow, write_batch
 from tests.api.serving import TownHall, serving
 from tests.conftest import Registered, accepted
+from tests.connections import kept
 
 FLAGS = [
     "--no-sandbox",
@@ -97,21 +98,6 @@ class Town:
     """The demo town with its server running. Times are given as minutes before (negative) or after TOWN_NOW."""
 
     hall: TownHall
-    worker: Connection | None = None  # over which `observe` and
-    owner: Connection | None = None  # `execute` speak; None: each call over one of its own
-
-    @contextmanager
-    def talking(self) -> Iterator[Town]:
-        """The same town for who has much to say: to open a connection costs more than most messages."""
-        database = self.hall.database
-        with connect(database.worker, name="test") as worker, connect(database.owner, name="test") as owner:
-            yield replace(self, worker=worker, owner=owner)
-
-    @contextmanager
-    def _over(self, kept: Connection | None, dsn: str) -> Iterator[Connection]:
-        with nullcontext(kept) if kept is not None else connect(dsn, name="test") as conn:
-            yield conn
-            conn.commit()
 
     @property
     def url(self) -> str:
@@ -142,12 +128,12 @@ class Town:
         uplink = accepted(device, TOWN_NOW, rows)
         delivered = Tallies()
         delivered.deliver([slot(uplink.device_id, uplink.received_time)])
-        with self._over(self.worker, self.hall.database.worker) as conn:
+        with kept(self.hall.database.worker) as conn:
             write_batch(conn, self.hall.database.municipality_id, [uplink], delivered=delivered)
 
     def execute(self, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """One statement as the database's owner."""
-        with self._over(self.owner, self.hall.database.owner) as conn:
+        with kept(self.hall.database.owner) as conn:
             cursor = conn.execute(statement, parameters)
             return cursor.fetchall() if cursor.description else []
 
@@ -164,7 +150,7 @@ def town_running(registered: Registered, *, rules: bool = True) -> Iterator[Town
 
 def settle(registered: Registered) -> None:
     """The town's clock, and the demo's accounts."""
-    with connect(registered.owner, name="test") as conn:
+    with kept(registered.owner) as conn:
         write_clock(conn, ClockSetting(True, datetime.now(UTC), TOWN_NOW, 1.0))
         code = conn.execute("select code from municipality").fetchone()
         assert code is not None

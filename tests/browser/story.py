@@ -58,11 +58,10 @@ def ultrasonic(distance: int) -> bytes:
 
 def tell(town: Town) -> None:
     """Stores the whole morning. Slow things (rollups, nights) are put in as analytics would have left them."""
-    with town.talking() as telling:
-        _rain(telling)
-        _rivers(telling)
-        _water(telling)
-        _visitors(telling)
+    _rain(town)
+    _rivers(town)
+    _water(town)
+    _visitors(town)
 
 
 def _rain(town: Town) -> None:

@@ -8,8 +8,9 @@ from playwright.sync_api import Browser, expect
 
 from api.roles import Role
 from tests.browser.conftest import TOWN_NOW, Town, screenshot, visiting
+from tests.browser.fitting import fits
 from tests.browser.test_field_offline import KEPT
-from tests.browser.test_tourism import MUSEUM, UNTIL, enter, fits
+from tests.browser.test_tourism import MUSEUM, UNTIL, enter
 
 TODAY = TOWN_NOW.date()
 YESTERDAY = TODAY - timedelta(days=1)

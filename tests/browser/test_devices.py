@@ -10,7 +10,8 @@ from playwright.sync_api import Browser, expect
 
 from api.roles import Role
 from tests.browser.conftest import Town, screenshot, visiting, wait_until
-from tests.browser.test_look import faults, town
+from tests.browser.fitting import clean
+from tests.browser.test_look import town
 from tests.devices.test_pictures import png
 from tests.ingest.town import GAUGE
 
@@ -36,7 +37,7 @@ def test_a_list_is_checked_corrected_and_registered(chromium: Browser, town: Tow
         row = page.get_by_role("row").filter(has_text="2行目")
         expect(row).to_contain_text("F2")
         expect(row).to_contain_text("緯度")
-        assert faults(page) == []
+        clean(page)
         # The page renews itself from its plain address: what the file was answered with stays to be read.
         with page.expect_response(re.compile("fragment=1")):
             page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
@@ -47,7 +48,7 @@ def test_a_list_is_checked_corrected_and_registered(chromium: Browser, town: Tow
         expect(page.get_by_text("すべての行を登録できます")).to_be_visible()
         page.get_by_role("button", name="この内容で登録する（1行）").click()
         expect(page.get_by_text("登録しました。", exact=True)).to_be_visible()
-        assert faults(page) == []
+        clean(page)
         visitor.open("/digital/devices?q=new-1")
         page.get_by_role("link", name="新川橋").click()
         expect(page.get_by_role("heading", level=1)).to_contain_text("新川橋")
@@ -69,7 +70,7 @@ def test_how_often_a_gauge_speaks_is_said_in_words_and_changed(chromium: Browser
         stop.press("Enter")
         expect(page.get_by_role("alert")).to_contain_text("観測をやめる水位は")
         expect(stop).to_have_value("1.5")
-        assert faults(page) == []
+        clean(page)
         stop.fill("1.0")
         page.locator("#duty-start2").fill("2")
         page.locator("#duty-stop2").fill("1.8")
@@ -80,7 +81,7 @@ def test_how_often_a_gauge_speaks_is_said_in_words_and_changed(chromium: Browser
         for width in (1280, 320):
             page.set_viewport_size({"width": width, "height": 900})
             wait_until(page, f"document.documentElement.scrollWidth <= {width}")
-            assert faults(page) == []
+            clean(page)
             page.locator("#duty").scroll_into_view_if_needed()
             screenshot(page, f"duty-ja-{width}")
         assert visitor.complaints == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,8 +13,9 @@ from ingest.drilling import Drilling
 from store import connect
 from store.town_clock import load_clock
 from tests.alerts.people import channels, group, person
-from tests.browser.conftest import Town, screenshot, visiting, wait_until
-from tests.browser.test_look import A4, SMALLEST_TARGET, faults
+from tests.browser.conftest import Town, screenshot, visiting
+from tests.browser.fitting import at_every_width
+from tests.browser.test_look import A4
 
 UNTIL = 30_000  # ms: generous, a deadline and no measurement
 BRIDGE = "river-mimamoribashi"
@@ -35,12 +35,6 @@ def feeding(town: Town) -> Iterator[None]:
         ended.start()
         ended.join(20)
     assert not ended.is_alive()
-
-
-def fits(page: Page, width: int) -> None:
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert page.evaluate(SMALLEST_TARGET) == []
-    assert faults(page) == [], json.dumps(faults(page), ensure_ascii=False, indent=1)
 
 
 def tab_to(page: Page, selector: str, *, back: bool = False) -> None:
@@ -118,11 +112,7 @@ def test_the_pages_of_drills_are_clean_in_both_languages_and_widths_and_on_paper
                     page.set_viewport_size({"width": 1280, "height": 900})
                     staff.open(f"{path}?lang={language}")
                     expect(page.locator("#lamp")).to_have_attribute("data-state", "on", timeout=UNTIL)
-                    for width in (1280, 390, 320):
-                        page.set_viewport_size({"width": width, "height": 900})
-                        # a curve is drawn anew for its new width
-                        wait_until(page, f"document.documentElement.scrollWidth <= {width}")
-                        fits(page, width)
+                    for width in at_every_width(page, path):
                         if width > 320:
                             screenshot(page, f"drill-{when}-{path.strip('/')}-{language}-{width}")
             page.set_viewport_size({"width": 1280, "height": 900})

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, Page, ViewportSize, expect
+from playwright.sync_api import Browser, ViewportSize, expect
 
 from api.roles import Role
 from tests.browser.conftest import Town, screenshot, visiting
-from tests.browser.test_look import SMALLEST_TARGET, faults
+from tests.browser.fitting import fits
 
 UNTIL = 60_000  # ms: generous, a deadline and no measurement
 A4: ViewportSize = {"width": 718, "height": 1047}  # px of the paper within margins of 10 mm
 GATE = "spot-asaichi"
-
-
-def clean(page: Page, width: int) -> None:
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert page.evaluate(SMALLEST_TARGET) == []
-    assert faults(page) == [], json.dumps(faults(page), ensure_ascii=False, indent=1)
 
 
 def passed(town: Town, *counts: tuple[int, int, int]) -> None:
@@ -40,7 +33,7 @@ def test_the_day_of_an_event_from_the_first_entry_to_the_sheet_of_paper(chromium
         page.get_by_label("最初の日").fill("2026-06-01")
         page.get_by_role("group", name="対象の地点").get_by_label("港の朝市").check()
         page.get_by_role("group", name="比べる地点").get_by_label("美守岬灯台").check()
-        clean(page, 390)
+        fits(page, 390)
         page.get_by_role("button", name="保存する").first.click()
         expect(page.locator("#done")).to_contain_text("書きました")
         event = urlsplit(page.url).path
@@ -72,7 +65,7 @@ def test_the_day_of_an_event_from_the_first_entry_to_the_sheet_of_paper(chromium
             for language, width in (("ja", 1280), ("ja", 390), ("en", 320)):
                 clerk.page.set_viewport_size({"width": width, "height": 900})
                 page = clerk.open(f"{path}?lang={language}")
-                clean(page, width)
+                fits(page, width)
                 screenshot(page, f"{path.strip('/').replace('/', '-')}-{language}-{width}")
         page = clerk.open(f"{event}/report?lang=ja")
         page.set_viewport_size(A4)

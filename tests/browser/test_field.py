@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 from api.roles import Role
 from store import connect, field_links
 from tests.browser.conftest import GAUGE, Town, Visitor, screenshot, visiting, wait_until
-from tests.browser.test_look import SMALLEST_TARGET, faults
+from tests.browser.fitting import fits
 from tests.photos import picture
 
 UNTIL = 30_000  # ms: generous, a deadline and no measurement
@@ -58,12 +57,6 @@ def link(town: Town, *, shelters: bool = False) -> str:
         assert row is not None and user is not None
         token = field_links.make(conn, municipality, person_id=row[0], shelters=shelters, days=30, user_id=user[0])
     return f"/field/{token}"
-
-
-def fits(page: Page, width: int) -> None:
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert page.evaluate(SMALLEST_TARGET) == []
-    assert faults(page) == [], json.dumps(faults(page), ensure_ascii=False, indent=1)
 
 
 def reports(town: Town) -> list[tuple[object, ...]]:
@@ -264,10 +257,7 @@ def test_the_pages_are_clean_in_both_languages_and_widths(chromium: Browser, tow
                 staff.open(f"/{name}?lang={language}")
                 expect(page.locator("h1")).to_be_visible()
                 for width in (1280, PHONE):
-                    page.set_viewport_size({"width": width, "height": 800})
-                    # a map or a curve is drawn anew for its new width
-                    wait_until(page, f"document.documentElement.scrollWidth <= {width}")
-                    fits(page, width)
+                    fits(page, width, name)
                     known = re.sub(r"field/[\w-]{20,}", "field/link", name)
                     screenshot(page, f"{known}-{language}-{width}")
         page.set_viewport_size({"width": PHONE, "height": 800})

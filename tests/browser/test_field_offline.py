@@ -10,7 +10,8 @@ from playwright.sync_api import Browser, BrowserContext, Error, Page, expect
 from api.auth import COOKIE
 from api.roles import Role
 from tests.browser.conftest import Town, Visitor, screenshot, visiting, wait_until
-from tests.browser.test_field import PHONE, UNTIL, fits, link, reports, telephone
+from tests.browser.fitting import fits
+from tests.browser.test_field import PHONE, UNTIL, link, reports, telephone
 from tests.browser.test_notifications import worker_of
 from tests.photos import picture
 

@@ -15,8 +15,7 @@ from ingest.folders import FoldersConfig
 from ingest.folders.worker import Reader
 from store import connect
 from tests.browser.conftest import Town, screenshot, visiting
-from tests.browser.test_look import SMALLEST_TARGET, faults
-from tests.browser.test_quarantine import fits
+from tests.browser.fitting import at_every_width
 from tests.ingest.formats import elsewhere
 
 FILE = "水位月報,,\n日時,奥沢水位(cm),備考\n2026/6/1 8:00,52,晴\n2026/6/1 8:10,***,\n2026/6/1 8:20,54,\n"
@@ -51,13 +50,9 @@ def share(town_page: Town, tmp_path: Path) -> Share:
 
 
 def clean(page: Page, name: str) -> None:
-    assert faults(page) == []
-    screenshot(page, f"{name}-1280")
-    for width in (390, 320):
-        fits(page, width)
-        assert page.evaluate(SMALLEST_TARGET) == [], (name, width)
-        if width == 390:
-            screenshot(page, f"{name}-390")
+    for width in at_every_width(page, name):
+        if width > 320:
+            screenshot(page, f"{name}-{width}")
     page.set_viewport_size({"width": 1280, "height": 900})
 
 

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from api.roles import Role
-from tests.browser.conftest import Town, screenshot, visiting, wait_until
-from tests.browser.test_look import A4, SMALLEST_TARGET, faults
+from tests.browser.conftest import Town, screenshot, visiting
+from tests.browser.fitting import at_every_width, clean
+from tests.browser.test_look import A4
 
 UNTIL = 30_000  # ms: generous, a deadline and no measurement
-
-
-def fits(page: Page, width: int) -> None:
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert page.evaluate(SMALLEST_TARGET) == []
-    assert faults(page) == [], json.dumps(faults(page), ensure_ascii=False, indent=1)
 
 
 def type_line(page: Page, *fields: str) -> None:
@@ -64,7 +57,7 @@ def test_what_is_refused_stays_in_its_fields_and_is_said(chromium: Browser, town
         type_line(page, "電", "", "", "停電の通報", "あとで")
         expect(page.locator("#problem")).to_contain_text("時刻として読み取れません", timeout=UNTIL)
         expect(page.locator("#line-text")).to_have_value("停電の通報")
-        assert faults(page) == []
+        clean(page)
 
 
 def tell(page: Page) -> None:
@@ -96,11 +89,7 @@ def test_the_record_is_clean_in_both_languages_and_widths_and_on_paper(chromium:
                 page.set_viewport_size({"width": 1280, "height": 900})
                 staff.open(f"{path}lang={language}")
                 expect(page.locator("#lamp")).to_have_attribute("data-state", "on", timeout=UNTIL)
-                for width in (1280, 390, 320):
-                    page.set_viewport_size({"width": width, "height": 900})
-                    # a curve is drawn anew for its new width
-                    wait_until(page, f"document.documentElement.scrollWidth <= {width}")
-                    fits(page, width)
+                for width in at_every_width(page):
                     if width > 320:
                         screenshot(page, f"headquarters-{name}-{language}-{width}")
         page.set_viewport_size(A4)
@@ -146,11 +135,7 @@ def test_orders_and_the_checklist_are_clean_in_both_languages_and_widths(chromiu
                 page.set_viewport_size({"width": 1280, "height": 900})
                 staff.open(f"/disaster/{name}?lang={language}")
                 expect(page.locator("#lamp")).to_have_attribute("data-state", "on", timeout=UNTIL)
-                for width in (1280, 390, 320):
-                    page.set_viewport_size({"width": width, "height": 900})
-                    # a curve is drawn anew for its new width
-                    wait_until(page, f"document.documentElement.scrollWidth <= {width}")
-                    fits(page, width)
+                for width in at_every_width(page):
                     if width > 320:
                         screenshot(page, f"headquarters-{name}-{language}-{width}")
         page.set_viewport_size({"width": 1280, "height": 900})
@@ -177,11 +162,7 @@ def test_the_course_of_an_event_is_clean_in_both_languages_and_widths_and_on_pap
             page.set_viewport_size({"width": 1280, "height": 900})
             staff.open(f"/disaster/review?lang={language}")
             expect(page.locator("#lamp")).to_have_attribute("data-state", "on", timeout=UNTIL)
-            for width in (1280, 390, 320):
-                page.set_viewport_size({"width": width, "height": 900})
-                # a curve is drawn anew for its new width
-                wait_until(page, f"document.documentElement.scrollWidth <= {width}")
-                fits(page, width)
+            for width in at_every_width(page):
                 if width > 320:
                     screenshot(page, f"headquarters-review-{language}-{width}")
         page.set_viewport_size(A4)

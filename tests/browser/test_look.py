@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from datetime import timedelta
@@ -15,9 +14,11 @@ from api.roles import Role
 from ingest.jma.telegram import Area, of_town, read
 from simulators.telegrams import Said, weather
 from store import connect, jma, jma_feed
-from tests.browser.conftest import PROJECT, TOWN_NOW, Town, screenshot, town_running, visiting, wait_until
+from tests.browser.conftest import TOWN_NOW, Town, screenshot, town_running, visiting, wait_until
+from tests.browser.fitting import at_every_width, clean
 from tests.browser.story import OTHERS, ULTRASONIC, deliver, others, tell, ultrasonic, with_models
 from tests.conftest import Registered
+from tests.connections import kept
 from tests.forecasts import flood_planted, switched_on
 from tests.ingest.town import chirpstack
 
@@ -71,13 +72,10 @@ def town(registered: Registered) -> Iterator[Town]:
             issued = read(weather("rain", {"9999900": [Said("美守町", 4)]}, TOWN_NOW).encode(), "a.xml")
             telegram = of_town(issued, Area("999999"))
             assert telegram is not None and jma.keep(conn, town_id, telegram, TOWN_NOW) == 1
-        with running.talking() as talked:
-            assert talked.owner is not None
-            database = running.hall.database
-            switched_on(talked.owner, database.municipality_id, TOWN_NOW)
-            series = database.datastream("river-mimamoribashi", "water_level")
-            flood_planted(talked.owner, database.municipality_id, series, TOWN_NOW - timedelta(minutes=12))
-            talked.owner.commit()
+        with kept(registered.owner) as conn:
+            switched_on(conn, registered.municipality_id, TOWN_NOW)
+            series = registered.datastream("river-mimamoribashi", "water_level")
+            flood_planted(conn, registered.municipality_id, series, TOWN_NOW - timedelta(minutes=12))
         yield running
 
 
@@ -118,18 +116,6 @@ def digital_work(town: Town) -> None:
     )
 
 
-def faults(page: Page) -> list[dict[str, Any]]:
-    """What axe-core finds on the page as it stands: rule, and the places."""
-    source = PROJECT / "node_modules" / "axe-core" / "axe.min.js"
-    assert source.exists(), "axe-core is not installed: python -m dashboards.vendor"
-    if not page.evaluate("'axe' in window"):  # half a megabyte, once a document
-        page.evaluate(source.read_text("utf-8"))
-    found = page.evaluate("axe.run({ resultTypes: ['violations'] })")
-    return [
-        {"rule": each["id"], "places": [node["html"][:200] for node in each["nodes"]]} for each in found["violations"]
-    ]
-
-
 def test_a_gauges_page_is_clean_for_axe_in_both_languages_and_fits_the_screen(chromium: Browser, town: Town) -> None:
     with visiting(chromium, town, Role.DISASTER) as visitor:
         page = visitor.open("/disaster")
@@ -141,17 +127,19 @@ def test_a_gauges_page_is_clean_for_axe_in_both_languages_and_fits_the_screen(ch
                 expect(page.locator("#lamp")).to_have_attribute("data-state", "on")
                 for summary in page.locator("summary").all():
                     summary.click()
-                assert faults(page) == [], json.dumps(faults(page), ensure_ascii=False, indent=1)
-                screenshot(page, f"station-{code}-{language}-1280")
-                for width in (390, 320):
-                    page.set_viewport_size({"width": width, "height": 800})
-                    # the curve is drawn anew for its new width
-                    wait_until(page, f"document.documentElement.scrollWidth <= {width}")
-                    assert faults(page) == [], json.dumps(faults(page), ensure_ascii=False, indent=1)
-                    assert page.evaluate(SMALLEST_TARGET) == [], (code, width)
-                    if width == 390:
-                        screenshot(page, f"station-{code}-{language}-390")
+                for width in at_every_width(page, code):
+                    if width > 320:
+                        screenshot(page, f"station-{code}-{language}-{width}")
+                if language == "ja":
+                    holds_at_double_text_size(page, code)
         assert visitor.complaints == []
+
+
+def holds_at_double_text_size(page: Page, name: str) -> None:
+    page.set_viewport_size({"width": 1280, "height": 900})
+    wait_until(page, "document.documentElement.scrollWidth <= 1280")
+    page.evaluate("document.documentElement.style.fontSize = '200%'")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1280, name
 
 
 def wait_for_alert(page: Page) -> None:
@@ -168,14 +156,11 @@ def test_every_page_is_clean_for_axe_in_both_languages_and_fits_the_screen(chrom
                 visitor.open(f"/{name}{'&' if '?' in name else '?'}lang={language}")
                 expect(page.locator("#lamp")).to_have_attribute("data-state", "on")
                 assert page.locator("html").get_attribute("lang") == language
-                assert faults(page) == [], json.dumps(faults(page), ensure_ascii=False, indent=1)
-                screenshot(page, f"{name}-{language}-1280")
-                for width in (390, 320):
-                    page.set_viewport_size({"width": width, "height": 800})
-                    assert page.evaluate("document.documentElement.scrollWidth") <= width, (name, language, width)
-                    assert faults(page) == [], json.dumps(faults(page), ensure_ascii=False, indent=1)
-                    if width == 390:
-                        screenshot(page, f"{name}-{language}-390")
+                for width in at_every_width(page, name):
+                    if width > 320:
+                        screenshot(page, f"{name}-{language}-{width}")
+                if language == "ja":
+                    holds_at_double_text_size(page, name)
         assert visitor.complaints == []
 
 
@@ -192,13 +177,9 @@ def test_the_register_is_clean_for_axe_in_both_languages_and_fits_the_screen(chr
                 assert page.locator("main h1").count() == 1, name
                 for details in page.locator("main details").all():
                     details.evaluate("each => { each.open = true; }")
-                assert faults(page) == [], (name, json.dumps(faults(page), ensure_ascii=False, indent=1))
-                screenshot(page, f"{name}-{language}-1280")
-                page.set_viewport_size({"width": 320, "height": 800})
-                # a map is drawn anew for its new width
-                wait_until(page, "document.documentElement.scrollWidth <= 320")
-                assert faults(page) == [], json.dumps(faults(page), ensure_ascii=False, indent=1)
-                assert page.evaluate(SMALLEST_TARGET) == [], (name, language)
+                for width in at_every_width(page, name):
+                    if width > 320:
+                        screenshot(page, f"{name}-{language}-{width}")
         assert visitor.complaints == []
 
 
@@ -214,10 +195,7 @@ def test_stations_of_every_other_kind_stand_on_their_desk_and_fit_the_screen(chr
                 text = rows.all_inner_texts()
                 seen += len(text)
                 assert all(any(str(other[column]) in row for other in OTHERS) for row in text), text
-                for width in (1280, 390, 320):
-                    page.set_viewport_size({"width": width, "height": 800})
-                    wait_until(page, f"document.documentElement.scrollWidth <= {width}")
-                    assert faults(page) == [], (desk, json.dumps(faults(page), ensure_ascii=False, indent=1))
+                for width in at_every_width(page, desk):
                     if width > 320:
                         screenshot(page, f"others-{desk}-{language}-{width}")
             assert seen == len(OTHERS)
@@ -234,7 +212,7 @@ def test_the_sign_in_page_is_clean_and_one_click_signs_in(chromium: Browser, tow
     page = context.new_page()
     page.goto(f"{town.url}/water")
     expect(page).to_have_url(f"{town.url}/sign-in?next=%2Fwater")
-    assert faults(page) == []
+    clean(page)
     screenshot(page, "sign-in-ja-1280")
     page.set_viewport_size({"width": 320, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
@@ -248,32 +226,6 @@ def test_the_sign_in_page_is_clean_and_one_click_signs_in(chromium: Browser, tow
     expect(page.get_by_role("alert")).to_contain_text("ログイン名またはパスワードが違います")
     assert page.get_by_label("ログイン名").input_value() == "tourism"
     context.close()
-
-
-SMALLEST_TARGET = """() => [...document.querySelectorAll(
-    'button, input:not([type=hidden]), summary, .nav a, .languages a, .brand, tbody th a, .strip a, .map-hit')]
-    .filter((element) => element.checkVisibility())
-    .map((element) => [element.outerHTML.slice(0, 120), element.getBoundingClientRect()])
-    .filter(([, box]) => Math.min(box.width, box.height) < 24)
-    .map(([html, box]) => `${html} ${box.width} x ${box.height}`)"""
-
-
-def test_what_can_be_pressed_is_large_enough_to_press(chromium: Browser, town: Town) -> None:
-    for width in (1280, 320):
-        with visiting(chromium, town, Role.DISASTER, width=width) as visitor:
-            for name in PAGES:
-                page = visitor.open(f"/{name}")
-                if name == "alerts":
-                    wait_for_alert(page)
-                assert page.evaluate(SMALLEST_TARGET) == [], (name, width)
-
-
-def test_the_pages_hold_at_double_text_size(chromium: Browser, town: Town) -> None:
-    with visiting(chromium, town, Role.DISASTER) as visitor:
-        for name in (*PAGES, "disaster/stations/river-mimamoribashi"):
-            page = visitor.open(f"/{name}")
-            page.evaluate("document.documentElement.style.fontSize = '200%'")
-            assert page.evaluate("document.documentElement.scrollWidth") <= 1280, name
 
 
 A4: ViewportSize = {"width": 718, "height": 1047}  # px of the paper within margins of 10 mm

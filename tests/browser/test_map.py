@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,8 +10,8 @@ from playwright.sync_api import Browser, Locator, Page, Playwright, expect
 
 from api.roles import Role
 from tests.browser.conftest import FLAGS, GAUGE, Town, screenshot, system_chromium, town_running, visiting, wait_until
+from tests.browser.fitting import clean
 from tests.browser.story import tell
-from tests.browser.test_look import faults
 from tests.conftest import Registered
 
 UNTIL = 30_000
@@ -67,12 +66,12 @@ def test_the_map_says_what_the_table_says_in_both_languages(chromium: Browser, m
                 assert label.strip().startswith((pin.text_content() or "").strip()[:1])
             expect(live.get_by_role("button", name=whole)).to_be_visible()
             expect(live.get_by_role("button", name=closer)).to_be_visible()
-            assert faults(page) == [], json.dumps(faults(page), ensure_ascii=False, indent=1)
+            clean(page)
             screenshot(page, f"map-{name}-{language}-1280")
             page.set_viewport_size({"width": 320, "height": 800})
             drawn(page)
             wait_until(page, "document.documentElement.scrollWidth <= 320")
-            assert faults(page) == [], json.dumps(faults(page), ensure_ascii=False, indent=1)
+            clean(page)
             screenshot(page, f"map-{name}-{language}-320")
         assert any("maplibre-gl-worker" in url for url in asked)
         assert [url for url in asked if not url.startswith((f"{morning.url}/", "data:", f"blob:{morning.url}"))] == []

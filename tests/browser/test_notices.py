@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -17,7 +16,8 @@ from devices.photos import reduced
 from store import connect
 from store.cameras import keep_still
 from tests.browser.conftest import TOWN_NOW, Town, screenshot, town_running, visiting
-from tests.browser.test_look import SMALLEST_TARGET, faults, wait_for_alert
+from tests.browser.fitting import at_every_width
+from tests.browser.test_look import wait_for_alert
 from tests.conftest import Registered
 from tests.photos import picture
 
@@ -34,12 +34,8 @@ def town(registered: Registered) -> Iterator[Town]:
 
 def fits(page: Page, name: str) -> None:
     """Clean for axe, no wider than the screen, large enough to press; pictures for people."""
-    for width in (1280, 390, 320):
-        page.set_viewport_size({"width": width, "height": 900})
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, (name, width)
-        assert faults(page) == [], (name, width, json.dumps(faults(page), ensure_ascii=False, indent=1))
-        assert page.evaluate(SMALLEST_TARGET) == [], (name, width)
-        if width != 320:
+    for width in at_every_width(page, name):
+        if width > 320:
             screenshot(page, f"{name}-{width}")
     page.set_viewport_size({"width": 1280, "height": 900})
 

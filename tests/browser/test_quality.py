@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from playwright.sync_api import Browser, expect
 
@@ -16,7 +14,7 @@ from store.feed import Consumer
 from store.reviews import settle_reviews
 from tests.analytics.doubting import calm
 from tests.browser.conftest import GAUGE, TOWN_NOW, Town, screenshot, visiting
-from tests.browser.test_look import SMALLEST_TARGET, faults
+from tests.browser.fitting import SMALLEST_TARGET, clean
 
 
 def doubted(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +85,7 @@ def test_the_pages_are_clean_in_both_languages_and_at_every_width(
                     expect(page.get_by_role("row").filter(has_text=words).first).to_be_visible()
                     key = {"ja": "疑わしい値・異常値を含む区間", "en": "stretches with doubtful"}[language]
                     expect(page.locator(".chart-key")).to_contain_text(key)
-                assert faults(page) == [], json.dumps(faults(page), ensure_ascii=False, indent=1)
+                clean(page, name)
                 screenshot(page, f"quality-{name}-{language}-1280")
                 page.set_viewport_size({"width": 390, "height": 800})
                 assert page.evaluate("document.documentElement.scrollWidth") <= 390, (name, language)

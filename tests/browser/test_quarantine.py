@@ -6,7 +6,7 @@ import json
 from contextlib import closing
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
 from api.roles import Role
 from devices.clock import FixedClock
@@ -15,14 +15,11 @@ from ingest.settle import KnownDevices
 from quality.gate import CLOCK
 from store import connect
 from tests.browser.conftest import TOWN_NOW, Town, screenshot, visiting
+from tests.browser.fitting import at_every_width
 from tests.browser.story import deliver
-from tests.browser.test_look import SMALLEST_TARGET, faults
 from tests.ingest.town import GAUGE, level
 
 # What sticks out, for whoever has to mend it.
-WIDEST = """() => [...document.querySelectorAll("body *")]
-    .filter((element) => element.getBoundingClientRect().right > innerWidth)
-    .map((element) => element.outerHTML.slice(0, 120))"""
 UNIT = "unit-" + "x" * 50
 
 
@@ -51,13 +48,6 @@ def trouble(town: Town) -> None:
     town.execute("update device set key = %s where key = 'elsewhere' returning 1", (GAUGE,))
 
 
-def fits(page: Page, width: int) -> None:
-    page.set_viewport_size({"width": width, "height": 800})
-    assert page.evaluate("document.documentElement.scrollWidth") <= width, (width, page.evaluate(WIDEST))
-    assert page.evaluate(SMALLEST_TARGET) == []
-    assert faults(page) == [], json.dumps(faults(page), ensure_ascii=False, indent=1)
-
-
 def test_the_pages_are_clean_in_both_languages_and_at_every_width(chromium: Browser, town_page: Town) -> None:
     trouble(town_page)
     with visiting(chromium, town_page, Role.DIGITAL) as visitor:
@@ -72,8 +62,7 @@ def test_the_pages_are_clean_in_both_languages_and_at_every_width(chromium: Brow
                 visitor.open(f"/digital/quarantine{path}?lang={language}")
                 for summary in page.locator("summary").all():
                     summary.click()
-                for width in (1280, 390, 320):
-                    fits(page, width)
+                for width in at_every_width(page):
                     if width > 320:
                         screenshot(page, f"quarantine{name}-{language}-{width}")
         assert visitor.complaints == []

@@ -4,7 +4,6 @@ real ingest worker, the page and its map; in under two minutes of a person's tim
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -18,10 +17,10 @@ from ingest.broker import Broker
 from tests.brokers.running import broker as broker
 from tests.brokers.running import embedded as embedded
 from tests.brokers.running import publisher, wait_for
-from tests.browser.conftest import TOWN_NOW, Town, screenshot, town_running, visiting, wait_until
+from tests.browser.conftest import TOWN_NOW, Town, screenshot, town_running, visiting
+from tests.browser.fitting import PHONE, at_every_width
 from tests.browser.person import Person
 from tests.browser.story import CODEC, MODEL, ULTRASONIC, deliver, ultrasonic, with_models
-from tests.browser.test_look import SMALLEST_TARGET, faults
 from tests.browser.test_quarantine import work
 from tests.conftest import Registered
 from tests.ingest.town import chirpstack, config_for, worker
@@ -224,16 +223,10 @@ def test_the_pages_are_clean_in_both_languages_and_at_every_width(chromium: Brow
             for language in ("ja", "en"):
                 page.set_viewport_size({"width": 1280, "height": 900})
                 visitor.open(f"{path}lang={language}")
-                for width in (1280, 390, 320):
-                    page.set_viewport_size({"width": width, "height": 900})
-                    if width == 320:
-                        for details in page.locator("details").all():
-                            details.evaluate("each => { each.open = true; }")
-                    # a map is drawn anew for its new width
-                    wait_until(page, f"document.documentElement.scrollWidth <= {width}")
-                    assert page.evaluate(SMALLEST_TARGET) == [], (name, language, width)
-                    found = faults(page)
-                    assert found == [], (name, json.dumps(found, ensure_ascii=False, indent=1))
+                for width in at_every_width(page, name):
                     if width > 320:
                         screenshot(page, f"{name}-{language}-{width}")
+                    if width == PHONE:  # and the narrowest with everything open
+                        for details in page.locator("details").all():
+                            details.evaluate("each => { each.open = true; }")
         assert visitor.complaints == []

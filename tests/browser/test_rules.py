@@ -9,8 +9,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from api.roles import Role
 from tests.browser.conftest import Town, screenshot, town_running, visiting
+from tests.browser.fitting import at_every_width
 from tests.browser.story import tell
-from tests.browser.test_quarantine import fits
 from tests.conftest import Registered
 
 
@@ -78,7 +78,6 @@ def look(page: Page, name: str) -> None:
     for summary in page.locator("main summary").all():
         if not summary.evaluate("element => element.parentElement.open"):
             summary.click()
-    for width in (1280, 390, 320):
-        fits(page, width)
+    for width in at_every_width(page, name):
         if width > 320:
             screenshot(page, f"{name}-{width}")

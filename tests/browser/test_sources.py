@@ -14,8 +14,9 @@ from devices.codecs import radar_level
 from ingest.intake import IntakeConfig
 from tests.api.serving import serving
 from tests.browser.conftest import TOWN_NOW, Town, screenshot, settle, visiting
+from tests.browser.fitting import at_every_width, fits
 from tests.browser.story import deliver
-from tests.browser.test_quarantine import fits, work
+from tests.browser.test_quarantine import work
 from tests.conftest import Registered
 from tests.ingest.town import GAUGE, SENSOR_HEIGHT
 
@@ -67,8 +68,7 @@ def test_the_pages_are_clean_in_both_languages_and_at_every_width(chromium: Brow
                 for summary in page.locator("summary").all():
                     if not summary.evaluate("element => element.parentElement.open"):
                         summary.click()
-                for width in (1280, 390, 320):
-                    fits(page, width)
+                for width in at_every_width(page):
                     if width > 320:
                         screenshot(page, f"sources{name}-{language}-{width}")
         assert visitor.complaints == []

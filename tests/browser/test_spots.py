@@ -9,8 +9,8 @@ from playwright.sync_api import Browser, expect
 
 from api.roles import Role
 from tests.browser.conftest import Town, screenshot, town_running, visiting
+from tests.browser.fitting import at_every_width
 from tests.browser.story import tell
-from tests.browser.test_quarantine import fits
 from tests.conftest import Registered
 
 SPOT = "/tourism/spots/spot-taki"
@@ -46,7 +46,7 @@ def test_a_manual_count_is_kept_from_a_phone_without_script_and_every_page_is_cl
                 visitor.open(f"{address}?lang={language}")
                 for each in page.locator("main details").all():
                     each.evaluate("details => { details.open = true }")
-                for width in (1280, 390, 320):
-                    fits(page, width)
+                for _ in at_every_width(page, address):
+                    pass
                 screenshot(page, f"spots{address.replace('/', '-')}-{language}")
         assert visitor.complaints == []

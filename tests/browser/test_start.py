@@ -10,8 +10,8 @@ from playwright.sync_api import Browser, expect
 
 from api.roles import Role
 from tests.browser.conftest import Town, screenshot, town_running, visiting
+from tests.browser.fitting import clean
 from tests.browser.story import tell
-from tests.browser.test_look import faults
 from tests.conftest import Registered
 
 
@@ -50,11 +50,11 @@ def test_a_press_says_what_happens_and_where_to_look(chromium: Browser, town: To
         if java_script:
             page.get_by_role("button", name="機器を止める").click()
             expect(page.locator("#demo-silence")).to_be_visible()
-            assert faults(page) == []
+            clean(page)
             screenshot(page, "start-pressed-ja-1280")
             page.locator("#demo-silence a").click()
             expect(page).to_have_url(re.compile(rf"{town.url}/digital#device-[0-9a-f]{{16}}"))
-            assert faults(page) == []
+            clean(page)
         else:
             page.locator("#demo-rain a").click()
             expect(page).to_have_url(f"{town.url}/disaster")

@@ -14,6 +14,7 @@ import pytest
 
 from api.pages.assets import ROOM, Assets, AssetsError
 from dashboards import vendor
+from tests.browser.fitting import PHONE, WIDTHS
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -69,6 +70,19 @@ def test_the_style_sheets_are_sent_as_one_file_in_the_order_of_the_index(static:
     sheets[0].unlink()
     with pytest.raises(AssetsError, match=r"app\.css imports .*which is not there"):
         Assets(static)
+
+
+def test_to_the_style_sheets_a_phone_is_like_the_narrowest_screen(static: Path) -> None:
+    """No breakpoint lies between the two: so tests/browser/fitting.py need not ask axe-core at both."""
+    text = "".join(sheet.read_text("utf-8") for sheet in (static / "styles").rglob("*.css"))
+    asked = [each for each in re.findall(r"@(?:media|container)([^{]*)", text) if "width" in each]
+    pixels = [
+        float(number) * {"px": 1, "rem": 16, "em": 16}[unit]
+        for each in asked
+        for number, unit in re.findall(r"([\d.]+)(px|rem|em)\b", each)
+    ]
+    assert len(pixels) >= len(asked) > 5
+    assert [each for each in pixels if WIDTHS[-1] <= each <= PHONE] == []
 
 
 def test_no_module_of_ours_imports_a_library_by_relative_path() -> None:
