@@ -21,10 +21,10 @@ from store.feed import Consumer
 from store.town_clock import write_clock
 from tests.alerts.people import channels, group, person
 from tests.api.serving import TownHall, populate, serving
+from tests.authorising.routes import CALLS, PARAMETERS, SAFE
 from tests.conftest import START, Registered
 from tests.dashboards.reading import main
 from tests.drilling import BRIDGE, STEP, Drill
-from tests.test_authorisation import CALLS, PARAMETERS, SAFE
 
 HERE = "/disaster/drills"
 PAGE = {"Accept": "text/html"}
