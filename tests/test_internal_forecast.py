@@ -2,7 +2,7 @@
 
 Walls, each walked whole:
 
-- every route, as everybody: tests/test_authorisation.py plants a figure and looks for it in every answer;
+- every route, as everybody: tests/authorising plants a figure and looks for it in every answer;
 - the database: a role that has not come through `api.internal_forecast` sees no row, whatever it asks;
 - the sources: whoever names the tables, or imports what reads them, stands here. Alerts, messages, ingest, exports of
   others and the simulators do not, so no channel has anything of it to tell; and what the outbox holds of a flood of
