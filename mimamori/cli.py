@@ -22,6 +22,7 @@ from mimamori.commands.devices import devices
 from mimamori.commands.evaluate import evaluate
 from mimamori.commands.ingest import ingest, run_ingest
 from mimamori.commands.intake import intake
+from mimamori.commands.meters import meters
 from mimamori.commands.network import network
 from mimamori.commands.quarantine import quarantine
 from mimamori.commands.rules import rules
@@ -44,6 +45,7 @@ app.add_typer(simulated)
 app.add_typer(backups)
 app.add_typer(corrections)
 app.add_typer(network)
+app.add_typer(meters)
 app.add_typer(sound)
 app.add_typer(run, name="run")
 app.add_typer(town, name="town")
@@ -174,18 +176,6 @@ def push_key(
     from mimamori import push_key as push
 
     typer.echo(push.make(file))
-
-
-@app.command("meter-key")
-def meter_key(
-    file: Annotated[Path, typer.Argument(help="Where it goes; MIMAMORI_METER_KEY_FILE names it for the api process.")],
-) -> None:
-    """Make the key that the numbers of customers' meters are kept by, in FILE. One that is there stays as it is."""
-    from analytics.leaks.meters.keyed import new_key
-    from mimamori import key_files
-
-    then = "name it in MIMAMORI_METER_KEY_FILE, and keep a copy apart from the backups of the database"
-    typer.echo(key_files.make(file, new_key, then))
 
 
 @town.command("apply")

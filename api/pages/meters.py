@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
-from functools import partial
+from datetime import UTC, date, timedelta
 
 import numpy as np
 from starlette.concurrency import run_in_threadpool
@@ -17,8 +16,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from analytics.leaks.meters import stored
-from analytics.leaks.meters.keyed import fingerprint, keyed, normal
-from analytics.leaks.meters.reading import MeterFileError, read_meters
+from analytics.leaks.meters.intake import NothingError, OtherKeyError, take_in, understood
+from analytics.leaks.meters.keyed import keyed, normal
+from analytics.leaks.meters.reading import MeterFileError
 from analytics.leaks.meters.signs import KNOWN
 from analytics.leaks.meters.stored import CountsError
 from analytics.leaks.meters.town import LEAST, Meter, first_day, look, meters
@@ -28,6 +28,7 @@ from api.pages.alert_list import open_alerts
 from api.pages.days import day_start
 from api.pages.site import Moment, moment, page
 from api.pages.typed import Form
+from api.pages.words import Words
 from api.roles import Role
 from devices.sheets import SheetError
 
@@ -39,7 +40,8 @@ AUDITORS = frozenset({Role.WATER, Role.DIGITAL})
 MOST_BYTES = 20_000_000
 MOST_NUMBERS = 5_000
 _SHOWN_DAYS = 21
-_AHEAD = timedelta(hours=1)  # a dial read at the full hour may come a little before ours
+# What `understood` and `take_in` raise.
+REFUSALS = (SheetError, MeterFileError, CountsError, NothingError, OtherKeyError)
 _DONE = frozenset({"file"})
 
 
@@ -63,10 +65,6 @@ class Asked:
 
     found: tuple[tuple[str, Meter], ...]
     unknown: tuple[str, ...]
-
-
-class _OtherKey(Exception):
-    """The numbers so far were kept by another key."""
 
 
 @router.get(METERS)
@@ -199,34 +197,40 @@ def _page(
     )
 
 
+def refused(words: Words, error: Exception) -> str:
+    """Why a file of meters was not taken in: of each error of `take_in`."""
+    match error:
+        case SheetError():
+            return words(f"sheet.{error.code}", **error.values)
+        case MeterFileError():
+            return words(f"meters.refused.{error.code}", about=error.about)
+        case CountsError():
+            return words("meters.refused.counts", n=error.n)
+        case NothingError():
+            why = words("meters.refused.nothing", n=error.found.refused)
+            return " ".join([why, *(line_in_words(words, each) for each in error.found.problems[:1])])
+        case _:
+            return words("meters.refused.key")
+
+
+def line_in_words(words: Words, problem: tuple[int, str, str]) -> str:
+    """A line, or a value of it, that was left out."""
+    line, code, column = problem
+    return words(f"meters.line.{code}", line=line, column=column)
+
+
 def _read(request: Request, visit: Visit, name: str, data: bytes) -> Response:
     at = moment(request, visit)
-    words, key = at.words, visit.config.meter_key
-    town, user_id = visit.tenant.municipality_id, visit.user.user_id
+    key = visit.config.meter_key
     if key is None or not data:
         why = "no_key" if key is None else "none"
-        return _page(request, visit, problem=words(f"meters.refused.{why}"), status=400)
-    oldest = datetime.combine(stored.kept_from(at.now), time(), UTC)
+        return _page(request, visit, problem=at.words(f"meters.refused.{why}"), status=400)
+    town = visit.tenant.municipality_id, visit.tenant.code
     try:
-        found = read_meters(data, zone=at.zone, oldest=oldest, newest=at.now + _AHEAD)
-        if not found.hours:
-            why = words("meters.refused.nothing", n=found.refused)
-            if found.problems:
-                line, code, column = found.problems[0]
-                why = f"{why} {words(f'meters.line.{code}', line=line, column=column)}"
-            return _page(request, visit, problem=why, status=400)
+        found = understood(data, zone=at.zone, now=at.now)
         with visit.transaction() as conn:
-            if not stored.known_key(conn, town, fingerprint(key, visit.tenant.code), now=at.now):
-                raise _OtherKey
-            by_key = partial(keyed, key, visit.tenant.code)
-            n = stored.keep(conn, town, found, by_key, name, now=at.now, user_id=user_id)
-            stored.seen(conn, town, "file", now=at.now, user_id=user_id, n=n)
-    except SheetError as error:
-        return _page(request, visit, problem=words(f"sheet.{error.code}", **error.values), status=400)
-    except MeterFileError as error:
-        return _page(request, visit, problem=words(f"meters.refused.{error.code}", about=error.about), status=400)
-    except _OtherKey:
-        return _page(request, visit, problem=words("meters.refused.key"), status=409)
-    except CountsError as error:
-        return _page(request, visit, problem=words("meters.refused.counts", n=error.n), status=409)
+            take_in(conn, town, key, found, name, now=at.now, user_id=visit.user.user_id)
+    except REFUSALS as error:
+        known_otherwise = isinstance(error, CountsError | OtherKeyError)
+        return _page(request, visit, problem=refused(at.words, error), status=409 if known_otherwise else 400)
     return RedirectResponse(f"{METERS}?done=file", 303)

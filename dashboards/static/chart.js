@@ -19,6 +19,7 @@
 //         words              { every, slices } say what is shown; holds: as qualities, of a slice
 //         lengths }          words for the length of a slice, by its seconds }
 
+import { drawLevels, drawPoints, drawReported } from './chart_marks.js';
 import { island, settle, stylesheet } from './islands.js';
 
 const LOWEST = 190; // px: on a phone the picture's proportions would leave a strip
@@ -134,10 +135,10 @@ class Curve {
 
   // --- how it looks: as the picture does ---------------------------------------------------------------
 
-  look(selector, property) {
+  look = (selector, property) => {
     const found = this.picture.querySelector(selector);
     return found ? getComputedStyle(found)[property] : getComputedStyle(this.picture).color;
-  }
+  };
 
   options() {
     const family = getComputedStyle(document.body).fontFamily;
@@ -172,101 +173,15 @@ class Curve {
       ],
       series: [{}, { stroke: line, width: 2.25, points: { show: false } }],
       hooks: {
-        drawAxes: [(plot) => this.drawLevels(plot, family)],
-        draw: [(plot) => this.drawPoints(plot), (plot) => this.drawReported(plot)],
+        drawAxes: [(plot) => drawLevels(plot, this.plan, this.look, family)],
+        draw: [
+          (plot) => drawPoints(plot, this, this.look),
+          (plot) => drawReported(plot, this.plan.reported, this.look),
+        ],
         setCursor: [(plot) => this.point(plot.cursor.left < 0 || plot.cursor.idx === null ? undefined : plot.cursor.idxs[1])],
         setSelect: [(plot) => this.select(plot)],
       },
     };
-  }
-
-  drawLevels(plot, family) {
-    const { ctx, bbox } = plot;
-    const unit = devicePixelRatio;
-    let lowest = -Infinity; // of the digits so far: two thresholds may lie nearer than two digits can
-    ctx.save();
-    // First what nobody judges by.
-    const heights = [...this.plan.levels, ...this.plan.named].map(([, value]) => plot.valToPos(value, 'y', true));
-    for (const [name, value] of this.plan.named) {
-      const y = plot.valToPos(value, 'y', true);
-      ctx.strokeStyle = this.look('.reference-mark', 'stroke');
-      ctx.lineWidth = 1.5 * unit;
-      ctx.setLineDash([2 * unit, 4 * unit]);
-      ctx.beginPath();
-      ctx.moveTo(bbox.left, y);
-      ctx.lineTo(bbox.left + bbox.width, y);
-      ctx.stroke();
-      // Where no other line goes through its name: the key below the picture has them all.
-      const foot = [y - 3 * unit, y + 12 * unit].find((each) => each > bbox.top + 12 * unit
-        && !heights.some((line) => line > each - 12 * unit && line < each + 2 * unit && line !== y));
-      if (foot === undefined) continue;
-      ctx.fillStyle = this.look('.mark-name', 'fill');
-      ctx.font = `400 ${11 * unit}px ${family}`;
-      ctx.textAlign = 'left';
-      ctx.textBaseline = 'alphabetic';
-      ctx.fillText(name, bbox.left + 4 * unit, foot);
-    }
-    for (const [level, value] of [...this.plan.levels].sort((a, b) => b[1] - a[1])) {
-      const y = plot.valToPos(value, 'y', true);
-      ctx.strokeStyle = this.look(`.reference-${level}`, 'stroke');
-      ctx.lineWidth = 2 * unit;
-      ctx.setLineDash([7 * unit, 4 * unit]);
-      ctx.beginPath();
-      ctx.moveTo(bbox.left, y);
-      ctx.lineTo(bbox.left + bbox.width, y);
-      ctx.stroke();
-      ctx.fillStyle = this.look('.reference-name', 'fill');
-      ctx.font = `700 ${12 * unit}px ${family}`;
-      ctx.textAlign = 'left';
-      ctx.textBaseline = 'middle';
-      lowest = Math.max(y, lowest + 12 * unit);
-      ctx.fillText(String(level), bbox.left + bbox.width + 6 * unit, lowest);
-    }
-    ctx.restore();
-  }
-
-  /** Moments that stand alone between gaps, which a line cannot show, the doubtful ones, and the newest one. */
-  drawPoints(plot) {
-    const { points } = this;
-    const { ctx, bbox } = plot;
-    const last = this.known.at(-1);
-    ctx.save();
-    ctx.strokeStyle = this.look('.doubted', 'stroke');
-    ctx.lineWidth = 2 * devicePixelRatio;
-    for (const i of this.known) {
-      const doubted = this.doubted.has(points[i][0]);
-      const alone = (points[i - 1]?.[1] ?? null) === null && (points[i + 1]?.[1] ?? null) === null;
-      if (!alone && !doubted && i !== last) continue;
-      const [x, y] = [plot.valToPos(points[i][0], 'x', true), plot.valToPos(points[i][1], 'y', true)];
-      if (x < bbox.left - 1 || x > bbox.left + bbox.width + 1) continue;
-      ctx.beginPath();
-      ctx.arc(x, y, (doubted || i === last ? 4 : 2.5) * devicePixelRatio, 0, 2 * Math.PI);
-      ctx.fillStyle = this.look(doubted && i !== last ? '.doubted' : '.end', 'fill');
-      ctx.fill();
-      if (doubted) ctx.stroke();
-    }
-    ctx.restore();
-  }
-
-  /** Readings by people, apart from the series: they have the table below to be read by. */
-  drawReported(plot) {
-    const { ctx, bbox } = plot;
-    const size = 6 * devicePixelRatio;
-    ctx.save();
-    ctx.lineWidth = 2 * devicePixelRatio;
-    ctx.strokeStyle = this.look('.reported', 'stroke');
-    ctx.fillStyle = this.look('.reported', 'fill');
-    for (const [time, value] of this.plan.reported) {
-      const [x, y] = [plot.valToPos(time, 'x', true), plot.valToPos(value, 'y', true)];
-      if (x < bbox.left - 1 || x > bbox.left + bbox.width + 1) continue;
-      ctx.beginPath();
-      ctx.moveTo(x, y - size);
-      for (const [dx, dy] of [[size, 0], [0, size], [-size, 0]]) ctx.lineTo(x + dx, y + dy);
-      ctx.closePath();
-      ctx.fill();
-      ctx.stroke();
-    }
-    ctx.restore();
   }
 
   timeLabels(times) {

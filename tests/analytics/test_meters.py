@@ -170,6 +170,29 @@ def test_a_workbook_is_read_with_its_own_times() -> None:
     assert meter.days[date(2026, 5, 30)][15:17].tolist() == [4, 0], "midnight is the day alone"
 
 
+@pytest.mark.parametrize(("what", "first"), [("指針(m3)", 0), ("指針(m3)", 1), ("使用量(L)", 0), ("使用量(L)", 1)])
+def test_a_line_for_a_day_says_what_its_lines_for_hours_say(what: str, first: int) -> None:
+    values = [str(20 + n) for n in range(24)]
+    ends = what.startswith("使用量") and first
+    times = [datetime(2026, 5, 31, tzinfo=TOKYO) + timedelta(hours=first + n - bool(ends)) for n in range(24)]
+    by_hour = f"メーター番号,日時,{what}\n" + "".join(
+        f"7,{at:%Y-%m-%d %H:%M},{value}\n" for at, value in zip(times, values, strict=True)
+    )
+    heads = ",".join(f"{what}{first + n}時" for n in range(24))
+    found, one = read(f"メーター番号,日付,{heads},\n7,2026/5/31,{','.join(values)}\n"), read(by_hour)
+    assert found.counts == one.counts and found.hours == one.hours == 24 and not found.refused
+    for day, hours in one.meters["7"].days.items():
+        np.testing.assert_array_equal(found.meters["7"].days[day], hours)
+
+
+def test_of_a_line_for_a_day_a_wrong_value_goes_alone_and_a_wrong_day_with_all() -> None:
+    found = read(
+        "メーター番号,日付,指針 0:00,指針 1:00,指針 2:00\n7,2026-05-31,1,x,3\n7,昨日,1,2,3\n7,2026-05-30 5:00,1,2,3\n"
+    )
+    assert found.hours == 2 and found.refused == 3
+    assert found.problems == [(2, "value", "指針 1:00"), (3, "time", "日付"), (4, "day", "日付")]
+
+
 @pytest.mark.parametrize(
     ("head", "code"),
     [
@@ -180,6 +203,14 @@ def test_a_workbook_is_read_with_its_own_times() -> None:
         ("メーター番号,日時,指針(ft3)", "unit"),
         ("メーター番号,日時,指針,使用量(L)", "both"),
         ("メーター番号,計器番号,日時,指針", "twice"),
+        ("メーター番号,日付,0時,1時", "hours"),
+        ("メーター番号,日付,使用量(L)0時,使用量(L)24時", "hours"),
+        ("メーター番号,日付,使用量(L)0時,使用量(L)25時", "hours"),
+        ("メーター番号,日付,使用量(L)0時,使用量(m3)1時", "unit"),
+        ("メーター番号,日付,使用量0時,使用量1時", "unit"),
+        ("メーター番号,日付,使用量(L)0時,指針1時", "both"),
+        ("メーター番号,日付,使用量(L)0時,使用量(L)00:00", "twice"),
+        ("メーター番号,日付,使用量(L)0時,使用量(L)", "twice"),
     ],
 )
 def test_a_header_that_will_not_do_is_refused_with_what_is_missing(head: str, code: str) -> None:

@@ -47,7 +47,7 @@ OWN_TABLES = (
     "count_period", "count_period_said", "count_estimate", "day_check", "day_check_said", "visitor_expected",
     "tenant_observation",
     "pipe_network", "network_node", "network_pipe", "network_fixture", "network_block",
-    "leak_case", "leak_case_step", "leak_water_price",
+    "leak_case", "leak_case_step", "leak_water_price", "metered_water", "block_use",
     "smart_meter_key", "smart_meter", "smart_meter_day", "smart_meter_file", "smart_meter_view",
 )  # fmt: skip
 # Behind its policy like the others, and ingest's alone.

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
+from typer.testing import CliRunner, Result
 
 from analytics.leaks.meters import stored
 from analytics.maintenance import let_go
 from api.roles import Role
+from mimamori.cli import app
 from store import connect
 from store.retention import Retention
 from tests.api.serving import TownHall, populate, serving
@@ -141,3 +145,28 @@ def test_without_a_key_nothing_is_taken(registered: Registered) -> None:
         assert "MIMAMORI_METER_KEY_FILE" in main(client.get(METERS))
         assert "鍵がないため取り込めません" in main(send(client, HEAD + table(["1"], "大浜", flow=1)))
         assert client.post(f"{METERS}/numbers", data={"numbers": "1"}).status_code == 400
+
+
+def test_a_command_takes_in_files_and_says_at_which_it_stopped(
+    hall: TownHall, water: httpx.Client, tmp_path: Path
+) -> None:
+    good, bad = tmp_path / "1.csv", tmp_path / "2.csv"
+    hours = ",".join(f"使用量(L){n}時" for n in range(24))
+    lines = [f"メーター番号,日付,ブロック,{hours}", f"8,{START:%Y-%m-%d},大浜,{'3,' * 9}x", ""]
+    good.write_bytes("\r\n".join(lines).encode("cp932"))
+    bad.write_text(f"メーター番号,日付,{hours}\n8,2019-01-01,1\n")
+
+    def run(*files: Path, key: str = KEY) -> Result:
+        given = ["import-meters", *map(str, files), "--municipality", "999999", "--json"]
+        return CliRunner().invoke(
+            app, given, env={"MIMAMORI_OWNER_DSN": hall.database.owner, "MIMAMORI_METER_KEY": key}
+        )
+
+    (said,) = json.loads(run(good).stdout)["files"]
+    assert (said["meters"], said["hours"], said["refused"]) == (1, 9, 1) and "使用量(L)9時" in said["problems"][0]
+    stopped = str(run(good, bad).exception)
+    assert "2.csv" in stopped and "Taken in before it: 1.csv" in stopped and "line 2" in stopped.lower()
+    assert "32 characters" in str(run(good, key="short").exception)
+    assert "not the one that" in str(run(good, key=KEY[::-1]).exception)
+    page = main(water.get(METERS))
+    assert page.count("1個のメーター、9時間分") == 2 and "使用量(L)9時" in page
