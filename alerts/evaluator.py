@@ -26,7 +26,7 @@ from datetime import datetime
 
 import structlog
 
-from alerts import observed, still_false, wording
+from alerts import finding_words, observed, still_false, wording
 from alerts.apart import close_ended, live
 from alerts.beside import beside
 from alerts.calm import pass_calm
@@ -50,7 +50,7 @@ from alerts.rules.level import (
     rule_at,
 )
 from alerts.rules.telling import Told, level_steps
-from alerts.rules.transition import Transition
+from alerts.rules.transition import Event, Transition
 from alerts.rules.withholding import Release
 from alerts.shards import Shard
 from alerts.silences import judge_silences
@@ -353,6 +353,8 @@ class Evaluator:
 
     def _finding_notice(self, cause: Cause, each: observed.PlacedFinding, transition: Transition) -> wording.Notice:
         details = () if each.event is None else ((f"行事：{each.event}", f"Event: {each.event}"),)
+        if transition.event is Event.RAISED:
+            details = (*details, *finding_words.details(each.found.kind, each.detail))
         notice = self._notice(cause, transition)
         return replace(notice, unit=each.unit, usual=each.found.usual, details=details)
 

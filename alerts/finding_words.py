@@ -6,12 +6,13 @@ has dug, a count is 延べ, a counter *may* be blocked, how many are at an event
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
-FindingRule = Literal["night_flow", "burst", "visits", "counter", "crowd_1", "crowd_2", "crowd_3"]
+FindingRule = Literal["night_flow", "burst", "leak_suspect", "visits", "counter", "crowd_1", "crowd_2", "crowd_3"]
 
 FINDING_RULES: tuple[FindingRule, ...] = (
-    "night_flow", "burst", "visits", "counter", "crowd_1", "crowd_2", "crowd_3",
+    "night_flow", "burst", "leak_suspect", "visits", "counter", "crowd_1", "crowd_2", "crowd_3",
 )  # fmt: skip
 
 _HOURS_A_MONTH = 24 * 30
@@ -20,6 +21,7 @@ _HOURS_A_MONTH = 24 * 30
 _ABOUT = {
     "night_flow": ("夜間最小流量のお知らせ", "minimum night flow"),
     "burst": ("流入量のお知らせ", "inflow"),
+    "leak_suspect": ("圧力と流量のお知らせ", "pressures and flows"),
     "visits": ("通過数のお知らせ", "passages"),
     "counter": ("カウンターのお知らせ", "counter"),
     **{f"crowd_{n}": ("会場の混雑のお知らせ", "people in the area") for n in (1, 2, 3)},
@@ -32,6 +34,10 @@ _RAISED = {
     "burst": (
         "漏水調査候補：流入量がふだんより多く、圧力または配水池の水位が下がっています",
         "leak suspect: the inflow is above usual while the pressure or the tank level has fallen",
+    ),
+    "leak_suspect": (
+        "漏水調査候補：圧力と流量の変わり方から、調査する範囲の候補が見つかりました",
+        "leak suspect: how pressures and flows changed points to an area to be searched",
     ),
     "counter": (
         "カウンターが塞がれている・止まっている可能性があります",
@@ -56,6 +62,7 @@ _VISITS = {
 _CLEARED = {
     "night_flow": ("夜間の流入量がふだんの範囲に戻りました", "the inflow at night is back to usual"),
     "burst": ("流入量がふだんの範囲に戻りました", "the inflow is back to usual"),
+    "leak_suspect": ("この調査候補の調査が終わりました", "this leak suspect is settled"),
     "visits": ("通過数（延べ）がふだんの範囲に戻りました", "the passages are back to usual"),
     "counter": ("カウンターがふたたび数えています", "the counter is counting again"),
     **{
@@ -69,6 +76,7 @@ _CLEARED = {
 _MEASURED = {
     "night_flow": ("夜間最小流量", "Minimum night flow"),
     "burst": ("流入量", "Inflow"),
+    "leak_suspect": ("推定量", "Estimated size"),
     "visits": ("通過数（延べ）", "Passages"),
     "counter": ("通過数（延べ）", "Passages"),
     **{f"crowd_{n}": ("滞在推定", "Estimate of people in the area") for n in (1, 2, 3)},
@@ -81,6 +89,10 @@ _TO_DO = {
     "burst": (
         "原因は現地で確かめてください（消火、洗管、大口の使用などのこともあります）。",
         "Please find out the cause on site (it may also be fire fighting, flushing or a large user).",
+    ),
+    "leak_suspect": (
+        "管路と回る順番は「漏水調査」のページにあります。漏水かどうかは現地で確かめてください。",
+        "The pipes and the way to walk are on the page of leak cases. Whether it is a leak is found out on site.",
     ),
     "visits": (
         "比べる相手は、同じ種類の日の同じ時刻までの通過数です。",
@@ -148,6 +160,32 @@ def facts(
     if not cleared:
         lines.append(_TO_DO[rule][column])
     return lines
+
+
+def details(rule: FindingRule, said: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """What a finding says beside its value, from its `detail`: of a burst how long its tank lasts, of a suspect of the
+    loggers how much there is to search. A line each, in Japanese and English.
+
+    >>> details("burst", {"tank_hours": 3.5, "tank": "高台配水池", "tank_en": "Takadai Tank"})[0][0]
+    '高台配水池：このままで空（下限水位）になるまで 約3.5時間'
+    >>> details("burst", {"tank_hours": None, "tank": "高台配水池", "tank_en": "Takadai Tank"})
+    ()
+    """
+    if rule == "burst" and said.get("tank_hours") is not None:
+        hours, name, name_en = said["tank_hours"], said["tank"], said["tank_en"]
+        ja, en = (f"約{hours:g}時間", f"about {hours:g} h") if hours >= 1 else ("1時間未満", "less than an hour")
+        return (
+            (f"{name}：このままで空（下限水位）になるまで {ja}", f"{name_en} at this rate empty (low level) in {en}"),
+        )
+    if rule == "leak_suspect":
+        km, holds = said["km"], round(said["holds"] * 100)
+        return (
+            (
+                f"調査範囲：管路 {km:.1f} km（この方法の見立てで {holds} % がこの中）",
+                f"To search: {km:.1f} km of pipes (holding it with {holds} %, as the method sees it)",
+            ),
+        )
+    return ()
 
 
 def quantity(value: float, unit: str) -> str:

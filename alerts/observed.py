@@ -5,7 +5,7 @@ Works for the worker and, within one municipality, for the API's role, except wh
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -69,7 +69,7 @@ class OpenAlert:
 @dataclass(frozen=True, slots=True)
 class PlacedFinding:
     """A finding with where it is and the series and unit of its values; the `event` that it is about, and the group
-    that is told of it, where it names them.
+    that is told of it, where it names them; its `detail` as analytics left it.
     """
 
     found: Found
@@ -78,6 +78,7 @@ class PlacedFinding:
     unit: str
     event: str | None
     group_id: int | None
+    detail: Mapping[str, Any]
 
 
 def mode_of(run: str | None) -> str:
@@ -312,13 +313,13 @@ def open_levels(conn: Connection, station_ids: Sequence[int]) -> dict[tuple[int,
 def findings(conn: Connection, finding_ids: Iterable[int]) -> list[PlacedFinding]:
     """The findings in the order in which they were made: one of a cause that ended comes before its next."""
     return [
-        PlacedFinding(Found(*row[:9]), Place(*row[13:]), *row[9:13])
+        PlacedFinding(Found(*row[:9]), Place(*row[14:]), *row[9:14])
         for row in conn.execute(
             """
             select f.finding_id, f.kind, f.started_at, f.ended_at, f.value, f.usual, f.rule_version,
                    exists (select from alert a where a.finding_id = f.finding_id),
                    coalesce(newest.phenomenon_time, f.started_at),
-                   f.datastream_id, d.unit, f.detail ->> 'event', (f.detail ->> 'call_group')::integer,
+                   f.datastream_id, d.unit, f.detail ->> 'event', (f.detail ->> 'call_group')::integer, f.detail,
                    m.municipality_id, m.name, m.timezone, s.station_id, s.kind, s.name, s.name_en
             from finding f
             join datastream d using (datastream_id)

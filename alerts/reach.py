@@ -20,7 +20,9 @@ from devices.model import StationKind
 from store import Connection
 
 # Where analytics compares with the usual.
-_FINDING_KINDS = (StationKind.BLOCK_INLET, StationKind.SERVICE_TANK, StationKind.VISITOR_SPOT)
+_FINDING_KINDS = (
+    StationKind.BLOCK_INLET, StationKind.SERVICE_TANK, StationKind.PRESSURE_POINT, StationKind.VISITOR_SPOT,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

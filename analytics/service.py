@@ -10,6 +10,7 @@ from analytics import doubts, duty_reports, findings, old_values, rollups
 from analytics.config import AnalyticsConfig
 from analytics.leaks import nights
 from analytics.leaks import watch as leaks
+from analytics.leaks.loggers import nightly
 from analytics.maintenance import Maintenance
 from analytics.rivers import forecasting
 from analytics.visitors import ahead, watch
@@ -56,8 +57,9 @@ def catch_up(config: AnalyticsConfig) -> None:
 def run(config: AnalyticsConfig, stop: threading.Event) -> None:
     """Follows the feed and keeps house until `stop` is set.
 
-    The learnt checks, who looks ahead at rivers and spots, and the monthly reports have threads and connections of
-    their own: what they find can wait, hours and days cannot. Should one fail, `stop` is set and its error is raised
+    The learnt checks, who looks ahead at rivers and spots or back at the night's pressures, and the monthly reports
+    have threads and connections of their own: what they find can wait, hours and days cannot. Should one fail, `stop`
+    is set and its error is raised
     here.
     """
     with connect(config.dsn, name=NAME) as conn:
@@ -79,6 +81,7 @@ def run(config: AnalyticsConfig, stop: threading.Event) -> None:
             (forecasting.LEARNING, forecasting.learn),
             (monthly.NAME, monthly.follow),
             (ahead.NAME, ahead.follow),
+            (nightly.NAME, nightly.follow),
         )
     ]
     for thread in threads:

@@ -211,6 +211,7 @@ class AlertOut(Out):
         "outage",
         "night_flow",
         "burst",
+        "leak_suspect",
         "visits",
         "counter",
         "operation",

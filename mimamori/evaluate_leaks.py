@@ -20,6 +20,7 @@ later. The JSON object:
                         three days after they do; sized: those of them with a size within 30 %; false: reports in
                         whose area no new leak has grown, since they say it began, by a third of the size they say;
                         repeats: only such as were named before
+    burst               with --burst: how soon sudden leaks are found (`mimamori.evaluate_bursts`)
     km_per_leak         all areas searched, for each leak found; nights_per_leak at 3 km a night
 """
 
@@ -31,16 +32,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
 from analytics.leaks.detection.blocks import watch_blocks
 from analytics.leaks.detection.report import Report
-from analytics.leaks.detection.year import LEARNED, watch
+from analytics.leaks.detection.year import REACH_M, watch
 from analytics.leaks.judged import REPEAT, Distances, Floats, Judged, Leaks, blanket, chance, judge, perfect
-from analytics.leaks.location.free import felt
-from analytics.leaks.location.model import ModelError, sensitivities
+from analytics.leaks.location.felt import Effects, effects
+from analytics.leaks.location.model import ModelError
 from analytics.leaks.location.placing import best
-from analytics.leaks.network.pipes import middle_distances
-from mimamori import leak_files
+from analytics.leaks.network.pipes import Ints, middle_distances
+from mimamori import evaluate_bursts, leak_files
 from mimamori.errors import InputError
 from mimamori.leak_files import LeakSet
 
@@ -53,7 +55,14 @@ _ROUND = 4
 
 
 def measure(
-    folder: Path, out: Path | None, mode: str, loggers: int | None, truth: Path | None, progress: Progress
+    folder: Path,
+    out: Path | None,
+    mode: str,
+    loggers: int | None,
+    truth: Path | None,
+    progress: Progress,
+    *,
+    burst: bool = False,
 ) -> dict[str, Any]:
     """Find suspects, write them, and give the figures. InputError: a file that cannot be read or written."""
     began = clock.monotonic()
@@ -61,39 +70,33 @@ def measure(
     leaks = None if truth is None else leak_files.read_truth(truth, data.network)
     read = clock.monotonic() - began
     distances = middle_distances(data.network)
-    reports, kept = find(data, mode, loggers, distances, progress)
+    known, near, kept = prepared(data, mode, loggers, distances)
+    if len(kept):
+        reports = watch(data.network, data.record, near, known.heads, known.shares, kept, progress)
+    else:
+        reports = watch_blocks(data.network, data.record, near, progress)
     if out is not None:
         leak_files.write(out, reports, data.network, data.start)
-    figures: dict[str, Any] = {"reports": len(reports), "mode": mode, "loggers": kept}
+    figures: dict[str, Any] = {"reports": len(reports), "mode": mode, "loggers": len(kept)}
     if leaks is not None:
         figures |= judged(data, reports, leaks, distances)
+        if burst:
+            figures["burst"] = evaluate_bursts.measure(data, leaks, known, near, kept, progress)
     return figures | {"read_seconds": round(read, 2), "seconds": round(clock.monotonic() - began, 2)}
 
 
-def find(
-    data: LeakSet, mode: str, loggers: int | None, distances: Distances, progress: Progress
-) -> tuple[list[Report], int]:
-    """The suspects of the year, and by how many pressure loggers."""
+def prepared(
+    data: LeakSet, mode: str, loggers: int | None, distances: Distances
+) -> tuple[Effects, sparse.csr_array, Ints]:
+    """What each pipe's leak does, which pipes are near to each other, and the pressure loggers that are used."""
     network, record = data.network, data.record
-    if loggers == 0:
-        return watch_blocks(network, record, distances, progress), 0
-    place = {name: at for at, name in enumerate(network.nodes.names)}
-    pipe = {name: at for at, name in enumerate(network.pipes.names)}
-    nodes = np.array([place[each] for each in record.sensors], dtype=np.int64)
-    # A meter at a pump or a valve has no share that the map could say.
-    metered = [at for at, each in enumerate(record.meters) if each in pipe]
-    links = np.array([pipe[record.meters[at]] for at in metered], dtype=np.int64)
-    learned = record.flows[: LEARNED * record.per_day, metered]
-    map_only = felt(network, nodes, links, float(np.nanmean(np.abs(learned).sum(axis=1))))
-    kept = np.arange(len(nodes)) if loggers is None else best(map_only.heads, network.pipes.length, loggers)
-    heads, shares = map_only.heads, np.zeros((len(network.pipes), len(record.meters)))
-    shares[:, metered] = map_only.flows
-    if mode == "model":
-        try:
-            heads = sensitivities(network, nodes)
-        except ModelError as error:
-            raise InputError(f"the hydraulic model of the network: {error}") from error
-    return watch(network, record, distances, heads, shares, kept, progress), len(kept)
+    try:
+        known = effects(network, record, by_model=mode == "model")
+    except ModelError as error:
+        raise InputError(f"the hydraulic model of the network: {error}") from error
+    every = np.arange(len(record.sensors))
+    kept = every if loggers is None else best(known.map_heads, network.pipes.length, loggers)
+    return known, sparse.csr_array(distances <= REACH_M), kept
 
 
 def judged(data: LeakSet, reports: list[Report], leaks: Leaks, distances: Distances) -> dict[str, Any]:
@@ -144,6 +147,9 @@ def judged(data: LeakSet, reports: list[Report], leaks: Leaks, distances: Distan
 def rows(figures: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     """The figures for people, a line for each."""
     for key, value in figures.items():
+        if isinstance(value, Mapping):
+            yield from ((f"{key} {name}", said) for name, said in rows(value))
+            continue
         yield (key, "-" if value is None else str(value))
 
 

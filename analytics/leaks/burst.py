@@ -1,6 +1,7 @@
 """Burst: the inflow of a block is above usual, and its pressure or its tank's level has fallen.
 
     judge_burst(grid, inflow, witnesses, open, not_before) -> Verdict
+    through(grid, inflow, witnesses) -> [Burst]     all of a record, as they would have been found reading by reading
 
 All series lie on one grid of equal steps (`Grid`), nan where nothing usable was measured. For each time:
 
@@ -163,6 +164,23 @@ def judge_burst(
         if found is not None:
             return _goes_on(grid, flow, found, newest)
     return Verdict(None)
+
+
+def through(grid: Grid, inflow: Values, witnesses: Sequence[Witness]) -> list[Burst]:
+    """As they were found: `started_at` is the time of the reading that showed each."""
+    flow = _Level(grid, inflow)
+    seen = [(witness, _Level(grid, -witness.values)) for witness in witnesses]
+    found: list[Burst] = []
+    index = 0
+    while index < grid.n:
+        burst = _begins(grid, flow, seen, index)
+        if burst is None:
+            index += 1
+            continue
+        found.append(burst)
+        ended = _goes_on(grid, flow, burst, grid.n - 1).ended_at
+        index = grid.n if ended is None else grid.index(ended) + 1
+    return found
 
 
 def _begins(grid: Grid, flow: _Level, witnesses: Sequence[tuple[Witness, _Level]], index: int) -> Burst | None:

@@ -6,9 +6,10 @@ observations give the same open finding, however often and in which batches this
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from analytics.leaks.burst import Burst, Grid, Witness
 from analytics.leaks.night_alarm import Alarm, Night
 from analytics.leaks.night_flow import night_of
 from analytics.leaks.nights import usable
+from analytics.rivers import trend
 from store import Connection
 from store.feed import Touched
 from store.observations import Series, series
@@ -25,6 +27,14 @@ from store.observations import Series, series
 _HISTORY = timedelta(days=burst.USUAL_DAYS) + timedelta(hours=12)
 # What counts as a fall, where its scatter would allow less: kPa, m.
 LEAST_FALL = {"pressure": 5.0, "tank_level": 0.03}
+
+
+@dataclass(frozen=True, slots=True)
+class _Tank:
+    name: str
+    name_en: str
+    area_m2: float
+    low_m: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +48,7 @@ class _Block:
     timezone: str
     newest: datetime
     witnesses: tuple[tuple[int, str, timedelta], ...]  # (datastream_id, observed property, step)
+    tank: _Tank | None  # that feeds it; None where that, or its size, is not known
 
 
 def recompute(conn: Connection, touched: Iterable[Touched]) -> Changes:
@@ -61,11 +72,14 @@ def _blocks(conn: Connection, datastream_ids: Sequence[int]) -> list[_Block]:
     rows = conn.execute(
         """
         select d.datastream_id, d.municipality_id, d.station_id, d.step, m.timezone, o.newest,
-               coalesce(w.ids, '{}'), coalesce(w.properties, '{}'), coalesce(w.steps, '{}')
+               coalesce(w.ids, '{}'), coalesce(w.properties, '{}'), coalesce(w.steps, '{}'),
+               k.name, k.name_en, t.area_m2, t.low_m
         from datastream d
         join station s on s.station_id = d.station_id and s.kind = 'block_inlet'
         join municipality m on m.municipality_id = d.municipality_id
         left join block_inlet b on b.station_id = d.station_id
+        left join station k on k.station_id = b.tank_station_id
+        left join service_tank t on t.station_id = k.station_id
         cross join lateral (
             select phenomenon_time as newest from observation
             where datastream_id = d.datastream_id order by phenomenon_time desc limit 1
@@ -87,9 +101,16 @@ def _blocks(conn: Connection, datastream_ids: Sequence[int]) -> list[_Block]:
     )
     return [
         _Block(
-            own, municipality_id, station_id, step, timezone, newest, tuple(zip(ids, properties, steps, strict=True))
+            own,
+            municipality_id,
+            station_id,
+            step,
+            timezone,
+            newest,
+            tuple(zip(ids, properties, steps, strict=True)),
+            None if tank[2] is None else _Tank(*tank),
         )
-        for own, municipality_id, station_id, step, timezone, newest, ids, properties, steps in rows
+        for own, municipality_id, station_id, step, timezone, newest, ids, properties, steps, *tank in rows
     ]
 
 
@@ -161,7 +182,9 @@ def _judge_burst(conn: Connection, block: _Block, since: datetime) -> Changes:
         since,
     )
     if verdict.burst is not None:
-        return open_or_update(conn, _burst_finding(block, verdict.burst))
+        levels = [found[each] for each, name, _ in block.witnesses if name == "tank_level"]
+        lasts = {} if block.tank is None or not levels else _lasts(block.tank, levels[0], verdict.burst, block.newest)
+        return open_or_update(conn, _burst_finding(block, verdict.burst, lasts))
     return [] if verdict.ended_at is None else end(conn, block.station_id, "burst", verdict.ended_at)
 
 
@@ -169,7 +192,34 @@ def _on_grid(grid: Grid, found: Series, step: timedelta) -> burst.Values:
     return burst.on_grid(grid, found.times, usable(found), hold=max(0, step // grid.step - 1))
 
 
-def _burst_finding(block: _Block, found: Burst) -> Finding:
+def _lasts(tank: _Tank, level: Series, found: Burst, now: datetime) -> dict[str, Any]:
+    """In how many hours the tank is at its low level at this rate; None where it does not fall. Nothing where its level
+    is not known now.
+
+    Within the first hour no trend shows the burst yet: then the rate is that of the two hours before, and what the
+    burst takes on top of it. Later it is the trend of the last hour, with all that was switched meanwhile.
+    """
+    values = usable(level)
+    known = np.flatnonzero(~np.isnan(values))
+    if not len(known) or now - level.times[int(known[-1])] > trend.WINDOW:
+        return {}
+    before = found.started_at - burst.WINDOW
+    if now - found.started_at < trend.WINDOW:
+        earlier = [at for at, time in enumerate(level.times) if time <= before]
+        calm = trend.trend([level.times[at] for at in earlier], values[earlier], window=2 * trend.WINDOW)
+        rate = None if calm is None else calm.rate - found.excess / tank.area_m2
+    else:
+        lately = trend.trend(level.times, values)
+        rate = None if lately is None else lately.rate
+    if rate is None:
+        return {}
+    hours = max(0.0, float(values[known[-1]]) - tank.low_m) / -rate if rate < 0 else None
+    if hours is not None:
+        hours = round(hours * 2) / 2 if hours < 10 else float(round(hours))
+    return {"tank": tank.name, "tank_en": tank.name_en, "tank_hours": hours}
+
+
+def _burst_finding(block: _Block, found: Burst, lasts: Mapping[str, Any]) -> Finding:
     return Finding(
         block.municipality_id,
         block.station_id,
@@ -186,6 +236,7 @@ def _burst_finding(block: _Block, found: Burst) -> Finding:
             "witness": found.witness,
             "fall": round(found.fall, 2),
             "month_m3": round(found.excess * night_alarm.HOURS_A_MONTH),
+            **lasts,
         },
     )
 

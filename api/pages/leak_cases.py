@@ -31,6 +31,7 @@ from analytics.leaks.cases.case import (
 )
 from analytics.leaks.cases.stored import MOST_NAME, MOST_TEXT, NewCase, NewStep
 from analytics.leaks.cases.walk import Walk, around, of_block, walk
+from analytics.leaks.loggers import stored as loggers
 from analytics.leaks.network import stored as networks
 from analytics.leaks.network.pipes import Network
 from api.access import Router, SignedIn, Visit, access
@@ -54,6 +55,7 @@ USUAL_METRES = 300  # around a pipe, where nobody says how far
 _BY_HAND = ("finding", "name", "block", "pipe", "metres", "started", "size", "reason")
 _STEP = ("time", "day", "what", "pipe", "size", "km", "text")
 _COLUMNS = ((CANDIDATE,), (PLANNED,), (NOTHING, FOUND), (REPAIRED,))
+_LIKELIEST = 10  # pipes with their chances
 _SHOWN = 20  # repaired and ended ones on the board; the file has all
 _DONE = frozenset({"opened", *(f"step_{kind}" for kind in KINDS)})
 
@@ -75,6 +77,7 @@ class Place:
     drawing: Drawing | None
     pipes: tuple[str, ...]
     suspect: str | None
+    names: Mapping[int, str]
 
 
 @router.get(LEAKS)
@@ -168,6 +171,7 @@ def _board(
             if each.ended_at is None and each.finding_id not in known and station_id in stations
         ]
         blocks = _blocks(conn, town)
+        areas = loggers.suspects(conn, town)
         alerts = open_alerts(conn, visit.user.role)
     rows = [row_of(case, price, at.now) for case in found]
     columns = [(states[-1], _sorted([row for row in rows if row.case.state in states])) for states in _COLUMNS]
@@ -182,6 +186,7 @@ def _board(
         ended=[row for row in rows if row.case.state == ENDED][:_SHOWN],
         shown=_SHOWN,
         waiting=waiting,
+        areas=areas,
         blocks=blocks,
         metres=USUAL_METRES,
         price=price,
@@ -211,7 +216,9 @@ def _blocks(conn: Connection, municipality_id: int) -> list[str] | None:
 
 
 def _new(conn: Connection, municipality_id: int, typed: Mapping[str, str], at: Moment) -> NewCase:
-    """What a form says of a new case. A finding gives the beginning and the size. Raises `RecordError`."""
+    """What a form says of a new case. A finding gives the beginning and the size, one of
+    the loggers its area too. Raises `RecordError`.
+    """
     network_id, pipes, suspect = _area(conn, municipality_id, typed)
     reason = typed.get("reason", "")
     said = typed.get("finding", "")
@@ -220,6 +227,9 @@ def _new(conn: Connection, municipality_id: int, typed: Mapping[str, str], at: M
         if finding is None:
             raise RecordError("finding", "unknown")
         size = finding.excess if finding.excess > 0 else None
+        area = loggers.suspects(conn, municipality_id).get(finding.finding_id)
+        if area is not None and not pipes:  # it knows where itself
+            network_id, pipes, suspect = area.network_id, area.pipes, area.pipe
         return NewCase(
             typed.get("name", ""), reason, finding.finding_id, network_id, pipes, suspect, finding.started_at, size
         )
@@ -288,6 +298,7 @@ def _case_page(
         price = stored.price(conn, town)
         finding: Suspect | None = None if case.finding_id is None else suspect_of(conn, case.finding_id)
         place = _place(conn, town, case)
+        area = None if case.finding_id is None else loggers.suspects(conn, town).get(case.finding_id)
         alerts = open_alerts(conn, visit.user.role)
     done = request.query_params.get("done")
     return page(
@@ -302,6 +313,7 @@ def _case_page(
         price=price,
         finding=finding,
         place=place,
+        chances=() if area is None or place is None else _chances(place, area),
         causes=CAUSES,
         endings=ENDINGS,
         tried=(typed or {}).get("do", ""),
@@ -325,6 +337,15 @@ def _place(conn: Connection, municipality_id: int, case: Case) -> Place | None:
         draw(network, area=case.pipes, stops=[(stop.x, stop.y) for stop in way.stops]),
         tuple(names[each] for each in case.pipes),
         None if case.suspect is None else names[case.suspect],
+        {each: names[each] for each in case.pipes},
+    )
+
+
+def _chances(place: Place, area: loggers.Area) -> tuple[tuple[str, float], ...]:
+    """The likeliest pipes of a suspect with the chance of each."""
+    names = dict(zip(area.pipes, area.chances, strict=True))
+    return tuple(
+        (place.names[pipe], chance) for pipe, chance in list(names.items())[:_LIKELIEST] if pipe in place.names
     )
 
 

@@ -7,6 +7,7 @@ come from analytics. A night without a row, or too incomplete to say, is 欠測 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -16,7 +17,7 @@ from analytics.leaks.night_alarm import HOURS_A_MONTH, Usual, assess
 from api.pages.chart import Chart, line_chart
 from api.pages.days import Hour, day_start, hours_of
 from api.pages.readings import Now, Point, StationNow, history, stations_now
-from api.pages.suspects import Suspect, suspects
+from api.pages.suspects import LOGGERS, Suspect, suspects
 from api.pages.tanks import Tank, tanks
 from devices.model import ObservedProperty, StationKind
 from store.connection import Connection
@@ -91,10 +92,11 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Water:
-    """The waterworks' page."""
+    """The waterworks' page. `loggers`: names of a station and what the loggers suspect near it."""
 
     tanks: tuple[Tank, ...]
     blocks: tuple[Block, ...]
+    loggers: tuple[tuple[str, str, Suspect], ...]
 
 
 def water(conn: Connection, now: datetime, zone: ZoneInfo) -> Water:
@@ -106,7 +108,8 @@ def water(conn: Connection, now: datetime, zone: ZoneInfo) -> Water:
     # A day of 23 or 25 hours begins before or after the curve does.
     series = history(conn, [r.datastream_id for r in flows.values()], min(midnight, now - CURVE), now)
     nights = _nights(conn, today - timedelta(days=REMEMBERED_NIGHTS))
-    found = suspects(conn, now)
+    everything = suspects(conn, now)
+    found = {at: tuple(each for each in several if each.kind != LOGGERS) for at, several in everything.items()}
     blocks = []
     for station in stations:
         flow = flows.get(station.station_id)
@@ -137,7 +140,21 @@ def water(conn: Connection, now: datetime, zone: ZoneInfo) -> Water:
                 tuple(reversed(curve)),
             )
         )
-    return Water(tanks(conn, now, zone, flows), tuple(blocks))
+    return Water(tanks(conn, now, zone, flows), tuple(blocks), _loggers(conn, everything))
+
+
+def _loggers(conn: Connection, found: Mapping[int, Sequence[Suspect]]) -> tuple[tuple[str, str, Suspect], ...]:
+    """The open ones first, the newest before older ones."""
+    asked = {at: [each for each in several if each.kind == LOGGERS] for at, several in found.items()}
+    names = {
+        row[0]: row[1:]
+        for row in conn.execute(
+            "select station_id, name, name_en from station where station_id = any(%s)",
+            ([at for at, several in asked.items() if several],),
+        )
+    }
+    lines = [(*names[at], each) for at, several in asked.items() for each in several]
+    return tuple(sorted(lines, key=lambda line: (line[2].ended_at is not None, -line[2].started_at.timestamp())))
 
 
 def _usual(
@@ -148,7 +165,7 @@ def _usual(
 ) -> Usual | None:
     """What the last night is compared with: while there is an alarm, the usual night of before it."""
     for each in suspects:
-        if each.kind == "night_flow" and each.ended_at is None:
+        if each.kind == "night_flow" and each.ended_at is None and each.usual is not None:
             return Usual(each.usual, float(each.detail["limit"]), int(each.detail["usual_nights"]))
     today = now.astimezone(zone).date()
     return assess([night_alarm.Night(day, night[0]) for day, night in sorted(known.items()) if day < today]).usual

@@ -101,6 +101,9 @@ def leaks(
     truth: Annotated[
         Path | None, typer.Option(metavar="DIR", help="leaks.csv and leak_flows.csv: judge by the published rule.")
     ] = None,
+    burst: Annotated[
+        bool, typer.Option("--burst", help="With --truth: how soon sudden leaks are found by data that come all day.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
 ) -> None:
     """Find suspects in a recorded year of a pipe network, day by day, with one setting for all."""
@@ -108,5 +111,5 @@ def leaks(
     from mimamori.evaluate_leaks import measure, rows
 
     with bar("days", quiet=as_json) as progress:
-        figures = measure(folder, out, mode.value, sensors, truth, progress)
+        figures = measure(folder, out, mode.value, sensors, truth, progress, burst=burst)
     give(figures, f"{folder}: {figures['reports']} suspects", ("", ""), rows(figures), as_json=as_json)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from analytics.leaks.detection.record import Record
+from analytics.leaks.detection.year import REACH_M
 from analytics.leaks.location.free import felt
 from analytics.leaks.network.inp import parse
-from analytics.leaks.network.pipes import Network, middle_distances
+from analytics.leaks.network.pipes import Network, middle_distances, within
 
 _WIDE, _HIGH, DAYS, PER_DAY = 8, 6, 58, 48
 _BLOCK = 150.0  # m
@@ -15,7 +16,13 @@ _BLOCK = 150.0  # m
 
 def text() -> str:
     """8 x 6 crossings 150 m apart, fed at the ends of its two wide streets."""
-    lines = ["[JUNCTIONS]", *(f"n{x}{y} 0" for x in range(_WIDE) for y in range(_HIGH)), "[RESERVOIRS]", "r 60", "s 60"]
+    lines = [
+        "[JUNCTIONS]",
+        *(f"n{x}{y} 0 1.25" for x in range(_WIDE) for y in range(_HIGH)),
+        "[RESERVOIRS]",
+        "r 60",
+        "s 60",
+    ]
     lines += ["[PIPES]", "in r n02 20 300 120", "in2 s n35 20 300 120"]
     for x in range(_WIDE):
         for y in range(_HIGH):
@@ -31,6 +38,7 @@ NETWORK: Network = parse(text(), "streets.inp")
 PIPES = NETWORK.pipes.names
 NODES = tuple(f"n{x}{y}" for x in range(0, _WIDE, 2) for y in range(0, _HIGH, 2))
 DISTANCES = middle_distances(NETWORK)
+NEAR = within(NETWORK, REACH_M)
 FELT = felt(
     NETWORK,
     np.array([NETWORK.nodes.names.index(each) for each in NODES]),

@@ -154,9 +154,21 @@ def test_a_burst_is_found_in_a_whole_backlog_too(analyst: Analyst, flow: int, pr
     ):
         for datastream_id, series in zip((flow, pressure), readings(block, first, last), strict=True):
             analyst.send(datastream_id, series)
+        if first != FIRST:
+            # Its tank, 1.2 m above the low level, falls by 0.3 m an hour at the end.
+            low, level = analyst.rows("""
+                select t.low_m, d.datastream_id from block_inlet b
+                join service_tank t on t.station_id = b.tank_station_id
+                join station s on s.station_id = b.station_id
+                join datastream d on d.station_id = t.station_id and d.observed_property = 'tank_level'
+                where s.code = 'block-hamamachi'
+            """)[0]
+            falling = [(last - n * 2 * STEP, low + 1.2 + 0.3 * n / 6) for n in range(13)]
+            analyst.send(level, falling[::-1])
         analyst.work()
     ((started, ended),) = [row[1:3] for row in findings(analyst) if row[0] == "burst"]
     assert isinstance(started, datetime) and begins <= started <= begins + timedelta(minutes=20) and ended is None
+    assert analyst.rows("select (detail->>'tank_hours')::float from finding where kind = 'burst'") == [(4.0,)]
 
 
 def test_two_consumers_of_one_name_make_one_finding(analyst: Analyst, flow: int) -> None:

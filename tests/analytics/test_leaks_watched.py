@@ -9,16 +9,17 @@ import pytest
 
 from analytics.leaks.detection.record import Record, parts
 from analytics.leaks.detection.report import Report
+from analytics.leaks.detection.sudden import bursts
 from analytics.leaks.detection.year import watch
 from analytics.leaks.detection.zones import zones
 from analytics.leaks.location.placing import best
 from analytics.leaks.network.inp import parse
-from tests.analytics.leaking import DAYS, DISTANCES, FELT, NETWORK, NODES, PER_DAY, PIPES, record
+from tests.analytics.leaking import DAYS, DISTANCES, FELT, NEAR, NETWORK, NODES, PER_DAY, PIPES, record
 
 
 def suspects(given: Record, keep: int | None = None) -> list[Report]:
     kept = np.arange(len(NODES)) if keep is None else best(FELT.heads, NETWORK.pipes.length, keep)
-    return watch(NETWORK, given, DISTANCES, FELT.heads, FELT.flows, kept, lambda done, of: None)
+    return watch(NETWORK, given, NEAR, FELT.heads, FELT.flows, kept, lambda done, of: None)
 
 
 def far(report: Report, pipe: str) -> float:
@@ -93,6 +94,13 @@ def test_a_zone_uses_what_its_meters_let_in_less_what_its_tank_stores() -> None:
 
 def test_nothing_leaks_and_nothing_is_said() -> None:
     assert suspects(record({})) == []
+
+
+@pytest.mark.parametrize("size", [0.0, 25.0])
+def test_a_sudden_leak_is_felt_at_once_and_nothing_where_there_is_none(size: float) -> None:
+    given = record({"e11": np.where(_DAY >= 40, size, 0.0)})
+    ((_, found),) = bursts(NETWORK, given, NEAR, FELT.heads, FELT.flows, np.arange(len(NODES)), lambda done, of: None)
+    assert [40 <= each.at / 86400 <= 40 + 1 / 24 and far(each, "e11") <= 300 for each in found] == [True] * (size > 0)
 
 
 def test_the_best_three_loggers_stand_apart() -> None:

@@ -9,10 +9,14 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import httpx
+import numpy as np
 import psycopg
 import pytest
 
 from analytics.findings import Finding, announce, open_or_update
+from analytics.leaks.detection.report import Report
+from analytics.leaks.loggers import places
+from analytics.leaks.loggers.stored import open_suspect
 from api.database import enter_municipality
 from api.roles import Role
 from store import connect
@@ -111,3 +115,38 @@ def test_a_case_by_hand_says_what_is_not_known_and_one_that_was_none_stays(hall:
             for act in (f"delete from {table}", f"update {table} set municipality_id = municipality_id"):
                 with pytest.raises(psycopg.errors.InsufficientPrivilege), conn.transaction():
                     conn.execute(act)  # type: ignore[arg-type]
+
+
+def test_a_suspect_of_the_loggers_brings_its_area_into_the_case(hall: TownHall, water: httpx.Client) -> None:
+    assert "どの局の位置もまだ登録されていません" in read(water.get("/water/loggers"))
+    wrong = water.post("/water/loggers", data={"at-block-hamamachi": "本管9", "at-tank-takadai": "枝2"})
+    assert wrong.status_code == 400 and "管路・弁・ポンプ・メーターはありません" in wrong.text and "本管9" in wrong.text
+    town, series = hall.database.municipality_id, hall.database.datastream("block-hamamachi", "flow")
+    station_id = hall.database.directory.datastreams[series].station_id
+    with connect(hall.database.worker, name="test", autocommit=True) as conn:
+        assert not [each.element for each in places.stations(conn, town) if each.element], "all or nothing"
+        assert water.post("/water/loggers", data={"at-block-hamamachi": "枝2"}).status_code == 303
+        assert [each.element for each in places.stations(conn, town) if each.element] == ["枝2"]
+        report = Report(
+            21 * 86400.0, 2, np.array([2, 3]), np.array([0.6, 0.25]), 0.52, 4.2, (10 * 86400.0, 12 * 86400.0), 12.0,
+            0.8, 0, ("pressures",),
+        )  # fmt: skip
+        with conn.transaction():
+            changes = open_suspect(
+                conn, town, 1, report, start=START - timedelta(days=21), day=START.date(), stations=[station_id],
+                series=series, by_model=False,
+            )  # fmt: skip
+            announce(conn, changes)
+    assert "水の向き：" in read(water.get("/water/loggers"))
+    assert "約 4.2 m³/h" in read(water.get("/water")) and "管路 0.5 km（この方法の見立てで 85 % がこの中）" in read(
+        water.get("/water")
+    )
+    with hall.visitor(Role.TOURISM) as other:
+        other.headers["Accept"] = "text/html"
+        assert other.get("/water/loggers").status_code == 403 and "本管2" not in other.get("/water").text
+    board = read(water.get(LEAKS))
+    assert "まず 本管2 から" in board
+    opened = {"finding": str(changes[0][1]), "name": "本管2 のあたり"}
+    assert water.post(LEAKS, data=opened).headers["location"] == f"{LEAKS}/1?done=opened"
+    page = read(water.get(f"{LEAKS}/1"))
+    assert "まず 本管2 から" in page and "管路 2本" in page and "本管2: 60 %" in page and "急に変わり" in page

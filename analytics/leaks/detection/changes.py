@@ -1,6 +1,6 @@
 """What changed, and when: a series of days taken apart into changes that overlap.
 
-    changes(days, directions, setting) -> [Change]
+    changes(days, directions, least, most, known) -> [Change]
 
 `days` (d, m) are the levels of the channels in units of their own day-to-day scatter, made independent (`whitening`);
 `directions` (p, m) how a leak in each pipe would move them. A change is a beginning and a shape over time (a step, or
@@ -8,7 +8,8 @@ a growth that slows to a stand in 20, 40 or 60 days), and any vector over the ch
 pipe's direction fits it best, but all of it is taken out. So a leak whose direction the map knows badly leaves nothing
 behind that would look like another, a repair is a change like any other, and the next leak is seen against what is
 left. All vectors are fitted again with each further one. The days are taken apart anew every day, so what was said of
-a change may be revised while it is young.
+a change may be revised while it is young. Days on which something is known to have changed, such as a repair, are taken
+out first: what was before them and what comes after have nothing to do with each other.
 
 Source: orthogonal matching pursuit (Y. Pati et al., 1993) with groups of columns; the shapes are those of the BattLeDIM
 leaks (Vrachimis et al., 2022): an area that grows evenly with time lets out its square.
@@ -16,6 +17,7 @@ leaks (Vrachimis et al., 2022): an area that grows evenly with time lets out its
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,8 +71,10 @@ def whitening(days: Floats, newest: int) -> Floats:
     return np.asarray((vectors / np.sqrt(values)) @ vectors.T)
 
 
-def changes(days: Floats, directions: Floats, least: float, most: int) -> list[Change]:
-    """`least` gain of a change; at the `most` so many."""
+def changes(days: Floats, directions: Floats, least: float, most: int, known: Sequence[int] = ()) -> list[Change]:
+    """`least` gain of a change; at the `most` so many. `known`: first days of steps that are known to be there,
+    whatever they did; they are none of what is found.
+    """
     count = len(days)
     if count < _FIRST + _SHORTEST:
         return []
@@ -84,6 +88,19 @@ def changes(days: Floats, directions: Floats, least: float, most: int) -> list[C
     found: list[tuple[float, int, int]] = []
     used: list[Floats] = []
     vectors, gram = np.empty((0, days.shape[1])), np.empty((0, 0))
+
+    def fit() -> tuple[Floats, Floats, Floats]:
+        stack = np.array(used)
+        gram = stack @ stack.T + _RIDGE * np.eye(len(stack))
+        vectors = np.linalg.solve(gram, stack @ centred)
+        return gram, vectors, centred - stack.T @ vectors
+
+    steps = shapes(count)[0]
+    for day in sorted({day for day in known if 0 < day < count}):
+        used.append(steps[day] - steps[day].mean())
+    first = len(used)
+    if used:
+        gram, vectors, rest = fit()
     while len(found) < most:
         best = (least, 0, -1)
         for growth, base in bases.items():
@@ -101,10 +118,7 @@ def changes(days: Floats, directions: Floats, least: float, most: int) -> list[C
             break
         found.append((gain, growth, row))
         used.append(bases[growth][row])
-        stack = np.array(used)
-        gram = stack @ stack.T + _RIDGE * np.eye(len(stack))
-        vectors = np.linalg.solve(gram, stack @ centred)
-        rest = centred - stack.T @ vectors
+        gram, vectors, rest = fit()
     if not found:
         return []
     variances = np.diag(np.linalg.inv(gram))
@@ -116,5 +130,5 @@ def changes(days: Floats, directions: Floats, least: float, most: int) -> list[C
             float(variances[at] * full[growth][row, -1] ** 2),
             gain,
         )
-        for at, (gain, growth, row) in enumerate(found)
+        for at, (gain, growth, row) in enumerate(found, start=first)
     ]

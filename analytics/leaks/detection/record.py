@@ -54,7 +54,8 @@ class Part:
     """`pipes` (p,) that may leak here; `values` (n, c) of the channels and `given` (n, k) of the inputs, by the step;
     `sensors` (s,) the columns of the record's pressures, `links` (f,) those of its flows, that are the first s and the
     next f channels; `sign` (f,) of these links. `unaccounted`: the last channel is what customers' meters leave open,
-    m3/h, by the day (d,). `use` whether the first input is the part's inflow, in which its leaks are."""
+    m3/h, by the day (d,). `use` whether the first input is the part's inflow, in which its leaks are. `inlet`:
+    the first of its inlets, a column of the record's flows."""
 
     pipes: Ints
     values: Floats
@@ -64,6 +65,7 @@ class Part:
     sign: Floats
     unaccounted: Floats | None
     use: bool
+    inlet: int
 
 
 def parts(network: Network, record: Record, keep: Ints) -> list[Part]:
@@ -88,6 +90,8 @@ def parts(network: Network, record: Record, keep: Ints) -> list[Part]:
                 unaccounted = _daily(use - total, record.per_day)
                 use = total
         inlets = np.flatnonzero(found.sign[:, zone] > 0)
+        if not len(inlets):  # what is only let out of it says nothing of what is used there
+            continue
         links = inlets[:-1]
         if not len(sensors) + len(links) and unaccounted is None:
             continue
@@ -101,6 +105,7 @@ def parts(network: Network, record: Record, keep: Ints) -> list[Part]:
                 found.sign[links, zone],
                 unaccounted,
                 unaccounted is None,
+                int(inlets[0]),
             )
         )
     return made

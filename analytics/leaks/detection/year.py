@@ -1,6 +1,8 @@
-"""Suspects of a recorded year, day after day: nothing that is said of a day knows anything from later.
+"""Suspects of a record, day after day: nothing that is said of a day knows anything from later.
 
-    watch(network, record, distances, heads, shares, keep, progress) -> [Report]
+    watch(network, record, near, heads, shares, keep, progress) -> [Report]      of a year, from its beginning
+    Watching(network, record, near, heads, shares, keep, told)                   day by day, with what is known by now
+        .learn(), .judge() -> [Report]
 
 Each night, for each part of the network (`record`): the levels of its channels so far (`levels`), taken apart into
 changes (`changes`), and of each young change the pipes it speaks for (`location.suspects`). A change becomes a report
@@ -10,21 +12,24 @@ crew's reach. Near a report of the last two months there is no second one.
 A fault is no leak: a change that moves one logger alone, as no pipe could, takes that logger out until a month later;
 one that stands still or sends nothing is left out of the days on which it does. Nor is a change a leak of a size by
 which the inflow has not risen. `LEAST` and the other settings are the same for every network and year.
+
+What people found out (`Told`) goes in: on the day of a repair everything may have changed, so what is usual is learned
+anew from there, and a leak that begins later is spoken of however near the repaired one was; near a leak that was found
+and still runs nothing is said again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
+from scipy import sparse
 
 from analytics.leaks.detection.changes import Change, changes, whitening
 from analytics.leaks.detection.levels import Levels
 from analytics.leaks.detection.record import Part, Record, parts
 from analytics.leaks.detection.report import Report, walked
-from analytics.leaks.judged import Distances
 from analytics.leaks.location.suspects import Suspects, suspects
 from analytics.leaks.network.pipes import Floats, Ints, Network
 
@@ -37,13 +42,26 @@ ALIKE = 0.6  # to some pipe's direction
 CONTRARY = 1.1  # times as like a repair: then it is one
 REACHED = 0.5  # probability within a crew's reach
 WRONG, AREA_WRONG = 0.25, 0.5  # of a change: how wrong a direction may be, for the first pipe and for the area
-REACH_M, AGAIN_M, AGAIN_DAYS = 300.0, 300.0, 60
+REACH_M, AGAIN_DAYS = 300.0, 60  # m that a crew reaches, and within which nothing is said again for so many days
 ALONE, ALONE_GAIN = 0.9, 1.3  # likeness to one logger moving alone, and its gain over the best pipe's
 FEWEST, FAULTY_DAYS = 5, 30
 _WEEK = 7
 MISSING_DAYS = 3  # without a level: a logger is left out altogether
 
 Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is known beside the measurements, days counted from the record's first. `said`: (day, pipe) of suspects that
+    were told before; `mended`: (day, pipe) from which on a leak is repaired; `running`: pipes of leaks that were found
+    and not repaired; `faulty`: until which day a logger (column of the record's pressures) is not believed.
+    """
+
+    said: tuple[tuple[int, int], ...] = ()
+    mended: tuple[tuple[int, int], ...] = ()
+    running: tuple[int, ...] = ()
+    faulty: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -53,37 +71,140 @@ class _Watched:
     part: Part
     directions: Floats
     lengths: Floats
-    near: npt.NDArray[np.bool_]
+    near: sparse.csr_array
     levels: Levels
     faulty_until: Ints
-    reports: list[Report] = field(default_factory=list)
+
+
+class Watching:
+    """`near` (p, p) which pipes a crew reaches from each; `heads` (p, s) m and `shares` (p, f) m3/h what 1 m3/h from
+    each pipe does to the record's loggers and metered links; `keep` the loggers used (columns of its pressures).
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        record: Record,
+        near: sparse.csr_array,
+        heads: Floats,
+        shares: Floats,
+        keep: Ints,
+        told: Told | None = None,
+    ) -> None:
+        self._per_day, self._near = record.per_day, near
+        self._told = told = told or Told()
+        self._said = list(told.said)
+        self._watched = [_watched(part, network, near, heads, shares) for part in parts(network, record, keep)]
+        for one in self._watched:
+            for at, sensor in enumerate(one.part.sensors.tolist()):
+                one.faulty_until[at] = told.faulty.get(sensor, 0)
+        self.days = 0
+
+    def learn(self) -> None:
+        """Takes in one more day."""
+        rows = slice(self.days * self._per_day, (self.days + 1) * self._per_day)
+        for one in self._watched:
+            one.levels.learn(one.part.values[rows], one.part.given[rows])
+        self.days += 1
+
+    def judge(self) -> list[Report]:
+        """What the days so far say that was not said before; nothing before `LEARNED` of them."""
+        if self.days < LEARNED:
+            return []
+        return [report for one in self._watched for report in self._judged(one)]
+
+    def faulty(self) -> dict[int, int]:
+        """Until which day a logger (column of the record's pressures) is not believed, of those that are not now."""
+        return {
+            int(one.part.sensors[at]): int(until)
+            for one in self._watched
+            for at, until in enumerate(one.faulty_until[: len(one.part.sensors)])
+            if until > self.days
+        }
+
+    def parts(self) -> list[Part]:
+        """The parts that are judged."""
+        return [one.part for one in self._watched]
+
+    def _judged(self, one: _Watched) -> list[Report]:
+        values, slopes = one.levels.known()
+        part, days = one.part, self.days
+        use = one.levels.given(0)
+        if part.unaccounted is not None:
+            values = np.column_stack([values, part.unaccounted[:days]])
+        else:
+            slope = slopes[:, 0] + 2 * slopes[:, 1] * np.nanmean(use) / 100
+        mended = [day for day, pipe in self._told.mended if pipe in part.pipes]
+        while True:
+            there = _usable(values, one.faulty_until, days)
+            if not len(there):
+                return []
+            known = _carried(values[:, there])
+            white = whitening(known, SCATTER)
+            levels, directions = known @ white, one.directions[:, there] @ white
+            alone = np.eye(len(there)) @ white
+            if part.use and len(there) == 1:
+                # A leak is part of the use that the level was cleared of.
+                directions = directions - slope[there] @ white
+            elif part.use:
+                # The same; of several channels what use does is seen of neither, for how much it does is known badly.
+                along = slope[there] @ white
+                along = along / max(float(np.linalg.norm(along)), 1e-12)
+                levels, directions, alone = (
+                    each - np.outer(each @ along, along) for each in (levels, directions, alone)
+                )
+            found = changes(levels, directions, LEAST, MOST, mended)
+            lone = (_alone(change, alone, directions) for change in found)
+            # Of few channels nobody can say which is wrong.
+            faulty = [at for at in lone if at is not None] if len(there) >= FEWEST else []
+            if not faulty:
+                break
+            one.faulty_until[there[faulty]] = days + FAULTY_DAYS
+        reports = []
+        for change in found:
+            if YOUNGEST <= days - change.start <= OLDEST:
+                speaks = (change.vector, change.variance, directions, one.lengths, one.near)
+                said, wide = suspects(*speaks, WRONG), suspects(*speaks, AREA_WRONG)
+                until = days if change.growth else change.start + _WEEK
+                if not part.use or said.size <= most_risen(use[:until], change.start):
+                    report = _report(one, change, said, wide, days)
+                    if report is not None and not self._known(report.pipe, change.start):
+                        self._said.append((days, report.pipe))
+                        reports.append(report)
+        return reports
+
+    def _known(self, pipe: int, start: int) -> bool:
+        """Whether it was said before, or a leak that was found, and was not repaired since."""
+
+        def near(others: Iterable[tuple[int, int]]) -> list[int]:
+            return [day for day, other in others if self._near[pipe, other]]
+
+        if near((0, other) for other in self._told.running):
+            return True
+        mended = max((day for day in near(self._told.mended) if day <= start + 1), default=-1)
+        return any(day > mended and self.days - day < AGAIN_DAYS for day in near(self._said))
 
 
 def watch(
     network: Network,
     record: Record,
-    distances: Distances,
+    near: sparse.csr_array,
     heads: Floats,
     shares: Floats,
     keep: Ints,
     progress: Progress,
 ) -> list[Report]:
-    """`distances` (p, p) m between pipes; `heads` (p, s) m and `shares` (p, f) m3/h what 1 m3/h from each pipe does to
-    the record's loggers and metered links; `keep` the loggers used. In the order of their times.
-    """
-    watched = [_watched(part, network, distances, heads, shares) for part in parts(network, record, keep)]
-    per_day = record.per_day
-    for day in range(record.days):
-        rows = slice(day * per_day, (day + 1) * per_day)
-        for one in watched:
-            one.levels.learn(one.part.values[rows], one.part.given[rows])
-            if day + 1 >= LEARNED:
-                _judge(one, distances, day + 1)
-        progress(day + 1, record.days)
-    return sorted((report for one in watched for report in one.reports), key=lambda report: report.at)
+    """All days of a record (arguments as of `Watching`). In the order of their times."""
+    watching = Watching(network, record, near, heads, shares, keep)
+    reports = []
+    for _ in range(record.days):
+        watching.learn()
+        reports += watching.judge()
+        progress(watching.days, record.days)
+    return sorted(reports, key=lambda report: report.at)
 
 
-def _watched(part: Part, network: Network, distances: Distances, heads: Floats, shares: Floats) -> _Watched:
+def _watched(part: Part, network: Network, near: sparse.csr_array, heads: Floats, shares: Floats) -> _Watched:
     columns = [heads[np.ix_(part.pipes, part.sensors)], shares[np.ix_(part.pipes, part.links)] * part.sign]
     if part.unaccounted is not None:
         columns.append(np.ones((len(part.pipes), 1)))
@@ -92,52 +213,10 @@ def _watched(part: Part, network: Network, distances: Distances, heads: Floats, 
         part,
         directions,
         network.pipes.length[part.pipes],
-        distances[np.ix_(part.pipes, part.pipes)] <= REACH_M,
+        near[part.pipes][:, part.pipes],
         Levels(part.values.shape[1], part.given.shape[1]),
         np.zeros(directions.shape[1], dtype=np.int64),
     )
-
-
-def _judge(one: _Watched, distances: Distances, days: int) -> None:
-    """The changes of the days so far, and what they say that was not said before."""
-    values, slopes = one.levels.known()
-    part = one.part
-    use = one.levels.given(0)
-    if part.unaccounted is not None:
-        values = np.column_stack([values, part.unaccounted[:days]])
-    else:
-        slope = slopes[:, 0] + 2 * slopes[:, 1] * np.nanmean(use) / 100
-    while True:
-        there = _usable(values, one.faulty_until, days)
-        if not len(there):
-            return
-        known = _carried(values[:, there])
-        white = whitening(known, SCATTER)
-        levels, directions = known @ white, one.directions[:, there] @ white
-        alone = np.eye(len(there)) @ white
-        if part.use and len(there) == 1:
-            # A leak is part of the use that the level was cleared of.
-            directions = directions - slope[there] @ white
-        elif part.use:
-            # The same; of several channels what use does is seen of neither, for how much it does is known badly.
-            along = slope[there] @ white
-            along = along / max(float(np.linalg.norm(along)), 1e-12)
-            levels, directions, alone = (each - np.outer(each @ along, along) for each in (levels, directions, alone))
-        found = changes(levels, directions, LEAST, MOST)
-        lone = (_alone(change, alone, directions) for change in found)
-        # Of few channels nobody can say which is wrong.
-        faulty = [at for at in lone if at is not None] if len(there) >= FEWEST else []
-        if not faulty:
-            break
-        one.faulty_until[there[faulty]] = days + FAULTY_DAYS
-    for change in found:
-        if YOUNGEST <= days - change.start <= OLDEST:
-            speaks = (change.vector, change.variance, directions, one.lengths, one.near)
-            said = suspects(*speaks, WRONG)
-            wide = suspects(*speaks, AREA_WRONG).area if len(part.sensors) else np.arange(len(part.pipes))
-            until = days if change.growth else change.start + _WEEK
-            if not part.use or said.size <= most_risen(use[:until], change.start):
-                _say(one, change, replace(said, area=wide), distances, days)
 
 
 def most_risen(use: Floats, start: int) -> float:
@@ -192,29 +271,30 @@ def _alone(change: Change, alone: Floats, directions: Floats) -> int | None:
     return at if by_channel[at] > ALONE and by_channel[at] ** 2 > ALONE_GAIN * by_pipe.max() ** 2 else None
 
 
-def _say(one: _Watched, change: Change, said: Suspects, distances: Distances, days: int) -> None:
+def _report(one: _Watched, change: Change, said: Suspects, wide: Suspects, days: int) -> Report | None:
     # What is as much like a repair is one: where in the network it was may be known badly, its sign is not.
     if said.contrary > CONTRARY * said.likeness:
-        return
+        return None
     # Without loggers only the block can be named.
-    if said.likeness < ALIKE or (said.reach < REACHED and len(one.part.sensors)):
-        return
-    pipe = int(one.part.pipes[said.pipe])
-    for before in one.reports:
-        if distances[pipe, before.pipe] <= AGAIN_M and days - before.at / 86400 < AGAIN_DAYS:
-            return
-    area = one.part.pipes[said.area]
-    km = walked(one.lengths, said.area)
-    began = (max(0, change.start - 1) * 86400.0, (change.start + 1) * 86400.0)
-    kind = "step" if change.growth == 0 else "growth"
-    means = " and ".join(
-        word
-        for word, has in (
-            ("pressures", len(one.part.sensors)),
-            ("inlets", len(one.part.links)),
-            ("customers' meters", one.part.unaccounted is not None),
-        )
-        if has
+    sensors = len(one.part.sensors)
+    if said.likeness < ALIKE or (said.reach < REACHED and sensors):
+        return None
+    area = wide.area if sensors else np.arange(len(one.part.pipes))
+    pieces = (
+        ("pressures", sensors),
+        ("inlets", len(one.part.links)),
+        ("customers' meters", one.part.unaccounted is not None),
     )
-    evidence = f"{means}: {kind}; strength {change.gain**0.5:.0f}; likeness {said.likeness:.2f}"
-    one.reports.append(Report(days * 86400.0, pipe, area, km, said.size, began, change.gain**0.5, evidence))
+    return Report(
+        days * 86400.0,
+        int(one.part.pipes[said.pipe]),
+        one.part.pipes[area],
+        wide.probability[area],
+        walked(one.lengths, area),
+        said.size,
+        (max(0, change.start - 1) * 86400.0, (change.start + 1) * 86400.0),
+        change.gain**0.5,
+        said.likeness,
+        change.growth,
+        tuple(word for word, has in pieces if has),
+    )

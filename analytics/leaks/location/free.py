@@ -1,6 +1,7 @@
 """How a leak would be felt, known from the map alone: no demands, no roughness, no calibration.
 
     felt(network, nodes, links, inflow) -> Felt
+    courses(network, links, inflow) -> (f,)          which way water goes there
 
 The pipe graph's Laplacian with one conductance a pipe: the head at `nodes` and the flow in `links` that change with a
 draw of 1 m3/h in the middle of each pipe. A conductance is the slope of Hazen-Williams at the flow that runs when the
@@ -19,6 +20,7 @@ J. Water Resour. Plann. Manage. 148(5), 2022 (Laplacian interpolation).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,6 +62,25 @@ def felt(network: Network, nodes: Ints, links: Ints, inflow: float) -> Felt:
     middle = (heads[pipes.start] + heads[pipes.end]) / 2
     first, second = np.split(middle[:, len(nodes) :], 2, axis=1)
     return Felt(middle[:, : len(nodes)], (first - second) * conductance[links] * 3600)
+
+
+def courses(network: Network, links: Sequence[str], inflow: float) -> Floats:
+    """(f,) 1 where water runs from the start of a link to its end, -1 where it runs back, when `inflow` m3/h is used
+    evenly. Pumps and valves run forward: they are drawn as they work.
+
+    KeyError: the network has no such link.
+    """
+    pipe = {name: at for at, name in enumerate(network.pipes.names)}
+    others = {*network.valves.names, *network.pumps.names}
+    system = _System(network)
+    flow = system.settled(_even(network, system, inflow))
+    found = np.ones(len(links))
+    for at, name in enumerate(links):
+        if name in pipe:
+            found[at] = -1.0 if flow[pipe[name]] < 0 else 1.0
+        elif name not in others:
+            raise KeyError(name)
+    return found
 
 
 class _System:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
+from scipy import sparse
 
 from analytics.leaks.network.pipes import Floats, Ints
 
@@ -36,12 +36,13 @@ class Suspects:
 
 
 def suspects(
-    change: Floats, variance: float, directions: Floats, lengths: Floats, near: npt.NDArray[np.bool_], wrong: float
+    change: Floats, variance: float, directions: Floats, lengths: Floats, near: sparse.csr_array, wrong: float
 ) -> Suspects:
     """`change` (m,), `directions` (p, m) of 1 m3/h, `lengths` (p,) m, `near` (p, p) what a crew reaches, `wrong` the
     share of a change by which directions may be wrong.
 
-    >>> found = suspects(np.array([6.0, 0.5]), 1.0, np.eye(2), np.array([100.0, 100.0]), np.eye(2, dtype=bool), 0.2)
+    >>> near = sparse.csr_array(np.eye(2, dtype=bool))
+    >>> found = suspects(np.array([6.0, 0.5]), 1.0, np.eye(2), np.array([100.0, 100.0]), near, 0.2)
     >>> found.pipe, found.area.tolist(), found.size, round(found.reach, 2)
     (0, [0], 6.0, 1.0)
     """

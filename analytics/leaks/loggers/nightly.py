@@ -1,0 +1,263 @@
+"""Looks, once a day, at what a town's loggers, inlets and tanks say of leaks (`analytics.leaks.detection`).
+
+    follow(dsn, clock, stop)          does so when a day's data are there, in a thread and with a connection of its own
+    night(conn, town, day, now, kept) judges the days up to one; what changed
+
+A day is judged when every series that sent in the last week has come to its end, and at noon of the next day at the
+latest: loggers that deliver once a day are waited for. What comes later still is in the next night's record, which is
+read anew from the hours of up to a year; so nothing is lost by late data, restarts or a fast clock. Kept between nights
+is what the network alone decides (who is near to whom, what a leak in each pipe would do); of the record nothing.
+
+Days on which nobody looked are judged one after the other, as far back as a change is young enough to be spoken of.
+With a hydraulic model the leaks that were found and still run are put into it; where it cannot be calculated the map
+does. Cost: docs/waterworks.md.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import structlog
+from scipy import sparse
+
+from analytics.alone import follow as alone
+from analytics.findings import Changes, announce
+from analytics.leaks.detection.report import Report
+from analytics.leaks.detection.year import LEARNED, OLDEST, REACH_M, Watching
+from analytics.leaks.location.felt import Effects, effects
+from analytics.leaks.location.model import ModelError
+from analytics.leaks.loggers import places, stored
+from analytics.leaks.loggers.measured import Measured, measured, supplied
+from analytics.leaks.loggers.places import Located, Placed
+from analytics.leaks.loggers.stored import Watch
+from analytics.leaks.network import stored as networks
+from analytics.leaks.network.pipes import Network, middle_distances, within
+from devices.clock import Clock
+from store import Connection
+
+log = structlog.get_logger(__name__)
+
+NAME = "leak loggers"
+YEAR = 365  # days of the record
+_NOON = timedelta(hours=12)
+_LATELY = timedelta(days=7)
+_REST_SECONDS = 30.0
+_DAY = timedelta(days=1)
+
+
+@dataclass(slots=True)
+class Kept:
+    """What stays the same between nights, and for which network, loggers and found leaks it was worked out."""
+
+    key: object = None
+    near: sparse.csr_array | None = None
+    effects: Effects | None = None
+    by_model: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Town:
+    municipality_id: int
+    zone: ZoneInfo
+
+
+def follow(dsn: str, clock: Clock, stop: threading.Event) -> None:
+    """Looks at every town whose stations somebody has put on its pipes, until `stop` is set."""
+    kept: dict[int, Kept] = {}
+
+    def turn(conn: Connection) -> bool:
+        now = clock.now()
+        for town in _towns(conn):
+            if stop.is_set():
+                break
+            with conn.transaction():
+                announce(conn, stored.end_settled(conn, town.municipality_id, now))
+            day = due(conn, town.municipality_id, town.zone, now)
+            if day is not None:
+                night(conn, town.municipality_id, town.zone, day, now, kept.setdefault(town.municipality_id, Kept()))
+        return False
+
+    alone(dsn, NAME, turn, stop, rest=_REST_SECONDS)
+
+
+def due(conn: Connection, municipality_id: int, zone: ZoneInfo, now: datetime) -> date | None:
+    """The day that can be judged and has not been; None: there is none yet."""
+    today = now.astimezone(zone).date()
+    day = today - _DAY
+    last = stored.judged(conn, municipality_id)
+    if last is not None and last.day >= day:
+        return None
+    if now < _midnight(today, zone) + _NOON:
+        row = conn.execute(
+            """
+            select count(*) filter (where l.phenomenon_time + d.step < %(end)s)
+            from logger_place p
+            join datastream d on d.station_id = p.station_id and d.drill_run is null
+                 and d.observed_property in ('flow', 'pressure', 'tank_level')
+            join datastream_latest l using (datastream_id)
+            where p.municipality_id = %(town)s and l.phenomenon_time >= %(lately)s
+            """,
+            {"end": _midnight(today, zone), "town": municipality_id, "lately": now - _LATELY},
+        ).fetchone()
+        if row is None or row[0]:
+            return None
+    return day
+
+
+def night(conn: Connection, municipality_id: int, zone: ZoneInfo, day: date, now: datetime, kept: Kept) -> Changes:
+    """Judges the days up to `day` that were not; `conn` in autocommit. What changed, which was announced."""
+    watch, changes = _judged(conn, municipality_id, zone, day, now, kept)
+    seen = {"loggers": watch.loggers, "new": len(changes), "why": watch.why}
+    log.info("leak_loggers", municipality=municipality_id, day=str(day), **seen)
+    return changes
+
+
+def _judged(conn: Connection, town: int, zone: ZoneInfo, day: date, now: datetime, kept: Kept) -> tuple[Watch, Changes]:
+    def nothing(why: str, network_id: int | None = None, days: int = 0, loggers: int = 0) -> tuple[Watch, Changes]:
+        watch = Watch(day, now, network_id, days, loggers, False, why)
+        with conn.transaction():
+            stored.put_judged(conn, town, watch)
+        return watch, []
+
+    version = next((each for each in networks.versions(conn, town) if each.present), None)
+    if version is None:
+        return nothing("network")
+    number, placed = version.pipe_network_id, places.stations(conn, town)
+    drawn = networks.network_of(conn, town, number)
+    where = places.located(drawn, placed)
+    if not where.link:
+        return nothing("inlets", number)
+    network = supplied(drawn, placed, where)
+    found = measured(conn, network, placed, where, _midnight(day, zone) - (YEAR - 1) * _DAY, YEAR)
+    found, days = _since_first(found)
+    loggers = len(found.sensors)
+    if days < LEARNED:
+        return nothing("days", number, days, loggers)
+    start = _midnight(day, zone) - (days - 1) * _DAY
+    known, running = stored.told(conn, town, network, start, found.sensors)
+    _keep(kept, network, (number, found.sensors, found.flows, placed_names(placed, where)), found, running)
+    assert kept.effects is not None and kept.near is not None
+    watching = Watching(
+        network, found.record, kept.near, kept.effects.heads, kept.effects.shares, np.arange(loggers), known
+    )
+    last = stored.judged(conn, town)
+    missed = OLDEST if last is None else min(max((day - last.day).days, 1), OLDEST)
+    said: list[Report] = []
+    for at in range(days):
+        watching.learn()
+        if at >= days - missed:
+            said += watching.judge()
+    watch = Watch(day, now, number, days, loggers, kept.by_model, None)
+    first = start.astimezone(zone).date()
+    until = {found.sensors[at]: first + each * _DAY for at, each in watching.faulty().items()}
+    with conn.transaction():
+        changes: Changes = []
+        for report in said:
+            changes += stored.open_suspect(
+                conn,
+                town,
+                number,
+                report,
+                start=start,
+                day=first + timedelta(seconds=report.at) - _DAY,
+                stations=_nearest(network, report, found, where),
+                series=_series(watching, report, found),
+                by_model=kept.by_model,
+            )
+        stored.put_faults(conn, town, until)
+        stored.put_judged(conn, town, watch)
+        announce(conn, changes)
+    return watch, changes
+
+
+def placed_names(placed: list[Placed], where: Located) -> tuple[tuple[int, object], ...]:
+    """What decides where everything is."""
+    return tuple((each.station_id, where.link.get(each.station_id, where.node.get(each.station_id))) for each in placed)
+
+
+def _keep(kept: Kept, network: Network, key: object, found: Measured, running: dict[int, float]) -> None:
+    full = (key, tuple(sorted((pipe, round(size, 1)) for pipe, size in running.items())))
+    if kept.key == full:
+        return
+    kept.by_model = network.hydraulics is not None
+    if kept.by_model:
+        try:
+            kept.effects = effects(network, found.record, by_model=True, leaks=running)
+        except ModelError as error:
+            log.warning("leak_model_failed", error=str(error))
+            kept.by_model = False
+    if not kept.by_model:
+        kept.effects = effects(network, found.record, by_model=False)
+    kept.near, kept.key = within(network, REACH_M), full
+
+
+def _since_first(found: Measured) -> tuple[Measured, int]:
+    """From the first day on which all meters measured, and how many days these are."""
+    record = found.record
+    per_day = record.per_day
+    flows = np.isfinite(record.flows[: record.days * per_day]).all(axis=1).reshape(record.days, per_day)
+    known = np.flatnonzero(flows.sum(axis=1) * 2 >= per_day)
+    if not len(known):
+        return found, 0
+    first = int(known[0])
+    rows = slice(first * per_day, None)
+    cut = Measured(
+        type(record)(
+            record.step,
+            record.sensors,
+            record.pressures[rows],
+            record.meters,
+            record.flows[rows],
+            record.tanks,
+            record.levels[rows],
+            (),
+            record.customers[rows],
+            (record.weekday + first) % 7,
+        ),
+        found.sensors,
+        found.flows,
+        found.flow_series,
+    )
+    return cut, record.days - first
+
+
+def _nearest(network: Network, report: Report, found: Measured, where: Located) -> list[int]:
+    """Station ids, that of the nearest logger first; the inlets last."""
+    distance = middle_distances(network, [report.pipe])[0]
+    own, place = network.pipes, {name: at for at, name in enumerate(network.nodes.names)}
+    metres = []
+    for name in found.record.sensors:
+        touching = np.flatnonzero((own.start == place[name]) | (own.end == place[name]))
+        metres.append(float(distance[touching].min(initial=np.inf)))
+    order = [found.sensors[at] for at in np.argsort(metres, kind="stable")]
+    return list(dict.fromkeys([*order, *found.flows]))
+
+
+def _series(watching: Watching, report: Report, found: Measured) -> int:
+    """The flow of an inlet of the part that the report is of: its size is counted in it."""
+    for part in watching.parts():
+        if report.pipe in part.pipes:
+            return found.flow_series[part.inlet]
+    raise AssertionError("a report is of a part")
+
+
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    return datetime.combine(day, time(), zone)
+
+
+def _towns(conn: Connection) -> list[_Town]:
+    """Those with a station on their pipes."""
+    return [
+        _Town(row[0], ZoneInfo(row[1]))
+        for row in conn.execute(
+            """
+            select m.municipality_id, m.timezone from municipality m
+            where exists (select from logger_place p where p.municipality_id = m.municipality_id)
+            order by m.municipality_id
+            """
+        )
+    ]
