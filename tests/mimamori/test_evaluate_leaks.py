@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from analytics.leaks.detection.report import Report
 from mimamori.cli import app
 from mimamori.errors import InputError
+from mimamori.evaluate_leaks import judged
 from mimamori.leak_files import HEADER, read, read_truth
 from tests.analytics.leaking import DAYS, DISTANCES, NODES, PER_DAY, PIPES, record, text
 
@@ -70,6 +72,29 @@ def test_the_figures_are_those_of_the_file_and_of_the_published_rule(folder: Pat
     assert figures["median_m"] == pytest.approx(metres, abs=0.01) and figures["delay_days"] == late / day
     assert figures["size_error"] == pytest.approx(abs(float(size) - 8.0) / 8.0, abs=0.01)
     assert figures["km_per_leak"] == pytest.approx(float(km), abs=0.01) and "漏水確定" not in evidence
+
+
+def test_a_block_is_named_in_time_for_the_leak_that_has_grown_since_it_is_said_to(folder: Path) -> None:
+    data = read(folder)
+    leaks = read_truth(folder / "truth", data.network)
+    step, day = 48, 86400.0
+
+    def said(at: float, began: float, size: float) -> Report:
+        area = np.arange(len(PIPES))
+        return Report(at * day, 0, area, 10.0, size, (began * day, (began + 1) * day), 3.0, "inflow")
+
+    def large(*reports: Report) -> dict[str, int]:
+        found: dict[str, int] = judged(data, list(reports), leaks, DISTANCES)["large"]
+        return found
+
+    nothing = {"leaks": 1, "named": 0, "sized": 0, "false": 0, "repeats": 0}
+    assert leaks.flow[28 * step, 0] == 8.0
+    assert large() == nothing
+    assert large(said(30, 28, 7.0)) == nothing | {"named": 1, "sized": 1}
+    assert large(said(30, 28, 16.0), said(31, 27, 7.0)) == nothing | {"named": 1, "repeats": 1}
+    assert large(said(32, 28, 7.0)) == nothing, "late, but not false"
+    assert large(said(40, 35, 7.0)) == nothing | {"false": 1}, "nothing has grown since"
+    assert large(said(30, 28, 30.0)) == nothing | {"false": 1}, "another one"
 
 
 @pytest.mark.parametrize("loggers", [0, 4])
