@@ -27,8 +27,8 @@ _DAY = 86400.0
 def watch_blocks(
     network: Network, record: Record, near: sparse.csr_array, progress: Callable[[int, int], None]
 ) -> list[Report]:
-    """`near` (p, p) what a crew reaches from each pipe; `progress` is told the days done and of how many. In the order of
-    times."""
+    """`near` (p, p) what a crew reaches from each pipe; `progress` is told the days done and of how many. In the order
+    of times."""
     found = zones(network, record.meters, record.tanks)
     used = found.used(record.flows, record.levels, record.step / 3600)
     blocks, made = used.shape[1], []
