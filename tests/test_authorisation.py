@@ -382,6 +382,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /water/pipes/{network_id}": {"data": {"do": "take"}},
     "POST /water/blocks": {"files": {"file": ("read.csv", READ.encode())}},
     "POST /water/blocks/{block}": {"data": {"connections": "1200"}},
+    "POST /water/loggers": {"data": {}},
     "POST /water/leaks": {"data": {"name": "浜町"}},
     "POST /water/leaks/{case_id}": {"data": {"do": "note", "text": "音聴した", "seen": "0"}},
     "POST /water/leaks/results": {"data": {"yen": "180"}},
