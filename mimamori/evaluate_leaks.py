@@ -16,8 +16,10 @@ later. The JSON object:
     delay_days          from a new leak's start to its report, median; delay_5_days from its first 5 m3/h
     size_error          |said - true| / true at the report, median
     area_holds          share of reports, repeats left out, whose area holds a leak that runs and was not found before
-    large               new leaks that reach 5 m3/h: leaks; named: by a report whose area holds them, up to three days
-                        after they do; sized: those of them with a size within 30 %
+    large               new leaks that reach 5 m3/h for a day on: leaks; named: by a report whose area holds them, up to
+                        three days after they do; sized: those of them with a size within 30 %; false: reports in
+                        whose area no new leak has grown, since they say it began, by a third of the size they say;
+                        repeats: only such as were named before
     burst               with --burst: how soon sudden leaks are found (`mimamori.evaluate_bursts`)
     km_per_leak         all areas searched, for each leak found; nights_per_leak at 3 km a night
 """
@@ -32,6 +34,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from analytics.leaks.detection.blocks import watch_blocks
 from analytics.leaks.detection.report import Report
 from analytics.leaks.detection.year import REACH_M, watch
 from analytics.leaks.judged import REPEAT, Distances, Floats, Judged, Leaks, blanket, chance, judge, perfect
@@ -46,7 +49,8 @@ from mimamori.leak_files import LeakSet
 Progress = Callable[[int, int], None]
 
 _KM_A_NIGHT = 3.0
-_LARGE, _NIGHTS = 5.0, 3  # m3/h; to name one
+_LARGE, _NIGHTS, _SIZED = 5.0, 3, 0.3  # m3/h; to name one; of its size
+_GROWN = 1 / 3  # of what a report says: less was not its leak
 _ROUND = 4
 
 
@@ -67,7 +71,10 @@ def measure(
     read = clock.monotonic() - began
     distances = middle_distances(data.network)
     known, near, kept = prepared(data, mode, loggers, distances)
-    reports = watch(data.network, data.record, near, known.heads, known.shares, kept, progress)
+    if len(kept):
+        reports = watch(data.network, data.record, near, known.heads, known.shares, kept, progress)
+    else:
+        reports = watch_blocks(data.network, data.record, near, progress)
     if out is not None:
         leak_files.write(out, reports, data.network, data.start)
     figures: dict[str, Any] = {"reports": len(reports), "mode": mode, "loggers": len(kept)}
@@ -109,9 +116,9 @@ def judged(data: LeakSet, reports: list[Report], leaks: Leaks, distances: Distan
         if not new[leak]:
             continue
         late.append((times[at] - leaks.start[leak]) / 86400)
-        large = np.flatnonzero(flow >= _LARGE)
-        if len(large):
-            late_large.append(max(0.0, (times[at] - leaks.times[large[0]]) / 86400))
+        reached = _reached(leaks, leak)
+        if reached is not None:
+            late_large.append(max(0.0, (times[at] - reached) / 86400))
     km = sum(each.search_km for each in reports)
     return {
         "leaks": len(leaks.pipe),
@@ -131,7 +138,7 @@ def judged(data: LeakSet, reports: list[Report], leaks: Leaks, distances: Distan
         "delay_5_days": _median(late_large),
         "size_error": _median(wrong),
         "area_holds": _holding(times, reports, leaks, done),
-        "large": _large(times, reports, leaks),
+        "large": _large(data, times, reports, leaks),
         "km_per_leak": _share(km, done.found()),
         "nights_per_leak": _share(km / _KM_A_NIGHT, done.found()),
     }
@@ -158,20 +165,47 @@ def _holding(times: Floats, reports: list[Report], leaks: Leaks, done: Judged) -
     return _share(holds, asked)
 
 
-def _large(times: Floats, reports: list[Report], leaks: Leaks) -> dict[str, int]:
-    used: set[int] = set()
-    count = named = sized = 0
-    for leak in np.flatnonzero(leaks.new & (leaks.flow.max(axis=0) >= _LARGE)).tolist():
-        flow, count = leaks.flow[:, leak], count + 1
-        last = min(leaks.times[int(np.argmax(flow >= _LARGE))] + _NIGHTS * 86400, leaks.end[leak])
-        for at in np.argsort(times, kind="stable").tolist():
-            if at not in used and leaks.start[leak] <= times[at] <= last and leaks.pipe[leak] in reports[at].area:
-                used.add(at)
-                named += 1
-                now = float(flow[min(int(np.searchsorted(leaks.times, times[at])), len(flow) - 1)])
-                sized += abs(reports[at].size - now) <= 0.3 * now
-                break
-    return {"leaks": count, "named": named, "sized": sized}
+def _large(data: LeakSet, times: Floats, reports: list[Report], leaks: Leaks) -> dict[str, int]:
+    """A report is of the leak in its area, not named before, that has grown most since it says it began."""
+    named: dict[int, int] = {}
+    false = repeats = 0
+    for at in np.argsort(times, kind="stable").tolist():
+        said, time = reports[at], float(times[at])
+        grown = _flow_at(leaks, time) - _flow_at(leaks, data.start + said.began[0] - 86400)
+        running = leaks.new & (leaks.start <= time) & (time <= leaks.end) & np.isin(leaks.pipe, said.area)
+        fits = np.flatnonzero(running & (grown >= _GROWN * said.size))
+        fresh = [leak for leak in fits.tolist() if leak not in named]
+        false += not len(fits)
+        repeats += bool(len(fits)) and not fresh
+        if fresh:
+            named[max(fresh, key=lambda leak: float(grown[leak]))] = at
+    count = in_time = sized = 0
+    for leak in np.flatnonzero(leaks.new).tolist():
+        reached = _reached(leaks, leak)
+        if reached is None:
+            continue
+        count += 1
+        if leak in named and times[named[leak]] <= min(reached + _NIGHTS * 86400, leaks.end[leak]):
+            in_time += 1
+            now = float(_flow_at(leaks, float(times[named[leak]]))[leak])
+            sized += abs(reports[named[leak]].size - now) <= _SIZED * now
+    return {"leaks": count, "named": in_time, "sized": sized, "false": false, "repeats": repeats}
+
+
+def _flow_at(leaks: Leaks, time: float) -> Floats:
+    """(k,) m3/h."""
+    row = int(np.searchsorted(leaks.times, time, side="right")) - 1
+    found: Floats = leaks.flow[min(max(row, 0), len(leaks.flow) - 1)]
+    return found
+
+
+def _reached(leaks: Leaks, leak: int) -> float | None:
+    """When it first lost `_LARGE`, and no less on average on the day from then; None: never."""
+    flow, per_day = leaks.flow[:, leak], max(1, int(np.searchsorted(leaks.times, leaks.times[0] + 86400)))
+    for row in np.flatnonzero(flow >= _LARGE).tolist():
+        if flow[row : row + per_day].mean() >= _LARGE:
+            return float(leaks.times[row])
+    return None
 
 
 def _share(part: float, whole: float) -> float | None:

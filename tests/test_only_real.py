@@ -74,6 +74,8 @@ EXEMPT = {
     "a drill has none of these: hours, days, nights and findings are of real series, mappings of devices": """
         analytics/findings.py:last analytics/leaks/nights.py:_recompute_night analytics/leaks/watch.py:_judge_nights
         analytics/leaks/blocks/stored.py:inflows analytics/leaks/blocks/stored.py:nights
+        analytics/leaks/loggers/measured.py:_hours analytics/leaks/loggers/stored.py:open_suspect
+        analytics/leaks/loggers/stored.py:end_settled
         analytics/visitors/usual.py:_complete_days analytics/visitors/visits.py:visits_by_hour
         analytics/visitors/visits.py:visits_by_day analytics/visitors/checks/judged.py:days alerts/observed.py:findings
         analytics/visitors/checks/estimates.py:_before

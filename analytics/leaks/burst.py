@@ -264,6 +264,8 @@ class _Level:
         ends = [-1, -1 - self.width, -1 - 2 * self.width]
         others = (days - expected)[1:, ends]
         others = others[~np.isnan(others)]
+        if not len(others):
+            return None
         mad = float(np.median(np.abs(others - np.median(others))))
         now = float(days[0, -1] - expected[0, -1])
         return None if np.isnan(now) else _Difference(now, mad)

@@ -1,6 +1,6 @@
 -- Which block of the pipe network lies behind which inlet: a person says it, nobody guesses it from names. And of a leak
 -- case, behind which inlet it is searched: the block's nights say later what its repair has brought.
--- depends: 0068.meters
+-- depends: 0065.meters
 
 create table block_pipes (
     station_id      integer primary key references station,

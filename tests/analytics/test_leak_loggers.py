@@ -157,6 +157,15 @@ def test_a_suspect_raises_one_alert_that_says_how_much_there_is_to_search(town: 
     assert "調査範囲：管路 " in town.rows("select body from outbox")[0][0]
 
 
+def test_what_cannot_be_calculated_is_said_and_ends_nothing(town: Analyst) -> None:
+    number = town.town.municipality_id
+    # Two pipes of one name: no version that was taken over is so, and nobody knows which is meant.
+    town.execute("update pipe_network set hydraulics = replace(hydraulics, 'e11', 'e10')")
+    with connect(town.town.worker, name="test", autocommit=True) as conn:
+        look(conn, town, 32, Kept())
+        assert stored.judged(conn, number).why == "failed"
+
+
 def test_a_name_that_the_network_does_not_have_is_said() -> None:
     def at(number: int, element: str, series: str) -> places.Placed:
         return places.Placed(number, str(number), "", "", 135.0, 35.0, {series: number}, None, element, False, None)

@@ -322,6 +322,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /water/leaks/{case_id}": {"data": {"do": "note", "text": "音聴した", "seen": "1"}},
     "POST /water/leaks/{case_id}/photos/{photo_id}": {"data": {}},
     "POST /water/leaks/results": {"data": {"yen": "180"}},
+    "POST /water/loggers": {"data": {}},
     "POST /water/correlate": {"data": {"length_1": "10", "material_1": "DIP"}, "files": {"file_a": ("ab.wav", SOUND)}},
     "POST /water/meters": {"files": {"file": ("meters.csv", METERS)}},
     "POST /water/meters/numbers": {"data": {"numbers": "0001"}},

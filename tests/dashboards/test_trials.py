@@ -25,7 +25,8 @@ from tests.trialling import Trialled
 HERE = "/digital/trials"
 PAGE = {"Accept": "text/html"}
 PLAN = {"station": BRIDGE, "which": "all", "why": "水位計の交換"}
-# What shows a trial to those who are signed in, marked; and the messages of devices, which come in a trial as always.
+# What shows a trial to those who are signed in, marked; the messages of devices, which come in a trial as always; and
+# who has looked at a household's meter, as this test does each time.
 SHOWS_TRIALS = {
     "/alerts",
     "/disaster",
@@ -34,6 +35,7 @@ SHOWS_TRIALS = {
     "/digital/weekly",
     f"/disaster/stations/{BRIDGE}",
     "/api/v1/reception",
+    "/water/meters/views",
 }
 
 

@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from analytics.leaks.detection.report import Report
 from mimamori.cli import app
 from mimamori.errors import InputError
 from mimamori.evaluate_bursts import judged
+from mimamori.evaluate_leaks import judged as judged_leaks
 from mimamori.leak_files import HEADER, read, read_truth
 from tests.analytics.leaking import DAYS, DISTANCES, NODES, PER_DAY, PIPES, record, text
 
@@ -97,6 +99,30 @@ def test_an_alarm_is_of_the_leak_that_began_in_its_part_within_three_hours(folde
     ]
     found = judged(alarms, truth, _START.timestamp(), 51)
     assert (found["leaks"], found["found_30_min"], found["minutes"], found["false"]) == (1, 1, 20.0, 3)
+
+
+def test_a_block_is_named_in_time_for_the_leak_that_has_grown_since_it_is_said_to(folder: Path) -> None:
+    data = read(folder)
+    leaks = read_truth(folder / "truth", data.network)
+    step, day = 48, 86400.0
+
+    def said(at: float, began: float, size: float) -> Report:
+        area, began_between = np.arange(len(PIPES)), (began * day, (began + 1) * day)
+        chances = np.ones(len(area)) / len(area)
+        return Report(at * day, 0, area, chances, 10.0, size, began_between, 3.0, 1.0, 0, ("inlets",))
+
+    def large(*reports: Report) -> dict[str, int]:
+        found: dict[str, int] = judged_leaks(data, list(reports), leaks, DISTANCES)["large"]
+        return found
+
+    nothing = {"leaks": 1, "named": 0, "sized": 0, "false": 0, "repeats": 0}
+    assert leaks.flow[28 * step, 0] == 8.0
+    assert large() == nothing
+    assert large(said(30, 28, 7.0)) == nothing | {"named": 1, "sized": 1}
+    assert large(said(30, 28, 16.0), said(31, 27, 7.0)) == nothing | {"named": 1, "repeats": 1}
+    assert large(said(32, 28, 7.0)) == nothing, "late, but not false"
+    assert large(said(40, 35, 7.0)) == nothing | {"false": 1}, "nothing has grown since"
+    assert large(said(30, 28, 30.0)) == nothing | {"false": 1}, "another one"
 
 
 @pytest.mark.parametrize("loggers", [0, 4])

@@ -45,6 +45,7 @@ class Report:
 def walked(lengths: Floats, area: Ints) -> float:
     """Kilometres of the pipes in `area` by the `lengths` (p,) m of all.
 
+    >>> import numpy as np
     >>> walked(np.array([300.0, 50.0, 450.0]), np.array([0, 2]))
     0.75
     """

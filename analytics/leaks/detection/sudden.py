@@ -70,8 +70,8 @@ def differences(rest: Floats, step: float) -> Floats:
     there. `rest` (n, c) by steps of `step` s.
 
     >>> rest = np.concatenate([np.zeros((36, 1)), np.ones((4, 1))])
-    >>> differences(rest, 300.0)[[35, 37, 39], 0].round(3).tolist()
-    [nan, 0.5, 1.0]
+    >>> differences(rest, 300.0)[[20, 35, 37, 39], 0].round(3).tolist()
+    [nan, 0.0, 0.5, 1.0]
     """
     now, before = max(1, round(_NOW / step)), max(1, round(_BEFORE / step))
     known = np.isfinite(rest)

@@ -47,6 +47,8 @@ _NOON = timedelta(hours=12)
 _LATELY = timedelta(days=7)
 _REST_SECONDS = 30.0
 _DAY = timedelta(days=1)
+# What numerics raise of numbers that nobody thought of: LinAlgError is a ValueError, a singular matrix a RuntimeError.
+_NO_NUMBERS = (ValueError, ArithmeticError, LookupError, RuntimeError)
 
 
 @dataclass(slots=True)
@@ -110,7 +112,14 @@ def due(conn: Connection, municipality_id: int, zone: ZoneInfo, now: datetime) -
 
 def night(conn: Connection, municipality_id: int, zone: ZoneInfo, day: date, now: datetime, kept: Kept) -> Changes:
     """Judges the days up to `day` that were not; `conn` in autocommit. What changed, which was announced."""
-    watch, changes = _judged(conn, municipality_id, zone, day, now, kept)
+    try:
+        watch, changes = _judged(conn, municipality_id, zone, day, now, kept)
+    except _NO_NUMBERS:
+        # One town's odd numbers must not end the process that counts everybody's hours; the page says that it failed.
+        log.exception("leak_loggers_failed", municipality=municipality_id, day=str(day))
+        watch, changes = Watch(day, now, None, 0, 0, False, "failed"), []
+        with conn.transaction():
+            stored.put_judged(conn, municipality_id, watch)
     seen = {"loggers": watch.loggers, "new": len(changes), "why": watch.why}
     log.info("leak_loggers", municipality=municipality_id, day=str(day), **seen)
     return changes

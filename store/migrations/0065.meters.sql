@@ -1,5 +1,5 @@
 -- Smart meters of customers: hourly readings of meters known by a keyed number alone, and who looked at them.
--- depends: 0065.leak_cases
+-- depends: 0064.leak_cases
 
 create table smart_meter_key (
     municipality_id integer primary key references municipality,

@@ -1,5 +1,5 @@
 -- A thermometer of the air is a kind of station; a rain gauge may have one too.
--- depends: 0072.loggers
+-- depends: 0068.loggers
 
 alter table station drop constraint station_kind_check;
 alter table station add constraint station_kind_check check (kind in

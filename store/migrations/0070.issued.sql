@@ -1,5 +1,5 @@
 -- What is expected at a spot on a day for which a 警報 of the weather agency stands says which, and what it changed.
--- depends: 0070.air
+-- depends: 0069.air
 
 alter table visitor_expected
     add column issued_name   text,
