@@ -28,7 +28,7 @@ const typed = (form) => [...form.elements].filter(({ name, type }) => name && ![
 
 /** What the list says of a step. */
 function labelOf(form) {
-  const said = typed(form).map((field) => field.selectedOptions?.[0].textContent ?? field.value.trim());
+  const said = typed(form).map(({ value, selectedOptions }) => (value && selectedOptions ? selectedOptions[0].textContent : value.trim()));
   return [form.dataset.label, ...said.filter(Boolean)].join(' ');
 }
 
