@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Any
 from uuid import UUID, uuid4
 
 import numpy as np
@@ -154,7 +155,7 @@ def _case_page(
         area = None if case.finding_id is None else loggers.suspects(conn, town).get(case.finding_id)
         alerts = open_alerts(conn, visit.user.role)
     done, unread = request.query_params.get("done"), request.query_params.get("unread", "")
-    model = {
+    model: dict[str, Any] = {
         "row": row_of(case, price, at.now),
         "case": case,
         "may": case.may & _IN_THE_STREET if copy else case.may,

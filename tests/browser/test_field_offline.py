@@ -211,7 +211,7 @@ def entered_in_the_street(staff: Visitor) -> None:
     expect(page.locator("#offline")).to_contain_text("オフラインです", timeout=UNTIL)
     note = page.locator("form[data-step=note]")
     note.locator("textarea").fill("音がする")
-    note.get_by_role("button").click()
+    note.locator("button").click()
     expect(page.locator("#waiting-list")).to_contain_text("音がする", timeout=UNTIL)
     town.execute(
         "insert into leak_case_step (leak_case_id, number, municipality_id, kind, at, text, entered_at, entered_by) "
@@ -224,7 +224,7 @@ def entered_in_the_street(staff: Visitor) -> None:
     page.get_by_role("link", name="いまの内容を確かめる").click()
     expect(page.locator("#steps + ol")).to_contain_text("先の記録", timeout=UNTIL)
     page.get_by_role("button", name="書き直す").click()
-    note.get_by_role("button").click()
+    note.locator("button").click()
     page.wait_for_url("**?done=step_note")
     assert town.execute("select number, text from leak_case_step order by 1") == [(1, "先の記録"), (2, "音がする")]
 
