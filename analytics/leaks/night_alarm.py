@@ -40,10 +40,13 @@ HOURS_A_MONTH = 24 * 30
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """One night that is over; `minimum` in m3/h, None where it is missing."""
+    """One night that is over; `minimum` in m3/h, None where it is missing. `frost`: whether it was so cold that taps
+    may have been left running, None where nobody measured it.
+    """
 
     day: date
     minimum: float | None
+    frost: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,8 @@ from api.pages.field_form import (
     read_photos,
     say_shelter,
     take_report,
+    taken_json,
+    wants_json,
 )
 from api.pages.link_holder import held
 from api.pages.site import plain_page, site
@@ -197,7 +199,7 @@ async def _report(request: Request, sender: _Sender) -> Response:
 
 
 def _refused(request: Request, sender: _Sender, sent: Sent, error: RecordError) -> Response:
-    if _wants_json(request):
+    if wants_json(request):
         status = HTTPStatus.TOO_MANY_REQUESTS if error.code == "often" else HTTPStatus.BAD_REQUEST
         said = _words(request)(f"record.problem.{error.code}")
         return JSONResponse({"detail": said, "field": error.field, "code": error.code}, status)
@@ -214,9 +216,8 @@ def _taken(
             taken = take_report(conn, town, sender.author, sent, photos, unread, now=sender.now, zone=sender.zone)
     except RecordError as error:
         return _refused(request, sender, sent, error)
-    if _wants_json(request):
-        left_out = [{"name": each.name, "why": words(f"record.problem.photo_{each.code}")} for each in taken.unread]
-        return JSONResponse({"report": taken.report_id, "again": taken.again, "unread": left_out})
+    if wants_json(request):
+        return taken_json(taken.report_id, taken.again, taken.unread, words)
     return RedirectResponse(f"{sender.report}?{urlencode(_sent_query(sent, taken))}", 303)
 
 
@@ -341,10 +342,6 @@ def _page(request: Request, sender: _Sender, name: str, *, status: int, **model:
     )
     response.headers.update(_HEADERS)
     return response
-
-
-def _wants_json(request: Request) -> bool:
-    return "application/json" in request.headers.get("accept", "")
 
 
 def _words(request: Request) -> Words:

@@ -19,8 +19,10 @@ from zoneinfo import ZoneInfo
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
+from starlette.responses import JSONResponse
 
 from api.pages.town_time import read_time
+from api.pages.words import Words
 from devices.photos import MOST_BYTES, Photo, PhotoError, reduced
 from store import shelters
 from store.connection import Connection
@@ -112,7 +114,7 @@ def take_report(
     if unread and not photos and not seen.text.strip() and seen.gauge_reading is None:
         raise RecordError("photos", f"photo_{unread[0].code}")
     drill = sent.typed.get("drill") == "1"
-    key = _key(sent.typed.get("key", ""))
+    key = key_of(sent.typed.get("key", "")) or uuid4()
     report_id, new = enter(conn, municipality_id, author, seen, photos, key=key, drill=drill, now=now)
     if new:
         append_headquarters(conn, municipality_id)
@@ -169,7 +171,7 @@ def _seen(conn: Connection, municipality_id: int, typed: Mapping[str, str], now:
         raise RecordError("place", "number")
     accuracy = number(typed.get("accuracy", ""), "place")
     return Seen(
-        _when(typed, now, zone),
+        when(typed, now, zone),
         typed.get("text", ""),
         typed.get("place", ""),
         station_id,
@@ -180,7 +182,7 @@ def _seen(conn: Connection, municipality_id: int, typed: Mapping[str, str], now:
     )
 
 
-def _when(typed: Mapping[str, str], now: datetime, zone: ZoneInfo) -> datetime:
+def when(typed: Mapping[str, str], now: datetime, zone: ZoneInfo) -> datetime:
     """The time of seeing. Left empty it is when the form was first sent: `waited` says how many seconds ago that was,
     for a report that lay in the browser until the network was there again. An hour that was typed is the last one
     before the button was pressed with it, `since` seconds ago: not before it came, which may be days later.
@@ -195,8 +197,21 @@ def _ago(typed: Mapping[str, str], field: str) -> timedelta:
     return min(max(timedelta(0), timedelta(seconds=min(seconds, 1e9))), LONGEST_AGO - timedelta(minutes=1))
 
 
-def _key(text: str) -> UUID:
+def key_of(text: str) -> UUID | None:
+    """The key that a form made; None where it made none."""
     try:
         return UUID(text)
     except ValueError:
-        return uuid4()
+        return None
+
+
+def wants_json(request: Request) -> bool:
+    """Whether it was the queue of a page that sent the form: it takes JSON for an answer."""
+    return "application/json" in request.headers.get("accept", "")
+
+
+def taken_json(number_: int, again: bool, unread: Sequence[Unread], words: Words) -> JSONResponse:
+    """What the queue is told of what was taken."""
+    why = {each.code: words(f"record.problem.photo_{each.code}") for each in unread}
+    left_out = [{"name": each.name, "code": each.code, "why": why[each.code]} for each in unread]
+    return JSONResponse({"report": number_, "again": again, "unread": left_out})

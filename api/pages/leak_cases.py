@@ -1,18 +1,14 @@
-"""漏水調査: the cases of what may be a leak, by what was done about them; one case with its search area, the way to
-walk and its steps; a new one from a finding or by hand. Of those who may see where pipes are.
-
-Everything works without a script and on a phone in the street: the page of a case is what one takes along.
+"""漏水調査: the cases of what may be a leak, by what was done about them; a new one from a finding or by hand. Of those
+who may see where pipes are. One case is `api.pages.leak_case`. Everything works without a script.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-import numpy as np
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -20,50 +16,38 @@ from analytics.leaks.blocks import stored as blocks
 from analytics.leaks.cases import stored
 from analytics.leaks.cases.case import (
     CANDIDATE,
-    CAUSES,
     ENDED,
-    ENDINGS,
     FOUND,
-    KINDS,
     NOTHING,
     PLANNED,
     REPAIRED,
     Case,
     loss,
 )
-from analytics.leaks.cases.photos import photos_of, put_photos
-from analytics.leaks.cases.stored import MOST_NAME, MOST_TEXT, NewCase, NewStep
-from analytics.leaks.cases.walk import Walk, around, of_block, walk
+from analytics.leaks.cases.stored import MOST_NAME, MOST_TEXT, NewCase
+from analytics.leaks.cases.walk import around, of_block
 from analytics.leaks.loggers import stored as loggers
 from analytics.leaks.network import stored as networks
 from analytics.leaks.network.pipes import Network
 from api.access import Router, SignedIn, Visit, access
 from api.errors import NotFound, Text
 from api.pages.alert_list import open_alerts
-from api.pages.blocks_now import Now, Repair, blocks_now, repairs
 from api.pages.days import day_start
-from api.pages.field_form import Unread, number, read_form, read_photos
-from api.pages.pipe_drawing import Drawing, draw
+from api.pages.field_form import number
 from api.pages.site import Moment, moment, page
-from api.pages.suspects import Suspect, suspect_of, suspects
-from api.pages.town_time import read_time
+from api.pages.suspects import suspect_of, suspects
 from api.pages.typed import Form
 from api.roles import PIPE_KEEPERS
-from devices.photos import Photo
 from store.connection import Connection
 from store.errors import RecordError
-from store.field_reports import MOST_PHOTOS
 
 router = Router()
 
 LEAKS = "/water/leaks"
 USUAL_METRES = 300  # around a pipe, where nobody says how far
 _BY_HAND = ("finding", "name", "block", "pipe", "metres", "started", "size", "reason")
-_STEP = ("time", "day", "what", "pipe", "size", "km", "text")
 _COLUMNS = ((CANDIDATE,), (PLANNED,), (NOTHING, FOUND), (REPAIRED,))
-_LIKELIEST = 10  # pipes with their chances
 _SHOWN = 20  # repaired and ended ones on the board; the file has all
-_DONE = frozenset({"opened", "photo_gone", *(f"step_{kind}" for kind in KINDS)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +57,6 @@ class Row:
     case: Case
     lost: float | None
     yen: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a case is searched: the way to walk, its picture, and the names of the pipes."""
-
-    walk: Walk
-    drawing: Drawing | None
-    pipes: tuple[str, ...]
-    suspect: str | None
-    names: Mapping[int, str]
 
 
 @router.get(LEAKS)
@@ -104,48 +77,6 @@ def open_one(request: Request, visit: SignedIn, typed: Form) -> Response:
     except RecordError as error:
         return _board(request, visit, typed=typed, problem=error, status=400)
     return RedirectResponse(f"{LEAKS}/{number_}?done=opened", 303)
-
-
-@router.get(LEAKS + "/{case_id}")
-@access(PIPE_KEEPERS, page=True)
-def case_page(request: Request, visit: SignedIn, case_id: int) -> Response:
-    return _case_page(request, visit, case_id)
-
-
-@router.post(LEAKS + "/{case_id}")
-@access(PIPE_KEEPERS)
-async def take_step(request: Request, visit: SignedIn, case_id: int) -> Response:
-    """Takes the step `do` with its photos, or says on the page why it cannot be taken."""
-    sent = await read_form(request)
-    try:
-        photos, unread = await read_photos(sent.files)
-    except RecordError as error:
-        return await run_in_threadpool(_case_page, request, visit, case_id, typed=sent.typed, problem=error, status=400)
-    return await run_in_threadpool(_taken, request, visit, case_id, sent.typed, photos, unread)
-
-
-def _taken(
-    request: Request,
-    visit: Visit,
-    case_id: int,
-    typed: Mapping[str, str],
-    photos: Sequence[Photo],
-    unread: Sequence[Unread],
-) -> Response:
-    at, town = moment(request, visit), visit.tenant.municipality_id
-    try:
-        with visit.transaction() as conn:
-            case = one(conn, town, case_id)
-            if typed.get("seen") != str(len(case.steps)):
-                raise RecordError("kind", "changed")
-            step = _step(conn, town, case, typed, at)
-            number_ = stored.take(conn, town, case, step, now=at.now, user_id=visit.user.user_id)
-            put_photos(conn, town, case_id, number_, photos, now=at.now)
-    except RecordError as error:
-        return _case_page(request, visit, case_id, typed=typed, problem=error, status=400)
-    # A photo that cannot be read is no reason to lose the step.
-    left = f"&unread={unread[0].code}" if unread else ""
-    return RedirectResponse(f"{LEAKS}/{case_id}?done=step_{step.kind}{left}", 303)
 
 
 def row_of(case: Case, price: stored.Price | None, now: datetime) -> Row:
@@ -253,7 +184,7 @@ def _new(conn: Connection, municipality_id: int, typed: Mapping[str, str], at: M
     size = number(typed.get("size", ""), "size")
     if size is not None and not size > 0:
         raise RecordError("size", "number")
-    started = _day(typed.get("started", ""), "started", at.zone)
+    started = day_of(typed.get("started", ""), "started", at.zone)
     inlet = _inlet(conn, area.block)
     return NewCase(typed.get("name", ""), reason, None, network_id, pipes, suspect, started, size, inlet)
 
@@ -282,7 +213,7 @@ def _area(conn: Connection, municipality_id: int, typed: Mapping[str, str]) -> _
         if not len(found):
             raise RecordError("block", "unknown")
         return _Area(network_id, tuple(found.tolist()), None, block)
-    suspect = _pipe(network, name)
+    suspect = pipe_of(network, name)
     metres = number(typed.get("metres", ""), "metres")
     if metres is not None and not 0 <= metres <= 20_000:
         raise RecordError("metres", "number")
@@ -295,121 +226,18 @@ def _inlet(conn: Connection, block: str | None) -> int | None:
     return next((each.station_id for each in blocks.blocks(conn) if block is not None and each.pipes == block), None)
 
 
-def _pipe(network: Network, name: str) -> int:
+def pipe_of(network: Network, name: str) -> int:
+    """The pipe of this name. Raises `RecordError`."""
     if name not in network.pipes.names:
         raise RecordError("pipe", "unknown")
     return network.pipes.names.index(name)
 
 
-def _day(text: str, field: str, zone: ZoneInfo) -> datetime | None:
-    """The beginning of a day; None for nothing."""
+def day_of(text: str, field: str, zone: ZoneInfo) -> datetime | None:
+    """The beginning of a day as a form says it; None for nothing. Raises `RecordError`."""
     if not text:
         return None
     try:
         return day_start(date.fromisoformat(text), zone)
     except ValueError:
         raise RecordError(field, "unreadable") from None
-
-
-# --- one case
-
-
-def _case_page(
-    request: Request,
-    visit: Visit,
-    case_id: int,
-    *,
-    typed: Mapping[str, str] | None = None,
-    problem: RecordError | None = None,
-    status: int = 200,
-) -> Response:
-    at, town = moment(request, visit), visit.tenant.municipality_id
-    with visit.transaction() as conn:
-        case = one(conn, town, case_id)
-        price = stored.price(conn, town)
-        finding: Suspect | None = None if case.finding_id is None else suspect_of(conn, case.finding_id)
-        place = _place(conn, town, case)
-        here = _block(conn, case, at)
-        photos = photos_of(conn, town, case_id)
-        area = None if case.finding_id is None else loggers.suspects(conn, town).get(case.finding_id)
-        alerts = open_alerts(conn, visit.user.role)
-    done, unread = request.query_params.get("done"), request.query_params.get("unread", "")
-    return page(
-        request,
-        visit,
-        at,
-        "water_leaks_case",
-        alerts,
-        status=status,
-        row=row_of(case, price, at.now),
-        case=case,
-        price=price,
-        finding=finding,
-        place=place,
-        here_block=here,
-        photos=photos,
-        most_photos=MOST_PHOTOS,
-        unread=unread if f"record.problem.photo_{unread}" in at.words.texts else None,
-        chances=() if area is None or place is None else _chances(place, area),
-        causes=CAUSES,
-        endings=ENDINGS,
-        tried=(typed or {}).get("do", ""),
-        typed={name: (typed or {}).get(name, "") for name in _STEP},
-        problem=problem,
-        most_text=MOST_TEXT,
-        done=done if done in _DONE else None,
-        here=lambda **changed: f"{LEAKS}/{case_id}?lang={changed.get('lang', at.words.code)}",
-    )
-
-
-def _block(conn: Connection, case: Case, at: Moment) -> tuple[Now, Repair | None] | None:
-    """How the block is behind whose inlet it is searched, and what the repair brought; None where that is not known."""
-    found = [each for each in blocks.blocks(conn) if each.station_id == case.station_id]
-    if not found:
-        return None
-    (now,) = blocks_now(conn, found, at)
-    return now, next(iter(repairs(conn, found[0], [case], at)), None)
-
-
-def _place(conn: Connection, municipality_id: int, case: Case) -> Place | None:
-    """None where nobody said where to search."""
-    if case.network_id is None:
-        return None
-    network = networks.network_of(conn, municipality_id, case.network_id)
-    way = walk(network, np.array(case.pipes), case.suspect)
-    names = network.pipes.names
-    return Place(
-        way,
-        draw(network, area=case.pipes, stops=[(stop.x, stop.y) for stop in way.stops]),
-        tuple(names[each] for each in case.pipes),
-        None if case.suspect is None else names[case.suspect],
-        {each: names[each] for each in case.pipes},
-    )
-
-
-def _chances(place: Place, area: loggers.Area) -> tuple[tuple[str, float], ...]:
-    """The likeliest pipes of a suspect with the chance of each."""
-    names = dict(zip(area.pipes, area.chances, strict=True))
-    return tuple(
-        (place.names[pipe], chance) for pipe, chance in list(names.items())[:_LIKELIEST] if pipe in place.names
-    )
-
-
-def _step(conn: Connection, municipality_id: int, case: Case, typed: Mapping[str, str], at: Moment) -> NewStep:
-    """What a form says of a step. Raises `RecordError`."""
-    kind = typed.get("do", "")
-    if kind == PLANNED:
-        when = _day(typed.get("day", ""), "day", at.zone)
-        if when is None:
-            raise RecordError("day", "empty")
-    else:
-        when = read_time(typed.get("time", ""), at.now, at.zone)
-    size, km = number(typed.get("size", ""), "size"), number(typed.get("km", ""), "km")
-    if size is not None and not size > 0:
-        raise RecordError("size", "number")
-    if km is not None and not 0 <= km <= 1000:
-        raise RecordError("km", "number")
-    pipe = typed.get("pipe", "").strip() or None
-    if pipe is not None and case.network_id is not None:
-        _pipe(networks.network_of(conn, municipality_id, case.network_id), pipe)
-    return NewStep(kind, when, typed.get("text", ""), typed.get("what") or None, pipe, size, km)

@@ -1,6 +1,6 @@
 """The photos of a leak case: for who may see where pipes are, to be kept by nobody but their own browser.
 
-They come with the steps of a case (`api.pages.leak_cases`).
+They come with the steps of a case (`api.pages.leak_case`).
 """
 
 from __future__ import annotations

@@ -54,15 +54,6 @@ function drop(key) {
   }
 }
 
-/** A random UUID, also where there is no crypto.randomUUID: on plain HTTP. */
-function newKey() {
-  if (crypto.randomUUID) return crypto.randomUUID();
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  bytes[6] = (bytes[6] & 0x0f) | 0x40;
-  bytes[8] = (bytes[8] & 0x3f) | 0x80;
-  return [...bytes].map((byte, n) => ([4, 6, 8, 10].includes(n) ? '-' : '') + byte.toString(16).padStart(2, '0')).join('');
-}
-
 // --- sending
 
 /** The token with which this account may send now; a link needs none. {state} where it may not. */
@@ -181,7 +172,7 @@ document.addEventListener('submit', async (event) => {
   event.preventDefault();
   if (form.dataset.sending) return;
   form.dataset.sending = '1';
-  form.elements.key.value ||= newKey();
+  form.elements.key.value ||= self.fieldQueue.newKey();
   const fields = [...new FormData(form)].filter(([name]) => name !== 'csrf_token');
   const action = new URL(form.action).pathname;
   const entry = { key: form.elements.key.value, by, action, label: [form.dataset.label, ...typedIn(form)].filter(Boolean).join(' '), fields, at: Date.now() };
@@ -195,7 +186,7 @@ document.addEventListener('submit', async (event) => {
     drop(entry.key);
     form.submit(); // the server's own page says what is wrong
   } else {
-    form.elements.key.value = newKey();
+    form.elements.key.value = self.fieldQueue.newKey();
     clear(form); // it stands in the list
     show({ away: words.queued, other: words.other }[result.state] ?? words.signed_out);
     section.scrollIntoView({ block: 'center' });

@@ -7,12 +7,10 @@
 // picture that this browser cannot read goes as it is. Without this script the form is an ordinary upload.
 
 import { askForSync, begin, showWaiting } from './field_waiting.js';
+import { smaller } from './smaller.js';
 
-const { store, waiting, wait, drop, send } = self.fieldQueue;
-const LONGEST = 1600; // pixels; the server takes no more
-const ENOUGH = 600_000; // bytes: what is smaller goes as it is
+const { store, waiting, wait, drop, newKey, send } = self.fieldQueue;
 const FORGET = 7 * 86_400_000; // ms: the server takes no older sight
-const LOOKS = 96; // pixels of a small picture in the list
 
 const form = document.getElementById('report');
 const words = JSON.parse(document.getElementById('field-words').textContent);
@@ -98,42 +96,10 @@ function empty() {
   showKept(null);
 }
 
-/** A random UUID, also where there is no crypto.randomUUID: on plain HTTP. */
-function newKey() {
-  if (crypto.randomUUID) return crypto.randomUUID();
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  bytes[6] = (bytes[6] & 0x0f) | 0x40;
-  bytes[8] = (bytes[8] & 0x3f) | 0x80;
-  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('');
-  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
-}
-
 // --- photos -----------------------------------------------------------------------------------------------
 
 const chooser = form.elements.photos;
 chooser.classList.add('field-chooser'); // what is chosen stands in the list: the browser's own word would be 'none'
-
-/** A picture at most so long as a canvas; nothing where the browser cannot read it. */
-async function drawn(file, longest) {
-  const picture = await createImageBitmap(file).catch(() => null);
-  if (!picture) return null;
-  const scale = Math.min(1, longest / Math.max(picture.width, picture.height));
-  const canvas = document.createElement('canvas');
-  canvas.width = Math.max(1, Math.round(picture.width * scale));
-  canvas.height = Math.max(1, Math.round(picture.height * scale));
-  canvas.getContext('2d').drawImage(picture, 0, 0, canvas.width, canvas.height);
-  picture.close();
-  return canvas;
-}
-
-async function smaller(file) {
-  const canvas = await drawn(file, LONGEST);
-  if (!canvas) return { blob: file, name: file.name, look: null };
-  const look = (await drawn(file, LOOKS)).toDataURL('image/jpeg', 0.7);
-  if (file.size <= ENOUGH && file.type === 'image/jpeg') return { blob: file, name: file.name, look };
-  const blob = await new Promise((resolve) => canvas.toBlob(resolve, 'image/jpeg', 0.8));
-  return blob && blob.size < file.size ? { blob, name: file.name, look } : { blob: file, name: file.name, look };
-}
 
 chooser.addEventListener('change', async () => {
   const files = [...chooser.files];
@@ -300,5 +266,6 @@ byId('discard').addEventListener('click', async () => {
 
 form.addEventListener('input', keep);
 await restore();
-await begin(form, words, takeBack);
+const home = { path: new URL(form.action).pathname, author: form.dataset.author, copy: 'copy' in form.dataset };
+await begin({ ...home, done: byId('done'), problem: byId('problem') }, words, takeBack);
 document.documentElement.dataset.ready = 'yes';

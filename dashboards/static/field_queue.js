@@ -1,5 +1,6 @@
 // Reports that wait for the network, and the copies of the forms: what the pages and their service worker share. The forms
-// are the report from the field and those for counts; what waits of counts is entry_keep.js's.
+// are the report from the field, the page of a leak case with its steps, and those for counts; what waits of counts is
+// entry_keep.js's. The copy of a case says where pipes are: it is dropped after seven days.
 //
 // Not a module: a service worker of today's browsers takes a script by importScripts everywhere, a module not yet.
 // Everything is in `self.fieldQueue`. A report waits in IndexedDB under its key, by which the server knows a repetition:
@@ -13,17 +14,28 @@ self.fieldQueue = (() => {
   const FORGOTTEN = 30 * 86_400_000; // ms: what nobody has come back for
   const STAFF = '/disaster/field';
   const COUNTS = ['/tourism/entry', '/tourism/hours', '/tourism/gatherings', '/tourism/months']; // one copy each for all spots
+  const CASES = '/water/leaks/'; // one copy for each case
+  const CASE = /^\/water\/leaks\/\d{1,9}$/;
+  const CASE_KEPT = 7 * 86_400_000; // ms
   const LINK = /^\/(field|count)\/[\w-]{20,100}$/;
 
   const countOf = (path) => COUNTS.find((count) => path === count || path.startsWith(`${count}/`));
-  const isForm = (path) => path === STAFF || countOf(path) !== undefined || LINK.test(path);
+  const isCase = (path) => CASE.test(path);
+  const isForm = (path) => path === STAFF || isCase(path) || countOf(path) !== undefined || LINK.test(path);
 
   // --- copies of the form
 
   /** Under which name a copy is kept: a drill's form is another one, its language and what was sent last are not. */
   const nameOf = (url) => (countOf(url.pathname) ?? url.pathname) + (url.searchParams.get('drill') === '1' ? '?drill=1' : '');
 
-  const copyOf = (url) => caches.match(nameOf(url), { cacheName: COPIES, ignoreVary: true });
+  async function copyOf(url) {
+    const copy = await caches.match(nameOf(url), { cacheName: COPIES, ignoreVary: true });
+    if (!copy || !isOver(url.pathname, copy)) return copy;
+    await dropCopies(url.pathname);
+    return undefined;
+  }
+
+  const isOver = (path, copy) => isCase(path) && !(Date.now() - Number(copy.headers.get('X-Kept-At')) < CASE_KEPT);
 
   /** Keeps the form of this address with the files it names, and forgets the files that no form names any more. */
   async function keepCopy(url) {
@@ -48,7 +60,12 @@ self.fieldQueue = (() => {
     const needed = new Set();
     const kept = await copies.keys();
     for (const request of kept) {
-      const files = (await copies.match(request)).headers.get('X-Files');
+      const copy = await copies.match(request);
+      if (isOver(new URL(request.url).pathname, copy)) {
+        await copies.delete(request);
+        continue;
+      }
+      const files = copy.headers.get('X-Files');
       for (const file of files ? JSON.parse(files) : []) needed.add(new URL(file, self.location.origin).pathname);
     }
     for (const request of kept) {
@@ -59,7 +76,8 @@ self.fieldQueue = (() => {
 
   /** Lets the form at this address be opened without a network from now on: the worker for its path, and a copy. */
   async function keepForm(path, url) {
-    const registration = await navigator.serviceWorker.register('/worker.js', { scope: path, updateViaCache: 'none' });
+    const scope = isCase(path) ? CASES : path;
+    const registration = await navigator.serviceWorker.register('/worker.js', { scope, updateViaCache: 'none' });
     await active(registration);
     await keepCopy(url);
   }
@@ -82,10 +100,12 @@ self.fieldQueue = (() => {
     return copy && Number(copy.headers.get('X-Kept-At'));
   }
 
+  /** Forgets the copies at this address; at CASES those of all cases. */
   async function dropCopies(path) {
     const copies = await caches.open(COPIES);
     for (const request of await copies.keys()) {
-      if (new URL(request.url).pathname === path) await copies.delete(request);
+      const { pathname } = new URL(request.url);
+      if (pathname === path || (path === CASES && isCase(pathname))) await copies.delete(request);
     }
     await tidy(copies);
   }
@@ -132,6 +152,15 @@ self.fieldQueue = (() => {
     });
   const drop = (key) => store('waiting', 'readwrite', (all) => all.delete(key));
 
+  /** A random UUID, also where there is no crypto.randomUUID: on plain HTTP. */
+  function newKey() {
+    if (crypto.randomUUID) return crypto.randomUUID();
+    const bytes = crypto.getRandomValues(new Uint8Array(16));
+    bytes[6] = (bytes[6] & 0x0f) | 0x40;
+    bytes[8] = (bytes[8] & 0x3f) | 0x80;
+    return [...bytes].map((byte, n) => ([4, 6, 8, 10].includes(n) ? '-' : '') + byte.toString(16).padStart(2, '0')).join('');
+  }
+
   // --- sending
 
   /** Who is signed in now: {login, csrf_token}; nothing where nobody is; `away` where nobody can tell. */
@@ -143,7 +172,7 @@ self.fieldQueue = (() => {
   }
 
   /**
-   * One try of one report. {state}: sent (with `report`, `again`, `unread`), refused (`why`, `field`), signed_out,
+   * One try of one report. {state}: sent (with `report`, `again`, `unread`), refused (`why`, `field`, `code`), signed_out,
    * other (somebody else is signed in), or away.
    */
   async function send(report) {
@@ -174,7 +203,7 @@ self.fieldQueue = (() => {
       if (answer.ok) return { state: 'sent', ...said };
       if (answer.status >= 500) return { state: 'away' };
       if (answer.status === 401 || said.code === 'cross_site') return { state: 'signed_out' };
-      return { state: 'refused', why: [said.detail, said.action].filter(Boolean).join(' '), field: said.field ?? null };
+      return { state: 'refused', why: [said.detail, said.action].filter(Boolean).join(' '), field: said.field ?? null, code: said.code };
     } catch {
       return { state: 'away' };
     }
@@ -198,7 +227,7 @@ self.fieldQueue = (() => {
         }
         const result = await send(report);
         if (result.state === 'sent') await note(report.key, { photos: [], sent: result });
-        if (result.state === 'refused') await note(report.key, { refused: { why: result.why } });
+        if (result.state === 'refused') await note(report.key, { refused: { why: result.why, code: result.code } });
         results.push({ key: report.key, ...result });
         if (result.state === 'away') break; // the others would wait as long, one after the other
       }
@@ -206,5 +235,5 @@ self.fieldQueue = (() => {
     });
   }
 
-  return { COPIES, SYNC, STAFF, COUNTS, isForm, keepForm, copyOf, keptAt, dropCopies, session, store, waiting, wait, drop, send, sendAll, alone };
+  return { COPIES, SYNC, STAFF, COUNTS, CASES, isCase, isForm, keepForm, copyOf, keptAt, dropCopies, session, store, waiting, wait, note, drop, newKey, send, sendAll, alone };
 })();

@@ -1,5 +1,5 @@
-// The report form's other half: what waits to be sent, whether the form could be opened without a network, and how old
-// what it shows is. The store and the sending are field_queue.js, which the service worker shares.
+// What waits to be sent, whether the page could be opened without a network, and how old what it shows is: of the report
+// form and of the page of a leak case. The store and the sending are field_queue.js, which the service worker shares.
 
 const { SYNC, keepForm: keep, keptAt, waiting, drop, sendAll } = self.fieldQueue;
 const LOOK = 20_000; // ms between two tries while the page is open and something waits
@@ -7,9 +7,9 @@ const LOOK = 20_000; // ms between two tries while the page is open and somethin
 const byId = (id) => document.getElementById(id);
 const fill = (text, values) => Object.entries(values).reduce((said, [name, value]) => said.replace(`{${name}}`, value), text);
 
-let form;
+let home; // the page: {path, author, copy, done, problem, stale}
 let words;
-let takeBack; // puts a report back into the form; false where it is not empty
+let takeBack; // puts a report back into its form; false where it is not empty
 let trying = false;
 
 const clock = (ms) =>
@@ -23,8 +23,8 @@ function ago(ms) {
 
 // --- what waits -------------------------------------------------------------------------------------------
 
-/** Whether a report was written by whom this form is for. */
-const isMine = (report) => report.author === form.dataset.author && report.action === new URL(form.action).pathname;
+/** Whether a report was written here, by whom this page is for. */
+const isMine = (report) => report.author === home.author && report.action === home.path;
 
 export async function showWaiting() {
   const all = (await waiting().catch(() => [])).filter((report) => !report.sent);
@@ -40,7 +40,7 @@ export async function showWaiting() {
 function line(report) {
   const item = document.createElement('li');
   const said = document.createElement('p');
-  const text = report.fields.text.trim() || report.fields.place.trim() || words.nothing_said;
+  const text = report.label || report.fields.text.trim() || report.fields.place?.trim() || words.nothing_said;
   said.textContent = fill(words.waiting_line, { time: clock(report.began), text: text.length > 60 ? `${text.slice(0, 60)}…` : text });
   if (report.photos.length) said.textContent += ` ${fill(words.waiting_photos, { n: report.photos.length })}`;
   item.append(said);
@@ -48,7 +48,7 @@ function line(report) {
     const why = document.createElement('p');
     why.className = 'problem';
     why.textContent = report.refused.why ? fill(words.waiting_refused, { why: report.refused.why }) : words.waiting_old;
-    item.append(why, button(words.waiting_edit, text, () => edit(report)));
+    item.append(why, home.stale?.(report) ? look() : button(words.waiting_edit, text, () => edit(report)));
   }
   // Twice, as a wet finger presses once by itself.
   const away = button(words.waiting_drop, text, async () => {
@@ -63,6 +63,15 @@ function line(report) {
   });
   item.append(away);
   return item;
+}
+
+/** To what was entered meanwhile, which this page does not show. */
+function look() {
+  const link = document.createElement('a');
+  link.className = 'button button-link';
+  link.href = home.path;
+  link.textContent = words.waiting_look;
+  return link;
 }
 
 function button(label, of, act) {
@@ -89,8 +98,8 @@ async function trySending() {
     const sent = (await waiting().catch(() => [])).filter((report) => report.sent);
     if (sent.length) {
       const here = sent.filter(isMine);
-      if (here.length) byId('done').textContent = fill(words.sent_meanwhile, { n: here.map((report) => report.sent.report).join(', ') });
-      if (byId('problem').dataset.queued) clearQueued();
+      if (here.length) home.done.textContent = fill(words.sent_meanwhile, { n: here.map((report) => report.sent.report).join(', ') });
+      if (home.problem.dataset.queued) clearQueued();
       for (const report of sent) await drop(report.key);
     }
     const mine = new Set((await waiting().catch(() => [])).filter(isMine).map((report) => report.key));
@@ -104,14 +113,14 @@ async function trySending() {
 
 /** What was said of a report that waits is not so any more. */
 function clearQueued() {
-  byId('problem').textContent = '';
-  delete byId('problem').dataset.queued;
+  home.problem.textContent = '';
+  delete home.problem.dataset.queued;
 }
 
 /** Asks the browser to wake the worker when there is a network, where it can do that: also when the page is closed. */
 export async function askForSync() {
-  byId('problem').dataset.queued = 'yes';
-  const registration = await navigator.serviceWorker?.getRegistration(new URL(form.action).pathname);
+  home.problem.dataset.queued = 'yes';
+  const registration = await navigator.serviceWorker?.getRegistration(home.path);
   await registration?.sync?.register(SYNC).catch(() => undefined);
 }
 
@@ -132,21 +141,23 @@ async function keepForm() {
     return;
   }
   try {
-    await keep(new URL(form.action).pathname, new URL(location.href));
+    await keep(home.path, new URL(location.href));
     able.textContent = words.able;
   } catch {
     able.textContent = words.unable;
   }
 }
 
-export async function begin(itsForm, itsWords, itsTakeBack) {
-  [form, words, takeBack] = [itsForm, itsWords, itsTakeBack];
+/** `page`: its `path`, the `author` who is signed in, whether it is a `copy`, the elements `done` and `problem`, and
+ *  where a report may have been refused for what the page does not show, `stale(report)`. */
+export async function begin(page, itsWords, itsTakeBack) {
+  [home, words, takeBack] = [page, itsWords, itsTakeBack];
   byId('waiting-send').addEventListener('click', trySending);
   window.addEventListener('online', trySending);
   setInterval(async () => {
     if ((await waiting().catch(() => [])).some((report) => !report.refused)) await trySending();
   }, LOOK);
   await showWaiting();
-  await ('copy' in form.dataset ? sayOffline() : keepForm());
+  await (home.copy ? sayOffline() : keepForm());
   trySending();
 }

@@ -1,8 +1,8 @@
 // After signing out: the staff's forms that open without a network leave this browser, with what was typed into the
-// report. What was to be sent and could not be stays, as the town hall has not got it: the page says so of reports, and a
-// button takes them away; counts stand on the form of whoever typed them.
+// report. What was to be sent and could not be stays, as the town hall has not got it: the page says so of reports and of
+// steps of a leak case, and a button takes them away; counts stand on the form of whoever typed them.
 
-const { STAFF, COUNTS, dropCopies, store, waiting, drop } = self.fieldQueue;
+const { STAFF, COUNTS, CASES, dropCopies, store, waiting, drop } = self.fieldQueue;
 const byId = (id) => document.getElementById(id);
 
 async function leave() {
@@ -10,7 +10,7 @@ async function leave() {
     if (name === STAFF || name.startsWith(`${STAFF}#`)) localStorage.removeItem(name);
   }
   for (const name of [STAFF, `${STAFF}#drill`]) await store('drafts', 'readwrite', (all) => all.delete(name)).catch(() => undefined);
-  for (const path of [STAFF, ...COUNTS]) {
+  for (const path of [STAFF, ...COUNTS, CASES]) {
     if (self.caches) await dropCopies(path);
     const registration = await navigator.serviceWorker?.getRegistration(path);
     if (registration && new URL(registration.scope).pathname === path) await registration.unregister();

@@ -1,7 +1,8 @@
-// The service worker: messages of web push, and the forms that open without a network (reports, counts). Nothing else.
+// The service worker: messages of web push, and the forms that open without a network (reports, counts, leak cases).
+// Nothing else.
 //
-// It is registered for the page '/notifications' and for each of these forms by itself: no other page of this site ever
-// passes through it, so that none can be shown from a store in a flood. The server puts the release of the page's files
+// It is registered for the page '/notifications', for each of these forms by itself and for the folder of the cases: no
+// other page of this site is ever answered by it, so that none can be shown from a store in a flood. The server puts the release of the page's files
 // before this script: another release is another script, and the browser takes it at the next look.
 
 const SHOWN = 'mimamori-shown'; // the keys of the messages that were shown: a repetition says that it is one
@@ -74,7 +75,8 @@ async function form(request, url) {
   const late = new Promise((resolve) => setTimeout(resolve, LATE, null));
   const first = await Promise.race([answer, late]);
   if (first && !AWAY.has(first.status)) {
-    if (first.status === 404) await self.fieldQueue.dropCopies(url.pathname); // the link is over
+    // the link is over, or this account may not see pipes any more
+    if (first.status === 404 || (first.status === 403 && self.fieldQueue.isCase(url.pathname))) await self.fieldQueue.dropCopies(url.pathname);
     return first;
   }
   return (await self.fieldQueue.copyOf(url)) ?? (await answer) ?? Response.error();

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from itertools import pairwise
 
@@ -99,6 +100,22 @@ def test_an_excess_needs_nights_and_the_use_and_leaves_the_new_year_out() -> Non
     assert (unknown.night, unknown.legitimate, unknown.excess) == (5.0, None, None)
     assert excess(around[:3], use, 4.0, until=until).excess is None and excess([], use, 4.0, until=until).nights == 0
     assert excess(around, use, 4.0, until=until + 20 * DAY).night is None, "it has been silent since"
+
+
+def test_nights_of_frost_are_no_usual_nights_where_the_air_is_measured() -> None:
+    cold = {4, 5, 9}
+    flow = [9.0 if n in cold else 5.0 for n in range(14)]
+    measured = [Night(date(2026, 1, 10) + DAY * n, each, n in cold) for n, each in enumerate(flow)]
+    until = measured[-1].day
+    use = Use(1000, 2.0, 1.0)
+    found = excess(measured, use, 4.0, until=until)
+    assert (found.night, found.nights) == (5.0, 7) and found.frost == tuple(measured[n].day for n in sorted(cold))
+    unknown = [replace(each, frost=None) for each in measured]
+    assert excess(unknown, use, 4.0, until=until).frost is None
+    mended = date(2026, 1, 17)
+    told, guessed = (recovery(each, mended, legitimate=3.0, until=until) for each in (measured, unknown))
+    assert (told.winter, told.frost, told.left_out, told.before.n) == (False, 3, 0, 5)
+    assert (guessed.winter, guessed.frost, guessed.before.n) == (True, 0, 7)
 
 
 def lines(text: str, encoding: str = "utf-8") -> list[Line]:

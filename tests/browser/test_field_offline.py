@@ -192,6 +192,43 @@ def test_a_report_goes_out_by_the_account_that_wrote_it_and_no_other(chromium: B
     assert town_page.execute("select login from field_report join app_user using (user_id)") == [("disaster",)]
 
 
+def entered_in_the_street(staff: Visitor) -> None:
+    """The case of a leak, which has pipes on it: what was written before somebody else's step comes back, and is taken
+    once.
+    """
+    page, town, here = staff.page, staff.town, staff.town.hall.database.municipality_id
+    ((case,),) = town.execute(
+        "insert into leak_case (municipality_id, name, pipes, reason, opened_at, opened_by) "
+        "select municipality_id, '役場前', '{}', '', now(), user_id from app_user "
+        "where login = 'water' and municipality_id = %s returning leak_case_id",
+        (here,),
+    )
+    path = f"/water/leaks/{case}"
+    opened_once(page, town.url + path)
+    page.goto("about:blank")
+    staff.context.set_offline(True)
+    page.goto(town.url + path)
+    expect(page.locator("#offline")).to_contain_text("オフラインです", timeout=UNTIL)
+    note = page.locator("form[data-step=note]")
+    note.locator("textarea").fill("音がする")
+    note.locator("button").click()
+    expect(page.locator("#waiting-list")).to_contain_text("音がする", timeout=UNTIL)
+    town.execute(
+        "insert into leak_case_step (leak_case_id, number, municipality_id, kind, at, text, entered_at, entered_by) "
+        "select %s, 1, municipality_id, 'note', now(), '先の記録', now(), user_id from app_user "
+        "where login = 'digital' and municipality_id = %s",
+        (case, here),
+    )
+    staff.context.set_offline(False)
+    expect(page.locator("#waiting-list")).to_contain_text("ほかの人が先に記録しました", timeout=UNTIL)
+    page.get_by_role("link", name="いまの内容を確かめる").click()
+    expect(page.locator("#steps + ol")).to_contain_text("先の記録", timeout=UNTIL)
+    page.get_by_role("button", name="書き直す").click()
+    note.locator("button").click()
+    page.wait_for_url("**?done=step_note")
+    assert town.execute("select number, text from leak_case_step order by 1") == [(1, "先の記録"), (2, "音がする")]
+
+
 def test_signing_out_leaves_nothing_but_what_the_town_hall_has_not_got(chromium: Browser, town_page: Town) -> None:
     with visiting(chromium, town_page, Role.DISASTER) as staff:
         queued(staff, "まだ届いていないこと")
@@ -200,6 +237,7 @@ def test_signing_out_leaves_nothing_but_what_the_town_hall_has_not_got(chromium:
         as_account(staff.context, town_page, Role.WATER)
         staff.context.set_offline(False)
         staff.open(FORM).locator("#text").fill("書きかけ")
+        entered_in_the_street(staff)
         staff.open("/disaster")
         page.get_by_role("button", name="サインアウト").click()
         wait_until(page, "document.documentElement.dataset.left === 'done'")

@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Iterator
 from datetime import date, timedelta
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -171,3 +172,37 @@ def test_the_waterworks_and_the_digital_section_see_it_and_nobody_else(hall: Tow
             allowed = role in (Role.WATER, Role.DIGITAL)
             assert client.get(BLOCKS).status_code == (200 if allowed else 403), role
             assert (BLOCKS in client.get("/water", headers=HTML).text) is allowed
+
+
+def test_cold_nights_are_named_and_left_out_where_the_air_is_measured(
+    hall: TownHall, water: httpx.Client, registered: Registered
+) -> None:
+    measured(registered)
+    assert "凍結防止の出し放しは区別できません" in read(water.get(BLOCKS))
+    midnight = START.astimezone(ZoneInfo("Asia/Tokyo")).replace(hour=0, minute=0)
+    with connect(registered.owner, name="test") as conn:
+        series = conn.execute(
+            """
+            insert into datastream (municipality_id, station_id, observed_property, unit, statistic, step)
+            select municipality_id, station_id, 'air_temperature', 'Cel', 'instant', '10 min' from station
+            where code = 'rain-yakuba' returning datastream_id
+            """
+        ).fetchone()
+        assert series is not None
+        for ago in range(1, 15):
+            # of the fourth night too little is there; in the fifth the cold is doubted, in the sixth it is by day
+            for hour in [*range(-6, 9), 14][10 if ago == 4 else 0 :]:
+                cold = (ago, hour) in {(3, 6), (3, -2), (4, 6), (5, 6), (6, 14)}
+                conn.execute(
+                    "insert into rollup_hour (municipality_id, datastream_id, hour, n, expected, minimum, "
+                    "worst_quality) values (%s, %s, %s, 6, 6, %s, %s)",
+                    (
+                        registered.municipality_id,
+                        series[0],
+                        midnight + timedelta(hours=hour - 24 * ago),
+                        -4.0 if cold else 1.5,
+                        "doubtful" if cold and ago == 5 else "good",
+                    ),
+                )
+    days = "最近2週間で 1夜（5/29（金））"
+    assert days in read(water.get(BLOCKS)) and days in read(water.get(HERE))

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from uuid import uuid4
 
 import httpx
 import numpy as np
@@ -78,7 +79,9 @@ def test_a_finding_becomes_a_case_a_walk_a_find_and_a_figure(hall: TownHall, wat
     assert "円）" in read(water.get(f"{LEAKS}/1"))
 
     assert step(water, "planned", 0, day="2026-07-01").status_code == 303
-    late = step(water, "nothing", 0, km="2")
+    with hall.visitor(Role.DIGITAL) as other:
+        other.headers.update({"Accept": "text/html"})
+        late = step(other, "nothing", 0, km="2")
     assert late.status_code == 400 and "ほかの人が先に記録しました" in main(late)
     assert step(water, "nothing", 1, km="2").status_code == 303
     assert step(water, "undone", 2, text="別の案件だった").status_code == 303
@@ -152,6 +155,45 @@ def test_a_photo_belongs_to_its_step_and_to_the_waterworks(hall: TownHall, water
     assert water.post(address).headers["location"] == f"{LEAKS}/1?done=photo_gone"
     assert water.get(address).status_code == 404 and water.post(address).status_code == 404
     assert "に消しました" in read(water.get(f"{LEAKS}/1"))
+
+
+def test_a_step_from_the_street_comes_later_and_once_and_not_over_what_others_entered(
+    hall: TownHall, water: httpx.Client
+) -> None:
+    water.post(LEAKS, data={"name": "枝2 のあたり", "pipe": "枝2", "metres": "200"})
+    water.post(f"{LEAKS}/1", data={"do": "note", "seen": "0", "text": "音がする"}, files={"photos": ("a", picture())})
+    copy = water.get(f"{LEAKS}/1?copy=1").text
+    assert all(each in copy for each in ("まず 枝2 から", "<svg", "+160 m", "音がする", "写真 1枚", "data-author"))
+    assert set(re.findall(r'data-step="(\w+)"', copy)) == {"found", "nothing", "note"}
+    assert not any(each in copy for each in ("csrf", 'name="key"', "/photos/", "sign-out", "/water/blocks"))
+    live = water.get(f"{LEAKS}/1").text
+    assert "data-copy" not in live and len(set(re.findall(r'name="key" value="(.{36})"', live))) == 5
+
+    def send(client: httpx.Client, do: str, seen: int, **said: str) -> httpx.Response:
+        form = {"do": do, "seen": str(seen), "key": str(uuid4()), "waited": "7200", "since": "7200", **said}
+        photos = {"photos": ("b.jpg", picture(64, 48))}
+        return client.post(f"{LEAKS}/1", data=form, files=photos, headers={"Accept": "application/json"})
+
+    key = str(uuid4())
+    found = {"what": "joint", "pipe": "枝2", "km": "1.5", "key": key}
+    assert send(water, "found", 1, **{**found, "pipe": "枝9"}).json()["field"] == "pipe"
+    assert send(water, "found", 1, **found).json() == {"report": 2, "again": False, "unread": []}
+    assert send(water, "found", 1, **found).json() == {"report": 2, "again": True, "unread": []}
+    # The second of one's own, written under the same sky; nobody has undone what they have not seen.
+    assert send(water, "note", 1, text="掘る").json() == {"report": 3, "again": False, "unread": []}
+    assert send(water, "undone", 1, text="まちがい").json()["code"] == "changed"
+    with hall.visitor(Role.DIGITAL) as other:
+        late = send(other, "note", 1, text="別の人")
+        assert late.status_code == 400 and late.json()["code"] == "changed"
+        assert "ほかの人が先に記録しました" in late.json()["detail"]
+        assert send(other, "note", 3, text="別の人").json()["report"] == 4
+    with connect(hall.database.owner, name="test") as conn:
+        rows = conn.execute(
+            "select number, entered_at - at, (select count(*) from leak_photo p where p.number = s.number) "
+            "from leak_case_step s order by number"
+        ).fetchall()
+    two = timedelta(hours=2)
+    assert rows == [(1, timedelta(0), 1), (2, two, 1), (3, two, 1), (4, two, 1)]
 
 
 def test_a_suspect_of_the_loggers_brings_its_area_into_the_case(hall: TownHall, water: httpx.Client) -> None:

@@ -57,4 +57,5 @@ def test_only_the_forms_and_the_devices_page_register_it() -> None:
         "tourism_months.html",
         "count.html",
         "count_copy.html",
+        "water_leaks_case.html",
     }

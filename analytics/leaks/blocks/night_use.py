@@ -1,7 +1,7 @@
 """What flows into a block at night beyond what is used: 夜間最小流量 less legitimate use, in m3/h and m3/h/km.
 
     filling(times, levels, start, area) -> m3/h | None     what a tank behind the inlet takes in that hour
-    plain(nights) -> [Night, ...]                          without the nights of 年末年始, GW and お盆
+    plain(nights) -> [Night, ...]                          without the nights of 年末年始, GW and お盆, and of frost
     excess(nights, use, pipe_km, until=) -> Excess
 
 The night's figure is the median of the last seven nights that are known, of a fortnight at most, so that one odd night
@@ -10,8 +10,9 @@ customers of the night (a factory, a hospital, an ice maker): both are the town'
 to begin with, is what British households were found to use.
 
 An excess is not a leak: it holds what the town did not know of as use, small leaks of house connections and the error
-of the meter. Below zero the use is set too high. Nights on which many are at home or away are left out. Frost, when
-taps are left running, is not: no gauge says so. Cost: sorting.
+of the meter. Below zero the use is set too high. Nights on which many are at home or away are left out, and those of
+frost, when taps are left running, where the town measures the air (`frost`); elsewhere they are not told apart. Cost:
+sorting.
 
 Source: assessed night use after WRc, Managing Leakage, Report E (1994); the method as in Farley & Trow, Losses in Water
 Distribution Networks (IWA, 2003), ch. 4.
@@ -60,7 +61,7 @@ class Use:
 class Excess:
     """m3/h: what flows in a usual night now (`night`, of `nights`), what of it is use, and the rest; `per_km` m3/h/km.
 
-    None: not known.
+    None: not known. `frost`: the cold nights of the last fortnight that were left out; None where nobody measures that.
     """
 
     nights: int
@@ -68,6 +69,7 @@ class Excess:
     legitimate: float | None
     excess: float | None
     per_km: float | None
+    frost: tuple[date, ...] | None = None
 
 
 def filling(times: Sequence[datetime], levels: npt.NDArray[np.float64], start: datetime, area: float) -> float | None:
@@ -89,8 +91,10 @@ def filling(times: Sequence[datetime], levels: npt.NDArray[np.float64], start: d
 
 
 def plain(nights: Iterable[Night]) -> list[Night]:
-    """Those that are known, without the weeks on which people are at home or away as at no other time."""
-    return [each for each in nights if each.minimum is not None and day_type(each.day) not in _ODD]
+    """Those that are known, without the weeks on which people are at home or away as at no other time, and without the
+    nights that are known to have been of frost.
+    """
+    return [each for each in nights if each.minimum is not None and not each.frost and day_type(each.day) not in _ODD]
 
 
 def excess(nights: Sequence[Night], use: Use, pipe_km: float | None, *, until: date) -> Excess:
@@ -99,13 +103,16 @@ def excess(nights: Sequence[Night], use: Use, pipe_km: float | None, *, until: d
 
     >>> nights = [Night(date(2026, 6, n), 6.0) for n in range(1, 9)]
     >>> excess(nights, Use(1000, 2.0, 1.0), 6.0, until=date(2026, 6, 8))
-    Excess(nights=7, night=6.0, legitimate=3.0, excess=3.0, per_km=0.5)
+    Excess(nights=7, night=6.0, legitimate=3.0, excess=3.0, per_km=0.5, frost=None)
     """
     usual = plain(nights)
     recent = [each.minimum for each in usual[-NIGHTS:] if each.minimum is not None and each.day > until - LONGEST]
+    late = [each for each in nights if each.minimum is not None and each.day > until - LONGEST]
+    measured = any(each.frost is not None for each in late)
+    frost = tuple(each.day for each in late if each.frost) if measured else None
     legitimate = use.legitimate
     if len(recent) < FEWEST:
-        return Excess(len(recent), None, legitimate, None, None)
+        return Excess(len(recent), None, legitimate, None, None, frost)
     night = float(np.median(recent))
     over = None if legitimate is None else night - legitimate
-    return Excess(len(recent), night, legitimate, over, over / pipe_km if over is not None and pipe_km else None)
+    return Excess(len(recent), night, legitimate, over, over / pipe_km if over is not None and pipe_km else None, frost)

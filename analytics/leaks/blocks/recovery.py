@@ -8,8 +8,8 @@ beyond use before, is the share of the excess that the repair brought back. What
 growing leaks take the place of those that were mended) is the night of late less the night after the repair.
 
 Holidays: the nights of 年末年始, GW and お盆 are left out, on which many are at home or away; a single holiday changes
-little from 1 to 5 o'clock and counts as any night. Frost is not told apart: `winter` says that nights of December to
-March are among them, in which taps may have been left running.
+little from 1 to 5 o'clock and counts as any night. Nights of frost, in which taps are left running, are left out where
+the town measures the air (`frost`); elsewhere `winter` says that nights of December to March are among them.
 
 When it works badly: two repairs within a fortnight share what went; a leak that still grew looks smaller before than it
 was; a new customer at night looks like something that came back. Cost: sorting.
@@ -42,8 +42,8 @@ class Nights:
 @dataclass(frozen=True, slots=True)
 class Recovery:
     """`gone` m3/h went with the repair, `share` (0..1, below zero where more flows than before) of the `excess` before;
-    `returned` m3/h came back since. None: not known. `left_out` nights of holidays' weeks, within a
-    fortnight of the repair or of now.
+    `returned` m3/h came back since. None: not known. `left_out` nights of holidays' weeks and `frost` nights, both
+    within a fortnight of the repair or of now. `winter`: some are of December to March, and nobody measured how cold.
     """
 
     repaired_on: date
@@ -53,6 +53,7 @@ class Recovery:
     excess: float | None
     left_out: int
     winter: bool
+    frost: int = 0
 
     @property
     def gone(self) -> float | None:
@@ -84,14 +85,16 @@ def recovery(nights: Sequence[Night], repaired_on: date, *, legitimate: float | 
     newest = after[-1].day if after else repaired_on
     late = [each for each in usual if each.day > max(newest, until - LONGEST)][-NIGHTS:]
     flow = _median(before).flow
+    odd = _odd(nights, usual, repaired_on, until)
     return Recovery(
         repaired_on,
         _median(before),
         _median(after),
         _median(late),
         None if flow is None or legitimate is None else flow - legitimate,
-        len(_odd(nights, usual, repaired_on, until)),
-        any(each.day.month in _WINTER for each in (*before, *after, *late)),
+        sum(not each.frost for each in odd),
+        any(each.day.month in _WINTER and each.frost is None for each in (*before, *after, *late)),
+        sum(bool(each.frost) for each in odd),
     )
 
 
@@ -100,13 +103,13 @@ def _median(nights: Sequence[Night]) -> Nights:
     return Nights(median(known) if len(known) >= FEWEST else None, len(known))
 
 
-def _odd(nights: Sequence[Night], usual: Sequence[Night], repaired_on: date, until: date) -> set[date]:
-    """The nights of holidays' weeks within a fortnight of the repair, or of now."""
+def _odd(nights: Sequence[Night], usual: Sequence[Night], repaired_on: date, until: date) -> list[Night]:
+    """The nights that were left out, within a fortnight of the repair, or of now."""
     kept = {each.day for each in usual}
-    return {
-        each.day
+    return [
+        each
         for each in nights
         if each.minimum is not None
         and each.day not in kept
         and (abs(each.day - repaired_on) <= LONGEST or each.day > until - LONGEST)
-    }
+    ]

@@ -23,6 +23,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from analytics.leaks.blocks.balance import Metered
+from analytics.leaks.blocks.frost import frost_nights
 from analytics.leaks.blocks.meter_file import Period, Plan, Volumes
 from analytics.leaks.blocks.night_use import Use, filling
 from analytics.leaks.night_alarm import Night
@@ -208,13 +209,14 @@ def nights(conn: Connection, found: Sequence[Block], since: date, until: date) -
         (list(of), since, until),
     ).fetchall()
     taken = _filled(conn, [(of[row[0]], row[3]) for row in rows if of[row[0]].fills is not None and row[3] is not None])
+    cold = frost_nights(conn, since, until) if rows else {}
     nights: dict[int, list[Night]] = {each.station_id: [] for each in of.values()}
     for datastream_id, day, minimum, begins in rows:
         block = of[datastream_id]
         if minimum is not None and block.fills is not None:
             filled = taken.get((block.fills, begins))
             minimum = None if filled is None else minimum - filled
-        nights[block.station_id].append(Night(day, minimum))
+        nights[block.station_id].append(Night(day, minimum, cold.get(day)))
     return nights
 
 

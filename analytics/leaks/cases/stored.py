@@ -1,7 +1,8 @@
 """Cases of what may be a leak in the town's database: opened, and every step; nothing is changed or deleted.
 
     open_case(conn, town, new, now=, user_id=) -> id
-    take(conn, town, case, step, now=, user_id=)        the next step of the case as the person saw it
+    take(conn, town, case, step, now=, user_id=)        the next step of the case as the person saw it -> its number
+    entered(conn, town, case_id, key) -> number | None  the step that came with this key of a form before
     cases(conn, town, case_id=None) -> [Case, ...]      newest first
     price(conn, town) -> Price | None                   what a lost m3 costs the town; None: nobody has said it
     set_price(conn, town, yen, now=, user_id=)
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from analytics.leaks.cases.case import (
     CAUSES,
@@ -106,8 +108,31 @@ def open_case(conn: Connection, municipality_id: int, new: NewCase, *, now: date
     return int(row[0])
 
 
-def take(conn: Connection, municipality_id: int, case: Case, step: NewStep, *, now: datetime, user_id: int) -> int:
-    """Takes the step after those that the person saw in `case`; its number."""
+def entered(conn: Connection, municipality_id: int, case_id: int, key: UUID) -> int | None:
+    """The number of the step that has this key: it was sent before."""
+    row = conn.execute(
+        "select number from leak_case_step where municipality_id = %s and leak_case_id = %s and client_key = %s",
+        (municipality_id, case_id, key),
+    ).fetchone()
+    return None if row is None else int(row[0])
+
+
+def take(
+    conn: Connection,
+    municipality_id: int,
+    case: Case,
+    step: NewStep,
+    *,
+    now: datetime,
+    user_id: int,
+    seen: int | None = None,
+    key: UUID | None = None,
+) -> int:
+    """Takes the next step of the case; its number. `seen`: how many steps the person saw when they wrote it, None: all
+    of them. `key`: made by the form; one that has come before (`entered`) is `changed`.
+    """
+    if seen is not None and not _knows(conn, municipality_id, case, step, seen, user_id):
+        raise RecordError("kind", "changed")
     text = clean("text", step.text, MOST_TEXT)
     if step.kind not in KINDS:
         raise RecordError("kind", "unknown")
@@ -127,8 +152,8 @@ def take(conn: Connection, municipality_id: int, case: Case, step: NewStep, *, n
     row = conn.execute(
         """
         insert into leak_case_step (leak_case_id, number, municipality_id, kind, at, what, pipe, size_m3h, km, text,
-                                    undoes, entered_at, entered_by)
-        values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) on conflict do nothing returning number
+                                    undoes, entered_at, entered_by, client_key)
+        values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) on conflict do nothing returning number
         """,
         (
             case.case_id,
@@ -144,11 +169,30 @@ def take(conn: Connection, municipality_id: int, case: Case, step: NewStep, *, n
             case.standing[-1].number if step.kind == UNDONE else None,
             now,
             user_id,
+            key,
         ),
     ).fetchone()
     if row is None:
         raise RecordError("kind", "changed")
     return int(row[0])
+
+
+def _knows(conn: Connection, municipality_id: int, case: Case, step: NewStep, seen: int, user_id: int) -> bool:
+    """Whether nobody else has entered anything since the first `seen` steps. Who enters two steps where there is no
+    network knows of the first what no page told. To undo is of the newest step: that one has to be seen.
+    """
+    if seen == len(case.steps):
+        return True
+    if seen > len(case.steps) or step.kind == UNDONE:
+        return False
+    others = conn.execute(
+        """
+        select from leak_case_step
+        where municipality_id = %s and leak_case_id = %s and number > %s and entered_by <> %s limit 1
+        """,
+        (municipality_id, case.case_id, seen, user_id),
+    ).fetchone()
+    return others is None
 
 
 def cases(conn: Connection, municipality_id: int, case_id: int | None = None) -> list[Case]:
