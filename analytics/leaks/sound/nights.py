@@ -53,8 +53,8 @@ def night_level(values: Floats, step: timedelta, length: timedelta) -> tuple[flo
     """dB of a night of `length` from its readings (n,), nan where not usable, one each `step`; None: too few. With it
     the share (0..1) of what was expected. A step longer than the night: one figure for all of it.
 
-    >>> night_level(np.array([38.0, 39, 61, 38, 40, np.nan]), timedelta(minutes=40), timedelta(hours=4))
-    (None, 0.8333333333333334)
+    >>> night_level(np.array([38.0, 39, 61, 38, np.nan, np.nan, 40, 41]), timedelta(minutes=30), timedelta(hours=4))
+    (None, 0.75)
     >>> level, _ = night_level(np.array([38.0, 39, 61, 38, 40, 39]), timedelta(minutes=40), timedelta(hours=4))
     >>> level
     38.0
