@@ -35,8 +35,8 @@ def test_a_restless_gauge_goes_through_its_levels_and_never_faster_than_is_belie
 
 @pytest.mark.demo
 def test_it_measures_and_prints_one_object() -> None:
-    words = ("bench", "alerts", "--rate", "200", "--for", "10", "--sensors", "100", "--backlog", "2000", "--live", "20")
-    done = command(*words, "--rules", "300", "--json", within=400)
+    words = ("bench", "alerts", "--rate", "100", "--for", "5", "--sensors", "100", "--backlog", "800", "--live", "8")
+    done = command(*words, "--rules", "100", "--json", within=400)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     assert len(done.stdout.splitlines()) == 1, "nothing else on stdout"
@@ -44,9 +44,9 @@ def test_it_measures_and_prints_one_object() -> None:
         assert part["notifications"] > 0 and part["not_told"] == 0
         assert 0 < part["p50_seconds"] <= part["p95_seconds"] <= part["p99_seconds"] <= part["worst_seconds"]
     assert found["first"] is None or found["first"]["notifications"] > 0
-    assert found["backlog"]["readings"] == 2000
+    assert found["backlog"]["readings"] == 800
     assert found["targets"] == TARGETS
-    assert found["judging_stored"]["rules"] == found["judging_stored"]["observations"] == 300
+    assert found["judging_stored"]["rules"] == found["judging_stored"]["observations"] == 100
     assert found["judging_stored"]["alerts"] > 0 and found["judging_stored"]["statements"] > 0
     assert found["within_targets"] == {
         "p95_seconds": found["p95_seconds"] <= 0.4,
