@@ -155,7 +155,7 @@ def test_a_photo_belongs_to_its_step_and_to_the_waterworks(hall: TownHall, water
 
 
 def test_a_suspect_of_the_loggers_brings_its_area_into_the_case(hall: TownHall, water: httpx.Client) -> None:
-    assert "どの局の位置もまだ登録されていません" in read(water.get("/water/loggers"))
+    assert "圧力や流量の局の位置は、まだ登録されていません" in read(water.get("/water/loggers"))
     wrong = water.post("/water/loggers", data={"at-block-hamamachi": "本管9", "at-tank-takadai": "枝2"})
     assert wrong.status_code == 400 and "管路・弁・ポンプ・メーターはありません" in wrong.text and "本管9" in wrong.text
     town, series = hall.database.municipality_id, hall.database.datastream("block-hamamachi", "flow")
