@@ -228,16 +228,18 @@ def put_area(
     pipes: Ints,
     chances: Floats,
 ) -> None:
-    """The pipes that a finding speaks for, in place of those before; nothing where they are the same."""
+    """The pipes that a finding speaks for, in place of those before; nothing where all is the same."""
     conn.execute(
         """
         insert into leak_suspect (municipality_id, finding_id, pipe_network_id, day, pipe, pipes, chances)
         select %(town)s, %(finding)s, %(network)s, %(day)s, %(pipe)s, %(pipes)s, %(chances)s
         where not exists (
             select from (
-                select pipe_network_id, pipes from leak_suspect
+                select pipe_network_id, pipes, chances from leak_suspect
                 where finding_id = %(finding)s order by leak_suspect_id desc limit 1
-            ) newest where newest.pipe_network_id = %(network)s and newest.pipes = %(pipes)s::integer[])
+            ) newest
+            where newest.pipe_network_id = %(network)s and newest.pipes = %(pipes)s::integer[]
+              and newest.chances = %(chances)s::double precision[])
         """,
         {
             "town": municipality_id,
