@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-FindingRule = Literal["night_flow", "burst", "leak_suspect", "visits", "counter", "crowd_1", "crowd_2", "crowd_3"]
+FindingRule = Literal[
+    "night_flow", "burst", "leak_suspect", "leak_sound", "visits", "counter", "crowd_1", "crowd_2", "crowd_3"
+]
 
 FINDING_RULES: tuple[FindingRule, ...] = (
-    "night_flow", "burst", "leak_suspect", "visits", "counter", "crowd_1", "crowd_2", "crowd_3",
+    "night_flow", "burst", "leak_suspect", "leak_sound", "visits", "counter", "crowd_1", "crowd_2", "crowd_3",
 )  # fmt: skip
 
 _HOURS_A_MONTH = 24 * 30
@@ -22,6 +24,7 @@ _ABOUT = {
     "night_flow": ("夜間最小流量のお知らせ", "minimum night flow"),
     "burst": ("流入量のお知らせ", "inflow"),
     "leak_suspect": ("圧力と流量のお知らせ", "pressures and flows"),
+    "leak_sound": ("漏水音のお知らせ", "leak noise"),
     "visits": ("通過数のお知らせ", "passages"),
     "counter": ("カウンターのお知らせ", "counter"),
     **{f"crowd_{n}": ("会場の混雑のお知らせ", "people in the area") for n in (1, 2, 3)},
@@ -38,6 +41,10 @@ _RAISED = {
     "leak_suspect": (
         "漏水調査候補：圧力と流量の変わり方から、調査する範囲の候補が見つかりました",
         "leak suspect: how pressures and flows changed points to an area to be searched",
+    ),
+    "leak_sound": (
+        "漏水調査候補：夜の漏水音ロガーの音が、ふだんより大きい状態が続いています",
+        "leak suspect: at night a leak noise logger keeps hearing more than usual",
     ),
     "counter": (
         "カウンターが塞がれている・止まっている可能性があります",
@@ -63,6 +70,10 @@ _CLEARED = {
     "night_flow": ("夜間の流入量がふだんの範囲に戻りました", "the inflow at night is back to usual"),
     "burst": ("流入量がふだんの範囲に戻りました", "the inflow is back to usual"),
     "leak_suspect": ("この調査候補の調査が終わりました", "this leak suspect is settled"),
+    "leak_sound": (
+        "音がふだんの大きさに戻ったか、調査が終わりました",
+        "the noise is back to usual, or the suspect is settled",
+    ),
     "visits": ("通過数（延べ）がふだんの範囲に戻りました", "the passages are back to usual"),
     "counter": ("カウンターがふたたび数えています", "the counter is counting again"),
     **{
@@ -77,6 +88,7 @@ _MEASURED = {
     "night_flow": ("夜間最小流量", "Minimum night flow"),
     "burst": ("流入量", "Inflow"),
     "leak_suspect": ("推定量", "Estimated size"),
+    "leak_sound": ("夜に続く音の大きさ", "Level that lasts at night"),
     "visits": ("通過数（延べ）", "Passages"),
     "counter": ("通過数（延べ）", "Passages"),
     **{f"crowd_{n}": ("滞在推定", "Estimate of people in the area") for n in (1, 2, 3)},
@@ -93,6 +105,11 @@ _TO_DO = {
     "leak_suspect": (
         "管路と回る順番は「漏水調査」のページにあります。漏水かどうかは現地で確かめてください。",
         "The pipes and the way to walk are on the page of leak cases. Whether it is a leak is found out on site.",
+    ),
+    "leak_sound": (
+        "原因は現地で確かめてください（ポンプ、減圧弁、夜間の使用の音のこともあります）。管路は「漏水調査」のページにあります。",
+        "Please find out the cause on site (it may also be a pump, a reducing valve or use at night). The pipes are on "
+        "the page of leak cases.",
     ),
     "visits": (
         "比べる相手は、同じ種類の日の同じ時刻までの通過数です。",
@@ -164,7 +181,7 @@ def facts(
 
 def details(rule: FindingRule, said: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     """What a finding says beside its value, from its `detail`: of a burst how long its tank lasts, of a suspect of the
-    loggers how much there is to search. A line each, in Japanese and English.
+    loggers how much there is to search, where that is known. A line each, in Japanese and English.
 
     >>> details("burst", {"tank_hours": 3.5, "tank": "高台配水池", "tank_en": "Takadai Tank"})[0][0]
     '高台配水池：このままで空（下限水位）になるまで 約3.5時間'
@@ -177,7 +194,7 @@ def details(rule: FindingRule, said: Mapping[str, Any]) -> tuple[tuple[str, str]
         return (
             (f"{name}：このままで空（下限水位）になるまで {ja}", f"{name_en} at this rate empty (low level) in {en}"),
         )
-    if rule == "leak_suspect":
+    if rule == "leak_suspect" or (rule == "leak_sound" and said["km"] is not None):
         km, holds = said["km"], round(said["holds"] * 100)
         return (
             (

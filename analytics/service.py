@@ -10,7 +10,7 @@ from analytics import doubts, duty_reports, findings, old_values, rollups
 from analytics.config import AnalyticsConfig
 from analytics.leaks import nights
 from analytics.leaks import watch as leaks
-from analytics.leaks.loggers import nightly
+from analytics.leaks.loggers import nightly, sounds
 from analytics.maintenance import Maintenance
 from analytics.rivers import forecasting
 from analytics.visitors import ahead, watch
@@ -41,6 +41,7 @@ def handle(conn: Connection, rows: list[FeedRow]) -> None:
     rollups.recompute(conn, touched)
     duty_reports.recompute(conn, touched)
     nights.recompute(conn, touched)
+    sounds.recompute(conn, touched)
     changes += leaks.recompute(conn, touched)
     changes += watch.recompute(conn, touched)
     estimates.recompute(conn, touched)

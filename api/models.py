@@ -212,6 +212,7 @@ class AlertOut(Out):
         "night_flow",
         "burst",
         "leak_suspect",
+        "leak_sound",
         "visits",
         "counter",
         "operation",

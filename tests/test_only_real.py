@@ -75,6 +75,8 @@ EXEMPT = {
         analytics/findings.py:last analytics/leaks/nights.py:_recompute_night analytics/leaks/watch.py:_judge_nights
         analytics/leaks/blocks/stored.py:inflows analytics/leaks/blocks/stored.py:nights
         analytics/leaks/loggers/measured.py:_hours analytics/leaks/loggers/stored.py:open_suspect
+        analytics/leaks/loggers/stored.py:told analytics/leaks/loggers/sounds.py:state
+        analytics/leaks/loggers/sounds.py:_settled analytics/leaks/loggers/sounds.py:_suspected
         analytics/leaks/loggers/stored.py:end_settled
         analytics/visitors/usual.py:_complete_days analytics/visitors/visits.py:visits_by_hour
         analytics/visitors/visits.py:visits_by_day analytics/visitors/checks/judged.py:days alerts/observed.py:findings

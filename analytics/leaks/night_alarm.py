@@ -1,6 +1,7 @@
 """Night-flow alarm: when does a block's 夜間最小流量 say that somebody should search for a leak?
 
-    assess(nights) -> Assessment
+    assess(nights) -> Assessment                  of a block's flow
+    assess(nights, tolerance) -> Assessment       of another measure of the night, in its own unit: `sound.nights`
 
 The usual night is the median of the last 14 valid nights; tolerated is max(0.5 m3/h, 4 MAD) above it. Two valid
 nights in a row above that begin an alarm at the first of them. From then on the usual night stands still, so that a
@@ -36,6 +37,20 @@ LEAST_TOLERANCE = 0.5  # m3/h
 MADS = 4.0
 CONFIRMING_NIGHTS = 2
 HOURS_A_MONTH = 24 * 30
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """A night is above when it is more than max(`least`, `mads` MAD) above the usual one; `confirming` such nights in a
+    row begin an alarm. `least` in the unit of the nights.
+    """
+
+    least: float
+    mads: float
+    confirming: int
+
+
+FLOW = Tolerance(LEAST_TOLERANCE, MADS, CONFIRMING_NIGHTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +106,7 @@ class Assessment:
     ended: date | None
 
 
-def usual_night(minima: list[float]) -> Usual | None:
+def usual_night(minima: list[float], tolerance: Tolerance = FLOW) -> Usual | None:
     """The usual night from the valid ones before, newest last; None where they are fewer than 7.
 
     >>> usual = usual_night([4.0, 4.2, 4.1, 4.0, 3.9, 4.0, 4.3])
@@ -103,11 +118,11 @@ def usual_night(minima: list[float]) -> Usual | None:
     last = np.array(minima[-USUAL_NIGHTS:])
     median = float(np.median(last))
     mad = float(np.median(np.abs(last - median)))
-    return Usual(median, median + max(LEAST_TOLERANCE, MADS * mad), len(last))
+    return Usual(median, median + max(tolerance.least, tolerance.mads * mad), len(last))
 
 
-def assess(nights: Iterable[Night]) -> Assessment:
-    """The state of a block after its nights, which come in the order of their days.
+def assess(nights: Iterable[Night], tolerance: Tolerance = FLOW) -> Assessment:
+    """The state of a block (or another place) after its nights, which come in the order of their days.
 
     >>> quiet = [Night(date(2026, 6, n), 4.0) for n in range(1, 11)]
     >>> found = assess([*quiet, Night(date(2026, 6, 11), 6.5), Night(date(2026, 6, 12), 6.6)]).alarm
@@ -122,19 +137,19 @@ def assess(nights: Iterable[Night]) -> Assessment:
         if night.minimum is None:
             continue
         if not above:
-            usual = usual_night(valid)
+            usual = usual_night(valid, tolerance)
         if usual is not None and night.minimum > usual.limit:
             above.append(night)
             continue
-        if len(above) >= CONFIRMING_NIGHTS:
+        if len(above) >= tolerance.confirming:
             ended = night.day
         else:
             valid.extend(each.minimum for each in above if each.minimum is not None)
         above.clear()
         valid.append(night.minimum)
-    if usual is None or len(above) < CONFIRMING_NIGHTS:
+    if usual is None or len(above) < tolerance.confirming:
         pending = [each.minimum for each in above if each.minimum is not None]
-        return Assessment(usual_night(valid) if not pending else usual, None, ended)
+        return Assessment(usual_night(valid, tolerance) if not pending else usual, None, ended)
     newest = above[-1]
     assert newest.minimum is not None, "a missing night is not above anything"
     return Assessment(usual, Alarm(above[0].day, newest.day, len(above), newest.minimum, usual), ended)

@@ -173,13 +173,12 @@ def _new(conn: Connection, municipality_id: int, typed: Mapping[str, str], at: M
         finding = suspect_of(conn, int(said)) if said.isascii() and said.isdigit() and len(said) < 18 else None
         if finding is None:
             raise RecordError("finding", "unknown")
-        size = finding.excess if finding.excess > 0 else None
         known = loggers.suspects(conn, municipality_id).get(finding.finding_id)
         if known is not None and not pipes:  # it knows where itself
             network_id, pipes, suspect = known.network_id, known.pipes, known.pipe
         return NewCase(
-            typed.get("name", ""), reason, finding.finding_id, network_id, pipes, suspect, finding.started_at, size,
-            finding.station_id,
+            typed.get("name", ""), reason, finding.finding_id, network_id, pipes, suspect, finding.started_at,
+            finding.size, finding.station_id,
         )  # fmt: skip
     size = number(typed.get("size", ""), "size")
     if size is not None and not size > 0:

@@ -1,5 +1,5 @@
-"""ロガーの位置: where on the pipes the town's loggers, inlets and tanks measure, and what the last night made of it. Of
-those who may see where pipes are.
+"""ロガーの位置: where on the pipes the town's loggers, inlets and tanks measure, and what the last night made of it and
+of what the sound loggers heard. Of those who may see where pipes are.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from analytics.leaks.detection.year import LEARNED
-from analytics.leaks.loggers import places, stored
+from analytics.leaks.loggers import places, sounds, stored
 from analytics.leaks.loggers.measured import supplied
 from analytics.leaks.loggers.places import Placed, Suggestion
 from analytics.leaks.network import stored as networks
 from analytics.leaks.network.pipes import Network
+from analytics.leaks.night_alarm import FEWEST_NIGHTS
 from api.access import Router, SignedIn, Visit, access
 from api.pages.alert_list import open_alerts
 from api.pages.site import moment, page
@@ -72,6 +73,7 @@ def _page(request: Request, visit: Visit, *, typed: Mapping[str, str] | None = N
         network = _present(conn, town)
         placed = places.stations(conn, town)
         watch = stored.judged(conn, town)
+        ears = sounds.ears(conn, town, sounds.last_over(at.zone.key, at.now))
         alerts = open_alerts(conn, visit.user.role)
     return page(
         request,
@@ -85,7 +87,9 @@ def _page(request: Request, visit: Visit, *, typed: Mapping[str, str] | None = N
         refused=typed is not None,
         watch=watch,
         learned=LEARNED,
-        placed=sum(bool(each.element) for each in placed),
+        ears=ears,
+        fewest_nights=FEWEST_NIGHTS,
+        placed=sum(bool(each.element) and each.what != "sound" for each in placed),
         most_name=_MOST_NAME,
         done=request.query_params.get("done") == "saved",
     )

@@ -189,7 +189,8 @@ def formats_at(at: Moment) -> dict[str, Any]:
         "date": day,
         "clock_at": lambda value: f"{value.astimezone(at.zone):%H:%M}",
         "hour": lambda value: f"{value.astimezone(at.zone):%H}–{value.astimezone(at.zone) + timedelta(hours=1):%H}",
-        "full_date": lambda value: f"{value.astimezone(at.zone):%Y-%m-%d}",
+        # A day that stands by itself, without a time, is a day of the town.
+        "full_date": lambda value: f"{value.astimezone(at.zone) if isinstance(value, datetime) else value:%Y-%m-%d}",
         "size": formats.size,
         "level_word": lambda badge, whose=None: formats.level_word(badge, whose, at.words),
         "duration": lambda value: formats.duration(value, at.words),

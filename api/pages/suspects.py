@@ -11,12 +11,14 @@ from typing import Any
 from store.connection import Connection
 
 SHOWN_AFTER = timedelta(days=7)
-LOGGERS = "leak_suspect"
+PRESSURES, SOUND = "leak_suspect", "leak_sound"
+LOGGERS = (PRESSURES, SOUND)
 
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """One finding. `value` and `usual` m3/h, of the loggers the size and None; `ended_at` None while it is open.
+    """One finding. `value` and `usual` m3/h, of the pressures the size and None, of what is heard dB; `ended_at` None
+    while it is open.
     `detail` as analytics left it.
 
     `pipe_km`: the pipes of the block, None where nobody has written them down.
@@ -34,12 +36,18 @@ class Suspect:
 
     @property
     def excess(self) -> float:
+        """In the unit of the value."""
         return self.value if self.usual is None else self.value - self.usual
 
     @property
+    def size(self) -> float | None:
+        """m3/h more than usual; None: nothing is known of how much. How loud a leak is says nothing of it."""
+        return self.excess if self.kind != SOUND and self.excess > 0 else None
+
+    @property
     def until(self) -> datetime | None:
-        """Of the loggers: it began between `started_at` and then."""
-        return datetime.fromisoformat(self.detail["until"]) if self.kind == LOGGERS else None
+        """Of the pressures: it began between `started_at` and then."""
+        return datetime.fromisoformat(self.detail["until"]) if self.kind == PRESSURES else None
 
 
 def suspects(conn: Connection, now: datetime) -> dict[int, tuple[Suspect, ...]]:
@@ -51,7 +59,7 @@ def suspects(conn: Connection, now: datetime) -> dict[int, tuple[Suspect, ...]]:
                coalesce(network_km(f.station_id), b.pipe_km), f.finding_id, f.station_id
         from finding f left join block_inlet b using (station_id)
         where f.value is not null
-          and (f.kind = 'leak_suspect' or f.kind in ('night_flow', 'burst') and f.usual is not null)
+          and (f.kind = 'leak_suspect' or f.kind in ('night_flow', 'burst', 'leak_sound') and f.usual is not null)
           and (f.ended_at is null or (f.ended_at > %s and f.ended_at > f.started_at))
         order by f.ended_at desc nulls first, f.started_at
         """,
@@ -70,7 +78,7 @@ def suspect_of(conn: Connection, finding_id: int) -> Suspect | None:
                f.finding_id, f.station_id
         from finding f left join block_inlet b using (station_id)
         where f.finding_id = %s and f.value is not null
-          and (f.kind = 'leak_suspect' or f.kind in ('night_flow', 'burst') and f.usual is not null)
+          and (f.kind = 'leak_suspect' or f.kind in ('night_flow', 'burst', 'leak_sound') and f.usual is not null)
         """,
         (finding_id,),
     ).fetchone()

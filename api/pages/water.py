@@ -109,7 +109,7 @@ def water(conn: Connection, now: datetime, zone: ZoneInfo) -> Water:
     series = history(conn, [r.datastream_id for r in flows.values()], min(midnight, now - CURVE), now)
     nights = _nights(conn, today - timedelta(days=REMEMBERED_NIGHTS))
     everything = suspects(conn, now)
-    found = {at: tuple(each for each in several if each.kind != LOGGERS) for at, several in everything.items()}
+    found = {at: tuple(each for each in several if each.kind not in LOGGERS) for at, several in everything.items()}
     blocks = []
     for station in stations:
         flow = flows.get(station.station_id)
@@ -145,7 +145,7 @@ def water(conn: Connection, now: datetime, zone: ZoneInfo) -> Water:
 
 def _loggers(conn: Connection, found: Mapping[int, Sequence[Suspect]]) -> tuple[tuple[str, str, Suspect], ...]:
     """The open ones first, the newest before older ones."""
-    asked = {at: [each for each in several if each.kind == LOGGERS] for at, several in found.items()}
+    asked = {at: [each for each in several if each.kind in LOGGERS] for at, several in found.items()}
     names = {
         row[0]: row[1:]
         for row in conn.execute(

@@ -18,7 +18,7 @@ import pytest
 from analytics.findings import Finding, announce, open_or_update
 from analytics.leaks.detection.report import Report
 from analytics.leaks.loggers import places
-from analytics.leaks.loggers.stored import open_suspect
+from analytics.leaks.loggers.stored import Watch, open_suspect, put_area, put_faults, put_judged
 from api.database import enter_municipality
 from api.roles import PIPE_KEEPERS, Role
 from store import connect
@@ -197,7 +197,7 @@ def test_a_step_from_the_street_comes_later_and_once_and_not_over_what_others_en
 
 
 def test_a_suspect_of_the_loggers_brings_its_area_into_the_case(hall: TownHall, water: httpx.Client) -> None:
-    assert "どの局の位置もまだ登録されていません" in read(water.get("/water/loggers"))
+    assert "圧力や流量の局の位置は、まだ登録されていません" in read(water.get("/water/loggers"))
     wrong = water.post("/water/loggers", data={"at-block-hamamachi": "本管9", "at-tank-takadai": "枝2"})
     assert wrong.status_code == 400 and "管路・弁・ポンプ・メーターはありません" in wrong.text and "本管9" in wrong.text
     town, series = hall.database.municipality_id, hall.database.datastream("block-hamamachi", "flow")
@@ -229,3 +229,64 @@ def test_a_suspect_of_the_loggers_brings_its_area_into_the_case(hall: TownHall, 
     assert water.post(LEAKS, data=opened).headers["location"] == f"{LEAKS}/1?done=opened"
     page = read(water.get(f"{LEAKS}/1"))
     assert "まず 本管2 から" in page and "管路 2本" in page and "本管2: 60 %" in page and "急に変わり" in page
+
+
+def test_a_noise_that_stays_brings_its_pipes_and_no_size_and_who_hears_nothing_is_named(
+    hall: TownHall, water: httpx.Client
+) -> None:
+    town, today = hall.database.municipality_id, START.date()
+    flow = hall.database.datastream("block-hamamachi", "flow")
+    with connect(hall.database.owner, name="test") as conn:
+        series = {}
+        for code in ("loud", "mute"):
+            station, series[code] = conn.execute(
+                """
+                with placed as (
+                    insert into station (municipality_id, code, kind, name, name_en, latitude, longitude)
+                    values (%(town)s, %(code)s, 'leak_logger', %(code)s, %(code)s, 35, 135) returning station_id
+                )
+                insert into datastream (municipality_id, station_id, observed_property, unit, step, statistic)
+                select %(town)s, station_id, 'leak_sound', 'dB', '1 day', 'instant' from placed
+                returning station_id, datastream_id
+                """,
+                {"town": town, "code": code},
+            ).fetchone()
+            if code == "loud":
+                loud = station
+        for n in range(14):
+            conn.execute(
+                "insert into night_sound values (%s, %s, %s, %s, 1)",
+                (town, series["loud"], today - timedelta(days=14 - n), 38.0 if n < 10 else 52.0),
+            )
+    unplaced = Finding(
+        town, loud, series["loud"], "leak_sound", START - timedelta(days=4), 52.0, 38.0, 4.7, "leak_sound:1",
+        {"limit": 41.0, "usual_nights": 10, "nights": 4, "newest": str(today), "stations": [loud], "used": 1,
+         "silent": 0, "pressures": False, "km": None, "holds": None},
+    )  # fmt: skip
+    with connect(hall.database.worker, name="test") as conn:
+        put_judged(conn, town, Watch(today - timedelta(days=1), START, 1, 30, 4, False, None))
+        put_faults(conn, town, {hall.database.directory.datastreams[flow].station_id: today})
+    assert water.post("/water/loggers", data={"at-block-hamamachi": "枝2", "at-loud": "枝2"}).status_code == 303
+    page = read(water.get("/water/loggers"))
+    assert "30日分を、圧力ロガー 4台で調べました" in page and f"{today} まで使いません" in page
+    assert "ふだんより大きい音が" in page and "4夜続いています" in page and "この場所の音は分かりません" in page
+    with connect(hall.database.worker, name="test") as conn:
+        announce(conn, open_or_update(conn, unplaced))
+    assert "管路のどこかは分かりません" in read(water.get("/water")) and "不明（音の大きさから" in read(
+        water.get("/water")
+    )
+    detail = {**unplaced.detail, "used": 3, "silent": 1, "pressures": True, "km": 0.3, "holds": 0.84}
+    with connect(hall.database.worker, name="test") as conn:
+        changes = open_or_update(conn, replace(unplaced, detail=detail))
+        put_area(conn, town, changes[0][1], 1, today, 2, np.array([2, 3]), np.array([0.6, 0.24]))
+        announce(conn, changes)
+    board = read(water.get(LEAKS))
+    assert (
+        "3台で比べました（うち大きい音 1台）" in board
+        and "ほかの 1台は値が届かず" in board
+        and "まず 本管2 から" in board
+    )
+    opened = {"finding": str(changes[0][1]), "name": "音のあたり"}
+    assert water.post(LEAKS, data=opened).headers["location"] == f"{LEAKS}/1?done=opened"
+    page = read(water.get(f"{LEAKS}/1"))
+    assert "管路 2本" in page and "夜に続く音が 52 dB" in page and "52 m³/h" not in page

@@ -2,6 +2,7 @@
 
     follow(dsn, clock, stop)          does so when a day's data are there, in a thread and with a connection of its own
     night(conn, town, day, now, kept) judges the days up to one; what changed
+    listen(conn, now, seen)           judges the sound loggers (`sounds`), whose nights do not wait for the others
 
 A day is judged when every series that sent in the last week has come to its end, and at noon of the next day at the
 latest: loggers that deliver once a day are waited for. What comes later still is in the next night's record, which is
@@ -30,7 +31,7 @@ from analytics.leaks.detection.report import Report
 from analytics.leaks.detection.year import LEARNED, OLDEST, REACH_M, Watching
 from analytics.leaks.location.felt import Effects, effects
 from analytics.leaks.location.model import ModelError
-from analytics.leaks.loggers import places, stored
+from analytics.leaks.loggers import places, sounds, stored
 from analytics.leaks.loggers.measured import Measured, measured, supplied
 from analytics.leaks.loggers.places import Located, Placed
 from analytics.leaks.loggers.stored import Watch
@@ -70,9 +71,11 @@ class _Town:
 def follow(dsn: str, clock: Clock, stop: threading.Event) -> None:
     """Looks at every town whose stations somebody has put on its pipes, until `stop` is set."""
     kept: dict[int, Kept] = {}
+    heard: dict[int, object] = {}
 
     def turn(conn: Connection) -> bool:
         now = clock.now()
+        listen(conn, now, heard)
         for town in _towns(conn):
             if stop.is_set():
                 break
@@ -84,6 +87,20 @@ def follow(dsn: str, clock: Clock, stop: threading.Event) -> None:
         return False
 
     alone(dsn, NAME, turn, stop, rest=_REST_SECONDS)
+
+
+def listen(conn: Connection, now: datetime, seen: dict[int, object]) -> None:
+    """Judges the sound loggers of every town where something has changed; `seen` keeps what was there, by town."""
+    for municipality_id, timezone in sounds.towns(conn):
+        day = sounds.last_over(timezone, now)
+        if seen.get(municipality_id) == (state := sounds.state(conn, municipality_id, day)):
+            continue
+        seen[municipality_id] = state
+        try:
+            with conn.transaction():
+                announce(conn, sounds.judge(conn, municipality_id, timezone, now))
+        except _NO_NUMBERS:  # as below: one town's numbers; looked at again when something has changed
+            log.exception("leak_sounds_failed", municipality=municipality_id, day=str(day))
 
 
 def due(conn: Connection, municipality_id: int, zone: ZoneInfo, now: datetime) -> date | None:

@@ -1,14 +1,14 @@
 """Where on the pipe network the stations of a town measure.
 
-    stations(conn, town) -> [Placed, ...]        those that measure pressure, flow or a tank's level, with what was said
+    stations(conn, town) -> [Placed, ...]        those that measure what is searched by, with what was said
     put(conn, town, station_id, element, reversed, now=, user_id=)
     located(network, placed) -> Located          the node or link of each in a version, or why there is none
     ways(network, where) -> {station_id: (before, behind)}           how water is expected to go through the flows
     suggest(network, placed) -> Suggestion | None        what is near to the station's place on the map
 
-A pressure and a level are measured at a node, a flow in a pipe, valve or pump. People name what they know: a hydrant,
-a meter or a pipe will do for a pressure (its nearest end), a meter or hydrant for a flow (its pipe). Names are looked
-for in the version that is present; what a newer version does not have any more is said, and not measured with.
+A pressure, a level and a sound are measured at a node, a flow in a pipe, valve or pump. People name what they know: a
+hydrant, a meter or a pipe will do for a pressure (its nearest end), a meter or hydrant for a flow (its pipe). Names are
+looked for in the version that is present; what a newer version does not have any more is said, and not measured with.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from analytics.leaks.network import coordinates
 from analytics.leaks.network.pipes import Floats, Network
 from store.connection import Connection
 
-What = Literal["pressure", "flow", "level"]
+What = Literal["pressure", "flow", "level", "sound"]
 USUAL_INFLOW = 50.0  # m3/h: which way water goes hardly depends on how much
 NEAR_M = 200.0  # what is suggested is not farther away
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A station. `what` decides where it can be: a flow (with or without a pressure), a level, or a pressure alone.
+    """A station. `what` decides where it can be: a flow (with or without a pressure), a level, a pressure or a sound.
     `series`: datastream ids by property. `tank_m2`: the area of a tank's water, None unknown. `element` and `reversed`
     as in `logger_place`; '' where nobody has said it. `faulty_until`: a day, None where it is believed.
     """
@@ -51,7 +51,8 @@ class Placed:
 
     @property
     def what(self) -> What:
-        return "flow" if "flow" in self.series else "level" if "tank_level" in self.series else "pressure"
+        kinds: tuple[tuple[str, What], ...] = (("flow", "flow"), ("tank_level", "level"), ("pressure", "pressure"))
+        return next((what for each, what in kinds if each in self.series), "sound")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ def stations(conn: Connection, municipality_id: int) -> list[Placed]:
                    coalesce(p.element, ''), coalesce(p.reversed, false), f.until
             from station s
             join datastream d on d.station_id = s.station_id and d.drill_run is null
-                 and d.observed_property in ('flow', 'pressure', 'tank_level')
+                 and d.observed_property in ('flow', 'pressure', 'tank_level', 'leak_sound')
             left join service_tank t on t.station_id = s.station_id
             left join logger_place p on p.station_id = s.station_id
             left join logger_fault f on f.station_id = s.station_id

@@ -4,6 +4,7 @@
     open_suspect(...) -> Changes                               a finding `leak_suspect` with its pipes
     end_settled(conn, town, now) -> Changes                    ends those that are decided
     judged(conn, town) -> Watch | None                         the last night
+    put_area(...)                                              the pipes of a finding
     suspects(conn, town) -> {finding_id: Area}                 the pipes, for who may see where pipes are
 
 A finding stands at the logger that is nearest to the pipe to begin at and has none open: at a station there is one of a
@@ -24,7 +25,7 @@ from analytics.leaks.cases import stored as cases
 from analytics.leaks.cases.case import ENDED, FOUND, REPAIRED, Case
 from analytics.leaks.detection.report import Report
 from analytics.leaks.detection.year import AGAIN_DAYS, LEAST, Told
-from analytics.leaks.network.pipes import Network
+from analytics.leaks.network.pipes import Floats, Ints, Network
 from store.connection import Connection
 
 KIND: Kind = "leak_suspect"
@@ -123,9 +124,10 @@ def told(
     for day, name in conn.execute(
         """
         select s.day, p.name from leak_suspect s join network_pipe p using (pipe_network_id, pipe)
-        where s.municipality_id = %s order by s.leak_suspect_id
+        join finding f using (finding_id)
+        where s.municipality_id = %s and f.kind = %s order by s.leak_suspect_id
         """,
-        (municipality_id,),
+        (municipality_id, KIND),
     ):
         if name in place:
             said.append(((day - first).days + 1, place[name]))
@@ -212,22 +214,43 @@ def open_suspect(
     )
     changes = open_or_update(conn, finding)
     for _, finding_id in changes:
-        conn.execute(
-            """
-            insert into leak_suspect (municipality_id, finding_id, pipe_network_id, day, pipe, pipes, chances)
-            values (%s, %s, %s, %s, %s, %s, %s)
-            """,
-            (
-                municipality_id,
-                finding_id,
-                network_id,
-                day,
-                report.pipe,
-                report.area.tolist(),
-                np.round(report.chances, 5).tolist(),
-            ),
-        )
+        put_area(conn, municipality_id, finding_id, network_id, day, report.pipe, report.area, report.chances)
     return changes
+
+
+def put_area(
+    conn: Connection,
+    municipality_id: int,
+    finding_id: int,
+    network_id: int,
+    day: date,
+    pipe: int,
+    pipes: Ints,
+    chances: Floats,
+) -> None:
+    """The pipes that a finding speaks for, in place of those before; nothing where all is the same."""
+    conn.execute(
+        """
+        insert into leak_suspect (municipality_id, finding_id, pipe_network_id, day, pipe, pipes, chances)
+        select %(town)s, %(finding)s, %(network)s, %(day)s, %(pipe)s, %(pipes)s, %(chances)s
+        where not exists (
+            select from (
+                select pipe_network_id, pipes, chances from leak_suspect
+                where finding_id = %(finding)s order by leak_suspect_id desc limit 1
+            ) newest
+            where newest.pipe_network_id = %(network)s and newest.pipes = %(pipes)s::integer[]
+              and newest.chances = %(chances)s::double precision[])
+        """,
+        {
+            "town": municipality_id,
+            "finding": finding_id,
+            "network": network_id,
+            "day": day,
+            "pipe": pipe,
+            "pipes": pipes.tolist(),
+            "chances": np.round(chances, 5).tolist(),
+        },
+    )
 
 
 def end_settled(conn: Connection, municipality_id: int, now: datetime) -> Changes:
@@ -255,7 +278,7 @@ def end_settled(conn: Connection, municipality_id: int, now: datetime) -> Change
 
 
 def suspects(conn: Connection, municipality_id: int) -> dict[int, Area]:
-    """By finding id."""
+    """By finding id, of the loggers' pressures and of what is heard; the newest of each."""
     return {
         row[0]: Area(row[1], row[2], row[3], row[4], tuple(row[5]), tuple(row[6]))
         for row in conn.execute(
