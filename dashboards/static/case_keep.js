@@ -38,7 +38,7 @@ async function stepOf(form) {
   for (const file of form.elements.photos?.files ?? []) photos.push(await smaller(file));
   const now = Date.now();
   const before = begun.get(form);
-  const made = { key: before?.key ?? newKey(), began: before?.began ?? now, pressed: before?.time === fields.time ? before.pressed : now };
+  const made = { key: before?.key ?? newKey(), began: before?.began ?? now, pressed: before && before.time === fields.time ? before.pressed : now };
   begun.set(form, { ...made, time: fields.time }); // pressed again it is the same one
   return { ...made, action: home.path, author: home.author, drill: false, label: labelOf(form), fields, photos };
 }
