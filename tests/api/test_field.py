@@ -208,7 +208,7 @@ def test_a_photo_that_cannot_be_read_is_left_out_and_the_report_is_taken(hall: T
     assert "JPEG、PNG、WebP が使えます" in anyone.get(answer.headers["location"]).text
     anyone.headers["Accept"] = "application/json"
     told = send(anyone, path, bomb(60_000, 50_000), text="二つ目").json()
-    assert told["unread"] == [{"name": "0.jpg", "why": "写真の画素数が多すぎます。"}]
+    assert told["unread"] == [{"name": "0.jpg", "code": "pixels", "why": "写真の画素数が多すぎます。"}]
     refused = send(anyone, path, b"<svg/>")
     assert refused.status_code == 400 and refused.json()["code"] == "photo_kind"
     assert rows(hall, "select count(*), (select count(*) from field_photo) from field_report") == [(2, 1)]
