@@ -12,6 +12,7 @@ import pytest
 from analytics.visitors.ahead import Event, Expected, changed, expected, look_ahead, said_ahead
 from analytics.visitors.checks import estimates, gate, periods
 from analytics.visitors.day_types import calendar
+from analytics.visitors.expected import forecaster
 from analytics.visitors.expected.counts import Counts, Floats
 from analytics.visitors.expected.effects import with_effect
 from analytics.visitors.expected.situation import Situation, Weather
@@ -329,3 +330,18 @@ def test_the_warmest_hour_of_whole_days_is_known_and_of_others_nothing(analyst: 
     with connect(analyst.town.worker, name="test") as conn:
         rain, warmest = weather_of(conn, analyst.town.municipality_id, TOKYO, first, TODAY).T
     assert np.isnan(rain).all() and np.array_equal(warmest, [11.0, np.nan, 12.0, 4.0], equal_nan=True)
+
+
+def test_a_column_comes_to_the_model_in_few_values_in_its_order_and_what_is_not_known_stays_so() -> None:
+    chance = np.random.default_rng(3)
+    many, few = chance.lognormal(size=3000), chance.integers(0, 7, 3000)
+    gaps = np.where(many > 2.0, np.nan, many)
+    same, unknown = np.full(3000, 5.0), np.full(3000, np.nan)
+    table = np.column_stack([many, few, gaps, same, unknown]).astype(np.float32)
+    coarse = forecaster._coarse(table)
+    assert [len(np.unique(column[~np.isnan(column)])) for column in coarse.T] == [255, 7, 255, 1, 1]
+    assert (np.diff(coarse[np.argsort(many), 0]) >= 0).all(), "no two change places"
+    assert np.median(np.abs(np.log(coarse[:, 0] / many))) < 0.01
+    assert (coarse[:, 1] == few).all()
+    assert (np.isnan(coarse[:, 2]) == np.isnan(gaps)).all()
+    assert not coarse[:, 3:].any(), "what is the same everywhere says nothing"
