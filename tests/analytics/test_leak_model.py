@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from analytics.leaks.detection.record import Record
+from analytics.leaks.location.felt import effects
 from analytics.leaks.location.model import Model, ModelError, sensitivities
 from analytics.leaks.network import inp
 from analytics.leaks.network.pipes import Network
@@ -74,6 +78,25 @@ def test_a_found_leak_and_more_demand_stand_in_the_model() -> None:
         before = model.heads(3.0)
         model.sensitivities([a])
         assert model.heads(3.0) == pytest.approx(before, abs=1e-4), "asking leaves nothing behind"
+
+
+def test_demands_are_those_that_the_meters_measured_however_old_the_file_is() -> None:
+    meters = np.where(np.arange(48 * 30) % 48 < 24, 9.0, 36.0)[:, None]  # m3/h, by the half hour
+    rows, gap = len(meters), np.arange(len(meters)) % 7 == 0
+    meters[gap] = np.nan
+    empty = np.empty((rows, 0))
+    names = ("B", "C")
+    record = Record(1800.0, names, np.zeros((rows, 2)), ("main",), meters, (), empty, (), np.empty((0, 0)), weekday=0)
+    unmeasured = replace(record, flows=np.full_like(meters, np.nan))
+    old = chain()
+    assert old.hydraulics is not None
+    older = replace(old, hydraulics=replace(old.hydraulics, demand=3 * old.hydraulics.demand))
+    found, again = (effects(each, record, by_model=True).heads for each in (old, older))
+    assert again == pytest.approx(found, rel=1e-3)
+    a, b = (effects(each, unmeasured, by_model=True).heads for each in (old, older))
+    assert (np.abs(b[1:]) > 2 * np.abs(a[1:])).all(), "what nobody measured is as the file has it"
+    with Model(old) as model:
+        assert model.drawn(15.0).sum() == pytest.approx(36.0)
 
 
 def test_what_epanet_cannot_calculate_is_said() -> None:

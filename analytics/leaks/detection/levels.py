@@ -49,8 +49,11 @@ class Levels:
         enough = there.sum(axis=0) >= _ENOUGH * len(values)
         usual = self._usual()
         # Channels that have the same steps are learned together.
-        for pattern in np.unique(there[:, enough], axis=1).T:
-            same = np.flatnonzero(enough & (there == pattern[:, None]).all(axis=0))
+        alike: dict[bytes, list[int]] = {}
+        for at in np.flatnonzero(enough):
+            alike.setdefault(there[:, at].tobytes(), []).append(int(at))
+        for each in alike.values():
+            same, pattern = np.array(each), there[:, each[0]]
             x, y = given[pattern], values[pattern][:, same]
             spread = y.std(axis=0)
             lively = spread > _MOVED * usual[same]

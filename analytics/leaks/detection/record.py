@@ -54,8 +54,8 @@ class Part:
     """`pipes` (p,) that may leak here; `values` (n, c) of the channels and `given` (n, k) of the inputs, by the step;
     `sensors` (s,) the columns of the record's pressures, `links` (f,) those of its flows, that are the first s and the
     next f channels; `sign` (f,) of these links. `unaccounted`: the last channel is what customers' meters leave open,
-    m3/h, by the day (d,). `use` whether the first input is the part's inflow, in which its leaks are. `inlet`:
-    the first of its inlets, a column of the record's flows."""
+    m3/h, by the day (d,). `use` whether the first input is the part's inflow, in which its leaks are. `inlets`
+    (i,) columns of the record's flows."""
 
     pipes: Ints
     values: Floats
@@ -65,7 +65,7 @@ class Part:
     sign: Floats
     unaccounted: Floats | None
     use: bool
-    inlet: int
+    inlets: Ints
 
 
 def parts(network: Network, record: Record, keep: Ints) -> list[Part]:
@@ -105,7 +105,7 @@ def parts(network: Network, record: Record, keep: Ints) -> list[Part]:
                 found.sign[links, zone],
                 unaccounted,
                 unaccounted is None,
-                int(inlets[0]),
+                inlets,
             )
         )
     return made

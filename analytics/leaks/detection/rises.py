@@ -40,12 +40,13 @@ _SIZE = _FIRST_WEEKDAY + 7
 @dataclass(frozen=True, slots=True, eq=False)
 class Histories:
     """Of h histories over d days: `probability` (h,), `events` (h, d) what happened, `levels` (h, d) m3/h as seen on
-    each day, `rise` (h,) m3/h since the last burst or beginning of growth."""
+    each day, `rise` (h,) m3/h since the last burst or beginning of growth, `variances` (h,) of it."""
 
     probability: Floats
     events: npt.NDArray[np.int8]
     levels: Floats
     rise: Floats
+    variances: Floats
 
 
 @dataclass(slots=True, eq=False)
@@ -85,7 +86,9 @@ class Rises:
     def histories(self) -> Histories:
         now = self._now
         rise = now.mean[:, _LEVEL] - now.mean[:, _BEFORE]
-        return Histories(np.exp(now.log), self._events, self._levels, rise)
+        own, before = now.cov[:, _LEVEL, _LEVEL], now.cov[:, _BEFORE, _BEFORE]
+        variances = own + before - 2 * now.cov[:, _LEVEL, _BEFORE]
+        return Histories(np.exp(now.log), self._events, self._levels, rise, np.maximum(variances, 0.0))
 
     def level(self) -> float:
         """m3/h, over all histories; what is used at the usual season is in it."""

@@ -1,13 +1,16 @@
 """A pipe that bursts, by the pressures within half an hour: for loggers that send all day.
 
+    Usual(part, values, given, directions, per_day)     what a part's channels do by themselves, from a month of days
+        .rest(values, given), .strong(moved, hours), .size(change, pipe)
     bursts(network, record, near, heads, shares, keep, progress) -> [(Part, [Report])]      of a whole record
 
-What a day's use does to each channel is taken out as in `levels`, with what was learned up to the day before. Of the
-rest the mean of the last 20 minutes is compared with that of the three hours before. How such differences scatter, and
-together, is known from the last 30 days; so they are whitened, what use does is left out of them, and the direction of
-each pipe's leak is held against them. Hours in which they scatter more, as in the morning, count for less. A burst is a
-difference of `LEAST` standard deviations along some pipe's direction that resembles it, that is no more like a repair,
-nor one logger alone; it is said once in three hours.
+What a day's use does to each channel is taken out as in `levels`, with what was learned from the `LEARNED` days before.
+Of the rest the mean of the last 20 minutes is compared with that of the three hours before. How such differences
+scatter, and together, is known from the same days; so they are whitened, what use does is left out of them, and the
+direction of each pipe's leak is held against them. Hours in which they scatter more, as in the morning, count for less.
+A burst is a difference of `LEAST` standard deviations along some pipe's direction that resembles it, that is no more
+like a repair, nor one logger alone; it is said once in three hours. Channels that are silent at a time are left out of
+it, as long as half of those that usually speak are there.
 
 When it works badly: fewer than three channels (the inflow's own rule, `analytics.leaks.burst`, needs none of this);
 loggers that deliver once a day (the nights find it); a large draw that begins suddenly, such as fire fighting or
@@ -30,14 +33,14 @@ from analytics.leaks.detection.report import Report, walked
 from analytics.leaks.location.suspects import suspects
 from analytics.leaks.network.pipes import Floats, Ints, Network
 
-LEAST = 8.5  # standard deviations along a pipe's direction
+LEAST = 9.0  # standard deviations along a pipe's direction
 LIKE = 0.6  # to some pipe's direction
 CONTRARY = 1.1  # times as like a repair: then it is one
 ALONE = 0.9  # of it by one channel: that logger, not a pipe
 WRONG = 0.25  # of a difference: how wrong a direction may be
-LEARNED, SCATTER = 21, 30  # days
+FIRST, LEARNED = 21, 31  # days: before the first word, and from which is learned what is usual
 FEWEST = 3  # channels
-_NOW, _BEFORE = 1200.0, 10800.0  # s
+NOW, BEFORE = 1200.0, 10800.0  # s
 _THIN = 3  # every third difference says how they scatter
 _QUIET = 6.0  # robust deviations
 _STILL = 0.1  # of its standard deviation: what mostly scatters less stands still, and only its rounding is seen
@@ -73,7 +76,7 @@ def differences(rest: Floats, step: float) -> Floats:
     >>> differences(rest, 300.0)[[20, 35, 37, 39], 0].round(3).tolist()
     [nan, 0.0, 0.5, 1.0]
     """
-    now, before = max(1, round(_NOW / step)), max(1, round(_BEFORE / step))
+    now, before = max(1, round(NOW / step)), max(1, round(BEFORE / step))
     known = np.isfinite(rest)
     sums = np.cumsum(np.vstack([np.zeros(rest.shape[1]), np.where(known, rest, 0.0)]), axis=0)
     counts = np.cumsum(np.vstack([np.zeros(rest.shape[1]), known]), axis=0)
@@ -90,11 +93,10 @@ def differences(rest: Floats, step: float) -> Floats:
     return found
 
 
-def learned(past: Floats, directions: Floats, slope: Floats | None, per_hour: int) -> Filter | None:
-    """From `past` (n, c) differences of whole days, `per_hour` of them; `directions` (p, c) of 1 m3/h, `slope` (c,)
-    what 1 m3/h of use does, None where leaks are no part of the use. None: too few channels are known.
+def learned(past: Floats, there: Ints, directions: Floats, slope: Floats | None, per_hour: int) -> Filter | None:
+    """Of the channels `there`, from `past` (n, c) differences of whole days, `per_hour` of them; `directions` (p, c) of
+    1 m3/h, `slope` (c,) what 1 m3/h of use does, None where leaks are no part of the use. None: too few are known.
     """
-    there = np.flatnonzero(np.isfinite(past).mean(axis=0) >= 0.5) if len(past) else np.empty(0, dtype=np.int64)
     every = past[:, there]
     known = every[::_THIN]
     known = known[np.isfinite(known).all(axis=1)]
@@ -130,9 +132,9 @@ def learned(past: Floats, directions: Floats, slope: Floats | None, per_hour: in
     return Filter(there, middle, white, along, turned - np.outer(turned @ along, along), busy)
 
 
-def strengths(found: Filter, moved: Floats) -> Floats:
-    """(n,) standard deviations along the best pipe's direction, as they are in that hour, of a whole day of differences
-    `moved` (n, c) from `seen`; 0 where it is no burst.
+def strengths(found: Filter, moved: Floats, hours: Ints) -> Floats:
+    """(n,) standard deviations along the best pipe's direction, as they are in that hour of the day (`hours` (n,)), of
+    differences `moved` (n, c) from `seen`; 0 where it is no burst.
     """
     sizes = np.maximum(np.linalg.norm(found.directions, axis=1), 1e-12)
     along = np.nan_to_num(moved) @ (found.directions / sizes[:, None]).T
@@ -143,8 +145,98 @@ def strengths(found: Filter, moved: Floats) -> Floats:
     alone /= np.maximum(np.linalg.norm(alone, axis=1), 1e-12)[:, None]
     single = np.abs(np.nan_to_num(moved) @ alone.T).max(axis=1)
     pipe_like = (best >= LIKE * whole) & (worst <= CONTRARY * best) & ~((single > ALONE * whole) & (single > best))
-    busy = np.repeat(found.busy, len(moved) // _HOURS)
-    return np.asarray(np.where(pipe_like & np.isfinite(moved).all(axis=1), best / busy, 0.0))
+    return np.asarray(np.where(pipe_like & np.isfinite(moved).all(axis=1), best / found.busy[hours], 0.0))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Strong:
+    """A step (`row`) at which a pipe seems to have burst: `seen` (c,) whitened by `filter`, `strength` in
+    deviations."""
+
+    row: int
+    strength: float
+    seen: Floats
+    filter: Filter
+
+
+class Usual:
+    """What the channels of a part do by themselves, from `values` (n, c) and `given` (n, k) of whole days of `per_day`
+    steps; `directions` (p, c) of 1 m3/h in each of its pipes."""
+
+    def __init__(self, part: Part, values: Floats, given: Floats, directions: Floats, per_day: int) -> None:
+        levels = Levels(values.shape[1], given.shape[1])
+        for at in range(0, len(values), per_day):
+            levels.learn(values[at : at + per_day], given[at : at + per_day])
+        self._slopes, self._directions, self._step = levels.slopes(), directions, 86400 / per_day
+        self._per_hour = per_day // _HOURS
+        use = levels.given(0)
+        use = use[np.isfinite(use)]
+        self._slope = None
+        if part.use:
+            self._slope = self._slopes[:, 0] + 2 * self._slopes[:, 1] * (float(use.mean()) if len(use) else 0.0) / 100
+        self._past = differences(self.rest(values, given), self._step)
+        self._speaks = np.isfinite(self._past).mean(axis=0) >= 0.5 if len(values) else np.zeros(values.shape[1], bool)
+        self._filters: dict[bytes, Filter | None] = {}
+
+    def rest(self, values: Floats, given: Floats) -> Floats:
+        """(n, c): what use does not explain."""
+        return np.asarray(values - given @ self._slopes.T)
+
+    def filter(self, present: np.typing.NDArray[np.bool_]) -> Filter | None:
+        """Of the channels that usually speak, those that are `present` (c,); None where they are too few."""
+        there = np.flatnonzero(self._speaks & present)
+        if len(there) < max(FEWEST, self._speaks.sum() / 2):
+            return None
+        key = there.tobytes()
+        if key not in self._filters:
+            self._filters[key] = learned(self._past, there, self._directions, self._slope, self._per_hour)
+        return self._filters[key]
+
+    def strong(self, moved: Floats, hours: Ints) -> list[Strong]:
+        """The steps of differences `moved` (n, c), in the `hours` (n,) of the day, at which a pipe seems to burst."""
+        found = []
+        present = np.isfinite(moved) & self._speaks
+        for pattern in np.unique(present, axis=0):
+            judge = self.filter(pattern)
+            if judge is not None:
+                rows = np.flatnonzero((present == pattern).all(axis=1))
+                seen = judge.seen(moved[rows])
+                strength = strengths(judge, seen, hours[rows])
+                found += [
+                    Strong(int(rows[at]), float(strength[at]), seen[at], judge)
+                    for at in np.flatnonzero(strength >= LEAST)
+                ]
+        return sorted(found, key=lambda each: each.row)
+
+    def size(self, change: Floats, pipe: int) -> float:
+        """m3/h that leak in a pipe (index of the part's) when the rest changes by `change` (c,); nan: nobody knows."""
+        judge = self.filter(np.isfinite(change))
+        if judge is None:
+            return np.nan
+        direction = judge.directions[pipe]
+        # Not less the middle of short differences: over hours and days the rest has none.
+        turned = change[judge.there] @ judge.white
+        turned = turned - (turned @ judge.along) * judge.along
+        return float(turned @ direction / max(float(direction @ direction), 1e-12))
+
+
+def directions(part: Part, heads: Floats, shares: Floats) -> Floats:
+    """(p, c) of 1 m3/h in each pipe of a part; `heads` and `shares` of all pipes, loggers and metered links."""
+    return np.column_stack(
+        [heads[np.ix_(part.pipes, part.sensors)], shares[np.ix_(part.pipes, part.links)] * part.sign]
+    )
+
+
+def report(part: Part, strong: Strong, time: float, lengths: Floats, near: sparse.csr_array) -> Report:
+    """What a strong step says, `time` s since the record's start when it ends; `lengths` (p,) and `near` (p, p) of the
+    part's pipes.
+    """
+    said = suspects(strong.seen, 1.0, strong.filter.directions, lengths, near, WRONG)
+    return Report(
+        time, int(part.pipes[said.pipe]), part.pipes[said.area], said.probability[said.area],
+        walked(lengths, said.area), said.size, (time - 2 * NOW, time), strong.strength, said.likeness, 0,
+        ("pressures",),
+    )  # fmt: skip
 
 
 def bursts(
@@ -169,37 +261,19 @@ def bursts(
 def _of_part(
     part: Part, network: Network, record: Record, near: sparse.csr_array, heads: Floats, shares: Floats
 ) -> list[Report]:
-    columns = [heads[np.ix_(part.pipes, part.sensors)], shares[np.ix_(part.pipes, part.links)] * part.sign]
-    directions = np.column_stack(columns)
-    levels, per_day = Levels(part.values.shape[1], part.given.shape[1]), record.per_day
-    rest = np.full(part.values.shape, np.nan)
-    moved = np.full(part.values.shape, np.nan)
+    per_day, toward = record.per_day, directions(part, heads, shares)
     lengths, close = network.pipes.length[part.pipes], near[part.pipes][:, part.pipes]
+    hours = np.arange(per_day) * _HOURS // per_day
     reports: list[Report] = []
-    for day in range(record.days):
+    for day in range(FIRST, record.days):
         rows = slice(day * per_day, (day + 1) * per_day)
-        if day >= LEARNED:
-            slopes = levels.slopes()
-            rest[rows] = part.values[rows] - part.given[rows] @ slopes.T
-            back = max(0, rows.start - per_day)
-            moved[rows] = differences(rest[back : rows.stop], record.step)[rows.start - back :]
-            use = slopes[:, 0] + 2 * slopes[:, 1] * np.nanmean(levels.given(0)) / 100
-            past = moved[max(0, day - SCATTER) * per_day : rows.start]
-            judge = learned(past, directions, use if part.use else None, per_day // _HOURS)
-            if judge is not None:
-                seen = judge.seen(moved[rows])
-                strong = strengths(judge, seen)
-                for step in np.flatnonzero(strong >= LEAST).tolist():
-                    time = (rows.start + step + 1) * record.step
-                    if reports and time - reports[-1].at < _BEFORE:
-                        continue
-                    said = suspects(seen[step], 1.0, judge.directions, lengths, close, WRONG)
-                    reports.append(
-                        Report(
-                            time, int(part.pipes[said.pipe]), part.pipes[said.area], said.probability[said.area],
-                            walked(lengths, said.area), said.size, (time - 2 * _NOW, time), float(strong[step]),
-                            said.likeness, 0, ("pressures",),
-                        )
-                    )  # fmt: skip
-        levels.learn(part.values[rows], part.given[rows])
+        month = slice(max(0, day - LEARNED) * per_day, rows.start)
+        usual = Usual(part, part.values[month], part.given[month], toward, per_day)
+        # From the day before on: the three hours before midnight count too.
+        lately = slice(rows.start - per_day, rows.stop)
+        moved = differences(usual.rest(part.values[lately], part.given[lately]), record.step)[per_day:]
+        for strong in usual.strong(moved, hours):
+            time = (rows.start + strong.row + 1) * record.step
+            if not reports or time - reports[-1].at >= BEFORE:
+                reports.append(report(part, strong, time, lengths, close))
     return reports

@@ -1,11 +1,12 @@
 """One search area from all that speaks for a place: loggers' pressures, correlations, what was heard.
 
     combined(lengths, evidences) -> Area
+    together(lengths, pipes, own, evidences) -> Area | None     the same beside a search area that was there before
 
 Each evidence is a probability for each pipe, as if it were all that is known and a leak as likely on every metre:
-`Suspects.probability`, or a correlation's `Place.shares` on the pipes of its way. It is of this leak with a
-probability `right`; else it is of something else (another leak, a tap, a wrong way) and says nothing. So one that
-contradicts the others is outvoted, not multiplied to nothing, and none alone is believed further than `right`.
+`Suspects.probability`, a correlation's `Place.shares` on the pipes of its way, `falls.chances`. It is of this
+leak with a probability `right`; else it is of something else (another leak, a tap, a wrong way) and says nothing. So
+one that contradicts the others is outvoted, not multiplied to nothing, and none alone is believed further than `right`.
 
 A recording in which nothing was heard in common is no evidence, and must not be given as one. Two evidences from the
 same measurement count as one: give the better.
@@ -63,3 +64,27 @@ def combined(lengths: Floats, evidences: Sequence[Evidence]) -> Area:
     count = min(int(np.searchsorted(held, HOLDS)) + 1, len(order))
     pipes = order[:count]
     return Area(probability, pipes, float(lengths[pipes].sum() / 1000), float(held[count - 1]))
+
+
+def together(
+    lengths: Floats, pipes: Sequence[int], own: Sequence[float] | None, evidences: Sequence[Evidence]
+) -> Area | None:
+    """`lengths` (p,) m of a network's pipes; `pipes` of the area, with the chance of each where a method gave them
+    (`own`), else alike by the metre. The pipes of the answer are of the network; None where there is no evidence.
+
+    >>> sound = Evidence(np.array([0.0, 0.1, 0.9]))
+    >>> found = together(np.full(3, 100.0), [0, 1], None, [sound])
+    >>> found.pipes.tolist(), round(found.holds, 2)
+    ([1, 2, 0], 1.0)
+    """
+    if not evidences:
+        return None
+    several = list(evidences)
+    if len(pipes):
+        first = np.zeros(len(lengths))
+        first[list(pipes)] = np.maximum(lengths[list(pipes)], 0.1) if own is None else own
+        if first.sum() > 0:
+            several.insert(0, Evidence(first / first.sum()))
+    domain = np.flatnonzero(sum(each.probability for each in several) > 0)
+    found = combined(lengths[domain], [Evidence(each.probability[domain], each.right) for each in several])
+    return Area(found.probability, domain[found.pipes], found.km, found.holds)

@@ -2,6 +2,7 @@
 
     with Model(network) as model:
         model.heads(hour, nodes)                             heads of a steady state, m
+        model.drawn(hour)                                    what is used at each node, m3/h
         model.sensitivities(sensors, pipes, hours=)          (hours, pipes, sensors), m per m3/h
     sensitivities(network, sensors, pipes, hours)            their mean over the hours, (pipes, sensors)
 
@@ -40,7 +41,7 @@ HOURS = (2.0, 4.0, 8.0, 13.0, 20.0)  # of the file's day: two of the night, when
 LEAK = 5.0  # m3/h: a leak worth the search
 
 _STEADY = "_steady"  # a demand pattern that no hour changes
-_BASE_DEMAND, _HEAD = 1, 10  # codes of EPANET's toolkit
+_BASE_DEMAND, _DEMAND, _HEAD = 1, 9, 10  # codes of EPANET's toolkit
 _DURATION, _PATTERN_START = 0, 4
 _RESTART, _CONTINUE = 10, 0  # flows begin anew: an hour must not depend on the one before
 
@@ -50,11 +51,14 @@ class ModelError(Exception):
 
 
 class Model:
-    """EPANET with a network in it. `demand` multiplies all demands: inflow measured over inflow of the file. `leaks`
-    m3/h by pipe (index) that run all the time, as those already found do. A network without hydraulics is no model.
+    """EPANET with a network in it. `demand` multiplies all demands, or (d,) each: what was measured over what the file
+    has. `leaks` m3/h by pipe (index) that run all the time, as those already found do. A network without hydraulics is
+    no model.
     """
 
-    def __init__(self, network: Network, *, demand: float = 1.0, leaks: Mapping[int, float] | None = None) -> None:
+    def __init__(
+        self, network: Network, *, demand: float | Floats = 1.0, leaks: Mapping[int, float] | None = None
+    ) -> None:
         if network.hydraulics is None:
             raise ModelError("the network has no demands and sources: it comes from a map, not from a hydraulic model")
         if not len(network.reservoirs) + len(network.tanks):
@@ -93,6 +97,14 @@ class Model:
         asked = np.arange(len(self.network.nodes)) if nodes is None else np.asarray(nodes, np.int64)
         self._begin(hour)
         return self._solved(self._place[asked])
+
+    def drawn(self, hour: float) -> Floats:
+        """(n,) m3/h: what is used at each node at an hour of the file's day, found leaks with it; 0 at sources."""
+        self._begin(hour)
+        found = np.zeros(len(self.network.nodes))
+        for node in self._junctions.tolist():
+            found[node] = self._engine.ENgetnodevalue(int(self._place[node]), _DEMAND) * self._flow
+        return found
 
     def sensitivities(
         self,
@@ -183,7 +195,7 @@ def sensitivities(
 
 
 def _with_steady(
-    network: Network, own: Hydraulics, junctions: Ints, standing: Mapping[int, float], demand: float
+    network: Network, own: Hydraulics, junctions: Ints, standing: Mapping[int, float], demand: float | Floats
 ) -> Network:
     """The network with one more demand at each junction, that no pattern and no factor changes: the leak's. It comes
     first, for that is the one EPANET's toolkit sets. Solved to a precision at which a small leak is no rounding.
@@ -192,7 +204,7 @@ def _with_steady(
     for line in own.sections.get("OPTIONS", ()):
         words = line.split()
         if words[0].upper() == "DEMAND" and len(words) > 2 and words[1].upper() == "MULTIPLIER":
-            factor *= float(words[2])
+            factor = factor * float(words[2])
         elif words[0].upper() not in ("ACCURACY", "TRIALS", "QUALITY", "HYDRAULICS", "MAP"):
             options.append(line)
     sections = {

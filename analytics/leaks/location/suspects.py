@@ -3,9 +3,10 @@
     suspects(change, variance, directions, lengths, near) -> Suspects
 
 The change of m channels (whitened) is compared with the direction of each pipe's leak, its size free. What is left
-over is judged by the scatter of the change and by how wrong a direction may be: a share of the change itself, since
-what is known of the network is rough. Before anything is felt, a leak is as likely on every metre. The pipe to begin
-at is the one with most probability within the reach of a crew; the area is what holds it to 80 %.
+over is judged by the scatter of the change and by how wrong a direction may be: in each channel by a share of the whole
+change, since what is known of the network is rough and a strong change is no better known by that. Before anything is
+felt, a leak is as likely on every metre. The pipe to begin at is the one with most probability within the reach of a
+crew; the area is what holds it to 80 %.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def suspects(
     change: Floats, variance: float, directions: Floats, lengths: Floats, near: sparse.csr_array, wrong: float
 ) -> Suspects:
     """`change` (m,), `directions` (p, m) of 1 m3/h, `lengths` (p,) m, `near` (p, p) what a crew reaches, `wrong` the
-    share of a change by which directions may be wrong.
+    share of the whole change by which each channel of a direction may be wrong.
 
     >>> near = sparse.csr_array(np.eye(2, dtype=bool))
     >>> found = suspects(np.array([6.0, 0.5]), 1.0, np.eye(2), np.array([100.0, 100.0]), near, 0.2)
@@ -50,7 +51,7 @@ def suspects(
     size = directions @ change / power
     whole = float(change @ change)
     left = np.maximum(whole - size**2 * power, 0.0)
-    scale = variance + wrong**2 * whole / len(change)
+    scale = variance + wrong**2 * whole
     weight = np.where(size > 0, -left / (2 * scale), -np.inf)
     if not np.isfinite(weight).any():
         weight = np.zeros(len(weight))

@@ -5,6 +5,7 @@
     within(network, metres) -> (p, p)        the pipes whose middle is so near to each other
     areas(network) -> (n,)                   which part a node is in, where valves and pumps divide
     joined(network) -> (n,)                  the same where they do not
+    share_before(line, xy) -> 0..1           how much of a line lies before what is nearest to a place
     ways(network, nodes) -> (k, n)           how far a walker has from these nodes to every node, m
     cut_out(network, pipes) -> (Network, (n,))    only these pipes, and which nodes of the whole are left
 
@@ -276,6 +277,19 @@ def cut_out(network: Network, pipes: npt.ArrayLike) -> tuple[Network, Ints]:
         ),
         epsg=network.epsg,
     ), nodes  # fmt: skip
+
+
+def share_before(line: Floats, xy: Floats) -> float:
+    """How much of the line, 0 to 1, lies before the place of it that is nearest to `xy`."""
+    step = np.diff(line, axis=0)
+    lengths = np.hypot(*step.T)
+    whole = float(lengths.sum())
+    if not whole > 0:
+        return 0.5
+    part = np.clip(((xy - line[:-1]) * step).sum(axis=1) / np.maximum(lengths**2, 1e-12), 0.0, 1.0)
+    away = np.hypot(*(line[:-1] + part[:, None] * step - xy).T)
+    nearest = int(away.argmin())
+    return float(lengths[:nearest].sum() + part[nearest] * lengths[nearest]) / whole
 
 
 def areas(network: Network) -> Ints:
