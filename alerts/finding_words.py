@@ -10,11 +10,21 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 FindingRule = Literal[
-    "night_flow", "burst", "leak_suspect", "leak_sound", "visits", "counter", "crowd_1", "crowd_2", "crowd_3"
+    "night_flow",
+    "burst",
+    "inflow_rise",
+    "leak_suspect",
+    "leak_sound",
+    "visits",
+    "counter",
+    "crowd_1",
+    "crowd_2",
+    "crowd_3",
 ]
 
 FINDING_RULES: tuple[FindingRule, ...] = (
-    "night_flow", "burst", "leak_suspect", "leak_sound", "visits", "counter", "crowd_1", "crowd_2", "crowd_3",
+    "night_flow", "burst", "inflow_rise", "leak_suspect", "leak_sound", "visits", "counter", "crowd_1", "crowd_2",
+    "crowd_3",
 )  # fmt: skip
 
 _HOURS_A_MONTH = 24 * 30
@@ -23,6 +33,7 @@ _HOURS_A_MONTH = 24 * 30
 _ABOUT = {
     "night_flow": ("夜間最小流量のお知らせ", "minimum night flow"),
     "burst": ("流入量のお知らせ", "inflow"),
+    "inflow_rise": ("流入量のお知らせ", "inflow"),
     "leak_suspect": ("圧力と流量のお知らせ", "pressures and flows"),
     "leak_sound": ("漏水音のお知らせ", "leak noise"),
     "visits": ("通過数のお知らせ", "passages"),
@@ -37,6 +48,10 @@ _RAISED = {
     "burst": (
         "漏水調査候補：流入量がふだんより多く、圧力または配水池の水位が下がっています",
         "leak suspect: the inflow is above usual while the pressure or the tank level has fallen",
+    ),
+    "inflow_rise": (
+        "漏水調査候補：ブロックの1日の流入量が増えたままです",
+        "leak suspect: what flows into the block in a day has risen and stays up",
     ),
     "leak_suspect": (
         "漏水調査候補：圧力と流量の変わり方から、調査する範囲の候補が見つかりました",
@@ -69,7 +84,14 @@ _VISITS = {
 _CLEARED = {
     "night_flow": ("夜間の流入量がふだんの範囲に戻りました", "the inflow at night is back to usual"),
     "burst": ("流入量がふだんの範囲に戻りました", "the inflow is back to usual"),
-    "leak_suspect": ("この調査候補の調査が終わりました", "this leak suspect is settled"),
+    "inflow_rise": (
+        "流入量の増加がなくなったか、調査が終わったか、新しい調査候補に引き継がれました",
+        "the rise of the inflow is gone, or settled, or a new suspect has taken its place",
+    ),
+    "leak_suspect": (
+        "この調査候補は終わりました（調査が終わったか、圧力が元に戻りました）",
+        "this leak suspect is over (the search is settled, or the pressures are back)",
+    ),
     "leak_sound": (
         "音がふだんの大きさに戻ったか、調査が終わりました",
         "the noise is back to usual, or the suspect is settled",
@@ -87,6 +109,7 @@ _CLEARED = {
 _MEASURED = {
     "night_flow": ("夜間最小流量", "Minimum night flow"),
     "burst": ("流入量", "Inflow"),
+    "inflow_rise": ("増えた量（推定）", "Rise (estimated)"),
     "leak_suspect": ("推定量", "Estimated size"),
     "leak_sound": ("夜に続く音の大きさ", "Level that lasts at night"),
     "visits": ("通過数（延べ）", "Passages"),
@@ -101,6 +124,10 @@ _TO_DO = {
     "burst": (
         "原因は現地で確かめてください（消火、洗管、大口の使用などのこともあります）。",
         "Please find out the cause on site (it may also be fire fighting, flushing or a large user).",
+    ),
+    "inflow_rise": (
+        "原因は現地で確かめてください（大口の使用、季節の営業、配水の切り替えなどのこともあります）。",
+        "Please find out the cause on site (it may also be a large or seasonal user, or water fed another way).",
     ),
     "leak_suspect": (
         "管路と回る順番は「漏水調査」のページにあります。漏水かどうかは現地で確かめてください。",
@@ -180,29 +207,78 @@ def facts(
 
 
 def details(rule: FindingRule, said: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    """What a finding says beside its value, from its `detail`: of a burst how long its tank lasts, of a suspect of the
-    loggers how much there is to search, where that is known. A line each, in Japanese and English.
+    """What a finding says beside its value, from its `detail`: how long its tank lasts, of a rise when it began and how
+    large it may be, of a suspect of the loggers how much there is to search, where that is known. A line each, in
+    Japanese and English.
 
     >>> details("burst", {"tank_hours": 3.5, "tank": "高台配水池", "tank_en": "Takadai Tank"})[0][0]
     '高台配水池：このままで空（下限水位）になるまで 約3.5時間'
     >>> details("burst", {"tank_hours": None, "tank": "高台配水池", "tank_en": "Takadai Tank"})
     ()
     """
-    if rule == "burst" and said.get("tank_hours") is not None:
+    lines: list[tuple[str, str]] = []
+    if rule == "burst" and said.get("filled"):
+        lines.append(
+            (
+                "流入量は、配水池に入った分を引いた30分間の平均です。",
+                "The inflow is the mean of half an hour, less what went into the tank.",
+            )
+        )
+    if said.get("tank_hours") is not None:
         hours, name, name_en = said["tank_hours"], said["tank"], said["tank_en"]
         ja, en = (f"約{hours:g}時間", f"about {hours:g} h") if hours >= 1 else ("1時間未満", "less than an hour")
-        return (
-            (f"{name}：このままで空（下限水位）になるまで {ja}", f"{name_en} at this rate empty (low level) in {en}"),
+        lines.append(
+            (f"{name}：このままで空（下限水位）になるまで {ja}", f"{name_en} at this rate empty (low level) in {en}")
         )
+    if rule == "inflow_rise":
+        return _of_a_rise(said)
     if rule == "leak_suspect" or (rule == "leak_sound" and said["km"] is not None):
         km, holds = said["km"], round(said["holds"] * 100)
-        return (
+        lines.append(
             (
                 f"調査範囲：管路 {km:.1f} km（この方法の見立てで {holds} % がこの中）",
                 f"To search: {km:.1f} km of pipes (holding it with {holds} %, as the method sees it)",
-            ),
+            )
         )
-    return ()
+        if said.get("sudden"):
+            lines.append(
+                (
+                    "20分ほどの急な変化です。消火、洗管、大口の使用でも同じように見えます。",
+                    "It came within about 20 minutes. Fire fighting, flushing or a large user look the same.",
+                )
+            )
+    return tuple(lines)
+
+
+def _of_a_rise(said: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    start, first, last, low, high = (said[name] for name in ("start", "first", "last", "low", "high"))
+    several = first != last
+    lines = [
+        (
+            f"始まり：{start} ごろ" + (f"（この方法の見立てで8割が {first}〜{last}）" if several else ""),
+            f"Began about {start}" + (f" (with 80 % from {first} to {last}, as the method sees it)" if several else ""),
+        ),
+        (
+            f"量の幅：{low:.1f}〜{high:.1f} m3/h（この方法の見立てで8割）",
+            f"Between {low:.1f} and {high:.1f} m3/h (with 80 %, as the method sees it)",
+        ),
+    ]
+    before, since = said["night_before"], said["night_since"]
+    if before is not None and since is not None:
+        lines.append(
+            (
+                f"夜間最小流量（中央値）：その前 {before:.1f} m3/h、その後 {since:.1f} m3/h",
+                f"Minimum night flow (median): {before:.1f} m3/h before, {since:.1f} m3/h since",
+            )
+        )
+    if said.get("meters"):
+        lines.append(
+            (
+                f"{said['meters']}か所の流量計の合計（入る量−出る量）で調べた値です。",
+                f"Counted from {said['meters']} meters together: what they let in less what they let out.",
+            )
+        )
+    return tuple(lines)
 
 
 def quantity(value: float, unit: str) -> str:

@@ -26,7 +26,16 @@ from store import Connection
 from store.feed import append_findings
 
 Kind = Literal[
-    "night_flow", "burst", "leak_suspect", "leak_sound", "visits", "counter", "crowd_1", "crowd_2", "crowd_3"
+    "night_flow",
+    "burst",
+    "inflow_rise",
+    "leak_suspect",
+    "leak_sound",
+    "visits",
+    "counter",
+    "crowd_1",
+    "crowd_2",
+    "crowd_3",
 ]
 
 # (municipality_id, finding_id) of each finding that was opened, changed or ended

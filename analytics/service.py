@@ -10,6 +10,7 @@ from analytics import doubts, duty_reports, findings, old_values, rollups
 from analytics.config import AnalyticsConfig
 from analytics.leaks import nights
 from analytics.leaks import watch as leaks
+from analytics.leaks.blocks import rises
 from analytics.leaks.loggers import nightly, sounds
 from analytics.maintenance import Maintenance
 from analytics.rivers import forecasting
@@ -83,6 +84,7 @@ def run(config: AnalyticsConfig, stop: threading.Event) -> None:
             (monthly.NAME, monthly.follow),
             (ahead.NAME, ahead.follow),
             (nightly.NAME, nightly.follow),
+            (rises.NAME, rises.follow),
         )
     ]
     for thread in threads:

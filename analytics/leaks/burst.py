@@ -2,6 +2,7 @@
 
     judge_burst(grid, inflow, witnesses, open, not_before) -> Verdict
     through(grid, inflow, witnesses) -> [Burst]     all of a record, as they would have been found reading by reading
+    used(grid, inflow, level, area) -> (n,)         the inflow to judge where it goes into a tank behind the inlet
 
 All series lie on one grid of equal steps (`Grid`), nan where nothing usable was measured. For each time:
 
@@ -15,6 +16,10 @@ of the tank that feeds the block) shows the opposite at the same time: a fall, a
 of more than is tolerated (3 x 1.4826 MAD; at least 5 kPa, 0.03 m). Demand alone also lowers pressure; that is why
 the fall is measured against what the same time of day usually does. Found within 20 minutes of data of a sudden
 burst that is clearly larger than the tolerance.
+
+Where the inlet fills a tank, a pump's switching is no burst: there what is judged is what the block uses, the inflow of
+the last half hour less what the tank took in meanwhile (a level is read in steps of a centimetre, which within minutes
+are as much as the block uses). A burst shows that much later.
 
 It ends when the median of a whole hour is less than a quarter of the size it was found with (at least 1 m3/h) above
 usual. While it lasts the usual is that of before it began, so it cannot become usual. Missing data neither begin nor
@@ -43,6 +48,7 @@ RULE_VERSION = "burst:1"
 USUAL_DAYS = 14
 FEWEST_DAYS = 5
 WINDOW = timedelta(minutes=20)
+SPAN = timedelta(minutes=30)  # over which a tank's level says what it took in
 BEFORE = timedelta(hours=3)
 # In data that came late, the beginning of a burst is still looked for: always so far back, and as far back as what has
 # just come reaches (an outage of the network, an analytics that was away) up to a day.
@@ -127,6 +133,32 @@ def on_grid(grid: Grid, times: Sequence[datetime], values: Values, hold: int = 0
     for _ in range(hold):
         empty = np.flatnonzero(np.isnan(found[1:])) + 1
         found[empty] = found[empty - 1]
+    return found
+
+
+def used(grid: Grid, inflow: Values, level: Values, area: float) -> Values:
+    """(n,) m3/h that a block with a tank of `area` m2 behind its inlet uses, in the half hour up to each time; nan
+    where a level, or more than one reading of the inflow, is missing. `level` (n,) m.
+
+    >>> from datetime import UTC
+    >>> grid = Grid(datetime(2026, 6, 1, tzinfo=UTC), timedelta(minutes=10), 7)
+    >>> pumped = np.array([0.0, 0, 0, 60, 60, 60, 60])
+    >>> level = np.array([2.0, 1.9, 1.8, 1.9, 2.0, 2.1, 2.2])
+    >>> used(grid, pumped, level, 50.0)[3:].round(6).tolist()
+    [30.0, 30.0, 30.0, 30.0]
+    """
+    width = grid.samples(SPAN)
+    found = np.full(len(inflow), np.nan)
+    if len(inflow) <= width:
+        return found
+    # A reading stands for the step before it, and a level for its own time.
+    windows = np.lib.stride_tricks.sliding_window_view(inflow[1:], width)
+    there = ~np.isnan(windows)
+    count = there.sum(axis=1)
+    mean = np.where(there, windows, 0.0).sum(axis=1) / np.maximum(count, 1)
+    hours = width * grid.step.total_seconds() / 3600
+    took = (level[width:] - level[:-width]) * area / hours
+    found[width:] = np.where(count >= width - 1, mean - took, np.nan)
     return found
 
 

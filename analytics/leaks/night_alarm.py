@@ -56,12 +56,15 @@ FLOW = Tolerance(LEAST_TOLERANCE, MADS, CONFIRMING_NIGHTS)
 @dataclass(frozen=True, slots=True)
 class Night:
     """One night that is over; `minimum` in m3/h, None where it is missing. `frost`: whether it was so cold that taps
-    may have been left running, None where nobody measured it.
+    may have been left running, None where nobody measured it. `used` m3/h that customers drew in the hour of the
+    minimum by hourly meters, None where too few have one, and which share (0..1) of them was `read`, None: of none.
     """
 
     day: date
     minimum: float | None
     frost: bool | None = None
+    used: float | None = None
+    read: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

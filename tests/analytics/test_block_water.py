@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 
 from analytics.leaks.blocks.balance import Metered, balance, months, whole_year
 from analytics.leaks.blocks.change import Change, change
+from analytics.leaks.blocks.hourly import Hourly, Read
 from analytics.leaks.blocks.meter_file import FileProblems, Line, plan, read
 from analytics.leaks.blocks.night_use import Use, excess
 from analytics.leaks.blocks.recovery import Nights, Recovery, recovery
+from analytics.leaks.meters.sums import Hours
 from analytics.leaks.night_alarm import Night
 from devices.sheets import read_sheet
 
@@ -58,6 +61,43 @@ def test_missing_is_no_zero_and_no_share() -> None:
     assert (nobody.billed, nobody.billed_share, nobody.effective_share, nobody.lost) == (0.0, 0.0, None, 3000.0)
     dry = balance(*april, dict.fromkeys(inflow, 0.0), [Metered(*april, 10.0, None)], fewest=25)
     assert (dry.inflow, dry.billed_share) == (0.0, None)
+
+
+def test_hourly_meters_say_on_which_days_of_a_period_and_what_was_not_read_yet() -> None:
+    dice = np.random.default_rng(4)
+    used = {APRIL + DAY * n: Read(float(dice.uniform(50, 150)), 0.8) for n in range(-20, 90)}
+    flowed = dict.fromkeys(used, 200.0)
+    read = Metered(APRIL - DAY * 20, APRIL + DAY * 40, 4200.0, 60.0)
+    each = months(2026, APRIL + DAY * 90, flowed, [read], used)
+    whole = sum(one.m3 for day, one in used.items() if read.start <= day < read.end)
+    inside = {day: one.m3 * 4200 / whole for day, one in used.items() if day < read.end}
+    said = inside | {day: one.m3 for day, one in used.items() if day >= read.end}
+    for month in each:
+        days = [day for day in said if month.first <= day < month.end]
+        assert month.billed == pytest.approx(sum(said[day] for day in days)) and month.billed_days == len(days)
+        later = [day for day in days if day >= read.end]
+        assert month.hourly_days == len(later) and month.hourly_read == (pytest.approx(0.8) if later else None)
+        assert (month.effective_share is None) == bool(later), "what is effective and not billed no meter says"
+    del used[APRIL]  # one day of the period is not known: nothing says how its water is shared out
+    assert months(2026, APRIL + DAY * 90, flowed, [read], used)[0].billed == pytest.approx(30 * 70)
+
+
+def test_an_hour_and_a_day_of_meters_are_scaled_to_all_and_too_few_say_nothing() -> None:
+    tokyo = ZoneInfo("Asia/Tokyo")
+    litres, meters = np.arange(1.0, 97.0), np.repeat([50, 40, 100, 60], 24)
+    found = Hourly.of(Hours(datetime(2026, 6, 1, tzinfo=UTC), litres, meters), 80)
+    assert found.at(datetime(2026, 6, 1, 3, 15, tzinfo=UTC)) == (
+        pytest.approx((0.75 * 4 + 0.25 * 5) / 0.625 / 1000),
+        0.625,
+    )
+    assert found.at(datetime(2026, 5, 31, 23, tzinfo=UTC)) == found.at(datetime(2026, 6, 9, tzinfo=UTC)) == (None, None)
+    # A day of the town begins at 15 o'clock of UTC; of all connections no more than all are read.
+    days = found.days(tokyo)
+    assert list(days) == [date(2026, 6, 2), date(2026, 6, 3), date(2026, 6, 4)]
+    assert days[date(2026, 6, 4)].m3 == pytest.approx((litres[63:72].sum() + litres[72:87].sum() / 0.75) / 1000)
+    assert days[date(2026, 6, 4)].read == pytest.approx((9 + 15 * 0.75) / 24)
+    few = Hourly.of(Hours(found.start, litres, meters), 201)
+    assert few.days(tokyo) == {} and few.at(found.start) == (None, pytest.approx(50 / 201))
 
 
 def nights(values: np.ndarray, first: date = date(2026, 6, 1)) -> list[Night]:
@@ -113,7 +153,7 @@ def test_nights_of_frost_are_no_usual_nights_where_the_air_is_measured() -> None
     unknown = [replace(each, frost=None) for each in measured]
     assert excess(unknown, use, 4.0, until=until).frost is None
     mended = date(2026, 1, 17)
-    told, guessed = (recovery(each, mended, legitimate=3.0, until=until) for each in (measured, unknown))
+    told, guessed = (recovery(each, mended, use=Use(0, known=3.0), until=until) for each in (measured, unknown))
     assert (told.winter, told.frost, told.left_out, told.before.n) == (False, 3, 0, 5)
     assert (guessed.winter, guessed.frost, guessed.before.n) == (True, 0, 7)
 
@@ -182,16 +222,16 @@ def test_what_a_repair_brought_is_told_from_what_came_back_and_from_what_nobody_
     flow[[3, 15, 22]] = 30.0  # a burst, a filling, a fire: medians
     mended = date(2026, 6, 21)
 
-    def after(days: int, legitimate: float | None = 3.0) -> Recovery:
+    def after(days: int, use: Use | None = None) -> Recovery:
         known = nights(flow[: 21 + days])
-        return recovery(known, mended, legitimate=legitimate, until=known[-1].day)
+        return recovery(known, mended, use=use or Use(0, known=3.0), until=known[-1].day)
 
     found = after(40)
     assert (found.gone, found.share, found.returned, found.left_out, found.winter) == (3.0, 0.6, 1.0, 0, False)
-    assert (after(40, None).gone, after(40, None).share, after(40, 9.0).share) == (3.0, None, None)
+    assert (after(40, Use()).gone, after(40, Use()).share, after(40, Use(0, known=9.0)).share) == (3.0, None, None)
     assert after(3).gone is None and after(3).after == Nights(None, 3), "too few nights are no figure"
     assert after(7).gone == 3.0 and after(7).returned is None, "the nights after the repair are not what came back"
     # The same about New Year: the nights of 29 December to 3 January count on neither side.
     winter = nights(flow, date(2026, 12, 8))
-    odd = recovery(winter, date(2026, 12, 28), legitimate=3.0, until=winter[-1].day)
+    odd = recovery(winter, date(2026, 12, 28), use=Use(0, known=3.0), until=winter[-1].day)
     assert (odd.gone, odd.left_out, odd.winter) == (3.0, 6, True)

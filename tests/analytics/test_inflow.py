@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from analytics.leaks.detection.inflow import watch_inflow
+from analytics.leaks.detection.inflow import Watched, new_rise, watch_inflow
 from analytics.leaks.detection.inflow_days import MORNING, PARTS, parted, weighed
 
 PER_DAY, DAYS, LEAK, REPAIRED = 24, 63, 40, 54  # the leak at noon of its day, repaired in the morning
@@ -34,6 +34,21 @@ def test_one_leak_is_told_once_in_time_and_by_its_size() -> None:
     # Nothing is known from later.
     assert watch_inflow(used()[: rise.day * PER_DAY + MORNING], PER_DAY, weekday=0) == told
     assert watch_inflow(used()[: (rise.day - 1) * PER_DAY + MORNING], PER_DAY, weekday=0) == []
+
+
+def test_every_morning_can_go_on_from_what_the_one_before_kept() -> None:
+    days = parted(used(), PER_DAY)
+    weekdays = np.arange(len(days)) % 7
+    straight, memory, compared = Watched(days, weekdays), None, 0
+    for day in range(33, LEAK + 7):
+        resumed = Watched(days[:day], weekdays[:day], memory)
+        one, other = straight.until(day), resumed.until(day)
+        memory = resumed.memory
+        assert (one is None) == (other is None) == (day in (44, 45, 46)), "nothing is said of the days that are missing"
+        if one is not None and other is not None:
+            assert new_rise(one, straight.first, day, []) == new_rise(other, resumed.first, day, [])
+            compared += new_rise(one, straight.first, day, []) is not None
+    assert compared
 
 
 def test_a_leak_counts_in_full_and_the_season_in_the_second_number() -> None:

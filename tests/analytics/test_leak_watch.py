@@ -194,7 +194,43 @@ def test_a_burst_is_found_in_a_whole_backlog_too(analyst: Analyst, flow: int, pr
         analyst.work()
     ((started, ended),) = [row[1:3] for row in findings(analyst) if row[0] == "burst"]
     assert isinstance(started, datetime) and begins <= started <= begins + timedelta(minutes=20) and ended is None
-    assert analyst.rows("select (detail->>'tank_hours')::float from finding where kind = 'burst'") == [(4.0,)]
+    told = "select (detail->>'tank_hours')::float, (detail->>'tank_at')::timestamptz from finding where kind = 'burst'"
+    assert analyst.rows(told) == [(4.0, last - 2 * STEP)], "the newest level that the inflow's last reading knew"
+
+
+@pytest.mark.parametrize(("burst", "seen"), [(0.0, 0), (20.0, 1)])
+def test_a_pump_that_fills_a_tank_behind_the_inlet_is_no_burst(
+    analyst: Analyst, flow: int, pressure: int, burst: float, seen: int
+) -> None:
+    """For a fortnight it runs in the evening; today it starts at nine, and the pressure falls."""
+    tank, area, level = analyst.rows("""
+        select t.station_id, t.area_m2, d.datastream_id from service_tank t
+        join datastream d on d.station_id = t.station_id and d.observed_property = 'tank_level'
+        order by t.station_id limit 1
+    """)[0]
+    analyst.execute(
+        "insert into block_use (station_id, municipality_id, litres, known_m3h, fills, note, changed_at) "
+        "select station_id, municipality_id, 1.7, 0, %s, '', now() from station where code = %s",
+        tank,
+        INLET,
+    )
+    analyst.execute("update datastream set step = '5 minutes' where datastream_id = %s", level)
+    sent: dict[int, list[tuple[datetime, Value]]] = {flow: [], pressure: [], level: []}
+    for day in range(1, 17):
+        stored = 3.0 * area
+        for n in range(70):
+            at = FIRST + timedelta(days=day - 1, hours=5) + n * STEP
+            today = day == 16 and n >= 48
+            pumped = 60.0 if today else 0.0
+            stored += (pumped - 20.0 - (burst if today else 0.0) - n % 3 * 0.2) / 12
+            sent[flow].append((at, pumped))
+            sent[pressure].append((at, 380.0 - 30.0 * today + n % 5 * 0.2))
+            sent[level].append((at, round(stored / area, 2)))
+    for datastream_id, readings_ in sent.items():
+        analyst.send(datastream_id, readings_)
+    analyst.work()
+    found = [row for row in findings(analyst) if row[0] == "burst"]
+    assert len(found) == seen and all(15 < row[3] - row[4] < 25 for row in found)
 
 
 def test_two_consumers_of_one_name_make_one_finding(analyst: Analyst, flow: int) -> None:

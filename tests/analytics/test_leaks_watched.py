@@ -10,9 +10,12 @@ import pytest
 from analytics.leaks.detection.record import Record, parts
 from analytics.leaks.detection.report import Report
 from analytics.leaks.detection.sudden import bursts
-from analytics.leaks.detection.year import watch
+from analytics.leaks.detection.year import AREA_WRONG, watch
 from analytics.leaks.detection.zones import zones
+from analytics.leaks.location.free import felt
 from analytics.leaks.location.placing import best
+from analytics.leaks.location.suspects import HOLDS
+from analytics.leaks.location.suspects import suspects as located
 from analytics.leaks.network.inp import parse
 from tests.analytics.leaking import DAYS, DISTANCES, FELT, NEAR, NETWORK, NODES, PER_DAY, PIPES, record
 
@@ -110,3 +113,21 @@ def test_the_best_three_loggers_stand_apart() -> None:
     every = FELT.heads / np.linalg.norm(FELT.heads, axis=0)
     alike = np.sort((every.T @ every)[np.triu_indices(len(NODES), 1)])
     assert (columns.T @ columns)[np.triu_indices(3, 1)].mean() < np.median(alike)
+
+
+@pytest.mark.parametrize("loggers", [12, 5, 3])
+def test_an_area_holds_as_many_leaks_as_it_says_where_the_pipes_are_not_as_drawn(loggers: int) -> None:
+    dice, lengths = np.random.default_rng(3), NETWORK.pipes.length
+    keep = best(FELT.heads, lengths, loggers)
+    known, nodes = FELT.heads[:, keep], np.array([NETWORK.nodes.names.index(NODES[at]) for at in keep])
+    held, km = [], []
+    for _ in range(6):
+        # Old pipes have grown narrower, each in its own way.
+        diameter = NETWORK.pipes.diameter * dice.uniform(0.8, 1.0, len(PIPES))
+        true = felt(replace(NETWORK, pipes=replace(NETWORK.pipes, diameter=diameter)), nodes, np.array([], int), 60.0)
+        for pipe in range(len(PIPES)):
+            change = 6 * true.heads[pipe] + dice.normal(0, 0.003, loggers)  # m
+            found = located(change, 0.003**2, known, lengths, NEAR, AREA_WRONG)
+            held.append(pipe in found.area)
+            km.append(lengths[found.area].sum() / lengths.sum())
+    assert np.mean(held) >= HOLDS and np.mean(km) < 0.4

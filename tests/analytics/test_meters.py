@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from datetime import UTC, date, datetime, timedelta
+from importlib.resources import files
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -12,10 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analytics.leaks.meters import sums
 from analytics.leaks.meters.reading import Found, MeterFileError, read_meters
 from analytics.leaks.meters.signs import DAY, SHORTEST_RUN, SHORTEST_STILL, Floats, flows, judge
 from analytics.leaks.meters.stored import Series
 from analytics.leaks.meters.town import LEAST, look
+from store import connect
+from tests.conftest import Registered
 
 TOKYO = ZoneInfo("Asia/Tokyo")
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -226,3 +230,38 @@ def test_a_meter_that_is_new_is_judged_by_what_came_and_not_by_the_days_before()
     hours[-SHORTEST_RUN] = 8
     (sign,) = judge(hours).signs
     assert (sign.since, sign.litres, sign.before) == (hours.size - SHORTEST_RUN, 8, True)
+
+
+def test_what_was_taken_in_before_there_were_sums_has_the_same_sums_as_if_it_came_now(registered: Registered) -> None:
+    """Two blocks of dials and of litres, with days and hours missing, one dial that is another one from some hour on,
+    and meters that are in no block; of the days on which ten are known, and on which nine are."""
+    draw, days = np.random.default_rng(3), [date(2026, 5, n) for n in range(1, 9)]
+    dials = np.cumsum(np.round(draw.gamma(0.5, 40, (40, len(days) * DAY))), axis=1) + 1e5
+    dials[3, 70:] -= 9e4
+    dials[5, 100:] += 3e5
+    gone = draw.random(dials.shape) < 0.03
+    gone[11:15, 120:] = True
+    town = registered.municipality_id
+    with connect(registered.owner, name="test") as conn:
+        for n, (values, lost) in enumerate(zip(dials, gone, strict=True)):
+            counts = "index" if n < 14 else "usage"
+            block = "東" if n < 14 else "西" if n < 28 else None
+            (meter,) = conn.execute(
+                "insert into smart_meter (municipality_id, keyed, block, counts) values (%s, %s, %s, %s) "
+                "returning meter_id",
+                (town, bytes([n]) * 32, block, counts),
+            ).fetchone()
+            hours = values if counts == "index" else np.diff(values, prepend=values[0])
+            for at, day in enumerate(days):
+                if (n + at) % 11 == 0:
+                    continue
+                own = [None if lost[hour] else float(hours[hour]) for hour in range(at * DAY, (at + 1) * DAY)]
+                conn.execute("insert into smart_meter_day values (%s, %s, %s, %s)", (meter, town, day, own))
+        sums.add_up(conn, town, {"東", "西"}, days)
+        kept = "select block, day, litres, meters from smart_block_day order by 1, 2"
+        expected = conn.execute(kept).fetchall()
+        some = [None in litres for _, _, litres, _ in expected]
+        assert {block for block, *_ in expected} == {"東", "西"} and any(some) and not all(some)
+        conn.execute("delete from smart_block_day where (block, day) <> ('西', '2026-05-03')")
+        conn.execute((files("store") / "migrations" / "0078.together.sql").read_bytes())
+        assert conn.execute(kept).fetchall() == expected

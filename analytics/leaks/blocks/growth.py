@@ -6,6 +6,8 @@ Opens where `change` of the last sixty plain nights finds a drift upwards, from 
 median of the last four nights is back within half of what the night alarm tolerates least above that level: which is
 held still, so that a leak cannot become usual by lasting.
 
+Nights of frost are left out where the town measures the air (`frost`).
+
 When it works badly: slow growth of use (a season, new houses) looks the same; nights that hang on one another, as in a
 week of heat, make about one in a block-year that is none. A missing night counts for nothing. Cost: `change`, and that
 only where the last nights lie above the lower ones at all.

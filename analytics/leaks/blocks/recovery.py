@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from datetime import date
 from statistics import median
 
-from analytics.leaks.blocks.night_use import FEWEST, LONGEST, NIGHTS, plain
+from analytics.leaks.blocks.night_use import FEWEST, LONGEST, NIGHTS, Use, drawn, plain
 from analytics.leaks.night_alarm import Night
 
 _WINTER = frozenset({12, 1, 2, 3})
@@ -68,14 +68,14 @@ class Recovery:
         return None if self.late.flow is None or self.after.flow is None else self.late.flow - self.after.flow
 
 
-def recovery(nights: Sequence[Night], repaired_on: date, *, legitimate: float | None, until: date) -> Recovery:
-    """`nights` in the order of their days, m3/h; `legitimate` m3/h used at night, None: not known. `until`: the day of
-    the newest night that is over.
+def recovery(nights: Sequence[Night], repaired_on: date, *, use: Use, until: date) -> Recovery:
+    """`nights` in the order of their days, m3/h; `use` what the town says is used at night. `until`: the day of the
+    newest night that is over.
 
     >>> from datetime import timedelta
     >>> day = date(2026, 6, 1)
     >>> nights = [Night(day + timedelta(days=n), 6.0 if n < 10 else 4.5) for n in range(18)]
-    >>> found = recovery(nights, date(2026, 6, 11), legitimate=4.0, until=date(2026, 6, 18))
+    >>> found = recovery(nights, date(2026, 6, 11), use=Use(2000, 2.0), until=date(2026, 6, 18))
     >>> found.before, found.after, found.gone, found.share, found.returned
     (Nights(flow=6.0, n=7), Nights(flow=4.5, n=7), 1.5, 0.75, None)
     """
@@ -84,7 +84,7 @@ def recovery(nights: Sequence[Night], repaired_on: date, *, legitimate: float | 
     after = [each for each in usual if repaired_on < each.day <= repaired_on + LONGEST][:NIGHTS]
     newest = after[-1].day if after else repaired_on
     late = [each for each in usual if each.day > max(newest, until - LONGEST)][-NIGHTS:]
-    flow = _median(before).flow
+    flow, legitimate = _median(before).flow, drawn(before, use).legitimate
     odd = _odd(nights, usual, repaired_on, until)
     return Recovery(
         repaired_on,

@@ -4,19 +4,25 @@
     choose_pipes(conn, town, station, block, at=, user_id=) which block of the pipe network the inlet feeds
     put_use(conn, town, block, use, ...)                    what the town says
     metered(conn) -> {station: [Metered, ...]}              what customers' meters read together
+    read_of(block, metered) -> [Metered, ...]               of them those of a block
     current(conn, town) -> {(station, period): volumes}     the same, to be changed
     put_metered(conn, town, plan, ...)                      what `meter_file.plan` said
     inflows(conn, blocks, first, end, zone) -> {station: {day: m3}}
     nights(conn, blocks, since, until) -> {station: [Night, ...]}
+    hourly(conn, blocks, first, last) -> {station: Hourly}  what customers' hourly meters say, by the days of UTC
 
 Inflow is the day's mean times its hours, of days of which 85 % came in. Of a block whose inlet fills a tank, a night is
 its minimum less what the tank took in during that hour; where the tank's level does not say, the night is missing.
+
+Of a block that several meters enclose (`inlets`) each of its inlets has the same inflow, in less out on days that all
+of them know; the same nights, those of all inlets added up, unless it lets out: then its own; and what the town has
+said at the first of them that it has said anything at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -24,11 +30,33 @@ import numpy as np
 
 from analytics.leaks.blocks.balance import Metered
 from analytics.leaks.blocks.frost import frost_nights
-from analytics.leaks.blocks.meter_file import Period, Plan, Volumes
+from analytics.leaks.blocks.hourly import Hourly
+from analytics.leaks.blocks.inlets import signed
+from analytics.leaks.blocks.meter_file import Period, Plan, Volumes, plain
 from analytics.leaks.blocks.night_use import Use, filling
+from analytics.leaks.meters import sums
 from analytics.leaks.night_alarm import Night
 from analytics.leaks.night_flow import COMPLETE_ENOUGH, WINDOW
 from store.connection import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """What an inlet's block is: its inlets' `stations`, the one that stands for it first; its `meters` by series with
+    what each counts for; `feeds` the series whose nights are its own, each with the tank that it fills; `use` and
+    `pipe_km` of all of it; the `names` that customers' meters may know it by."""
+
+    stations: tuple[int, ...]
+    meters: Mapping[int, int]
+    feeds: tuple[tuple[int, int | None], ...]
+    use: Use
+    pipe_km: float | None
+    names: frozenset[str]
+
+    @property
+    def added(self) -> bool:
+        """Whether its nights are those of several inlets."""
+        return len(self.feeds) > 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +81,33 @@ class Block:
     changed_by: str
     pipes: str | None = None
     network_km: float | None = None
+    within: Whole | None = None
+
+    @property
+    def whole(self) -> Whole:
+        """The block that it is an inlet of: itself where it is the only one."""
+        return self.within or _whole([self], ((), ()))[self.station_id]
+
+    @property
+    def stands(self) -> bool:
+        """Whether it is the one that stands for its block."""
+        return self.whole.stations[0] == self.station_id
 
 
 def blocks(conn: Connection) -> list[Block]:
     """In the order of the water page: by code."""
     rows = conn.execute(
         """
-        select s.station_id, s.code, s.name, s.name_en, coalesce(network_km(s.station_id), b.pipe_km),
-               (select min(datastream_id) from datastream d
-                where d.station_id = s.station_id and d.observed_property = 'flow' and d.drill_run is null),
-               u.connections, u.litres, u.known_m3h, u.fills, coalesce(u.note, ''), u.changed_at,
-               coalesce(p.display_name, ''), k.block, network_km(s.station_id)
+        select s.station_id, s.code, s.name, s.name_en, coalesce(network_km(s.station_id), b.pipe_km), d.flow,
+               u.connections, u.litres, u.known_m3h, u.known_metered_m3h, u.fills, coalesce(u.note, ''), u.changed_at,
+               coalesce(p.display_name, ''), k.block, network_km(s.station_id),
+               coalesce(w.lets_in, '{}'), coalesce(w.lets_out, '{}')
         from station s
+        left join lateral (
+            select min(datastream_id) as flow from datastream
+            where station_id = s.station_id and observed_property = 'flow' and drill_run is null
+        ) d on true
+        left join inflow_watch w on w.datastream_id = d.flow
         left join block_inlet b using (station_id)
         left join block_use u using (station_id)
         left join app_user p on p.user_id = u.changed_by
@@ -73,11 +116,44 @@ def blocks(conn: Connection) -> list[Block]:
         order by s.code
         """
     )
-    found = []
-    for station_id, code, name, name_en, pipe_km, flow, connections, litres, known, fills, note, at, by, *pipes in rows:
-        use = Use() if at is None else Use(connections, litres, known)
-        found.append(Block(station_id, code, name, name_en, pipe_km, flow, use, fills, note, at, by, *pipes))
-    return found
+    found, beside = [], {}
+    for station_id, code, name, name_en, pipe_km, flow, connections, *more in rows:
+        *said, fills, note, at, by, pipes, km, lets_in, lets_out = more
+        use = Use() if at is None else Use(connections, *said)
+        found.append(Block(station_id, code, name, name_en, pipe_km, flow, use, fills, note, at, by, pipes, km))
+        if lets_in or lets_out:
+            beside[station_id] = lets_in, lets_out
+    by_series = {each.flow: each for each in found}
+    within: dict[int, Whole] = {}
+    for each in found:
+        if each.station_id in beside:
+            several = [each, *(by_series[one] for one in beside[each.station_id][0] if one in by_series)]
+            within |= _whole(several, beside[each.station_id])
+    return [replace(each, within=within.get(each.station_id)) for each in found]
+
+
+def _whole(several: Sequence[Block], beside: tuple[Sequence[int], Sequence[int]]) -> dict[int, Whole]:
+    """By station the block of inlets, the one that stands for it first; `beside` as `Inlet` has it."""
+    lets_in, lets_out = beside
+    first = several[0]
+    said = next((each for each in several if each.changed_at is not None), first)
+    km = next((each.pipe_km for each in several if each.pipe_km is not None), None)
+    own = () if first.flow is None else (first.flow,)
+    whole = Whole(
+        tuple(each.station_id for each in several),
+        signed((*own, *lets_in), lets_out),
+        tuple((each.flow, each.fills) for each in several if each.flow is not None),
+        said.use,
+        km,
+        frozenset(plain(name) for each in several for name in (each.code, each.name, each.pipes) if name),
+    )
+    if not lets_out and len(several) == 1 + len(lets_in):
+        return dict.fromkeys(whole.stations, whole)
+    # What leaves the block at night nobody has looked for: of each inlet its own.
+    return {
+        each.station_id: replace(whole, feeds=() if each.flow is None else ((each.flow, each.fills),))
+        for each in several
+    }
 
 
 def choose_pipes(
@@ -121,14 +197,15 @@ def put_use(
     conn.execute(
         """
         insert into block_use as u
-            (station_id, municipality_id, connections, litres, known_m3h, fills, note, changed_at, changed_by)
-        values (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+            (station_id, municipality_id, connections, litres, known_m3h, known_metered_m3h, fills, note,
+             changed_at, changed_by)
+        values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
         on conflict (station_id) do update
-            set (connections, litres, known_m3h, fills, note, changed_at, changed_by)
-              = (excluded.connections, excluded.litres, excluded.known_m3h, excluded.fills, excluded.note,
-                 excluded.changed_at, excluded.changed_by)
+            set (connections, litres, known_m3h, known_metered_m3h, fills, note, changed_at, changed_by)
+              = (excluded.connections, excluded.litres, excluded.known_m3h, excluded.known_metered_m3h,
+                 excluded.fills, excluded.note, excluded.changed_at, excluded.changed_by)
         """,
-        (station_id, municipality_id, use.connections, use.litres, use.known, fills, note, at, user_id),
+        (station_id, municipality_id, use.connections, use.litres, use.known, use.metered, fills, note, at, user_id),
     )
 
 
@@ -153,6 +230,11 @@ def metered(conn: Connection) -> dict[int, list[Metered]]:
     ):
         found.setdefault(station_id, []).append(Metered(*values))
     return found
+
+
+def read_of(block: Block, found: Mapping[int, list[Metered]]) -> list[Metered]:
+    """What was read of a block: at the first of its inlets that the town's tables name."""
+    return next((found[station] for station in block.whole.stations if station in found), [])
 
 
 def put_metered(
@@ -185,42 +267,76 @@ def inflows(
     conn: Connection, found: Iterable[Block], first: date, end: date, zone: ZoneInfo
 ) -> dict[int, dict[date, float]]:
     """What flowed in on the days [first, end), m3 by station; days that are not known are not there."""
-    of = {each.flow: each.station_id for each in found if each.flow is not None}
-    volumes: dict[int, dict[date, float]] = {station_id: {} for station_id in of.values()}
+    known = [each for each in found if each.flow is not None]
+    means: dict[int, dict[date, float]] = {series: {} for each in known for series in each.whole.meters}
     for datastream_id, day, mean in conn.execute(
         """
         select datastream_id, day, mean from rollup_day
         where datastream_id = any(%s) and day >= %s and day < %s and mean is not null and n >= %s * expected
         """,
-        (list(of), first, end, COMPLETE_ENOUGH),
+        (list(means), first, end, COMPLETE_ENOUGH),
     ):
-        volumes[of[datastream_id]][day] = mean * _hours(day, zone)
+        means[datastream_id][day] = mean
+    volumes = {}
+    for each in known:
+        signs = each.whole.meters
+        days = sorted(set[date].intersection(*(set(means[series]) for series in signs)))
+        volumes[each.station_id] = {
+            day: sum(sign * means[series][day] for series, sign in signs.items()) * _hours(day, zone) for day in days
+        }
     return volumes
 
 
 def nights(conn: Connection, found: Sequence[Block], since: date, until: date) -> dict[int, list[Night]]:
     """The nights that end on the days [since, until], by station, in their order."""
-    of = {each.flow: each for each in found if each.flow is not None}
+    known = [each for each in found if each.flow is not None]
+    fills = {series: tank for each in known for series, tank in each.whole.feeds}
     rows = conn.execute(
         """
         select datastream_id, day, minimum, minimum_from from night_flow
         where datastream_id = any(%s) and day >= %s and day <= %s order by datastream_id, day
         """,
-        (list(of), since, until),
+        (list(fills), since, until),
     ).fetchall()
-    taken = _filled(conn, [(of[row[0]], row[3]) for row in rows if of[row[0]].fills is not None and row[3] is not None])
+    asked = [(tank, begins) for series, _, _, begins in rows if (tank := fills[series]) is not None and begins]
+    taken = _filled(conn, asked)
     cold = frost_nights(conn, since, until) if rows else {}
-    nights: dict[int, list[Night]] = {each.station_id: [] for each in of.values()}
-    for datastream_id, day, minimum, begins in rows:
-        block = of[datastream_id]
-        if minimum is not None and block.fills is not None:
-            filled = taken.get((block.fills, begins))
+    used = hourly(conn, known, since - timedelta(days=1), until) if rows else {}
+    measured: dict[int, dict[date, tuple[float | None, datetime | None]]] = {series: {} for series in fills}
+    for series, day, minimum, begins in rows:
+        tank = fills[series]
+        if minimum is not None and tank is not None:
+            filled = taken.get((tank, begins))
             minimum = None if filled is None else minimum - filled
-        nights[block.station_id].append(Night(day, minimum, cold.get(day)))
+        measured[series][day] = minimum, begins
+    nights: dict[int, list[Night]] = {each.station_id: [] for each in known}
+    for block in known:
+        feeds = [measured[series] for series, _ in block.whole.feeds]
+        meters = used.get(block.station_id)
+        for day in sorted(set().union(*feeds)):
+            each = [one[day][0] for one in feeds if day in one]
+            there = [minimum for minimum in each if minimum is not None]
+            begins = feeds[0][day][1] if day in feeds[0] else None
+            read = (None, None) if meters is None or begins is None else meters.at(begins)
+            whole = sum(there) if len(there) == len(feeds) else None
+            nights[block.station_id].append(Night(day, whole, cold.get(day), *read))
     return nights
 
 
-def _filled(conn: Connection, asked: Sequence[tuple[Block, datetime]]) -> dict[tuple[int, datetime], float]:
+def hourly(conn: Connection, found: Iterable[Block], first: date, last: date) -> dict[int, Hourly]:
+    """Of the days [first, last] of UTC, and only of blocks whose connections somebody has said. The block of a meter is
+    an inlet's name, its code, or the block of the pipe network that it feeds.
+    """
+    sums_of = sums.hours(conn, first, last)
+    known = {}
+    for block in found:
+        own = [each for name, each in sums_of.items() if plain(name) in block.whole.names]
+        if own and block.whole.use.connections:
+            known[block.station_id] = Hourly.of(sums.of_all(own), block.whole.use.connections)
+    return known
+
+
+def _filled(conn: Connection, asked: Sequence[tuple[int, datetime]]) -> dict[tuple[int, datetime], float]:
     """What each tank took in during the hour from each time, m3/h; not there where that is not known."""
     if not asked:
         return {}
@@ -235,7 +351,7 @@ def _filled(conn: Connection, asked: Sequence[tuple[Block, datetime]]) -> dict[t
              and o.phenomenon_time between asked.begins and asked.begins + %s
         where o.value is not null and o.quality not in ('bad', 'missing')
         """,
-        ([each.fills for each, _ in asked], [begins for _, begins in asked], WINDOW),
+        ([tank for tank, _ in asked], [begins for _, begins in asked], WINDOW),
     ):
         times, levels = readings.setdefault((tank, begins, area), ([], []))
         times.append(at)

@@ -1,6 +1,9 @@
 """Leaks of a block that has nothing but its inflow, told once every morning.
 
-    watch_inflow(values, per_day, weekday) -> [Rise]
+    watch_inflow(values, per_day, weekday) -> [Rise]           a recorded year
+    Watched(days, weekdays, memory).until(day) -> Histories    morning by morning, from where one stopped
+    new_rise(histories, first, day, told) -> Rise | None       what is to be told that morning
+    standing(histories, first, day, rise, sizes) -> Standing   what became of one that was told
 
 `values` (n,) are m3/h that the block uses, nan where missing: what its meters let in, less what they let out and what
 its tanks store. Each morning the day that ended (`inflow_days`) goes into a filter of what may have happened
@@ -16,12 +19,12 @@ It works badly where use jumps by itself for good (a factory, a hotel season) an
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from analytics.leaks.detection.inflow_days import Weights, parted, weighed
+from analytics.leaks.detection.inflow_days import Weights, enough, parted, weighed
 from analytics.leaks.detection.rises import BURST, GROWS, Histories, Rises
 from analytics.leaks.network.pipes import Floats, Ints
 
@@ -30,15 +33,18 @@ SURE, LEAST = 0.7, 3.0  # probability; m3/h
 EVENTS = 40  # days
 _SLIGHT = 0.7  # of LEAST: what less of is none, in a history
 _ONE = 2  # days apart: still one rise
-_NEAR, _EARLIER, _LATER = 5, 18, 8  # days from a told burst; before and after a told beginning of growth
+NEAR, EARLIER, LATER = 5, 18, 8  # days from a told burst; before and after a told beginning of growth
 _EDGE = 20  # days before the newest EVENTS, of which what was told accounts for its own
+_TENTHS = 1.2816  # standard deviations: a tenth of a normal scatter lies above
+_WIDER = 2.0  # than the filter says of a size: what happens in a block is more than its histories know
+_LEFT = 0.5  # of a rise: with less of it left it is gone
 _WEEK = 7
 
 
 @dataclass(frozen=True, slots=True)
 class Rise:
     """Told on the morning of day `day` (0: the first one); began most likely on the day `start`, to 80 % on the days
-    `began`, `growing` or at once; `size` m3/h by now; `probability` that one began at all."""
+    `began`, `growing` or at once; `size` m3/h by now, to 80 % `between`; `probability` that one began at all."""
 
     day: int
     start: int
@@ -46,6 +52,26 @@ class Rise:
     growing: bool
     size: float
     probability: float
+    between: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Of a rise that was told: whether it is `gone` again; `size` m3/h of it by now, None where it began before the
+    days that are looked at."""
+
+    gone: bool
+    size: float | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Memory:
+    """What has to be kept to go on another day: the day `learned` on which the weights were found last, and what was
+    known then: `level` (n,) m3/h of the days from `first` on."""
+
+    learned: int
+    first: int
+    level: Floats
 
 
 def watch_inflow(
@@ -54,63 +80,74 @@ def watch_inflow(
     """`weekday` of the first day, Monday 0. In the order of their days."""
     days = parted(values, per_day)
     weekdays = (np.arange(len(days)) + weekday) % _WEEK
-    watched = _Watched(days, weekdays)
+    watched = Watched(days, weekdays)
     told: list[Rise] = []
     for day in range(LEARNED, len(days) + 1):
         histories = watched.until(day)
-        rise = None if histories is None else _new(histories, watched.first, day, told)
+        rise = None if histories is None else new_rise(histories, watched.first, day, told)
         if rise is not None:
             told.append(rise)
         progress(day, len(days))
     return told
 
 
-class _Watched:
-    """The days so far as the filter has followed them, from the day `first` on."""
+class Watched:
+    """`days` (d, b) m3/h and `weekdays` (d,) so far, as the filter has followed them from the day `first` on; `memory`:
+    where it stopped, of which the same days give the same histories."""
 
-    def __init__(self, days: Floats, weekdays: Ints) -> None:
+    def __init__(self, days: Floats, weekdays: Ints, memory: Memory | None = None) -> None:
         self._days, self._weekdays = days, weekdays
-        self.first = 0
+        self.first, self.memory = 0, memory
         self._level = np.zeros(0)
         self._weights: Weights | None = None
         self._rises: Rises | None = None
+        self._reached = 0
+        if memory is not None:
+            self.first, self._level = memory.first, memory.level
+            self._learn(memory.learned)
 
     def until(self, day: int) -> Histories | None:
-        """Histories of all days before `day`; None while nobody can say what is usual."""
-        if self._rises is None or day % _WEEK == 0:
+        """Histories of all days before `day`, which is after the last one asked for; None while nobody can say what is
+        usual, and where the last day is missing: of that nothing is new but what might have been."""
+        learned = 0 if self.memory is None else self.memory.learned
+        self._follow(day - 1)
+        if self._rises is None or (day - learned) % _WEEK == 0:
             self._learn(day)
-        else:
-            self._follow(day - 1)
-        return None if self._rises is None else self._rises.histories()
+        self._follow(day)
+        return None if self._rises is None or not enough(self._days[day - 1]) else self._rises.histories()
 
     def _learn(self, day: int) -> None:
         first = max(0, day - WINDOW)
         known = np.zeros(day - first)
         if len(self._level):
             known[:] = self._level[-1]
-            before = self._level[first - self.first :]
+            before = self._level[max(0, first - self.first) :][: len(known)]
             known[: len(before)] = before
             known -= known.mean()
         rows = slice(first, day)
         weights = weighed(self._days[rows], self._weekdays[rows], known)
         if weights is None:
             return
+        self.memory = Memory(day, self.first, self._level)
         self.first, self._weights, self._level = first, weights, np.zeros(0)
         begin = range(first, min(first + 2 * _WEEK, day))
         usual = np.array([weights.of(self._days[at], int(self._weekdays[at])) for at in begin])
         usual = usual[np.isfinite(usual).all(axis=1)]
         self._rises = Rises(weights, np.median(usual, axis=0) if len(usual) else np.array([weights.mean, weights.mean]))
-        for at in range(first, day):
-            self._follow(at)
+        self._reached = first
+        self._follow(day)
 
-    def _follow(self, at: int) -> None:
-        if self._rises is not None and self._weights is not None:
+    def _follow(self, until: int) -> None:
+        if self._rises is None or self._weights is None:
+            return
+        for at in range(self._reached, until):
             weekday = int(self._weekdays[at])
             self._rises.follow(self._weights.of(self._days[at], weekday), weekday)
             self._level = np.append(self._level, self._rises.level())
+        self._reached = max(self._reached, until)
 
 
-def _new(histories: Histories, first: int, day: int, told: list[Rise]) -> Rise | None:
+def new_rise(histories: Histories, first: int, day: int, told: list[Rise]) -> Rise | None:
     """The rise that was not told before, if it is likely. `first` the day that the histories begin."""
     count = len(histories.probability)
     began, size, grows = np.full(count, -1), np.zeros(count), np.zeros(count, dtype=bool)
@@ -139,7 +176,22 @@ def _new(histories: Histories, first: int, day: int, told: list[Rise]) -> Rise |
     low, high = np.interp([0.1, 0.9], np.cumsum(weight[order]) / probability, starts[order])
     growing = bool(weight[grows[means]].sum() > probability / 2)
     interval = min(int(low), likeliest), max(int(np.ceil(high)), likeliest)
-    return Rise(day, likeliest, interval, growing, mean, min(probability, 1.0))
+    # Between the histories and within each.
+    scatter = float(weight @ ((size[means] - mean) ** 2 + histories.variances[means])) / probability
+    off = _WIDER * _TENTHS * scatter**0.5
+    return Rise(day, likeliest, interval, growing, mean, min(probability, 1.0), (max(mean - off, 0.0), mean + off))
+
+
+def standing(histories: Histories, first: int, day: int, rise: Rise, sizes: Sequence[float]) -> Standing:
+    """On the morning of `day`. `sizes` m3/h of other rises by which the level would differ without this one: told later
+    and still there (above zero), told earlier and gone since this one began (below)."""
+    before = rise.began[0] - 1 - first
+    seen = before >= 0
+    more = histories.levels[:, day - 1 - first] - histories.levels[:, max(before, 0)] - sum(sizes)
+    # Of one that began before these days, they hold only what went of it.
+    gone = more < _LEFT * rise.size if seen else more < -_LEFT * rise.size
+    size = float(histories.probability @ more)
+    return Standing(float(histories.probability[gone].sum()) >= SURE, size if seen else None)
 
 
 def _untold(
@@ -156,7 +208,7 @@ def _untold(
             groups.append([each, each])
     free = list(range(len(groups)))
     for rise in told:
-        earlier, later = (_EARLIER, _LATER) if rise.growing else (_NEAR, _NEAR)
+        earlier, later = (EARLIER, LATER) if rise.growing else (NEAR, NEAR)
         low, high = rise.start - earlier, rise.start + later
         near = [at for at in free if low <= groups[at][1] and groups[at][0] <= high]
         if near:

@@ -47,11 +47,16 @@ class Weights:
     def of(self, day: Floats, weekday: int) -> Floats:
         """`day` (b,) m3/h, nan where missing: a part that is missing is as far from usual as the others are."""
         there = np.isfinite(day)
-        if there.sum() < _ENOUGH * len(day):
+        if not enough(day):
             return np.full(2, np.nan)
         usual = self.usual[weekday]
         whole = np.where(there, day, usual + (day - usual)[there].mean())
         return np.array([whole @ self.leak, whole @ self.season - self.weekly[weekday]])
+
+
+def enough(day: Floats) -> bool:
+    """Whether so much of a `day` (b,) came in that something can be said of it."""
+    return bool(np.isfinite(day).sum() >= _ENOUGH * len(day))
 
 
 def parted(values: Floats, per_day: int) -> Floats:

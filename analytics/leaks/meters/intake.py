@@ -10,7 +10,7 @@ from datetime import UTC, datetime, time, timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
 
-from analytics.leaks.meters import stored
+from analytics.leaks.meters import stored, sums
 from analytics.leaks.meters.keyed import fingerprint, keyed
 from analytics.leaks.meters.reading import MOST_LINES, Found, read_meters
 from store import Connection
@@ -51,12 +51,16 @@ def take_in(
     now: datetime,
     user_id: int | None,
 ) -> None:
-    """Keeps it; that a person did is noted among the views. `town`: its id and code. Raises `CountsError` and
-    `OtherKeyError`: nothing is to be kept then.
+    """Keeps it, and the sums of its blocks; that a person did is noted among the views. `town`: its id and code. Raises
+    `CountsError` and `OtherKeyError`: nothing is to be kept then.
     """
     municipality_id, code = town
     if not stored.known_key(conn, municipality_id, fingerprint(key, code), now=now):
         raise OtherKeyError
+    numbers = [keyed(key, code, each) for each in found.meters]
+    before = sums.blocks_of(conn, municipality_id, numbers)
     n = stored.keep(conn, municipality_id, found, partial(keyed, key, code), name, now=now, user_id=user_id)
+    days = {day for meter in found.meters.values() for day in meter.days}
+    sums.add_up(conn, municipality_id, before | sums.blocks_of(conn, municipality_id, numbers), days)
     if user_id is not None:
         stored.seen(conn, municipality_id, "file", now=now, user_id=user_id, n=n)

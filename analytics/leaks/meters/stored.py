@@ -277,7 +277,9 @@ def views(conn: Connection, municipality_id: int, timezone: str) -> list[View]:
 
 
 def forget_old(conn: Connection, municipality_id: int, now: datetime) -> int:
-    """Takes out the readings of before `kept_from`, STEP at most, and what nothing is left of; how many days went."""
+    """Takes out the readings of before `kept_from`, STEP at most, with what nothing is left of and the sums of blocks;
+    how many days went.
+    """
     before = kept_from(now)
     gone = conn.execute(
         """
@@ -294,5 +296,6 @@ def forget_old(conn: Connection, municipality_id: int, now: datetime) -> int:
             """,
             (municipality_id,),
         )
+    conn.execute("delete from smart_block_day where municipality_id = %s and day < %s", (municipality_id, before))
     conn.execute("delete from smart_meter_file where municipality_id = %s and read_at < %s", (municipality_id, before))
     return gone
