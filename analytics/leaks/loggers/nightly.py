@@ -1,6 +1,7 @@
 """Looks, once a day, at what a town's loggers, inlets and tanks say of leaks (`analytics.leaks.detection`).
 
-    follow(dsn, clock, stop)          does so when a day's data are there, in a thread and with a connection of its own
+    follow(dsn, clock, stop)          does so when a day's data are there, in a thread and with a connection of its own;
+                                      and after each turn at what just came in (`lively`)
     night(conn, town, day, now, kept) judges the days up to one; what changed
     listen(conn, now, seen)           judges the sound loggers (`sounds`), whose nights do not wait for the others
 
@@ -23,20 +24,16 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import structlog
-from scipy import sparse
 
 from analytics.alone import follow as alone
 from analytics.findings import Changes, announce
 from analytics.leaks.detection.report import Report
-from analytics.leaks.detection.year import LEARNED, OLDEST, REACH_M, Watching
-from analytics.leaks.location.felt import Effects, effects
-from analytics.leaks.location.model import ModelError
-from analytics.leaks.loggers import places, sounds, stored
+from analytics.leaks.detection.year import LEARNED, OLDEST, Watching
+from analytics.leaks.loggers import lively, places, sounds, stored
+from analytics.leaks.loggers.known import NO_NUMBERS, Kept, keep, nearest, placed_names
 from analytics.leaks.loggers.measured import Measured, measured, supplied
-from analytics.leaks.loggers.places import Located, Placed
 from analytics.leaks.loggers.stored import Watch
 from analytics.leaks.network import stored as networks
-from analytics.leaks.network.pipes import Network, middle_distances, within
 from devices.clock import Clock
 from store import Connection
 
@@ -48,18 +45,6 @@ _NOON = timedelta(hours=12)
 _LATELY = timedelta(days=7)
 _REST_SECONDS = 30.0
 _DAY = timedelta(days=1)
-# What numerics raise of numbers that nobody thought of: LinAlgError is a ValueError, a singular matrix a RuntimeError.
-_NO_NUMBERS = (ValueError, ArithmeticError, LookupError, RuntimeError)
-
-
-@dataclass(slots=True)
-class Kept:
-    """What stays the same between nights, and for which network, loggers and found leaks it was worked out."""
-
-    key: object = None
-    near: sparse.csr_array | None = None
-    effects: Effects | None = None
-    by_model: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +56,7 @@ class _Town:
 def follow(dsn: str, clock: Clock, stop: threading.Event) -> None:
     """Looks at every town whose stations somebody has put on its pipes, until `stop` is set."""
     kept: dict[int, Kept] = {}
+    quick: dict[int, lively.Watched] = {}
     heard: dict[int, object] = {}
 
     def turn(conn: Connection) -> bool:
@@ -84,6 +70,13 @@ def follow(dsn: str, clock: Clock, stop: threading.Event) -> None:
             day = due(conn, town.municipality_id, town.zone, now)
             if day is not None:
                 night(conn, town.municipality_id, town.zone, day, now, kept.setdefault(town.municipality_id, Kept()))
+            lively.look(
+                conn,
+                town.municipality_id,
+                town.zone,
+                kept.setdefault(town.municipality_id, Kept()),
+                quick.setdefault(town.municipality_id, lively.Watched()),
+            )
         return False
 
     alone(dsn, NAME, turn, stop, rest=_REST_SECONDS)
@@ -99,7 +92,7 @@ def listen(conn: Connection, now: datetime, seen: dict[int, object]) -> None:
         try:
             with conn.transaction():
                 announce(conn, sounds.judge(conn, municipality_id, timezone, now))
-        except _NO_NUMBERS:  # as below: one town's numbers; looked at again when something has changed
+        except NO_NUMBERS:  # as below: one town's numbers; looked at again when something has changed
             log.exception("leak_sounds_failed", municipality=municipality_id, day=str(day))
 
 
@@ -131,7 +124,7 @@ def night(conn: Connection, municipality_id: int, zone: ZoneInfo, day: date, now
     """Judges the days up to `day` that were not; `conn` in autocommit. What changed, which was announced."""
     try:
         watch, changes = _judged(conn, municipality_id, zone, day, now, kept)
-    except _NO_NUMBERS:
+    except NO_NUMBERS:
         # One town's odd numbers must not end the process that counts everybody's hours; the page says that it failed.
         log.exception("leak_loggers_failed", municipality=municipality_id, day=str(day))
         watch, changes = Watch(day, now, None, 0, 0, False, "failed"), []
@@ -149,10 +142,10 @@ def _judged(conn: Connection, town: int, zone: ZoneInfo, day: date, now: datetim
             stored.put_judged(conn, town, watch)
         return watch, []
 
-    version = next((each for each in networks.versions(conn, town) if each.present), None)
-    if version is None:
+    number = networks.present(conn, town)
+    if number is None:
         return nothing("network")
-    number, placed = version.pipe_network_id, places.stations(conn, town)
+    placed = places.stations(conn, town)
     drawn = networks.network_of(conn, town, number)
     where = places.located(drawn, placed)
     if not where.link:
@@ -165,7 +158,7 @@ def _judged(conn: Connection, town: int, zone: ZoneInfo, day: date, now: datetim
         return nothing("days", number, days, loggers)
     start = _midnight(day, zone) - (days - 1) * _DAY
     known, running = stored.told(conn, town, network, start, found.sensors)
-    _keep(kept, network, (number, found.sensors, found.flows, placed_names(placed, where)), found, running)
+    keep(kept, network, (number, found.sensors, found.flows, placed_names(placed, where)), found, running)
     assert kept.effects is not None and kept.near is not None
     watching = Watching(
         network, found.record, kept.near, kept.effects.heads, kept.effects.shares, np.arange(loggers), known
@@ -190,7 +183,7 @@ def _judged(conn: Connection, town: int, zone: ZoneInfo, day: date, now: datetim
                 report,
                 start=start,
                 day=first + timedelta(seconds=report.at) - _DAY,
-                stations=_nearest(network, report, found, where),
+                stations=nearest(network, report, found, where),
                 series=_series(watching, report, found),
                 by_model=kept.by_model,
             )
@@ -198,27 +191,6 @@ def _judged(conn: Connection, town: int, zone: ZoneInfo, day: date, now: datetim
         stored.put_judged(conn, town, watch)
         announce(conn, changes)
     return watch, changes
-
-
-def placed_names(placed: list[Placed], where: Located) -> tuple[tuple[int, object], ...]:
-    """What decides where everything is."""
-    return tuple((each.station_id, where.link.get(each.station_id, where.node.get(each.station_id))) for each in placed)
-
-
-def _keep(kept: Kept, network: Network, key: object, found: Measured, running: dict[int, float]) -> None:
-    full = (key, tuple(sorted((pipe, round(size, 1)) for pipe, size in running.items())))
-    if kept.key == full:
-        return
-    kept.by_model = network.hydraulics is not None
-    if kept.by_model:
-        try:
-            kept.effects = effects(network, found.record, by_model=True, leaks=running)
-        except ModelError as error:
-            log.warning("leak_model_failed", error=str(error))
-            kept.by_model = False
-    if not kept.by_model:
-        kept.effects = effects(network, found.record, by_model=False)
-    kept.near, kept.key = within(network, REACH_M), full
 
 
 def _since_first(found: Measured) -> tuple[Measured, int]:
@@ -251,23 +223,11 @@ def _since_first(found: Measured) -> tuple[Measured, int]:
     return cut, record.days - first
 
 
-def _nearest(network: Network, report: Report, found: Measured, where: Located) -> list[int]:
-    """Station ids, that of the nearest logger first; the inlets last."""
-    distance = middle_distances(network, [report.pipe])[0]
-    own, place = network.pipes, {name: at for at, name in enumerate(network.nodes.names)}
-    metres = []
-    for name in found.record.sensors:
-        touching = np.flatnonzero((own.start == place[name]) | (own.end == place[name]))
-        metres.append(float(distance[touching].min(initial=np.inf)))
-    order = [found.sensors[at] for at in np.argsort(metres, kind="stable")]
-    return list(dict.fromkeys([*order, *found.flows]))
-
-
 def _series(watching: Watching, report: Report, found: Measured) -> int:
     """The flow of an inlet of the part that the report is of: its size is counted in it."""
     for part in watching.parts():
         if report.pipe in part.pipes:
-            return found.flow_series[part.inlet]
+            return found.flow_series[int(part.inlets[0])]
     raise AssertionError("a report is of a part")
 
 

@@ -26,7 +26,6 @@ import numpy as np
 
 from analytics.findings import Changes, Finding, Kind, end, open_or_update
 from analytics.leaks.cases import stored as cases
-from analytics.leaks.cases.case import ENDED, REPAIRED
 from analytics.leaks.location.evidence import Area as Found
 from analytics.leaks.location.evidence import Evidence, combined
 from analytics.leaks.loggers import places, stored
@@ -227,7 +226,7 @@ def _settled(conn: Connection, municipality_id: int) -> dict[int, date]:
     }
     found: dict[int, date] = {}
     for case in cases.cases(conn, municipality_id) if stations else ():
-        last = case.last(REPAIRED) or case.last(ENDED)
+        last = case.settled
         if last is not None and case.finding_id in stations:
             several, zone = stations[case.finding_id]
             for station in several:

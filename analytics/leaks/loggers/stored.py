@@ -17,12 +17,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 
 import numpy as np
 
 from analytics.findings import Changes, Finding, Kind, end, open_or_update
 from analytics.leaks.cases import stored as cases
-from analytics.leaks.cases.case import ENDED, FOUND, REPAIRED, Case
+from analytics.leaks.cases.case import FOUND, REPAIRED, Case
+from analytics.leaks.detection import sudden
 from analytics.leaks.detection.report import Report
 from analytics.leaks.detection.year import AGAIN_DAYS, LEAST, Told
 from analytics.leaks.network.pipes import Floats, Ints, Network
@@ -51,7 +53,7 @@ class Watch:
 @dataclass(frozen=True, slots=True)
 class Area:
     """Pipes of a version of the network, likeliest first, with the chances that it is each; `pipe` to begin at
-    and its `name`."""
+    and its `name`; `km` of them all."""
 
     network_id: int
     day: date
@@ -59,6 +61,7 @@ class Area:
     name: str
     pipes: tuple[int, ...]
     chances: tuple[float, ...]
+    km: float
 
 
 def judged(conn: Connection, municipality_id: int) -> Watch | None:
@@ -125,7 +128,11 @@ def told(
         """
         select s.day, p.name from leak_suspect s join network_pipe p using (pipe_network_id, pipe)
         join finding f using (finding_id)
-        where s.municipality_id = %s and f.kind = %s order by s.leak_suspect_id
+        where s.municipality_id = %s and f.kind in (%s, 'burst')
+          -- A burst that is over by itself says nothing of a leak there: the nights may find one.
+          and (f.ended_at is null or f.kind = 'leak_suspect' and f.detail->'sudden' is null
+               or exists (select from leak_case c where c.finding_id = f.finding_id))
+        order by s.leak_suspect_id
         """,
         (municipality_id, KIND),
     ):
@@ -177,9 +184,10 @@ def open_suspect(
     stations: Sequence[int],
     series: int,
     by_model: bool,
+    more: Mapping[str, Any] | None = None,
 ) -> Changes:
-    """`stations`: where the finding may stand, best first; `series`: the flow that the size is counted in. Nothing
-    where each of them has one open.
+    """`stations`: where the finding may stand, best first; `series`: the flow that the size is counted in; `more` of
+    its detail. Nothing where each of them has one open.
     """
     taken = {
         row[0]
@@ -200,7 +208,7 @@ def open_suspect(
         began,
         round(report.size, 1),
         None,
-        round(report.strength / LEAST**0.5, 2),
+        round(report.strength / (sudden.LEAST if more and "sudden" in more else LEAST**0.5), 2),
         RULE_VERSION,
         {
             "until": until.isoformat(),
@@ -210,6 +218,7 @@ def open_suspect(
             "likeness": round(report.likeness, 2),
             "means": [_MEANS[each] for each in report.means],
             "by_model": by_model,
+            **(more or {}),
         },
     )
     changes = open_or_update(conn, finding)
@@ -253,6 +262,11 @@ def put_area(
     )
 
 
+def has_area(conn: Connection, finding_id: int) -> bool:
+    """Whether pipes are known that this finding speaks for."""
+    return conn.execute("select from leak_suspect where finding_id = %s limit 1", (finding_id,)).fetchone() is not None
+
+
 def end_settled(conn: Connection, municipality_id: int, now: datetime) -> Changes:
     """Ends what was repaired, was none, or is old and nobody looked for it."""
     changes: Changes = []
@@ -271,19 +285,20 @@ def end_settled(conn: Connection, municipality_id: int, now: datetime) -> Change
                 changes += end(conn, station, KIND, now)
             continue
         (case,) = cases.cases(conn, municipality_id, case_id)
-        last = case.last(REPAIRED) or case.last(ENDED)
-        if last is not None:
-            changes += end(conn, station, KIND, max(started, last.at))
+        if case.settled is not None:
+            changes += end(conn, station, KIND, max(started, case.settled.at))
     return changes
 
 
 def suspects(conn: Connection, municipality_id: int) -> dict[int, Area]:
     """By finding id, of the loggers' pressures and of what is heard; the newest of each."""
     return {
-        row[0]: Area(row[1], row[2], row[3], row[4], tuple(row[5]), tuple(row[6]))
+        row[0]: Area(row[1], row[2], row[3], row[4], tuple(row[5]), tuple(row[6]), row[7])
         for row in conn.execute(
             """
-            select s.finding_id, s.pipe_network_id, s.day, s.pipe, p.name, s.pipes, s.chances
+            select s.finding_id, s.pipe_network_id, s.day, s.pipe, p.name, s.pipes, s.chances,
+                   (select coalesce(sum(a.length_m), 0) / 1000 from network_pipe a
+                    where a.pipe_network_id = s.pipe_network_id and a.pipe = any(s.pipes))
             from leak_suspect s join network_pipe p using (pipe_network_id, pipe)
             where s.municipality_id = %s order by s.leak_suspect_id
             """,
