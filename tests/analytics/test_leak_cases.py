@@ -14,6 +14,7 @@ from scipy import sparse
 from analytics.leaks.cases.case import ENDED, FOUND, NOTHING, PLANNED, REPAIRED, UNDONE, Case, Step, loss
 from analytics.leaks.cases.figures import figures
 from analytics.leaks.cases.step_test import entries, steps
+from analytics.leaks.cases.step_test import fed as hanging
 from analytics.leaks.cases.walk import around, of_block, walk
 from analytics.leaks.network.files import read_network
 from analytics.leaks.network.inp import parse
@@ -96,6 +97,15 @@ def test_what_a_step_shuts_off_is_shut_off_and_the_steps_leave_what_they_say(dat
         reached = part == part[inlet]
         return float((pipes.length * (reached[pipes.start].astype(float) + reached[pipes.end]) / 2).sum()) / 1000
 
+    nights = [[each.key for each in (*found.first, *found.steps[:n])] for n in range(len(found.steps) + 1)]
+    metres = hanging(network, range(len(pipes)), inlet, [data.draw(st.permutations(each)) for each in nights])
+    assert metres is not None and hanging(network, range(len(pipes)), inlet, [[("v", "none")]]) is None
+    assert metres.sum(axis=(1, 2)) / 1000 == pytest.approx([fed({valve for valve, _ in each}) for each in nights])
+    # Left out, a step's pipes go with a later one, or stay.
+    some = data.draw(st.lists(st.sampled_from(found.steps), unique=True)) if found.steps else []
+    left = hanging(network, range(len(pipes)), inlet, [[each.key for each in some]])
+    assert left is not None and left.sum() / 1000 == pytest.approx(fed({each.valve for each in some}))
+
     closed = {each.valve for each in found.first}
     assert fed(closed) == pytest.approx(found.km, abs=0.001), "opening the rings takes nothing out"
     for each in found.steps:
@@ -141,11 +151,12 @@ def test_what_was_no_leak_counts_and_what_was_opened_twice_does_not() -> None:
         case(4, (ENDED, 12, "twice", None)),
         case(5, (NOTHING, 11, None, 9.0)),
     ]
-    found = figures(cases, {1: 80.0, 3: 10.0})
+    found = figures(cases, {1: 80.0, 3: 10.0}, BEGAN + timedelta(days=30))
     assert (found.hits, found.wrong, found.rate) == (2, 1, pytest.approx(2 / 3))
     assert found.km_a_leak == 7.0, "what was walked in vain counts for those that were found"
     assert (found.off.value, found.off.n) == (80.0, 1)
     assert (found.to_case.value, found.to_find.value, found.to_repair.value) == (10.0, 4.0, 1.0)
-    unsaid = figures([*cases, case(6, (FOUND, 12, "joint", None))], {})
-    assert unsaid.km_a_leak is None and unsaid.unsaid == 1, "unknown, not less"
-    assert figures([], {}).rate is None
+    assert (found.delay.value, found.lost, found.uncounted) == (14.0, 2.0 * 24 * (13 + 30), 0)
+    unsaid = figures([*cases, case(6, (FOUND, 12, "joint", None), size=None)], {}, BEGAN)
+    assert unsaid.uncounted == 1 and unsaid.km_a_leak is None and unsaid.unsaid == 1, "unknown, not less"
+    assert figures([], {}, BEGAN).rate is None

@@ -13,9 +13,12 @@ from alerts.shards import NAME as ALERTS
 from analytics.findings import announce
 from analytics.leaks.cases import stored as cases
 from analytics.leaks.loggers import places, stored
+from analytics.leaks.loggers.lively import Watched
+from analytics.leaks.loggers.lively import look as look_at_once
 from analytics.leaks.loggers.nightly import Kept, due, night
 from analytics.leaks.network import stored as networks
 from analytics.leaks.network.files import read_network
+from analytics.leaks.watch import told_by_pressures
 from devices.clock import FixedClock
 from store import Connection, connect
 from store.feed import Consumer
@@ -136,11 +139,11 @@ def test_two_leaks_on_one_street_with_a_repair_between(town: Analyst) -> None:
         assert open_findings(town) == []
         look(conn, town, 40, kept)
         assert open_findings(town) == []
-        look(conn, town, 45, kept)
+        look(conn, town, 47, kept)
         assert len(open_findings(town)) == 1, "near the repaired one, and said all the same"
         newest = stored.suspects(conn, number)
         assert len(newest) == 2 and DISTANCES[list(newest.values())[1].pipe, PIPES.index("e21")] <= 300
-        look(conn, town, 46, kept)
+        look(conn, town, 48, kept)
         assert len(open_findings(town)) == 1, "said once"
 
 
@@ -155,6 +158,90 @@ def test_a_suspect_raises_one_alert_that_says_how_much_there_is_to_search(town: 
         Consumer(town.town.worker, ALERTS).drain(conn, Evaluator(FixedClock(now + timedelta(hours=1))).handle)
     assert town.rows("select rule from alert") == [("leak_suspect",)]
     assert "調査範囲：管路 " in town.rows("select body from outbox")[0][0]
+
+
+_QUARTER = timedelta(minutes=15)
+_BURST = np.where(_DAY == 40, 25.0, 0.0)
+
+
+@pytest.fixture
+def lively(town: Analyst) -> Analyst:
+    """The same stations as they send every 15 minutes, from the 17th day to the burst at the 40th midnight and its
+    repair a day later; the newest readings are sent by `readings`."""
+    town.execute(
+        "update datastream set step = '15 minutes' where datastream_id in (select datastream_id from rollup_hour)"
+    )
+    with (
+        connect(town.town.owner, name="test") as conn,
+        conn.cursor().copy("copy observation (datastream_id, phenomenon_time, value, quality) from stdin") as copy,
+    ):
+        for series, values in quarters(town).items():
+            for at in range(17 * 96, 40 * 96):
+                copy.write_row((series, midnight(0) + at * _QUARTER, float(values[at]), "good"))
+    return town
+
+
+def quarters(town: Analyst) -> dict[int, np.ndarray]:
+    """By datastream what is measured each quarter of an hour of a record in which a street bursts."""
+    year = record({"e11": _BURST})
+    values = {
+        **dict(zip(NODES, np.repeat(year.pressures, 2, axis=0).T * 9.80665, strict=True)),
+        **dict(zip(("in", "in2"), np.repeat(year.flows, 2, axis=0).T, strict=True)),
+    }
+    found = town.rows(
+        "select s.code, d.datastream_id from station s join datastream d using (station_id) "
+        "where starts_with(s.code, 'logger-')"
+    )
+    return {series: values[code.removeprefix("logger-")] for code, series in found}
+
+
+def send(town: Analyst, first: int, last: int) -> None:
+    for series, values in quarters(town).items():
+        town.send(series, [(midnight(0) + at * _QUARTER, float(values[at])) for at in range(first, last)])
+
+
+def test_a_burst_is_told_by_pressures_at_once_and_ends_when_they_are_back(lively: Analyst) -> None:
+    number, kept, watched = lively.town.municipality_id, Kept(), Watched()
+    with connect(lively.town.worker, name="test", autocommit=True) as conn:
+        # Those of the hour before are in the record already, and said once more.
+        send(lively, 40 * 96 - 4, 40 * 96)
+        assert look_at_once(conn, number, ZONE, kept, watched) == []
+        assert watched.learned is not None
+        send(lively, 40 * 96, 40 * 96 + 2)
+        ((_, finding),) = look_at_once(conn, number, ZONE, kept, watched)
+        ((station, size),) = open_findings(lively)
+        assert size == pytest.approx(25.0, rel=0.4) and station.startswith("logger-n")
+        area = stored.suspects(conn, number)[finding]
+        assert DISTANCES[area.pipe, PIPES.index("e11")] <= 300 and area.km > 0
+        inlet = lively.rows("select station_id from station where code = 'logger-in2'")[0][0]
+        assert told_by_pressures(conn, number, inlet) and not told_by_pressures(conn, number, -1)
+        assert look_at_once(conn, number, ZONE, kept, watched) == [], "no reading, nothing to judge"
+        send(lively, 40 * 96 + 2, 40 * 96 + 12)
+        assert look_at_once(conn, number, ZONE, kept, Watched()) == [], "after a restart it is the same one"
+        send(lively, 41 * 96 - 12, 41 * 96 + 6)
+        assert look_at_once(conn, number, ZONE, kept, watched) == [(number, finding)]
+        assert open_findings(lively) == []
+        told, _ = stored.told(conn, number, NETWORK, midnight(0), [])
+        assert told.said == (), "what was over by itself does not keep the nights from finding a leak there"
+
+
+def test_what_the_inflow_has_told_is_not_told_twice(lively: Analyst) -> None:
+    number = lively.town.municipality_id
+    lively.execute(
+        """
+        insert into finding (municipality_id, station_id, datastream_id, kind, started_at, value, usual, score,
+                             rule_version, detail)
+        select s.municipality_id, s.station_id, d.datastream_id, 'burst', %s, 70, 45, 2, 'burst:1', '{}'
+        from station s join datastream d using (station_id) where s.code = 'logger-in'
+        """,
+        midnight(40) + _QUARTER,
+    )
+    with connect(lively.town.worker, name="test", autocommit=True) as conn:
+        send(lively, 40 * 96, 40 * 96 + 2)
+        assert look_at_once(conn, number, ZONE, Kept(), Watched()) == []
+        assert open_findings(lively) == []
+        (area,) = stored.suspects(conn, number).values()
+        assert DISTANCES[area.pipe, PIPES.index("e11")] <= 300
 
 
 def test_what_cannot_be_calculated_is_said_and_ends_nothing(town: Analyst) -> None:

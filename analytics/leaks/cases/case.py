@@ -99,6 +99,11 @@ class Case:
         return next((each for each in reversed(self.standing) if each.kind == kind), None)
 
     @property
+    def settled(self) -> Step | None:
+        """The repair, else the end without a leak; None: neither, it is still looked for."""
+        return self.last(REPAIRED) or self.last(ENDED)
+
+    @property
     def size_m3h(self) -> float | None:
         """As measured where it was found, else as estimated."""
         found = self.last(FOUND)

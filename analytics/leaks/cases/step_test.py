@@ -2,6 +2,7 @@
 
     entries(network, pipes) -> (k,)                   nodes by which water can come into the block from elsewhere
     steps(network, pipes, inlet, count=) -> Steps     what to close
+    fed(network, pipes, inlet, closed) -> (k, 2, p)   m of each pipe that still hang on the inlet, whatever was closed
 
 Valves cut the block into sections; seen from the inlet, each section hangs on a valve. From the far end inwards one
 valve after the other is closed, each of which takes about the same length out; what flows into the rest is read after
@@ -19,15 +20,16 @@ Source: step testing as in Farley & Trow, Losses in Water Distribution Networks 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 
 import numpy as np
 import numpy.typing as npt
 
-from analytics.leaks.network.pipes import Ints, Network, ways
+from analytics.leaks.network.pipes import Floats, Ints, Network, ways
 
+Key = tuple[str, str]  # a valve, and the pipe that it is on ('' of a model's own valve)
 USUAL_STEPS = 6  # of a night: each takes half an hour
 _ENOUGH = 0.75  # of a step's share: what is less goes with the step before it
 
@@ -44,6 +46,11 @@ class Step:
     left: float
     x: float
     y: float
+
+    @property
+    def key(self) -> Key:
+        """What tells its valve from the others of the network."""
+        return self.valve, self.pipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +133,44 @@ def steps(network: Network, pipes: npt.ArrayLike, inlet: int, count: int = USUAL
         part[section] = section if section in cut else part[a if b == section else b]
     first = tuple(_step(each, 0.0, total) for each in rings if part[each.sections[0]] != part[each.sections[1]])
     return Steps(first, tuple(found), total / 1000, (whole - total) / 1000, other)
+
+
+def fed(network: Network, pipes: npt.ArrayLike, inlet: int, closed: Sequence[Collection[Key]]) -> Floats | None:
+    """`pipes` of the block, `inlet` a node; for each set of closed valves the metres of every pipe of the network that
+    hang on the inlet, of the half at its start and of that at its end: its own valve stands between them. None where
+    the block has no such node or valve.
+
+    >>> from analytics.leaks.network.inp import parse
+    >>> pipes = " a n0 n1 400 75 130 \\n b n2 n3 300 75 130 \\n c n4 n5 300 75 130"
+    >>> valves = " v1 n1 n2 75 TCV 0 0 \\n v2 n3 n4 75 TCV 0 0"
+    >>> nodes = "\\n".join(f" n{n}" for n in range(6))
+    >>> text = f"[OPTIONS]\\n Units LPS\\n[JUNCTIONS]\\n{nodes}\\n[PIPES]\\n{pipes}\\n[VALVES]\\n{valves}"
+    >>> fed(parse(text, "three.inp"), [0, 1, 2], 0, [[], [("v2", "")]]).tolist()
+    [[[200.0, 150.0, 150.0], [200.0, 150.0, 150.0]], [[200.0, 150.0, 0.0], [200.0, 150.0, 0.0]]]
+    """
+    asked = np.unique(np.asarray(pipes, np.int64))
+    section_of, _, valves = _sections(network, asked, ways(network, [inlet])[0])
+    root = section_of.get(inlet)
+    known = {(each.name, each.pipe) for each in valves}
+    if root is None or any(key not in known for keys in closed for key in keys):
+        return None
+    beyond: dict[int, list[tuple[int, Key]]] = {}
+    for each in valves:
+        for here, there in (each.sections, each.sections[::-1]):
+            beyond.setdefault(here, []).append((there, (each.name, each.pipe)))
+    own = network.pipes
+    ends = np.array([[section_of[int(node)] for node in table[asked]] for table in (own.start, own.end)])
+    half = np.nan_to_num(own.length[asked]) / 2
+    found = np.zeros((len(closed), 2, len(own)))
+    for row, keys in enumerate(closed):
+        reached, waiting = {root}, [root]
+        while waiting:
+            for there, key in beyond.get(waiting.pop(), ()):
+                if there not in reached and key not in keys:
+                    reached.add(there)
+                    waiting.append(there)
+        found[row][:, asked] = np.isin(ends, list(reached)) * half
+    return found
 
 
 def _step(valve: _Valve, isolated: float, left: float) -> Step:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from analytics.leaks.network.pipes import Floats, Ints, Network, middle_distances, ways
+from analytics.leaks.network.pipes import Floats, Ints, Network, middle_distances, share_before, ways
 
 MOST_TURNED = 400  # stops: of more the nearest is next, and nothing is turned round
 _LEAST_GAIN = 1e-6  # m
@@ -98,7 +98,7 @@ def _stops(network: Network, area: Ints) -> tuple[list[str], list[str], list[int
             names.append(name)
             kinds.append(kind)
             on.append(pipe)
-            along.append(_share(own.lines[pipe], xy) * own.length[pipe])
+            along.append(share_before(own.lines[pipe], xy) * own.length[pipe])
             places.append(xy)
     for pipe in sorted(wanted - set(on)):
         names.append(own.names[pipe])
@@ -116,19 +116,6 @@ def _middle(line: Floats) -> Floats:
     passed = np.concatenate([[0.0], np.hypot(*np.diff(line, axis=0).T).cumsum()])
     half = passed[-1] / 2
     return np.array([np.interp(half, passed, line[:, 0]), np.interp(half, passed, line[:, 1])])
-
-
-def _share(line: Floats, xy: Floats) -> float:
-    """How much of the line, 0 to 1, lies before the place of it that is nearest to `xy`."""
-    step = np.diff(line, axis=0)
-    lengths = np.hypot(*step.T)
-    whole = float(lengths.sum())
-    if not whole > 0:
-        return 0.5
-    part = np.clip(((xy - line[:-1]) * step).sum(axis=1) / np.maximum(lengths**2, 1e-12), 0.0, 1.0)
-    away = np.hypot(*(line[:-1] + part[:, None] * step - xy).T)
-    nearest = int(away.argmin())
-    return float(lengths[:nearest].sum() + part[nearest] * lengths[nearest]) / whole
 
 
 def _distances(network: Network, on: list[int], along: Floats, places: Floats) -> Floats:
