@@ -30,7 +30,9 @@ Position = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A shape as it is drawn. `lines`: the line, the one point, or the rings of an area."""
+    """A shape as it is drawn. `lines`: the line, the one point, or the rings of an area. `inlet`: the code of the
+    inlet of the block that a block or a pipe is of, '' of others.
+    """
 
     kind: str
     layer: str
@@ -38,6 +40,10 @@ class Shape:
     name_en: str
     lines: Sequence[Sequence[Sequence[float]]]
     properties: dict[str, str | float]
+
+    @property
+    def inlet(self) -> str:
+        return str(self.properties.get({"block": "station", "pipe": "block"}.get(self.kind, ""), ""))
 
 
 class PointOut(Out):
@@ -60,6 +66,8 @@ class PolygonOut(Out):
 class ShapeNameOut(Out):
     """`kind`: sea, terrain, river, ...; `layer`: the kind with its class or step of height; names may be empty.
 
+    `inlet`: code of the inlet of the block that a block or a pipe is of, else empty.
+
     `detail`: what the kind says of itself (height_m, diameter_mm, length_m, block, area_km2, ...).
     """
 
@@ -67,6 +75,7 @@ class ShapeNameOut(Out):
     layer: str
     name: str
     name_en: str
+    inlet: str
     detail: dict[str, str | float]
 
 
@@ -100,6 +109,7 @@ def town_shapes(visit: SignedIn) -> MapOut:
                     layer=shape.layer,
                     name=shape.name,
                     name_en=shape.name_en,
+                    inlet=shape.inlet,
                     detail=shape.properties,
                 ),
             )

@@ -211,6 +211,7 @@ class AlertOut(Out):
         "outage",
         "night_flow",
         "burst",
+        "inflow_rise",
         "leak_suspect",
         "leak_sound",
         "visits",

@@ -73,11 +73,18 @@ EXEMPT = {
     """,
     "a drill has none of these: hours, days, nights and findings are of real series, mappings of devices": """
         analytics/findings.py:last analytics/leaks/nights.py:_recompute_night analytics/leaks/watch.py:_judge_nights
+        analytics/leaks/watch.py:told_by_pressures analytics/leaks/loggers/lively.py:_told
+        analytics/leaks/loggers/measured.py:_steps analytics/leaks/loggers/measured.py:step
         analytics/leaks/blocks/stored.py:inflows analytics/leaks/blocks/stored.py:nights
-        analytics/leaks/loggers/measured.py:_hours analytics/leaks/loggers/stored.py:open_suspect
+        analytics/leaks/loggers/measured.py:hours analytics/leaks/loggers/stored.py:open_suspect
         analytics/leaks/loggers/stored.py:told analytics/leaks/loggers/sounds.py:state
         analytics/leaks/loggers/sounds.py:_settled analytics/leaks/loggers/sounds.py:_suspected
         analytics/leaks/loggers/stored.py:end_settled
+        analytics/leaks/blocks/rises.py:_open analytics/leaks/blocks/rises_stored.py:told
+        analytics/leaks/blocks/rises_stored.py:in_cases analytics/leaks/blocks/rises_stored.py:case_of
+        analytics/leaks/blocks/rises_stored.py:others analytics/leaks/blocks/rises_stored.py:tells_of
+        analytics/leaks/blocks/rises_stored.py:nights
+        analytics/leaks/blocks/inlets.py:_of_block analytics/leaks/blocks/inlets.py:beside
         analytics/visitors/usual.py:_complete_days analytics/visitors/visits.py:visits_by_hour
         analytics/visitors/visits.py:visits_by_day analytics/visitors/checks/judged.py:days alerts/observed.py:findings
         analytics/visitors/checks/estimates.py:_before

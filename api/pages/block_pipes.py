@@ -81,8 +81,11 @@ def choose_pipes(visit: SignedIn, block: str, typed: Form) -> Response:
                     f"The block of pipes {chosen[:40]!r} is chosen for another inlet.",
                 ),
                 Text(
-                    "そちらの配水ブロックの画面で選択をやめてから、もう一度選んでください。",
-                    "Take the choice back on that block's page, then choose again.",
+                    "そちらの配水ブロックの画面で選択をやめてから、もう一度選んでください。流入が2か所以上あるブロックなら、"
+                    "ここでは選ばずに、「ロガーの位置」で流量計をすべて管路に登録してください。1つのブロックとして計算します。",
+                    "Take the choice back on that block's page, then choose again. Where several inlets feed the "
+                    "block, leave it, and say on the page of loggers' places where each meter stands: they are then "
+                    "taken together.",
                 ),
             )
     return RedirectResponse(f"{BLOCKS}/{here.code}?done={'pipes' if chosen else 'pipes_gone'}#pipes", 303)
@@ -97,7 +100,7 @@ def plan_page(request: Request, visit: SignedIn, block: str) -> Response:
         here = block_of(conn, block)
         number = networks.present(conn, town)
         network = None if number is None or here.pipes is None else networks.network_of(conn, town, number)
-        where = _positions(conn, here)
+        where = positions(conn, here)
         alerts = open_alerts(conn, visit.user.role)
     found = None if network is None else _plan(network, here, *where)
     return page(
@@ -112,7 +115,7 @@ def plan_page(request: Request, visit: SignedIn, block: str) -> Response:
     )
 
 
-def _positions(conn: Connection, here: Block) -> tuple[Floats, Floats]:
+def positions(conn: Connection, here: Block) -> tuple[Floats, Floats]:
     """Longitude and latitude of the inlet (1, 2), and of all stations that measure a pressure (n, 2)."""
     rows = conn.execute(
         """
@@ -132,26 +135,37 @@ def _plan(network: Network, here: Block, inlet_at: Floats, loggers_at: Floats) -
     pipes = of_block(network, here.pipes or "")
     if not len(pipes):
         return None
-    doors = entries(network, pipes)
-    nodes = np.unique(np.stack([network.pipes.start[pipes], network.pipes.end[pipes]]))
-    inlet = int(doors[0]) if len(doors) == 1 else None
-    if inlet is None:
-        near = _near(network, doors if len(doors) else nodes, inlet_at, _NEAR_INLET)
-        inlet = near[0] if near else None
+    inlet, doors = fed_at(network, pipes, inlet_at)
     if inlet is None:
         return Plan(None, False, None, (), 0, draw(network, area=pipes.tolist()))
     found = steps(network, pipes, inlet)
+    nodes = _nodes(network, pipes)
     there = _near(network, nodes, loggers_at, _NEAR_LOGGER)
     among = _hydrants(network, pipes) or {int(each): _end(network, pipes, int(each)) for each in nodes}
     best = next_places(network, pipes, inlet, among=list(among), there=there, count=_LOGGERS)
     return Plan(
         _end(network, pipes, inlet).pipe,
-        len(doors) <= 1,
+        doors <= 1,
         found,
         tuple(among[int(each)] for each in best),
         len(there),
         draw(network, area=pipes.tolist(), stops=[(each.x, each.y) for each in found.steps]),
     )
+
+
+def fed_at(network: Network, pipes: Ints, inlet_at: Floats) -> tuple[int | None, int]:
+    """The node at which a block is fed whose inlet stands at `inlet_at` (1, 2), degrees, None: not known; and how many
+    ways lead into it.
+    """
+    doors = entries(network, pipes)
+    if len(doors) == 1:
+        return int(doors[0]), 1
+    near = _near(network, doors if len(doors) else _nodes(network, pipes), inlet_at, _NEAR_INLET)
+    return near[0] if near else None, len(doors)
+
+
+def _nodes(network: Network, pipes: Ints) -> Ints:
+    return np.unique(np.stack([network.pipes.start[pipes], network.pipes.end[pipes]]))
 
 
 def _near(network: Network, nodes: Ints, places: Floats, metres: float) -> list[int]:

@@ -14,7 +14,7 @@ from fastapi import File, UploadFile
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from analytics.leaks.blocks import meter_file, stored
+from analytics.leaks.blocks import inlets, meter_file, rises_stored, stored
 from analytics.leaks.blocks.balance import Balance, fiscal_year, months, whole_year
 from analytics.leaks.blocks.meter_file import COLUMNS, FileProblems
 from analytics.leaks.blocks.night_use import LITRES, Use
@@ -25,7 +25,7 @@ from analytics.leaks.network.stored import block_names, network_of, present
 from api.access import Router, SignedIn, Visit, access
 from api.errors import BadRequest, NotFound, Text
 from api.pages.alert_list import open_alerts
-from api.pages.blocks_now import blocks_now, inflow, repairs, shade, today
+from api.pages.blocks_now import blocks_now, hourly, inflow, repairs, shade, today
 from api.pages.headquarters import csv_file
 from api.pages.pipe_drawing import draw
 from api.pages.readings import stations_now
@@ -44,8 +44,9 @@ BLOCKS = "/water/blocks"
 _MOST_FILE = 900_000  # bytes
 _OLDEST = 2000  # fiscal year
 _MOST_NOTE = 200
+_MOST_RISES = 10  # that are shown, the newest
 _DONE = frozenset({"taken", "same", "use", "pipes", "pipes_gone"})
-_LIMITS = {"connections": 1_000_000.0, "litres": 100.0, "known": 10_000.0}
+_LIMITS = {"connections": 1_000_000.0, "litres": 100.0, "known": 10_000.0, "known_metered": 10_000.0}
 
 
 @router.get(BLOCKS)
@@ -90,17 +91,23 @@ def block_page(request: Request, visit: SignedIn, block: str) -> Response:
     year = _year(request, at)
     with visit.transaction() as conn:
         here = block_of(conn, block)
-        readings = stored.metered(conn).get(here.station_id, [])
+        readings = stored.read_of(here, stored.metered(conn))
         flowed = inflow(conn, [here], year, at).get(here.station_id, {})
+        metered = hourly(conn, [here], year, at).get(here.station_id, {})
         (now,) = blocks_now(conn, [here], at)
-        cases = [each for each in leak_cases.cases(conn, town) if each.station_id == here.station_id]
+        cases = [each for each in leak_cases.cases(conn, town) if each.station_id in here.whole.stations]
         mended = repairs(conn, here, cases, at)
         taken = {each.finding_id for each in cases}
+        told = suspects(conn, at.now)
         waiting = [
             each
-            for each in suspects(conn, at.now).get(here.station_id, ())
+            for station_id in here.whole.stations
+            for each in told.get(station_id, ())
             if each.ended_at is None and each.finding_id not in taken
         ]
+        rises = [] if here.flow is None else rises_stored.told(conn, here.flow)
+        rises_watch = None if here.flow is None else rises_stored.watch(conn, here.flow)
+        beside = [] if here.flow is None else inlets.beside(conn, here.flow)
         network_blocks = block_names(conn, town)
         tanks = stations_now(conn, StationKind.SERVICE_TANK, at.now)
         alerts = open_alerts(conn, visit.user.role)
@@ -116,9 +123,12 @@ def block_page(request: Request, visit: SignedIn, block: str) -> Response:
         cases=[each for each in cases if each.state not in (ENDED, REPAIRED)],
         repairs=mended,
         waiting=waiting[0] if waiting else None,
+        rises=rises[: -_MOST_RISES - 1 : -1],
+        rises_watch=rises_watch,
+        beside=beside,
         network_blocks=network_blocks,
-        months=months(year, today(at), flowed, readings),
-        total=whole_year(year, today(at), flowed, readings),
+        months=months(year, today(at), flowed, readings, metered),
+        total=whole_year(year, today(at), flowed, readings, metered),
         year=year,
         later=year < fiscal_year(today(at)),
         readings=[each for each in reversed(readings) if each.end > date(year, 4, 1)],
@@ -138,7 +148,20 @@ def say_use(visit: SignedIn, block: str, typed: Form) -> Response:
         None if connections is None else round(connections),
         LITRES if (litres := _number(typed, "litres")) is None else litres,
         _number(typed, "known") or 0.0,
+        _number(typed, "known_metered"),
     )
+    if use.metered is not None and use.metered > use.known:
+        raise BadRequest(
+            Text(
+                f"スマートメーターのある分（{use.metered:g} m³/h）が、合計（{use.known:g} m³/h）より多くなっています。",
+                f"Known customers with a smart meter ({use.metered:g} m³/h) use more than all known ones "
+                f"({use.known:g} m³/h).",
+            ),
+            Text(
+                "合計には、スマートメーターのある分も入れてください。",
+                "The total holds those with a smart meter, too.",
+            ),
+        )
     now = visit.clock.now()
     with visit.transaction() as conn:
         here = block_of(conn, block)
@@ -168,14 +191,17 @@ def blocks_file(request: Request, visit: SignedIn) -> Response:
     with visit.transaction() as conn:
         found = stored.blocks(conn)
         readings = stored.metered(conn)
-        flowed = inflow(conn, found, year, at)
+        flowed, metered = inflow(conn, found, year, at), hourly(conn, found, year, at)
     columns = (
         "block", "name", "first", "last", "inflow", "inflow_days", "billed", "billed_days", "shared_days", "lost",
-        "billed_share", "effective_share",
+        "billed_share", "effective_share", "hourly_days", "hourly_read",
     )  # fmt: skip
     rows: list[list[object]] = [[at.words(f"blocks.csv.{name}") for name in columns]]
     for each in found:
-        known = flowed.get(each.station_id, {}), readings.get(each.station_id, [])
+        if not each.stands:  # a block is a line, whatever number of inlets it has
+            continue
+        station = each.station_id
+        known = flowed.get(station, {}), stored.read_of(each, readings), metered.get(station, {})
         for line in (*months(year, today(at), *known), whole_year(year, today(at), *known)):
             if line.days:
                 rows.append([each.code, at.words.name(each.name, each.name_en), *_cells(line)])
@@ -200,6 +226,8 @@ def _cells(line: Balance) -> tuple[object, ...]:
         volume(line.lost),
         share(line.billed_share),
         share(line.effective_share),
+        line.hourly_days,
+        share(line.hourly_read),
     )
 
 

@@ -21,6 +21,7 @@ from api.pages.alert_list import (
     open_alerts,
 )
 from api.pages.apart_now import apart_now, kinds_of
+from api.pages.blocks_now import shades
 from api.pages.daily_counts import calendar, month_range
 from api.pages.daily_entry import COUNTING
 from api.pages.demo import panel
@@ -42,7 +43,7 @@ from api.pages.start import start
 from api.pages.tourism import by_hour, tourism
 from api.pages.town_map import Place, draw
 from api.pages.water import Block, water
-from api.roles import Role
+from api.roles import PIPE_KEEPERS, Role
 from store.cameras import cameras
 from store.field_reports import attached_counts
 
@@ -158,6 +159,8 @@ def water_page(request: Request, visit: SignedIn) -> Response:
         apart = apart_now(conn, visit.tenant.municipality_id, at.now)
         alerts = open_alerts(conn, visit.user.role)
         watched = [*(tank.station for tank in model.tanks), *(block.station for block in model.blocks), *others]
+        # Who may not see where pipes are, sees no figure a km of them either.
+        shaded = shades(conn, at) if visit.user.role in PIPE_KEEPERS else []
         map_ = draw(
             conn,
             visit.tenant.municipality_id,
@@ -165,6 +168,7 @@ def water_page(request: Request, visit: SignedIn) -> Response:
             _places(at, watched),
             reader=visit.user.role,
             also=("block", "pipe"),
+            shades={each.code: each.shade for each in shaded},
         )
     marks = [_plain_mark(at, tank.station, tank.level) for tank in model.tanks]
     marks += [_block_mark(at, block) for block in model.blocks]
@@ -176,6 +180,7 @@ def water_page(request: Request, visit: SignedIn) -> Response:
         "water",
         alerts,
         map=map_,
+        shaded=shaded,
         model=model,
         others=others,
         marks=marks,

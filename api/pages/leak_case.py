@@ -20,22 +20,24 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from analytics.leaks.blocks import stored as blocks
-from analytics.leaks.cases import stored
+from analytics.leaks.cases import correlations, step_tests, stored
 from analytics.leaks.cases.case import CAUSES, ENDINGS, FOUND, KINDS, NOTE, NOTHING, PLANNED, REPAIRED, Case
+from analytics.leaks.cases.kept import MOST_TEXT as MOST_REASON
 from analytics.leaks.cases.photos import photos_of, put_photos
 from analytics.leaks.cases.stored import MOST_TEXT, NewStep
 from analytics.leaks.cases.walk import Walk, walk
 from analytics.leaks.loggers import stored as loggers
 from analytics.leaks.network import stored as networks
+from analytics.leaks.network.pipes import Network
 from api.access import Router, SignedIn, Visit, access
 from api.pages.alert_list import open_alerts
 from api.pages.blocks_now import Now, Repair, blocks_now, repairs
 from api.pages.count_copies import asked_for
 from api.pages.field_form import Unread, key_of, number, read_form, read_photos, taken_json, wants_json, when
 from api.pages.leak_cases import LEAKS, day_of, one, pipe_of, row_of
+from api.pages.leak_evidence import Evidence, evidence, network_id
 from api.pages.pipe_drawing import Drawing, draw
 from api.pages.site import Moment, formats_at, moment, page, plain_page
-from api.pages.suspects import Suspect, suspect_of
 from api.roles import PIPE_KEEPERS
 from devices.photos import Photo
 from store.connection import Connection
@@ -47,18 +49,22 @@ router = Router()
 _STEP = ("time", "day", "what", "pipe", "size", "km", "text")
 _IN_THE_STREET = frozenset({FOUND, NOTHING, REPAIRED, NOTE})
 _LIKELIEST = 10  # pipes with their chances
-_DONE = frozenset({"opened", "photo_gone", *(f"step_{kind}" for kind in KINDS)})
+_KEPT = ("correlated", "correlation_gone", "stepped", "stepped_gone")
+_DONE = frozenset({"opened", "photo_gone", *_KEPT, *(f"step_{kind}" for kind in KINDS)})
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a case is searched: the way to walk, its picture, and the names of the pipes."""
+    """Where a case is searched: the way to walk, its picture, and the names of the pipes; `holds`: how probably the
+    leak is there, where what was kept with it has moved the area that the case was opened with.
+    """
 
     walk: Walk
     drawing: Drawing | None
     pipes: tuple[str, ...]
     suspect: str | None
     names: Mapping[int, str]
+    holds: float | None = None
 
 
 @router.get(LEAKS + "/{case_id}")
@@ -148,11 +154,16 @@ def _case_page(
     with visit.transaction() as conn:
         case = one(conn, town, case_id)
         price = stored.price(conn, town)
-        finding: Suspect | None = None if case.finding_id is None else suspect_of(conn, case.finding_id)
-        place = _place(conn, town, case)
+        results = correlations.correlations(conn, town, case_id)
+        tests = step_tests.step_tests(conn, town, case_id)
+        version = network_id(case, [*results, *tests])
+        network = None if version is None else networks.network_of(conn, town, version)
         here = _block(conn, case, at)
+        areas = loggers.suspects(conn, town)
+        area = None if case.finding_id is None else areas.get(case.finding_id)
+        known = evidence(conn, case, results, tests, network, areas, at, None if here is None else here[0])
+        place = None if network is None else _place(network, case, known)
         photos = photos_of(conn, town, case_id)
-        area = None if case.finding_id is None else loggers.suspects(conn, town).get(case.finding_id)
         alerts = open_alerts(conn, visit.user.role)
     done, unread = request.query_params.get("done"), request.query_params.get("unread", "")
     model: dict[str, Any] = {
@@ -160,7 +171,8 @@ def _case_page(
         "case": case,
         "may": case.may & _IN_THE_STREET if copy else case.may,
         "price": price,
-        "finding": finding,
+        "evidence_lines": known.lines,
+        "most_reason": MOST_REASON,
         "place": place,
         "here_block": here,
         "photos": photos,
@@ -195,19 +207,30 @@ def _block(conn: Connection, case: Case, at: Moment) -> tuple[Now, Repair | None
     return now, next(iter(repairs(conn, found[0], [case], at)), None)
 
 
-def _place(conn: Connection, municipality_id: int, case: Case) -> Place | None:
-    """None where nobody said where to search."""
-    if case.network_id is None:
+def _place(network: Network, case: Case, known: Evidence) -> Place | None:
+    """None where nobody said where to search, and nothing that was kept does."""
+    pipes: Sequence[int] = case.pipes if case.network_id is not None else ()
+    suspect = case.suspect
+    if known.area is not None:
+        pipes = known.area.pipes.tolist()
+        suspect = pipes[0]
+    if not pipes:
         return None
-    network = networks.network_of(conn, municipality_id, case.network_id)
-    way = walk(network, np.array(case.pipes), case.suspect)
+    way = walk(network, np.array(pipes), suspect)
     names = network.pipes.names
     return Place(
         way,
-        draw(network, area=case.pipes, stops=[(stop.x, stop.y) for stop in way.stops]),
-        tuple(names[each] for each in case.pipes),
-        None if case.suspect is None else names[case.suspect],
-        {each: names[each] for each in case.pipes},
+        draw(
+            network,
+            area=pipes,
+            stops=[(stop.x, stop.y) for stop in way.stops],
+            spans=known.spans,
+            sections=known.sections,
+        ),
+        tuple(names[each] for each in pipes),
+        None if suspect is None else names[suspect],
+        {each: names[each] for each in (*pipes, *case.pipes)},
+        None if known.area is None else known.area.holds,
     )
 
 

@@ -1,4 +1,4 @@
-"""漏水調査の成績: how often suspects were leaks, by fiscal year, what a lost m3 costs, and all cases as a file."""
+"""漏水調査の成績: how often suspects were leaks and what was lost, by fiscal year; the price of a m3; files of both."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from api.pages.headquarters import csv_file, local
 from api.pages.leak_cases import LEAKS, row_of
 from api.pages.site import Moment, moment, page
 from api.pages.typed import Form
+from api.pages.words import Words
 from api.roles import PIPE_KEEPERS
 from store.connection import Connection
 from store.errors import RecordError
@@ -66,6 +67,18 @@ def cases_file(request: Request, visit: SignedIn) -> Response:
     return csv_file(f"leak_cases_{visit.tenant.code}", _rows(at, found, price, off), at.words.code)
 
 
+@router.get(RESULTS + ".csv")
+@access(PIPE_KEEPERS, page=True)
+def figures_file(request: Request, visit: SignedIn) -> Response:
+    """The figures, a line for each fiscal year."""
+    at, town = moment(request, visit), visit.tenant.municipality_id
+    with visit.transaction() as conn:
+        found = stored.cases(conn, town)
+        price = stored.price(conn, town)
+        years = _years(found, _off(conn, town, found), at)
+    return csv_file(f"leak_figures_{visit.tenant.code}", _figure_rows(at.words, years, price), at.words.code)
+
+
 def _page(
     request: Request, visit: Visit, *, typed: str = "", problem: RecordError | None = None, status: int = 200
 ) -> Response:
@@ -82,8 +95,8 @@ def _page(
         "water_leaks_results",
         alerts,
         status=status,
-        years=_years(found, off, at.zone),
-        total=figures(found, off),
+        years=_years(found, off, at),
+        total=figures(found, off, at.now),
         price=price,
         typed=typed,
         problem=problem,
@@ -91,15 +104,19 @@ def _page(
     )
 
 
-def _years(found: Iterable[Case], off: Mapping[int, float], zone: ZoneInfo) -> list[tuple[int, Figures]]:
+def _years(found: Iterable[Case], off: Mapping[int, float], at: Moment) -> list[tuple[int, Figures]]:
     """By the fiscal year (from April) in which they were decided, the newest first."""
     by_year: dict[int, list[Case]] = {}
     for case in found:
         when = decided_at(case)
         if when is not None:
-            day = when.astimezone(zone)
-            by_year.setdefault(day.year - (day.month < _APRIL), []).append(case)
-    return [(year, figures(cases, off)) for year, cases in sorted(by_year.items(), reverse=True)]
+            by_year.setdefault(_year(when, at.zone), []).append(case)
+    return [(year, figures(cases, off, at.now)) for year, cases in sorted(by_year.items(), reverse=True)]
+
+
+def _year(when: datetime, zone: ZoneInfo) -> int:
+    day = when.astimezone(zone)
+    return day.year - (day.month < _APRIL)
 
 
 def _off(conn: Connection, municipality_id: int, found: Iterable[Case]) -> dict[int, float]:
@@ -120,9 +137,39 @@ def _off(conn: Connection, municipality_id: int, found: Iterable[Case]) -> dict[
     return off
 
 
+_YEARLY = (
+    "year", "hits", "wrong", "rate", "km", "unsaid", "km_a_leak", "off", "off_n", "to_case", "to_case_n", "to_find",
+    "to_find_n", "delay", "delay_n", "to_repair", "to_repair_n", "lost", "uncounted", "yen",
+)  # fmt: skip
+
+
+def _figure_rows(
+    words: Words, years: Iterable[tuple[int, Figures]], price: stored.Price | None
+) -> Iterator[tuple[object, ...]]:
+    def figure(value: float | None, digits: int) -> str:
+        return "" if value is None else f"{value:.{digits}f}"
+
+    yield tuple(words(f"leaks.figures.{each}") for each in _YEARLY)
+    for year, f in years:
+        medians = ((f.off, 0), (f.to_case, 1), (f.to_find, 1), (f.delay, 1), (f.to_repair, 1))
+        yield (
+            year,
+            f.hits,
+            f.wrong,
+            figure(f.rate, 3),
+            figure(f.km, 2),
+            f.unsaid,
+            figure(f.km_a_leak, 2),
+            *(cell for each, digits in medians for cell in (figure(each.value, digits), each.n)),
+            figure(f.lost, 0),
+            f.uncounted,
+            "" if price is None else figure(f.lost * price.yen_m3, 0),
+        )
+
+
 _COLUMNS = (
     "number", "name", "state", "opened_at", "opened_by", "started_at", "size", "area", "lost", "yen", "found_at",
-    "cause", "pipe", "off", "walked", "repaired_at", "ended",
+    "cause", "pipe", "off", "walked", "repaired_at", "ended", "year",
 )  # fmt: skip
 
 
@@ -158,4 +205,5 @@ def _rows(
             figure(case.walked_km, 2),
             time(None if repaired is None else repaired.at),
             "" if ended is None else t(f"leaks.ending.{ended.what}"),
+            "" if (decided := decided_at(case)) is None else _year(decided, at.zone),
         )

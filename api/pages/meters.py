@@ -27,7 +27,6 @@ from api.errors import NotFound, Text
 from api.pages.alert_list import open_alerts
 from api.pages.days import day_start
 from api.pages.site import Moment, moment, page
-from api.pages.typed import Form
 from api.pages.words import Words
 from api.roles import Role
 from devices.sheets import SheetError
@@ -75,21 +74,23 @@ def meters_page(request: Request, visit: SignedIn) -> Response:
 
 @router.post(METERS)
 @access(KEEPERS)
-async def read_file(request: Request, visit: SignedIn) -> Response:
-    """Keeps the hours of a file, or says on the page why it cannot be read."""
+async def take(request: Request, visit: SignedIn) -> Response:
+    """Keeps the hours of a file, or says on the page why it cannot be read; with `numbers` it says what their meters
+    show.
+    """
     form = await request.form()
-    file = form.get("file")
+    file, typed = form.get("file"), form.get("numbers")
     name, data = (file.filename or "", await file.read()) if isinstance(file, UploadFile) else ("", b"")
     await form.close()
+    if isinstance(typed, str):
+        return await run_in_threadpool(_ask, request, visit, typed)
     return await run_in_threadpool(_read, request, visit, name, data)
 
 
-@router.post(METERS + "/numbers")
-@access(KEEPERS)
-def ask(request: Request, visit: SignedIn, typed: Form) -> Response:
+def _ask(request: Request, visit: Visit, typed: str) -> Response:
     """What the meters of these numbers show. The numbers come and go with this request."""
     at = moment(request, visit)
-    numbers = list(dict.fromkeys(filter(None, re.split(r"[\s,、，;]+", typed.get("numbers", "")))))
+    numbers = list(dict.fromkeys(filter(None, re.split(r"[\s,、，;]+", typed))))
     key = visit.config.meter_key
     if key is None or not numbers or len(numbers) > MOST_NUMBERS:
         why = "no_key" if key is None else "many" if numbers else "empty"

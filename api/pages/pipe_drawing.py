@@ -48,9 +48,20 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """A way between two places `a` and `b`, and the part of it where something was `heard`, '' nowhere."""
+
+    path: str
+    heard: str
+    a: tuple[float, float]
+    b: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Drawing:
     """`closed` pipes again, and the `searched` ones; `links`: pumps and valves of a hydraulic model, which are as long
-    as a pipe. `bar` m is `bar_width` units long.
+    as a pipe. `bar` m is `bar_width` units long. `spans` in the order they were given, `sections`
+    that stand out.
     """
 
     width: int
@@ -62,6 +73,8 @@ class Drawing:
     bar: int
     bar_width: float
     searched: str = ""
+    spans: tuple[Span, ...] = ()
+    sections: str = ""
 
 
 def draw(
@@ -71,9 +84,12 @@ def draw(
     area: Sequence[int] = (),
     stops: Sequence[tuple[float, float]] = (),
     shades: Mapping[str, int] = MappingProxyType({}),
+    spans: Sequence[tuple[Sequence[Floats], Sequence[Floats]]] = (),
+    sections: Sequence[Floats] = (),
 ) -> Drawing | None:
     """`problems` with their numbers; None where no pipe has a place. `area`: pipes to be searched, which fill the
-    picture; `stops` are numbered from 1; `shades` of blocks.
+    picture; `stops` are numbered from 1; `shades` of blocks. `spans`: the lines of ways as one walks
+    them, at least one each, and of the part in which something was heard. `sections`: lines that stand out.
     """
     pipes = network.pipes
     placed = [at for at, line in enumerate(pipes.lines) if np.isfinite(line).all()]
@@ -82,7 +98,9 @@ def draw(
         return None
     # Of blocks that are compared only what belongs to one: a trunk main to the next valley would make them small.
     framed = searched or [at for at in placed if shades and pipes.block[at] is not None] or placed
-    places = np.concatenate([pipes.lines[at] for at in framed])
+    places = np.concatenate(
+        [*(pipes.lines[at] for at in framed), *(line for lines, _ in spans for line in lines), *sections]
+    )
     drawn = placed if not searched else _near(network, placed, places)
     low, high = places.min(axis=0), places.max(axis=0)
     size = np.maximum(high - low, 1.0)
@@ -140,7 +158,14 @@ def draw(
         bar,
         round(bar * scale, 1),
         _path(at(pipes.lines[n]) for n in searched),
+        tuple(_span([at(each) for each in lines], [at(each) for each in heard]) for lines, heard in spans),
+        _path(at(each) for each in sections),
     )
+
+
+def _span(lines: Sequence[Floats], heard: Sequence[Floats]) -> Span:
+    (ax, ay), (bx, by) = lines[0][0].tolist(), lines[-1][-1].tolist()
+    return Span(_path(lines), _path(heard), (ax, ay), (bx, by))
 
 
 def _near(network: Network, placed: Sequence[int], places: Floats) -> list[int]:

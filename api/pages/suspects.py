@@ -11,15 +11,14 @@ from typing import Any
 from store.connection import Connection
 
 SHOWN_AFTER = timedelta(days=7)
-PRESSURES, SOUND = "leak_suspect", "leak_sound"
+PRESSURES, SOUND, RISE = "leak_suspect", "leak_sound", "inflow_rise"
 LOGGERS = (PRESSURES, SOUND)
 
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """One finding. `value` and `usual` m3/h, of the pressures the size and None, of what is heard dB; `ended_at` None
-    while it is open.
-    `detail` as analytics left it.
+    """One finding. `value` and `usual` m3/h, of the pressures and of a rise the size and None, of what is heard dB;
+    `ended_at` None while it is open. `detail` as analytics left it.
 
     `pipe_km`: the pipes of the block, None where nobody has written them down.
     """
@@ -49,6 +48,17 @@ class Suspect:
         """Of the pressures: it began between `started_at` and then."""
         return datetime.fromisoformat(self.detail["until"]) if self.kind == PRESSURES else None
 
+    @property
+    def tank_at(self) -> datetime | None:
+        """Of a burst: when the level was read from which its tank's hours are counted; None: it is not written down."""
+        at = self.detail.get("tank_at")
+        return None if at is None else datetime.fromisoformat(at)
+
+    @property
+    def began(self) -> tuple[str, str, str] | None:
+        """Of a rise: the likeliest day of its beginning, and the two between which it is with 80 %."""
+        return (self.detail["start"], self.detail["first"], self.detail["last"]) if self.kind == RISE else None
+
 
 def suspects(conn: Connection, now: datetime) -> dict[int, tuple[Suspect, ...]]:
     """By station id: the open findings first, then what was over within a week."""
@@ -59,7 +69,8 @@ def suspects(conn: Connection, now: datetime) -> dict[int, tuple[Suspect, ...]]:
                coalesce(network_km(f.station_id), b.pipe_km), f.finding_id, f.station_id
         from finding f left join block_inlet b using (station_id)
         where f.value is not null
-          and (f.kind = 'leak_suspect' or f.kind in ('night_flow', 'burst', 'leak_sound') and f.usual is not null)
+          and (f.kind in ('leak_suspect', 'inflow_rise')
+               or f.kind in ('night_flow', 'burst', 'leak_sound') and f.usual is not null)
           and (f.ended_at is null or (f.ended_at > %s and f.ended_at > f.started_at))
         order by f.ended_at desc nulls first, f.started_at
         """,
@@ -78,7 +89,8 @@ def suspect_of(conn: Connection, finding_id: int) -> Suspect | None:
                f.finding_id, f.station_id
         from finding f left join block_inlet b using (station_id)
         where f.finding_id = %s and f.value is not null
-          and (f.kind = 'leak_suspect' or f.kind in ('night_flow', 'burst', 'leak_sound') and f.usual is not null)
+          and (f.kind in ('leak_suspect', 'inflow_rise')
+               or f.kind in ('night_flow', 'burst', 'leak_sound') and f.usual is not null)
         """,
         (finding_id,),
     ).fetchone()

@@ -7,8 +7,9 @@ Equirectangular about the middle latitude, which is exact enough for a town (a f
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from api.basemap import Shape, shapes_of
 from api.pages.words import Words
@@ -30,11 +31,15 @@ _OPTIONAL = {"catchment", "block", "pipe", "node"}  # kinds that a page has only
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """All shapes that are drawn alike, as one SVG path; `kind` and `name` as in `api.basemap`."""
+    """All shapes that are drawn alike, as one SVG path; `kind` and `name` as in `api.basemap`. `inlet` and `shade` of
+    what is coloured by the block that it is of, '' of others.
+    """
 
     kind: str
     name: str
     path: str
+    inlet: str = ""
+    shade: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +104,12 @@ def draw(
     *,
     reader: Role,
     also: Collection[str] = (),
+    shades: Mapping[str, str] = MappingProxyType({}),
 ) -> TownMap:
     """The map of a municipality with the given places, as a role may see it. Two queries.
 
-    `also`: kinds that only some pages show (catchment, block, pipe).
+    `also`: kinds that only some pages show (catchment, block, pipe). `shades`: by inlet, the class of what the map
+    shows of its block: 'unknown', '0' to '3'.
     """
     row = conn.execute("select bounds from municipality where municipality_id = %s", (municipality_id,)).fetchone()
     assert row is not None, f"municipality {municipality_id} is not registered"
@@ -110,10 +117,13 @@ def draw(
     extent = _extent(row[0], shapes, places)
     projection = _Projection(extent)
     markers, taken = _markers(projection, places)
-    paths: dict[tuple[str, str], str] = {}
+    paths: dict[tuple[str, str, str], str] = {}
     for shape in shapes:
-        paths[shape.kind, shape.layer] = paths.get((shape.kind, shape.layer), "") + _path(projection, shape)
-    layers = tuple(Layer(*which, path) for which, path in paths.items() if path)
+        which = shape.kind, shape.layer, shape.inlet if shape.inlet in shades else ""
+        paths[which] = paths.get(which, "") + _path(projection, shape)
+    layers = tuple(
+        Layer(kind, name, path, inlet, shades.get(inlet, "")) for (kind, name, inlet), path in paths.items() if path
+    )
     return TownMap(WIDTH, projection.height, layers, tuple(_names(projection, words, shapes, taken)), markers, extent)
 
 

@@ -1,7 +1,8 @@
 // What the picture's style sheet says, as layers of MapLibre: the same colours and widths, in the picture's own order.
 //
-// Every path of the picture with data-layer stands for the shapes whose property `layer` has that value. A line keeps its
-// width while the whole town is seen, and grows as one comes closer, so that a street stays thinner than a road.
+// Every path of the picture with data-layer stands for the shapes whose property `layer` has that value; one with
+// data-inlet for those of them that are of this inlet's block, which the others then are without. A line keeps its width
+// while the whole town is seen, and grows as one comes closer, so that a street stays thinner than a road.
 
 const GROWTH = 1.35; // a line's width from one zoom to the next
 const FARTHEST = 10; // zoom at which a town is a dot
@@ -15,14 +16,22 @@ export function layers(picture, container) {
   for (const path of picture.querySelectorAll('path[data-layer]')) {
     const look = getComputedStyle(path);
     const name = path.dataset.layer;
-    const part = { source: 'town', filter: ['==', ['get', 'layer'], name] };
+    const { inlet } = path.dataset;
+    const part = { source: 'town', filter: ['all', ['==', ['get', 'layer'], name], ofBlock(picture, name, inlet)] };
+    const id = inlet ? `${name}-${inlet}` : name;
     if (look.fill !== 'none') {
       const paint = { 'fill-color': look.fill, 'fill-opacity': Number(look.fillOpacity), 'fill-antialias': false };
-      found.push({ id: `${name}-area`, type: 'fill', ...part, paint });
+      found.push({ id: `${id}-area`, type: 'fill', ...part, paint });
     }
-    if (look.stroke !== 'none') found.push({ id: `${name}-line`, type: 'line', ...part, ...line(look, scale, whole) });
+    if (look.stroke !== 'none') found.push({ id: `${id}-line`, type: 'line', ...part, ...line(look, scale, whole) });
   }
   return found;
+}
+
+function ofBlock(picture, name, inlet) {
+  if (inlet) return ['==', ['get', 'inlet'], inlet];
+  const apart = [...picture.querySelectorAll(`path[data-layer="${name}"][data-inlet]`)].map((path) => path.dataset.inlet);
+  return ['!', ['in', ['get', 'inlet'], ['literal', apart]]];
 }
 
 function line(look, scale, whole) {

@@ -48,8 +48,9 @@ OWN_TABLES = (
     "tenant_observation",
     "pipe_network", "network_node", "network_pipe", "network_fixture", "network_block",
     "leak_case", "leak_case_step", "leak_water_price", "metered_water", "block_use", "leak_photo", "block_pipes",
-    "leak_watch", "leak_suspect", "logger_place", "logger_fault", "night_sound",
-    "smart_meter_key", "smart_meter", "smart_meter_day", "smart_meter_file", "smart_meter_view",
+    "leak_correlation", "leak_step_test", "inflow_watch", "inflow_rise", "leak_watch", "leak_suspect",
+    "logger_place", "logger_fault", "night_sound",
+    "smart_meter_key", "smart_meter", "smart_meter_day", "smart_meter_file", "smart_meter_view", "smart_block_day",
 )  # fmt: skip
 # Behind its policy like the others, and ingest's alone.
 UNSEEN = "calibration_stamp"

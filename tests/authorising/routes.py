@@ -25,7 +25,10 @@ STATION = "river-okusawa"
 CODEC = b"function decodeUplink(input) { return {data: {level: input.bytes[0]}}; }"
 READ = "ブロック,前回検針日,今回検針日,有収水量\nblock-hamamachi,2026-02-10,2026-04-10,9000\n"
 SOUND = wav(heard(0.001, seconds=3))
-PIPES = b"[JUNCTIONS]\nA 1\nB 1\n[PIPES]\nP A B 10 100 130"
+PIPES = (
+    "[RESERVOIRS]\nA 50\n[JUNCTIONS]\nB 1\nC 1\nD 1\n[VALVES]\nV B C 100 TCV 0\n"
+    "[PIPES]\nP A B 10 100 130 ;block=中央\nQ C D 10 100 130 ;block=中央"
+).encode()
 METERS = ("メーター番号,日時,使用量(L)\n" + "".join(f"{n},2026-05-31 10:00,5\n" for n in range(1, 11))).encode()
 METER_KEY = "k" * 32
 SAFE = {"GET", "HEAD"}
@@ -49,7 +52,7 @@ class Call:
             re.search(
                 r"{(code|station|spot|place|alert_id|model|sha256|device_id|folder|group|rule_id|source_id|datastream_id|notice_id"
                 r"|entry_id|order_id|stage_id|item_id|report_id|photo_id|shelter_id|drill_id|approval_id|camera_id|trial_id"
-                r"|letter_id|event_id|network_id|case_id|meter_id"
+                r"|letter_id|event_id|network_id|case_id|meter_id|correlation_id|step_test_id"
                 r"|telegram_id|rain_gauge|block)",
                 self.path,
             )
@@ -112,6 +115,8 @@ PARAMETERS = {
     "network_id": "1",
     "case_id": "1",
     "meter_id": "1",
+    "correlation_id": "1",
+    "step_test_id": "1",
     "form": "inp",
 }
 RULE = {"place": "kind:river_gauge", "property-1": "water_level", "measure-1": "reading", "value-1": "1.5"}
@@ -317,15 +322,19 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /water/pipes/{network_id}": {"data": {"do": "take"}},
     "POST /water/blocks": {"files": {"file": ("read.csv", READ.encode())}},
     "POST /water/blocks/{block}": {"data": {"connections": "1200"}},
-    "POST /water/blocks/{block}/pipes": {"data": {"pipes": ""}},
+    "POST /water/blocks/{block}/pipes": {"data": {"pipes": "中央"}},
     "POST /water/leaks": {"data": {"name": "浜町"}},
     "POST /water/leaks/{case_id}": {"data": {"do": "note", "text": "音聴した", "seen": "1"}},
     "POST /water/leaks/{case_id}/photos/{photo_id}": {"data": {}},
+    "POST /water/leaks/{case_id}/correlations/{correlation_id}": {"data": {"text": "別の場所だった"}},
+    "POST /water/leaks/{case_id}/step-test": {
+        "data": {"day": "2026-05-31", "before": "4", "after_valve_1": "V", "after_1": "1"}
+    },
+    "POST /water/leaks/{case_id}/step-tests/{step_test_id}": {"data": {"text": "別の夜だった"}},
     "POST /water/leaks/results": {"data": {"yen": "180"}},
     "POST /water/loggers": {"data": {}},
     "POST /water/correlate": {"data": {"length_1": "10", "material_1": "DIP"}, "files": {"file_a": ("ab.wav", SOUND)}},
     "POST /water/meters": {"files": {"file": ("meters.csv", METERS)}},
-    "POST /water/meters/numbers": {"data": {"numbers": "0001"}},
     "POST /intake/{source}": {"json": {}},
     "POST /demo/{event}": {"data": {"page": "start"}},
 }

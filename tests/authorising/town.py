@@ -15,6 +15,8 @@ from alerts.public import standing
 from alerts.public.words import VARIANTS, Text
 from alerts.rule_book import add_rule, add_version
 from alerts.rules.condition import Body, Compare, Number, Reading, Series
+from analytics.leaks.blocks import stored as blocks
+from analytics.leaks.cases import correlations, step_tests
 from analytics.leaks.cases import stored as leak_cases
 from analytics.leaks.cases.photos import put_photos
 from analytics.leaks.meters import stored as meters
@@ -156,6 +158,17 @@ def town_hall(registered: Registered, tmp_path: Path) -> Iterator[TownHall]:
         said = leak_cases.NewStep("note", START, "音聴した")
         step = leak_cases.take(conn, town, case, said, now=START, user_id=user[0])
         put_photos(conn, town, leak_case, step, [reduced(picture())], now=START)
+        heard = correlations.NewCorrelation(
+            "A", "B", ((100.0, "DIP", None),), 100, 30, 28, 31, None, 20, 3, 60, START.date(), network
+        )
+        kept = correlations.keep(conn, town, case, heard, now=START, user_id=user[0])
+        assert kept == int(PARAMETERS["correlation_id"])
+        inlet = registered.directory.datastreams[registered.datastream("block-hamamachi", "flow")].station_id
+        assert blocks.choose_pipes(conn, town, inlet, "中央", at=START, user_id=user[0])
+        closed = (step_tests.Closed("V", "", 1.0),)
+        night = step_tests.NewStepTest(network, inlet, "中央", "A", (), 4.0, closed, None, START.date())
+        kept = step_tests.keep(conn, town, case, night, now=START, user_id=user[0])
+        assert kept == int(PARAMETERS["step_test_id"])
         read_at = {"zone": ZoneInfo("Asia/Tokyo"), "oldest": START - timedelta(days=9), "newest": START}
         hashed = partial(meter_keyed, METER_KEY, "999999")
         assert meters.known_key(conn, town, fingerprint(METER_KEY, "999999"), now=START)

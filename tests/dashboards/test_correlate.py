@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from html import unescape
 from pathlib import Path
 
 import httpx
@@ -12,6 +14,7 @@ from typer.testing import CliRunner
 from api.roles import Role
 from mimamori.cli import app
 from mimamori.errors import InputError
+from tests.analytics.pipe_networks import geojson
 from tests.analytics.sounding import heard, wav
 from tests.api.serving import TownHall
 from tests.dashboards.reading import main
@@ -72,3 +75,44 @@ def test_the_command_says_the_same(tmp_path: Path) -> None:
     files[1].write_bytes(b"x")
     with pytest.raises(InputError, match=r"b\.wav cannot be read as a WAV"):
         run("--length", "100", "--material", "VP")
+
+
+def test_an_answer_is_kept_with_a_case_moves_its_area_and_can_be_taken_back(hall: TownHall) -> None:
+    with hall.visitor(Role.WATER) as client:
+        client.headers.update({"Accept": "text/html"})
+        client.post("/water/pipes", files={"file": ("town.geojson", geojson())})
+        client.post("/water/pipes/1", data={"do": "take"})
+        assert client.post("/water/leaks", data={"name": "浜町", "pipe": "枝1", "metres": "0"}).status_code == 303
+        answer = post(client, wav([A]), wav([B]), case="1")
+        form = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', answer.text))
+        form = {name: unescape(value) for name, value in form.items()} | {"case": "1", "day": "2026-05-30"}
+        assert 'value="1" selected' in answer.text and float(form["metres"]) == pytest.approx(30, abs=1)
+
+        def keep(**said: str) -> httpx.Response:
+            return client.post(PAGE, data=form | {"do": "keep", "a": "弁1", "b": "枝2"} | said)
+
+        refusals = {
+            "いまの管路データにない": {"b": "枝9"},
+            "AとBが同じ": {"b": "弁1"},
+            "ありえない値": {"metres": "101"},
+            "読み取れません": {"day": ""},
+            "これからの日時": {"day": "2030-01-01"},
+            "必要な欄が空": {"case": ""},
+        }
+        for words, said in refusals.items():
+            refused = keep(**said)
+            assert refused.status_code == 400 and words in main(refused) and 'name="stretches"' in refused.text
+        assert keep().headers["location"] == "/water/leaks/1?done=correlated#evidence"
+        page = client.get("/water/leaks/1")
+        said = main(page)
+        assert "A 弁1 〜 B 枝2（100 m）" in said and "ほかの根拠と合いません" in said and "まず 本管2 から" in said
+        assert "管路図での距離は 160 m" in said, "the middle of the branch is 60 m behind the valve's pipe"
+        assert "pipe-heard" in page.text and "浜町の録音" not in said
+        assert "A 弁1 〜 B 枝2" in main(client.get("/water/leaks/1?copy=1"))
+        assert "/correlations/1" not in client.get("/water/leaks/1?copy=1").text
+        back = "/water/leaks/1/correlations/1"
+        assert client.post(back, data={"text": " "}).status_code == 400
+        assert client.post(back, data={"text": "別の弁だった"}).status_code == 303
+        assert client.post(back, data={"text": "もう一度"}).status_code == 400
+        said = main(client.get("/water/leaks/1"))
+        assert "取り消し済み" in said and "別の弁だった" in said and "まず 枝1 から" in said

@@ -100,6 +100,10 @@ def test_a_finding_becomes_a_case_a_walk_a_find_and_a_figure(hall: TownHall, wat
         assert "2026-05-28 ごろから少しずつ増えています" in read(water.get(address))
     figures = read(water.get(f"{LEAKS}/results"))
     assert "100 %（漏水 1件・漏水なし 0件）" in figures and "1.5 km" in figures and "160 m（1件）" in figures
+    (year,) = csv.DictReader(io.StringIO(water.get(f"{LEAKS}/results.csv").text.removeprefix("\ufeff")))
+    lost = float(year["損失（推定、m³）"])
+    assert (year["年度"], year["漏水"], year["漏水なし"]) == ("2026", "1", "0") and 380 < lost < 390, "four days of 4"
+    assert float(year["損失（推定、円）"]) == pytest.approx(lost * 200, abs=100) and "円）" in figures
     rows = list(csv.DictReader(io.StringIO(water.get(f"{LEAKS}/cases.csv").text.removeprefix("\ufeff"))))
     assert [(row["番号"], row["状態"], row["管路番号"]) for row in rows] == [("1", "修理済み", "本管2")]
 
@@ -124,6 +128,100 @@ def test_a_case_by_hand_says_what_is_not_known_and_one_that_was_none_stays(hall:
             for act in (f"delete from {table}", f"update {table} set municipality_id = municipality_id"):
                 with pytest.raises(psycopg.errors.InsufficientPrivilege), conn.transaction():
                     conn.execute(act)  # type: ignore[arg-type]
+
+
+def test_a_step_test_is_typed_moves_the_area_and_can_be_taken_back(hall: TownHall, water: httpx.Client) -> None:
+    """A street of four pipes and a way round it: the ring is opened at 弁3, then 弁R and 弁1 are closed."""
+    lines = {
+        **{f"街{n}": (((300.0 * n, 0.0), (300.0 * n + 300, 0.0)), {"ブロック": "中央"}) for n in range(4)},
+        "裏1": (((0.0, 0.0), (600.0, 400.0)), {"ブロック": "中央"}),
+        "裏2": (((600.0, 400.0), (1200.0, 0.0)), {"ブロック": "中央"}),
+        "幹線": (((-500.0, 0.0), (0.0, 0.0)), {"ブロック": "西"}),
+    }
+    points = {f"弁{n}": ((300.0 * n + 150, 0.0), "仕切弁") for n in (1, 2, 3)} | {"弁R": ((900.0, 200.0), "仕切弁")}
+    water.post("/water/pipes", files={"file": ("town.geojson", geojson(lines, points))})
+    water.post("/water/pipes/2", data={"do": "take"})
+    water.post(LEAKS, data={"name": "中央", "block": "中央"})
+    form = f"{LEAKS}/1/step-test"
+    assert "管路のブロックが選ばれていません" in read(water.get(form))
+    assert water.post(form, data={"before": "4"}).status_code == 400
+    water.post("/water/blocks/block-hamamachi/pipes", data={"pipes": "中央"})
+    water.post(LEAKS, data={"name": "街0", "pipe": "街0", "metres": "0"})
+    page = water.get(form)
+    assert "2 「弁1」を閉めたあと 0.60 km を止める、管路 街1" in read(page) and "先に閉める弁（1個、輪を開く）" in main(
+        page
+    )
+    assert "Valves to be closed first (1, they open rings)" in read(water.get(f"{form}?lang=en"))
+    water.get(f"{form}?lang=ja")
+    typed = dict(re.findall(r'name="(\w+_valve_\d)" value="([^"]+)"', page.text)) | {
+        "day": "2026-05-31", "rings": "shut", "before": "4.5", "after_1": "４.２", "after_2": "0.75",
+        "text": "濁りなし",
+    }  # fmt: skip
+    refusals = {
+        "必要な欄が空": ({"rings": ""}, {"before": " "}, {"after_1": "", "after_2": ""}),
+        "読み取れないか": ({"after_2": "少し"}, {"before": "-1"}, {"after_1": "99999"}),
+        "日付か時刻として": ({"day": "夜"},),
+        "これからの日時": ({"day": "2030-01-01"},),
+        "長すぎます": ({"text": "あ" * 301},),
+        "開いたままの弁を下から": ({"rings": "open"},),
+        "両方が選ばれています": ({"open_1": "1"},),
+        "計画が変わりました": ({"after_valve_2": "弁9"},),
+    }
+    for words, several in refusals.items():
+        for said in several:
+            refused = water.post(form, data=typed | said)
+            assert refused.status_code == 400 and words in main(refused), said
+            assert 'value="４.２"' in refused.text or "after_1" in said, "what was typed stays"
+    assert "弁9: 0.75" in main(water.post(form, data=typed | {"after_valve_2": "弁9"}))
+    assert water.post(form, data=typed).headers["location"] == f"{LEAKS}/1?done=stepped#evidence"
+    assert "もう残っています" in main(water.post(form, data=typed))
+    page = water.get(f"{LEAKS}/1")
+    told = (
+        "弁 2個を順に閉め、流入量は 4.5 から 0.8 m³/h になった。 「弁1」で止めた区間（0.60 km）に漏水がある見込み 99 %"
+    )
+    assert (
+        told in read(page)
+        and "量は約 3.1 m³/h（8割の確からしさで 2.6〜3.6）" in main(page)
+        and "pipe-section" in page.text
+    )
+    assert "0.9 km（管路 3本） まず 街2 から" in main(page) and "2.6 km（管路 6本）" in main(page), "both together"
+    english = main(water.get(f"{LEAKS}/1?lang=en"))
+    assert "99 % that it leaks in what valve 弁1 shut off (0.60 km)" in english and "Closed first: 弁3" in english
+    copy = water.get(f"{LEAKS}/1?copy=1&lang=ja")
+    assert told in main(copy) and "step-test" not in copy.text
+
+    # The second case is searched where the test says that it does not leak.
+    assert water.post(f"{LEAKS}/2/step-test", data=typed | {"after_1": ""}).status_code == 303
+    assert "ほかの根拠と合いません" in read(water.get(f"{LEAKS}/2"))
+    silent = (
+        {"rings": "open", "open_1": "1", "after_2": ""},
+        {"after_1": "6"},
+        {"before": "2.6", "after_1": "2.1", "after_2": "1.5"},
+    )
+    for said in silent:
+        assert water.post(f"{LEAKS}/2/step-test", data=typed | said).status_code == 303
+    second = read(water.get(f"{LEAKS}/2"))
+    assert all(words in second for words in ("輪が開いていない", "途中で流入量が増えた", "使用の分だけで説明でき"))
+
+    back = f"{LEAKS}/1/step-tests/1"
+    assert water.post(f"{LEAKS}/2/step-tests/1", data={"text": "別の案件"}).status_code == 400
+    assert [water.post(back, data={"text": text}).status_code for text in (" ", "別の夜", "もう一度")] == [
+        400,
+        303,
+        400,
+    ]
+    said = read(water.get(f"{LEAKS}/1"))
+    assert "取り消し済み" in said and "別の夜" in said and "2.6 km（管路 6本）" in said and "99 %" not in said
+    with hall.visitor(Role.WATER, town="other") as other:
+        assert other.get(form).status_code == other.post(form, data=typed).status_code == 404
+        assert other.post(back, data={"text": "よその町"}).status_code == 404
+    with connect(hall.config.dsn, name="test") as conn:
+        enter_municipality(conn, hall.database.municipality_id)
+        for act in ("delete from leak_step_test", "update leak_step_test set before_m3h = 1"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege), conn.transaction():
+                conn.execute(act)  # type: ignore[arg-type]
+    water.post(f"{LEAKS}/1", data={"do": "ended", "seen": "0", "what": "explained"})
+    assert "この案件は終わっている" in read(water.get(form)) and water.post(form, data=typed).status_code == 400
 
 
 def test_a_photo_belongs_to_its_step_and_to_the_waterworks(hall: TownHall, water: httpx.Client) -> None:

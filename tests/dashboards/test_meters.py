@@ -72,7 +72,7 @@ def test_a_leak_in_a_house_is_seen_by_the_waterworks_alone_and_nobody_sees_unsee
         and "ちょうどの時刻ではありません" in page
     )
     assert "表示しないブロック： 山手" in page and "少なくとも 9 L/時" not in page
-    asked = main(water.post(f"{METERS}/numbers", data={"numbers": "99000001 0077000001\n12"}))
+    asked = main(water.post(METERS, data={"numbers": "99000001 0077000001\n12"}))
     assert "少なくとも 9 L/時" in asked and "気になることはありません" in asked and "値のない番号 1件： 12" in asked
     answers = [water.get(f"{METERS}/{n}") for n in range(1, 12)]
     assert [each.status_code for each in answers].count(404) == 1, "the days of the one of a small block"
@@ -144,7 +144,7 @@ def test_without_a_key_nothing_is_taken(registered: Registered) -> None:
         client.headers["Accept"] = "text/html"
         assert "MIMAMORI_METER_KEY_FILE" in main(client.get(METERS))
         assert "鍵がないため取り込めません" in main(send(client, HEAD + table(["1"], "大浜", flow=1)))
-        assert client.post(f"{METERS}/numbers", data={"numbers": "1"}).status_code == 400
+        assert client.post(METERS, data={"numbers": "1"}).status_code == 400
 
 
 def test_a_command_takes_in_files_and_says_at_which_it_stopped(
