@@ -3,7 +3,7 @@
     measure(data, leaks, known, near, kept, progress) -> {"by_pressures": ..., "by_inflow": ...}
 
 Both rules go through the year with nothing from later: `analytics.leaks.detection.sudden` by the loggers, and
-`analytics.leaks.burst` by each part's inflow with every logger and tank of it as a witness. Of either:
+`analytics.leaks.burst` by each part's inflow with every logger of it as a witness. Of either:
 
     leaks               that begin within the year and let out `LARGE` m3/h an hour later
     found_30_min, found share of them that is found within 30 minutes, within three hours
@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from analytics.leaks.burst import Grid, Witness, through
+from analytics.leaks.burst import Grid, Witness, through, used
 from analytics.leaks.detection.record import parts
-from analytics.leaks.detection.sudden import LEARNED, bursts
+from analytics.leaks.detection.sudden import FIRST, bursts
 from analytics.leaks.detection.zones import zones
 from analytics.leaks.judged import Leaks
 from analytics.leaks.location.felt import Effects
@@ -48,7 +48,7 @@ def measure(
     found = bursts(network, record, near, known.heads, known.shares, kept, progress)
     by_pressures = [(part.pipes, np.array([each.at for each in reports])) for part, reports in found]
     by_inflow = _by_inflow(data, kept, progress)
-    days = record.days - LEARNED
+    days = record.days - FIRST
     return {
         "by_pressures": judged(by_pressures, leaks, data.start, days),
         "by_inflow": judged(by_inflow, leaks, data.start, days),
@@ -61,7 +61,7 @@ def judged(
     """`alarms`: of each part its pipes and the times of its alarms, s since `start`."""
     begins = leaks.start - start
     size = np.array([_at(leaks, at, leaks.start[at] + _HOUR) for at in range(len(begins))])
-    sudden = leaks.new & (size >= SMALL) & (begins >= LEARNED * 86400)
+    sudden = leaks.new & (size >= SMALL) & (begins >= FIRST * 86400)
     waited = np.full(len(begins), np.inf)
     false = 0
     for pipes, times in alarms:
@@ -94,7 +94,6 @@ def _at(leaks: Leaks, leak: int, time: float) -> float:
 def _by_inflow(data: LeakSet, kept: Ints, progress: Progress) -> list[tuple[Ints, Floats]]:
     network, record = data.network, data.record
     metered = zones(network, record.meters, record.tanks)
-    used = metered.used(record.flows, record.levels, record.step / 3600)
     first = datetime.fromtimestamp(data.start, UTC)
     grid = Grid(first, timedelta(seconds=record.step), len(record.flows))
     found = []
@@ -104,12 +103,13 @@ def _by_inflow(data: LeakSet, kept: Ints, progress: Progress) -> list[tuple[Ints
         witnesses = [
             Witness("pressure", record.pressures[:, each] * _METRE_KPA, LEAST_FALL["pressure"]) for each in part.sensors
         ]
-        witnesses += [
-            Witness("tank_level", record.levels[:, each], LEAST_FALL["tank_level"])
-            for each in np.flatnonzero(metered.area[:, zone])
-        ]
-        alarms = [(each.started_at - first).total_seconds() for each in through(grid, used[:, zone], witnesses)]
+        tanks = np.flatnonzero(metered.area[:, zone])
+        judged_use = record.flows @ metered.sign[:, zone]
+        if len(tanks):
+            area = metered.area[tanks, zone]
+            judged_use = used(grid, judged_use, record.levels[:, tanks] @ area / area.sum(), float(area.sum()))
+        alarms = [(each.started_at - first).total_seconds() for each in through(grid, judged_use, witnesses)]
         # Before, the other rule is still learning.
-        found.append((part.pipes, np.array([each for each in alarms if each >= LEARNED * 86400])))
+        found.append((part.pipes, np.array([each for each in alarms if each >= FIRST * 86400])))
         progress(at + 1, len(watched))
     return found

@@ -38,7 +38,7 @@ from store import Connection, connect
 _KINDS = {"river": "river_gauge", "water": "block_inlet", "tourism": "visitor_spot"}
 _DESKS = {
     "disaster": ("level",),
-    "water": ("burst", "night_flow", "leak_suspect", "leak_sound"),
+    "water": ("burst", "night_flow", "inflow_rise", "leak_suspect", "leak_sound"),
     "tourism": ("visits", "counter"),
 }
 # Kept back from the run's seconds for the messages under way when the devices fall silent.

@@ -7,7 +7,8 @@ reading that made the step, and the hand-over that the outbox notes (`outbox.sen
 
     steady     so many readings a second
     backlog    what a town measured in a day's outage waits with the broker; beside it what is measured now comes at
-               `live` readings a second, from when the workers begin until everything has been judged
+               `live` readings a second, from when the workers begin until everything has been judged, and until
+               each of their gauges has risen or fallen through its levels
 
 The JSON object:
 
@@ -221,6 +222,9 @@ def _backlog(place: Place, options: AlertsBench) -> dict[str, Any]:
         assert stored is not None
         place.supervisor.wait(lambda: caught_up(conn, stored[0]), what="rollups and alerts", timeout=_PATIENCE)
         seconds = time.monotonic() - began
+        # A small backlog is gone before any of the live gauges has come to a level.
+        least = sent.flood.sensors // _RESTLESS * _WAVE // 2
+        place.supervisor.wait(lambda: sent.count >= least, what="the live readings", timeout=_PATIENCE)
         over.set()
         live.join()
         committed(place, sent.flood, sent.count, workers)

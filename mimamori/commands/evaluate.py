@@ -123,6 +123,10 @@ def leaks(
     burst: Annotated[
         bool, typer.Option("--burst", help="With --truth: how soon sudden leaks are found by data that come all day.")
     ] = False,
+    faults: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="SEED", help="Spoil the record first: gaps, a drifting and a stuck logger."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
 ) -> None:
     """Find suspects in a recorded year of a pipe network, day by day, with one setting for all."""
@@ -130,5 +134,5 @@ def leaks(
     from mimamori.evaluate_leaks import measure, rows
 
     with bar("days", quiet=as_json) as progress:
-        figures = measure(folder, out, mode.value, sensors, truth, progress, burst=burst)
+        figures = measure(folder, out, mode.value, sensors, truth, progress, burst=burst, faults=faults)
     give(figures, f"{folder}: {figures['reports']} suspects", ("", ""), rows(figures), as_json=as_json)

@@ -35,7 +35,7 @@ def test_a_restless_gauge_goes_through_its_levels_and_never_faster_than_is_belie
 
 @pytest.mark.demo
 def test_it_measures_and_prints_one_object() -> None:
-    words = ("bench", "alerts", "--rate", "100", "--for", "5", "--sensors", "100", "--backlog", "800", "--live", "8")
+    words = ("bench", "alerts", "--rate", "100", "--for", "5", "--sensors", "100", "--backlog", "800", "--live", "40")
     done = command(*words, "--rules", "100", "--json", within=400)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])

@@ -18,6 +18,7 @@ from mimamori.cli import app
 from mimamori.errors import InputError
 from mimamori.evaluate_bursts import judged
 from mimamori.evaluate_leaks import judged as judged_leaks
+from mimamori.evaluate_leaks import with_faults
 from mimamori.leak_files import HEADER, read, read_truth
 from tests.analytics.leaking import DAYS, DISTANCES, NODES, PER_DAY, PIPES, record, text
 
@@ -123,6 +124,18 @@ def test_a_block_is_named_in_time_for_the_leak_that_has_grown_since_it_is_said_t
     assert large(said(32, 28, 7.0)) == nothing, "late, but not false"
     assert large(said(40, 35, 7.0)) == nothing | {"false": 1}, "nothing has grown since"
     assert large(said(30, 28, 30.0)) == nothing | {"false": 1}, "another one"
+
+
+def test_gaps_a_drifting_and_a_stuck_logger_hide_no_leak(folder: Path) -> None:
+    clean = read(folder).record
+    spoiled = with_faults(clean, 1)
+    lost = np.isnan(spoiled.pressures).mean() - np.isnan(clean.pressures).mean()
+    assert 0.03 < lost < 0.06
+    moved = spoiled.pressures - clean.pressures
+    assert sorted((np.nanmax(np.abs(moved), axis=0) > 0).tolist())[-3:] == [False, True, True]
+    truth = ["--truth", str(folder / "truth"), "--faults", "1", "--json"]
+    figures = json.loads(CliRunner().invoke(app, ["evaluate", "leaks", str(folder), *truth]).stdout)
+    assert (figures["tp"], figures["fp"]) == (1, 0)
 
 
 @pytest.mark.parametrize("loggers", [0, 4])
