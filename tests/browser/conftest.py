@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, Worker, expect, sync_playwright
 
 import alerts
 from alerts.shards import NAME as ALERTS
@@ -32,6 +33,7 @@ from store.counts import Tallies, slot
 from store.town_clock import write_clock
 from store.writer import ObservationRow, write_batch
 from tests.api.serving import TownHall, serving
+from tests.chaos.proxy import Proxy
 from tests.conftest import Registered, accepted
 from tests.connections import kept
 
@@ -71,8 +73,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
 
 
+# Milliseconds until what is waited for counts as not to come: a page is slow where four tests share two processors.
+_PATIENCE = 20_000
+
+
 @pytest.fixture(scope="session")
 def playwright() -> Iterator[Playwright]:
+    expect.set_options(timeout=_PATIENCE)
     with sync_playwright() as running:
         yield running
 
@@ -136,6 +143,30 @@ class Town:
         with kept(self.hall.database.owner) as conn:
             cursor = conn.execute(statement, parameters)
             return cursor.fetchall() if cursor.description else []
+
+
+@dataclass(frozen=True)
+class FarTown(Town):
+    """A town whose browsers reach it by one wire.
+
+    Offline as Playwright has it is not enough where something waits to be sent: that ends for a moment whenever a page
+    is left, and what waited goes out then.
+    """
+
+    wire: Proxy
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.wire.port}"
+
+    def cut_off(self, context: BrowserContext) -> None:
+        """No network any more, and the browser knows it."""
+        self.wire.cut()
+        context.set_offline(True)
+
+    def reconnect(self, context: BrowserContext) -> None:
+        self.wire.resume()
+        context.set_offline(False)
 
 
 @contextmanager
@@ -204,6 +235,14 @@ def town_page(registered: Registered) -> Iterator[Town]:
         yield running
 
 
+@pytest.fixture
+def far_town(town_page: Town) -> Iterator[FarTown]:
+    port = urlsplit(town_page.url).port
+    assert port is not None
+    with Proxy(port) as wire:
+        yield FarTown(town_page.hall, wire)
+
+
 class Visitor:
     """A signed-in person's browser. Collects what the console says: an error there is a failed test."""
 
@@ -230,7 +269,7 @@ def visiting(chromium: Browser, town: Town, role: Role, *, width: int = 1280, **
     context = chromium.new_context(
         viewport={"width": width, "height": 900}, locale="ja-JP", timezone_id="Europe/London", **options
     )
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(_PATIENCE)
     context.add_cookies([{"name": COOKIE, "value": token, "url": town.url}])
     try:
         yield Visitor(town, context)
@@ -238,12 +277,14 @@ def visiting(chromium: Browser, town: Town, role: Role, *, width: int = 1280, **
         context.close()
 
 
-def wait_until(page: Page, condition: str) -> None:
-    """Until an expression is true in the page. Playwright's own waiting needs eval, which the pages' policy refuses."""
+def wait_until(place: Page | Worker, condition: str) -> None:
+    """Until an expression is true in a page, or in its worker. Playwright's own waiting needs eval, which the pages'
+    policy refuses.
+    """
     for _ in range(600):
-        if page.evaluate(condition):
+        if place.evaluate(condition):
             return
-        page.wait_for_timeout(50)
+        time.sleep(0.05)
     raise AssertionError(f"it never came true: {condition}")
 
 

@@ -168,7 +168,7 @@ def reads_at(box: Locator, share: float) -> str:
     assert field is not None
     page = box.page
     page.mouse.move(field["x"] + field["width"] * share, field["y"] + 20)
-    page.wait_for_timeout(100)
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done())))")
     return box.locator(".chart-reading").inner_text()
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from playwright.sync_api import Browser, expect
 
 from api.roles import Role
-from tests.browser.conftest import TOWN_NOW, Town, screenshot, visiting
+from tests.browser.conftest import TOWN_NOW, FarTown, Town, screenshot, visiting
 from tests.browser.fitting import fits
 from tests.browser.test_field_offline import KEPT
 from tests.browser.test_tourism import MUSEUM, UNTIL, enter
@@ -23,16 +23,16 @@ def entered(town: Town) -> list[tuple[object, ...]]:
 
 
 def test_what_is_typed_without_a_network_waits_is_sent_once_and_asks_where_somebody_else_was_first(
-    chromium: Browser, town_page: Town
+    chromium: Browser, far_town: FarTown
 ) -> None:
     with (
-        visiting(chromium, town_page, Role.TOURISM, width=390, has_touch=True) as clerk,
-        visiting(chromium, town_page, Role.DIGITAL) as other,
+        visiting(chromium, far_town, Role.TOURISM, width=390, has_touch=True) as clerk,
+        visiting(chromium, Town(far_town.hall), Role.DIGITAL) as other,
     ):
         page = clerk.open(f"/tourism/entry/{MUSEUM}?day={TODAY}")
         expect(page.locator("html")).to_have_attribute("data-ready", "yes", timeout=UNTIL)
         expect(page.locator("#entry-able")).to_contain_text("電波がなくてもこの端末で開けます", timeout=UNTIL)
-        clerk.page.context.set_offline(True)
+        far_town.cut_off(clerk.context)
         enter(page, "41")
         waiting = page.locator("#entry-waiting")
         expect(waiting).to_contain_text("保存待ち 1件", timeout=UNTIL)
@@ -46,10 +46,10 @@ def test_what_is_typed_without_a_network_waits_is_sent_once_and_asks_where_someb
         screenshot(page, "tourism_entry-offline-ja-390")
         enter(other.open(f"/tourism/entry/{MUSEUM}?day={YESTERDAY}"), "50")
         expect(other.page.locator(".done")).to_contain_text("保存しました")
-        assert entered(town_page) == [(YESTERDAY, 50.0)]
+        assert entered(far_town) == [(YESTERDAY, 50.0)]
         # opened anew without a network, by any of its addresses: the form alone, which knows no number of the town
         page.goto("about:blank")
-        page.goto(f"{town_page.url}/tourism/entry/spot-todai")
+        page.goto(f"{far_town.url}/tourism/entry/spot-todai")
         expect(page.locator("#entry-copy")).to_contain_text("電波がないため", timeout=UNTIL)
         expect(waiting).to_contain_text("保存待ち 2件")
         kept = page.evaluate(KEPT)
@@ -85,10 +85,10 @@ def test_what_is_typed_without_a_network_waits_is_sent_once_and_asks_where_someb
         expect(waiting).to_contain_text("R7.4 2,000")
         fits(page, 390)
         screenshot(page, "tourism_months-copy-ja-390")
-        clerk.page.context.set_offline(False)
+        far_town.reconnect(clerk.context)
         expect(waiting).to_contain_text("保存待ち 1件", timeout=UNTIL)
         expect(page.locator("#entry-waiting-state")).to_contain_text("5件を保存しました")
-        assert town_page.execute("select value from part_entry union all select value from month_entry order by 1") == [
+        assert far_town.execute("select value from part_entry union all select value from month_entry order by 1") == [
             (12,),
             (1200,),
             (2000,),
@@ -101,7 +101,7 @@ def test_what_is_typed_without_a_network_waits_is_sent_once_and_asks_where_someb
         page.locator(".entry-save").click()
         expect(page.locator(".done")).to_contain_text("訂正しました")
         expect(page.locator("#entry-waiting")).to_be_hidden()
-        assert entered(town_page) == [(YESTERDAY, 50.0), (TODAY, 41.0), (TODAY, 43.0), (YESTERDAY, 42.0)]
+        assert entered(far_town) == [(YESTERDAY, 50.0), (TODAY, 41.0), (TODAY, 43.0), (YESTERDAY, 42.0)]
 
 
 def test_a_block_is_pasted_checked_and_saved_and_the_report_stays_while_the_page_follows_the_town(

@@ -235,7 +235,10 @@ def test_rain_and_level_are_one_time_axis_also_when_zoomed(chromium: Browser, to
         assert abs(right - left - 0.25) < 0.02 and max(apart) <= 2
         # on a phone the two still stand one over the other; paper has the whole day
         page.set_viewport_size({"width": 390, "height": 800})
-        page.wait_for_timeout(300)
+        for _ in range(600):
+            if max(shown()[2:]) <= 2:
+                break
+            page.wait_for_timeout(50)
         assert max(shown()[2:]) <= 2
         page.emulate_media(media="print")
         wait_until(page, "document.querySelector('.rain-field').getAttribute('viewBox').startsWith('44 0 416')")

@@ -15,7 +15,7 @@ from ingest.jma.telegram import Area, of_town, read
 from simulators.telegrams import Said, weather
 from store import connect, jma, jma_feed
 from tests.browser.conftest import TOWN_NOW, Town, screenshot, town_running, visiting, wait_until
-from tests.browser.fitting import at_every_width, clean
+from tests.browser.fitting import at_every_width, clean, unfold
 from tests.browser.story import OTHERS, ULTRASONIC, deliver, others, tell, ultrasonic, with_models
 from tests.conftest import Registered
 from tests.connections import kept
@@ -125,8 +125,7 @@ def test_a_gauges_page_is_clean_for_axe_in_both_languages_and_fits_the_screen(ch
                 page.set_viewport_size({"width": 1280, "height": 900})
                 visitor.open(f"/disaster/stations/{code}?lang={language}")
                 expect(page.locator("#lamp")).to_have_attribute("data-state", "on")
-                for summary in page.locator("summary").all():
-                    summary.click()
+                unfold(page)
                 for width in at_every_width(page, code):
                     if width > 320:
                         screenshot(page, f"station-{code}-{language}-{width}")

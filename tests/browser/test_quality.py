@@ -14,7 +14,7 @@ from store.feed import Consumer
 from store.reviews import settle_reviews
 from tests.analytics.doubting import calm
 from tests.browser.conftest import GAUGE, TOWN_NOW, Town, screenshot, visiting
-from tests.browser.fitting import SMALLEST_TARGET, clean
+from tests.browser.fitting import SMALLEST_TARGET, clean, unfold
 
 
 def doubted(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,8 +78,7 @@ def test_the_pages_are_clean_in_both_languages_and_at_every_width(
             for name, address in addresses.items():
                 visitor.page.set_viewport_size({"width": 1280, "height": 900})
                 page = visitor.open(f"{address}{'&' if '?' in address else '?'}lang={language}")
-                for summary in page.locator("summary").all():
-                    summary.click()
+                unfold(page)
                 if name == "gauge":
                     words = {"ja": "疑わしい値を含む", "en": "holds doubtful values"}[language]
                     expect(page.get_by_role("row").filter(has_text=words).first).to_be_visible()

@@ -15,7 +15,7 @@ from ingest.settle import KnownDevices
 from quality.gate import CLOCK
 from store import connect
 from tests.browser.conftest import TOWN_NOW, Town, screenshot, visiting
-from tests.browser.fitting import at_every_width
+from tests.browser.fitting import at_every_width, unfold
 from tests.browser.story import deliver
 from tests.ingest.town import GAUGE, level
 
@@ -60,8 +60,7 @@ def test_the_pages_are_clean_in_both_languages_and_at_every_width(chromium: Brow
                 ("-none", "/slow"),
             ):
                 visitor.open(f"/digital/quarantine{path}?lang={language}")
-                for summary in page.locator("summary").all():
-                    summary.click()
+                unfold(page)
                 for width in at_every_width(page):
                     if width > 320:
                         screenshot(page, f"quarantine{name}-{language}-{width}")

@@ -14,7 +14,7 @@ from devices.codecs import radar_level
 from ingest.intake import IntakeConfig
 from tests.api.serving import serving
 from tests.browser.conftest import TOWN_NOW, Town, screenshot, settle, visiting
-from tests.browser.fitting import at_every_width, fits
+from tests.browser.fitting import at_every_width, fits, unfold
 from tests.browser.story import deliver
 from tests.browser.test_quarantine import work
 from tests.conftest import Registered
@@ -65,9 +65,7 @@ def test_the_pages_are_clean_in_both_languages_and_at_every_width(chromium: Brow
                     page.get_by_role(
                         "button", name={"ja": "保存せずに試す", "en": "Try without saving"}[language]
                     ).click()
-                for summary in page.locator("summary").all():
-                    if not summary.evaluate("element => element.parentElement.open"):
-                        summary.click()
+                unfold(page)
                 for width in at_every_width(page):
                     if width > 320:
                         screenshot(page, f"sources{name}-{language}-{width}")
