@@ -7,6 +7,7 @@ Where MIMAMORI_TEST_TIMESCALE_DSN names a superuser's address on a server with T
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import secrets
 import shutil
@@ -86,6 +87,15 @@ _LONGEST = (
     "tests/dashboards/test_quality.py",
     "tests/store/test_restore.py",
 )
+
+
+# Thousands of tests and all that they import are there to stay: who looks for garbage need not look at them.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

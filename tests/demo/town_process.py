@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -111,4 +111,9 @@ def town(data: Path, *options: str) -> Iterator[TownProcess]:
 def gone(processes: dict[int, psutil.Process], *, within: float) -> list[str]:
     """Waits for the end of processes, and names those that are still there after that time."""
     _, alive = psutil.wait_procs(list(processes.values()), timeout=within)
-    return [" ".join(process.cmdline()) for process in alive if process.status() != psutil.STATUS_ZOMBIE]
+    there = []
+    for process in alive:
+        with suppress(psutil.NoSuchProcess):  # it went while its name was asked; a zombie has none either
+            if process.status() != psutil.STATUS_ZOMBIE:
+                there.append(" ".join(process.cmdline()))
+    return there
