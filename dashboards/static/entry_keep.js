@@ -283,6 +283,8 @@ window.addEventListener('online', async () => {
   await sendAll();
   const form = document.querySelector('form[data-keep="value"]');
   if (!elsewhere || !form) return;
+  // "Online" is said of any network: what is typed does not leave the page before the town has answered.
+  if (!(await fetch(form.action, { signal: AbortSignal.timeout(PATIENCE) }).catch(() => null))) return;
   const { day, value, note } = form.elements; // now the server knows what stands there
   location.assign(`${form.action}?${new URLSearchParams({ day: day.value, value: value.value, note: note.value })}`);
 });

@@ -42,6 +42,15 @@ def test_what_is_typed_without_a_network_waits_is_sent_once_and_asks_where_someb
         expect(page.locator("#entry-offline")).to_contain_text("電波がないため")
         enter(page, "42")
         expect(waiting).to_contain_text("保存待ち 2件")
+        # a network in which the town does not answer leads nowhere, and takes nothing that is being typed
+        number = page.get_by_label("人数（延べ）", exact=True)
+        number.fill("4")
+        with page.expect_event("requestfailed", lambda failed: "/tourism/entry" in failed.url):
+            clerk.context.set_offline(False)
+        clerk.context.set_offline(True)
+        expect(page.locator("#which-number")).to_contain_text(SPOKEN)
+        expect(number).to_have_value("4")
+        number.fill("")
         fits(page, 390)
         screenshot(page, "tourism_entry-offline-ja-390")
         enter(other.open(f"/tourism/entry/{MUSEUM}?day={YESTERDAY}"), "50")
