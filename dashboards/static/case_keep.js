@@ -9,7 +9,7 @@
 import { askForSync, begin, showWaiting } from './field_waiting.js';
 import { smaller } from './smaller.js';
 
-const { wait, note, drop, newKey, send } = self.fieldQueue;
+const { note, drop, newKey, submit } = self.fieldQueue;
 const byId = (id) => document.getElementById(id);
 const place = byId('case-waiting-here');
 place.after(place.content.firstElementChild.cloneNode(true)); // a renewal of the page leaves it alone: it is an island
@@ -62,8 +62,7 @@ document.addEventListener('submit', async (event) => {
   say('');
   try {
     const step = await stepOf(form);
-    const waits = await wait(step).then(() => true, () => false);
-    await heard(await send(step), step, waits, form);
+    await heard(await submit(step), step, form);
   } finally {
     sending = false;
     if (done.textContent === words.sending) done.textContent = '';
@@ -75,9 +74,8 @@ function say(text) {
   if (text) problem.scrollIntoView({ block: 'center' });
 }
 
-async function heard(result, step, waits, form) {
+async function heard({ result, waits }, step, form) {
   if (result.state === 'sent') {
-    await drop(step.key).catch(() => undefined);
     begun.delete(form);
     const query = new URLSearchParams({ done: `step_${step.fields.do}` });
     if (result.unread.length) query.set('unread', result.unread[0].code);

@@ -9,7 +9,7 @@
 import { askForSync, begin, showWaiting } from './field_waiting.js';
 import { smaller } from './smaller.js';
 
-const { store, waiting, wait, drop, newKey, send } = self.fieldQueue;
+const { store, waiting, drop, newKey, submit } = self.fieldQueue;
 const FORGET = 7 * 86_400_000; // ms: the server takes no older sight
 
 const form = document.getElementById('report');
@@ -200,18 +200,15 @@ form.addEventListener('submit', async (event) => {
   keep();
   try {
     const report = reportOf();
-    // It waits before it is sent: whatever becomes of this page, it goes out.
-    const waits = await wait(report).then(() => true, () => false);
-    await heard(await send(report), report, waits);
+    await heard(await submit(report), report);
   } finally {
     sending = false;
     byId('sending').textContent = '';
   }
 });
 
-async function heard(result, report, waits) {
+async function heard({ result, waits }, report) {
   if (result.state === 'sent') {
-    await drop(report.key).catch(() => undefined);
     const left = result.unread.map((each) => say('unread', each));
     await forget();
     empty();

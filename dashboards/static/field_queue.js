@@ -210,7 +210,30 @@ self.fieldQueue = (() => {
   }
 
   /** One after the other; page and worker take turns where the browser lets them. */
-  const alone = (act) => (navigator.locks ? navigator.locks.request('mimamori-field', act) : act());
+  let turn = Promise.resolve();
+  const alone = (act) => (navigator.locks ? navigator.locks.request('mimamori-field', act) : (turn = turn.then(act, act)));
+
+  const submitting = new Set(); // keys: what became of these is told where they were entered
+
+  /**
+   * Sends what was just entered: {result, waits}, the latter false where this browser has no store. It waits before it is
+   * sent, so that it goes out whatever becomes of the page; what the worker sent meanwhile is not sent again.
+   */
+  async function submit(report) {
+    submitting.add(report.key);
+    try {
+      const waits = await wait(report).then(() => true, () => false);
+      const found = () => store('waiting', 'readonly', (all) => all.get(report.key)).catch(() => undefined);
+      const result = await alone(async () => (await found())?.sent ?? send(report));
+      if (result.state === 'sent') await drop(report.key).catch(() => undefined);
+      return { result, waits };
+    } finally {
+      submitting.delete(report.key);
+    }
+  }
+
+  /** What went out since somebody looked last, but for what is just being entered. */
+  const wentOut = async () => (await waiting()).filter((report) => report.sent && !submitting.has(report.key));
 
   /**
    * Tries every report that waits, and notes what became of it: one that was sent stays as a line (`sent`) until a page
@@ -235,5 +258,5 @@ self.fieldQueue = (() => {
     });
   }
 
-  return { COPIES, SYNC, STAFF, COUNTS, CASES, isCase, isForm, keepForm, copyOf, keptAt, dropCopies, session, store, waiting, wait, note, drop, newKey, send, sendAll, alone };
+  return { COPIES, SYNC, STAFF, COUNTS, CASES, isCase, isForm, keepForm, copyOf, keptAt, dropCopies, session, store, waiting, note, drop, newKey, submit, sendAll, wentOut };
 })();

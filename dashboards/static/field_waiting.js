@@ -1,7 +1,7 @@
 // What waits to be sent, whether the page could be opened without a network, and how old what it shows is: of the report
 // form and of the page of a leak case. The store and the sending are field_queue.js, which the service worker shares.
 
-const { SYNC, keepForm: keep, keptAt, waiting, drop, sendAll } = self.fieldQueue;
+const { SYNC, keepForm: keep, keptAt, waiting, drop, sendAll, wentOut } = self.fieldQueue;
 const LOOK = 20_000; // ms between two tries while the page is open and something waits
 
 const byId = (id) => document.getElementById(id);
@@ -95,7 +95,7 @@ async function trySending() {
   trying = true;
   try {
     const tried = await sendAll().catch(() => []);
-    const sent = (await waiting().catch(() => [])).filter((report) => report.sent);
+    const sent = await wentOut().catch(() => []);
     if (sent.length) {
       const here = sent.filter(isMine);
       if (here.length) home.done.textContent = fill(words.sent_meanwhile, { n: here.map((report) => report.sent.report).join(', ') });
