@@ -360,10 +360,8 @@ def test_replays_redeliveries_and_workers_at_once_give_one_result(
         with connect(registered.worker, name="test") as conn, known() as own:
             replaying = Replaying(own, NOW, CLOCK)
             while query(registered.owner, "select 1 from quarantine_replay where finished_at is null"):
-                try:
+                with suppress(psycopg.errors.DeadlockDetected):
                     replaying.step(conn)
-                except psycopg.errors.DeadlockDetected:
-                    conn.rollback()
 
     def redeliver() -> None:
         with known() as own:
