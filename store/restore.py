@@ -22,7 +22,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -214,11 +214,16 @@ def _maintenance(dsn: str) -> Iterator[Connection]:
     with connect(address_of(dsn, "postgres"), name="restore", autocommit=True) as conn:
         if not _true(conn, "select pg_try_advisory_lock(hashtext('mimamori restore'))"):
             raise BackupError("another restore or drill is running on this server")
-        for (leftover,) in conn.execute(
-            "select datname from pg_database where starts_with(datname, %s)", (_SIDE,)
-        ).fetchall():
-            _drop(conn, leftover)
-        yield conn
+        try:
+            for (leftover,) in conn.execute(
+                "select datname from pg_database where starts_with(datname, %s)", (_SIDE,)
+            ).fetchall():
+                _drop(conn, leftover)
+            yield conn
+        finally:
+            # The server notices only after a while that a connection is gone, and the next restore may not wait.
+            with suppress(psycopg.OperationalError):
+                conn.execute("select pg_advisory_unlock(hashtext('mimamori restore'))")
 
 
 @contextmanager
