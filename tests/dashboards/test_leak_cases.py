@@ -50,6 +50,18 @@ def step(client: httpx.Client, do: str, seen: int, **said: str) -> httpx.Respons
     return client.post(f"{LEAKS}/1", data={"do": do, "seen": str(seen), **said})
 
 
+def test_of_what_came_at_once_the_board_has_the_time(hall: TownHall, water: httpx.Client) -> None:
+    series = hall.database.datastream("block-hamamachi", "flow")
+    burst = Finding(
+        hall.database.municipality_id, hall.database.directory.datastreams[series].station_id, series, "burst",
+        START - timedelta(minutes=25), 42.0, 25.0, 2.1, "burst:1",
+        {"witness": "pressure", "fall": 31.0, "month_m3": 12240},
+    )  # fmt: skip
+    with connect(hall.database.worker, name="test") as conn:
+        announce(conn, open_or_update(conn, burst))
+    assert "08:35 から。" in read(water.get(LEAKS))
+
+
 def test_a_finding_becomes_a_case_a_walk_a_find_and_a_figure(hall: TownHall, water: httpx.Client) -> None:
     series = hall.database.datastream("block-hamamachi", "flow")
     station_id = hall.database.directory.datastreams[series].station_id
@@ -61,6 +73,7 @@ def test_a_finding_becomes_a_case_a_walk_a_find_and_a_figure(hall: TownHall, wat
     with connect(hall.database.worker, name="test") as conn:
         announce(conn, open_or_update(conn, night))
     page = water.get(LEAKS).text
+    assert "2026-05-28 から。" in page
     waiting = re.search(r'name="finding" value="(\d+)"', page)
     assert waiting is not None and LEAKS in water.get("/water").text
     opened = {"finding": waiting[1], "name": "浜町の夜間", "pipe": "枝2", "metres": "200"}
