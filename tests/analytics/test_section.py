@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from analytics.rivers.section import water_at
@@ -12,6 +12,8 @@ METRES = st.integers(0, 1000).map(lambda cm: cm / 100)
 
 
 @given(st.lists(st.tuples(METRES, METRES), min_size=3, max_size=30), METRES)
+@example([(0.0, 0.01), (0.01, 2.07), (0.01, 0.0), (0.02, 0.0)], 1.83)
+@example([(0.01, 0.0), (0.01, 0.0), (0.01, 2.07)], 1.83)
 def test_the_water_lies_on_the_ground_between_its_edges(points: list[tuple[float, float]], level: float) -> None:
     points.sort(key=lambda point: point[0])
     distance, height = [a for a, _ in points], [b for _, b in points]
