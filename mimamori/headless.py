@@ -24,16 +24,20 @@ import json
 import time
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import typer
 
+from alerts.shards import NAME as ALERTS
+from analytics.service import NAME as ANALYTICS
 from devices.clock import Clock
 from mimamori.consumption import memory as memory_of
 from mimamori.duty import DutyOfficer
 from mimamori.running import Demo
 from store import Connection, connect
+from store.feed import newest_id
 
 _KINDS = {"river": "river_gauge", "water": "block_inlet", "tourism": "visitor_spot"}
 _DESKS = {
@@ -43,6 +47,7 @@ _DESKS = {
 }
 # Kept back from the run's seconds for the messages under way when the devices fall silent.
 _LAST_SECONDS = 3.0
+_PATIENCE = 30.0  # seconds for what is under way to arrive
 
 
 def watch(demo: Demo, *, seconds: float) -> int:
@@ -60,11 +65,13 @@ def watch(demo: Demo, *, seconds: float) -> int:
                 for name, megabytes in memory_of(demo.supervisor.pids()).items():
                     memory[name] = max(megabytes, memory.get(name, 0.0))
             time.sleep(0.1)
+        with connect(demo.server.dsn("owner"), name="headless", autocommit=True) as conn:
+            _catch_up(conn, demo)
     restarts = demo.supervisor.restarts()  # of all; what has ended for good is not counted later
     demo.supervisor.end("devices")
     demo.supervisor.end("alerts")  # it would soon find, rightly and on a fast clock, that all devices are silent
     with connect(demo.server.dsn("owner"), name="headless", autocommit=True) as conn:
-        demo.supervisor.wait(_Settled(conn, demo.clock), what="the end of the messages under way", timeout=30)
+        demo.supervisor.wait(_Settled(conn, demo.clock), what="the end of the messages under way", timeout=_PATIENCE)
         while demo.age() < end:
             demo.supervisor.tend()
             time.sleep(0.05)
@@ -81,6 +88,24 @@ def watch(demo: Demo, *, seconds: float) -> int:
 def _as_it_should_be(result: Mapping[str, Any], scenario: str) -> bool:
     desks = min(result["alerts_by_desk"].values()) > 0 or scenario != "flood"
     return min(result["stored"].values()) > 0 and result["complete"] > 0 and desks
+
+
+def _catch_up(conn: Connection, demo: Demo) -> None:
+    """Until what was sent by now is stored and judged: a slow machine is behind, and a database just started again."""
+
+    def true(query: str, *values: object) -> bool:
+        return bool(_row(conn, query, *values)[0])
+
+    sent = [line for line in _lines(demo.ledger) if line["what"] == "sent" and line["event"] == "up"]
+    for line in sent[-1:]:
+        stored = "select exists (select from uplink where device_key = %s and session = %s and counter = %s)"
+        last = partial(true, stored, line["device"], line["session"], line["counter"])
+        demo.supervisor.wait(last, what="what was sent last", timeout=_PATIENCE)
+    for name in (ANALYTICS, ALERTS):  # in this order: what the first finds the second is to judge
+        followed = "select coalesce(max(feed_id), 0) >= %s from feed_cursor where consumer = %s"
+        demo.supervisor.wait(
+            partial(true, followed, newest_id(conn), name), what=f"what {name} had to judge", timeout=_PATIENCE
+        )
 
 
 class _Settled:
@@ -153,13 +178,18 @@ def _judge(conn: Connection, demo: Demo) -> dict[str, Any]:
 
 
 def _sent(ledger: Path) -> dict[str, int]:
-    lines = [json.loads(line) for line in ledger.read_text("utf-8").splitlines()]
+    lines = _lines(ledger)
     sent = [line for line in lines if line["what"] == "sent"]
     return {
         "sent": len(sent),
         "lost_on_air": sum(line["what"] == "lost" for line in lines),
         "duplicates": sum(line["copy"] > 0 for line in sent),
     }
+
+
+def _lines(ledger: Path) -> list[dict[str, Any]]:
+    """Those that are whole: the devices may be writing the last one."""
+    return [json.loads(line) for line in ledger.read_text("utf-8").splitlines(keepends=True) if line.endswith("\n")]
 
 
 def _row(conn: Connection, query: str, *values: object) -> tuple[Any, ...]:
