@@ -42,8 +42,10 @@ from store.registry import Directory, RegisteredDevice, load_directory, sync_tow
 from store.town_clock import write_clock
 from tests.connections import close_all
 
-# How fast the machine is at the moment decides no test.
-hypothesis.settings.register_profile("mimamori", deadline=None)
+# How fast the machine is at the moment decides no test, nor does chance: whoever changes something is not stopped by an
+# example that nobody had tried before. Who looks for new ones: pytest -m hypothesis --hypothesis-profile search
+hypothesis.settings.register_profile("search", deadline=None, max_examples=1000)
+hypothesis.settings.register_profile("mimamori", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("mimamori")
 
 _TIMESCALE = os.environ.get("MIMAMORI_TEST_TIMESCALE_DSN")

@@ -104,8 +104,8 @@ def _edge(distance: Sequence[float], height: Sequence[float], level: float, n: i
         after = n + step
         if height[after] >= level:
             share = (level - height[n]) / (height[after] - height[n])
-            # Weighed, not added: where the water just reaches a point, it meets the ground exactly there; and at a wall,
-            # between two points at one distance, nowhere beside it.
+            # Weighed, not added: where the water just reaches a point, it meets the ground exactly there; and between
+            # two points at one distance, a wall, nowhere beside it.
             edge = (1.0 - share) * distance[n] + share * distance[after]
             low, high = sorted((distance[n], distance[after]))
             return min(max(edge, low), high), False
