@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, Worker, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Page, Playwright, Worker, expect, sync_playwright
 
 import alerts
 from alerts.shards import NAME as ALERTS
@@ -279,13 +279,19 @@ def visiting(chromium: Browser, town: Town, role: Role, *, width: int = 1280, **
 
 def wait_until(place: Page | Worker, condition: str) -> None:
     """Until an expression is true in a page, or in its worker. Playwright's own waiting needs eval, which the pages'
-    policy refuses.
+    policy refuses. Where it cannot be asked, as between two pages, which is a moment without a document, it is not
+    true yet.
     """
+    problem = ""
     for _ in range(600):
-        if place.evaluate(condition):
-            return
+        try:
+            if place.evaluate(condition):
+                return
+            problem = ""
+        except Error as error:
+            problem = f" ({error.message})"
         time.sleep(0.05)
-    raise AssertionError(f"it never came true: {condition}")
+    raise AssertionError(f"it never came true: {condition}{problem}")
 
 
 def screenshot(page: Page, name: str) -> None:

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, BrowserContext, Error, Page, expect
 
 from api.auth import COOKIE
 from api.roles import Role
-from tests.browser.conftest import FarTown, Town, Visitor, screenshot, visiting, wait_until
+from tests.browser.conftest import FarTown, Town, Visitor, screenshot, visiting
 from tests.browser.fitting import fits
 from tests.browser.test_field import PHONE, UNTIL, link, reports, telephone
 from tests.browser.test_notifications import worker_of
@@ -240,7 +240,7 @@ def test_signing_out_leaves_nothing_but_what_the_town_hall_has_not_got(chromium:
         entered_in_the_street(far_town, staff)
         staff.open("/disaster")
         page.get_by_role("button", name="サインアウト").click()
-        wait_until(page, "document.documentElement.dataset.left === 'done'")
+        expect(page.locator("html")).to_have_attribute("data-left", "done", timeout=UNTIL)
         expect(page.locator("#left-text")).to_contain_text("1件残っています")
         fits(page, 1280)
         screenshot(page, "signed-out-ja-1280")

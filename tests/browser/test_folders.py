@@ -118,6 +118,7 @@ def test_a_folder_in_trouble_says_so_in_both_languages(chromium: Browser, town_p
             expect(page.locator("table .state-word")).to_have_text(word)
             clean(page, f"folders-trouble-{language}")
             page.locator("tbody th a").click()
+            expect(page.locator("#files")).to_be_visible()
             for summary in page.locator("main summary").all():
                 summary.click()
             expect(page.locator("#files ~ table")).to_contain_text("***")

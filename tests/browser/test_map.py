@@ -108,7 +108,7 @@ def test_the_map_can_be_used_with_the_keyboard_alone(chromium: Browser, morning:
         assert page.evaluate("document.activeElement.getAttribute('href')") == "#station-river-okusawa"
         page.keyboard.press("Tab")
         page.keyboard.press("Enter")
-        assert page.evaluate("location.hash") == "#station-river-takehara"
+        wait_until(page, "location.hash === '#station-river-takehara'")
         live.get_by_role("button", name="全体").press("Enter")
         wait_until(page, f"Math.abs(document.querySelector({pin!r}).getBoundingClientRect().x + 17 - {before[0]}) < 3")
         assert visitor.complaints == []
