@@ -74,6 +74,7 @@ def at_every_width(page: Page, of: object = "") -> Iterator[int]:
     style sheets a phone is like the narrowest (tests/dashboards/test_assets.py). Whether all fits the screen and
     the finger is looked at in each language at every width.
     """
+    page.wait_for_load_state()  # where it was just pressed for, it begins without a document, and so without a language
     asked = WIDTHS[-1] if page.evaluate("document.documentElement.lang") == "en" else WIDTHS[0]
     for width in WIDTHS:
         if width == asked:

@@ -15,7 +15,7 @@ from ingest.folders import FoldersConfig
 from ingest.folders.worker import Reader
 from store import connect
 from tests.browser.conftest import Town, screenshot, visiting
-from tests.browser.fitting import at_every_width
+from tests.browser.fitting import at_every_width, unfold
 from tests.ingest.formats import elsewhere
 
 FILE = "水位月報,,\n日時,奥沢水位(cm),備考\n2026/6/1 8:00,52,晴\n2026/6/1 8:10,***,\n2026/6/1 8:20,54,\n"
@@ -119,8 +119,7 @@ def test_a_folder_in_trouble_says_so_in_both_languages(chromium: Browser, town_p
             clean(page, f"folders-trouble-{language}")
             page.locator("tbody th a").click()
             expect(page.locator("#files")).to_be_visible()
-            for summary in page.locator("main summary").all():
-                summary.click()
+            unfold(page)
             expect(page.locator("#files ~ table")).to_contain_text("***")
             clean(page, f"folder-trouble-{language}")
         assert visitor.complaints == []

@@ -174,8 +174,7 @@ def test_the_register_is_clean_for_axe_in_both_languages_and_fits_the_screen(chr
                 expect(page.locator("#lamp")).to_have_attribute("data-state", re.compile("^(on|off)$"))
                 assert page.locator("html").get_attribute("lang") == language
                 assert page.locator("main h1").count() == 1, name
-                for details in page.locator("main details").all():
-                    details.evaluate("each => { each.open = true; }")
+                unfold(page)
                 for width in at_every_width(page, name):
                     if width > 320:
                         screenshot(page, f"{name}-{language}-{width}")

@@ -16,7 +16,7 @@ from devices.photos import reduced
 from store import connect
 from store.cameras import keep_still
 from tests.browser.conftest import TOWN_NOW, Town, screenshot, town_running, visiting
-from tests.browser.fitting import at_every_width
+from tests.browser.fitting import at_every_width, unfold
 from tests.browser.test_look import wait_for_alert
 from tests.conftest import Registered
 from tests.photos import picture
@@ -90,8 +90,7 @@ def test_a_person_drafts_corrects_approves_and_withdraws_a_notice(chromium: Brow
         expect(page.locator("#state")).to_contain_text("取消のお知らせ")
         for language in ("ja", "en"):
             page = visitor.open(f"/disaster/notices?lang={language}")
-            for details in page.locator("main details").all():
-                details.evaluate("each => { each.open = true; }")
+            unfold(page)
             fits(page, f"notices-{language}")
         rows = page.locator("#earlier + table tbody tr")
         assert rows.count() == 3

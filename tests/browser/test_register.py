@@ -18,7 +18,7 @@ from tests.brokers.running import broker as broker
 from tests.brokers.running import embedded as embedded
 from tests.brokers.running import publisher, wait_for
 from tests.browser.conftest import TOWN_NOW, Town, screenshot, town_running, visiting
-from tests.browser.fitting import PHONE, at_every_width
+from tests.browser.fitting import PHONE, at_every_width, unfold
 from tests.browser.person import Person
 from tests.browser.story import CODEC, MODEL, ULTRASONIC, deliver, ultrasonic, with_models
 from tests.browser.test_quarantine import work
@@ -227,6 +227,5 @@ def test_the_pages_are_clean_in_both_languages_and_at_every_width(chromium: Brow
                     if width > 320:
                         screenshot(page, f"{name}-{language}-{width}")
                     if width == PHONE:  # and the narrowest with everything open
-                        for details in page.locator("details").all():
-                            details.evaluate("each => { each.open = true; }")
+                        unfold(page)
         assert visitor.complaints == []

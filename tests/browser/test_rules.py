@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from api.roles import Role
 from tests.browser.conftest import Town, screenshot, town_running, visiting
-from tests.browser.fitting import at_every_width
+from tests.browser.fitting import at_every_width, unfold
 from tests.browser.story import tell
 from tests.conftest import Registered
 
@@ -75,9 +75,7 @@ def test_the_pages_are_clean_in_both_languages_and_at_every_width(chromium: Brow
 
 
 def look(page: Page, name: str) -> None:
-    for summary in page.locator("main summary").all():
-        if not summary.evaluate("element => element.parentElement.open"):
-            summary.click()
+    unfold(page)
     for width in at_every_width(page, name):
         if width > 320:
             screenshot(page, f"{name}-{width}")

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, expect
 
 from api.roles import Role
 from tests.browser.conftest import Town, screenshot, town_running, visiting
-from tests.browser.fitting import at_every_width
+from tests.browser.fitting import at_every_width, unfold
 from tests.browser.story import tell
 from tests.conftest import Registered
 
@@ -44,8 +44,7 @@ def test_a_manual_count_is_kept_from_a_phone_without_script_and_every_page_is_cl
         for language in ("ja", "en"):
             for address in ("/tourism/spots", SPOT, COUNTER, f"{SPOT}/compare"):
                 visitor.open(f"{address}?lang={language}")
-                for each in page.locator("main details").all():
-                    each.evaluate("details => { details.open = true }")
+                unfold(page)
                 for _ in at_every_width(page, address):
                     pass
                 screenshot(page, f"spots{address.replace('/', '-')}-{language}")
