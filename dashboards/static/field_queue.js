@@ -237,7 +237,7 @@ self.fieldQueue = (() => {
 
   /**
    * Tries every report that waits, and notes what became of it: one that was sent stays as a line (`sent`) until a page
-   * has shown it, one that was refused with the reason, until somebody puts it right.
+   * has shown it for long enough to be read, one that was refused with the reason, until somebody puts it right.
    */
   function sendAll() {
     return alone(async () => {

@@ -3,6 +3,7 @@
 
 const { SYNC, keepForm: keep, keptAt, waiting, drop, sendAll, wentOut } = self.fieldQueue;
 const LOOK = 20_000; // ms between two tries while the page is open and something waits
+const READ = 3_000; // ms until what a page says counts as read: one that is left before is followed by one that says it too
 
 const byId = (id) => document.getElementById(id);
 const fill = (text, values) => Object.entries(values).reduce((said, [name, value]) => said.replace(`{${name}}`, value), text);
@@ -11,6 +12,7 @@ let home; // the page: {path, author, copy, done, problem, stale}
 let words;
 let takeBack; // puts a report back into its form; false where it is not empty
 let trying = false;
+const told = new Set(); // the keys of what this page has said to have gone out
 
 const clock = (ms) =>
   new Date(ms).toLocaleString(document.documentElement.lang, { month: 'numeric', day: 'numeric', hour: '2-digit', minute: '2-digit' });
@@ -95,12 +97,13 @@ async function trySending() {
   trying = true;
   try {
     const tried = await sendAll().catch(() => []);
-    const sent = await wentOut().catch(() => []);
+    const sent = (await wentOut().catch(() => [])).filter((report) => !told.has(report.key));
     if (sent.length) {
       const here = sent.filter(isMine);
       if (here.length) home.done.textContent = fill(words.sent_meanwhile, { n: here.map((report) => report.sent.report).join(', ') });
       if (home.problem.dataset.queued) clearQueued();
-      for (const report of sent) await drop(report.key);
+      for (const { key } of sent) told.add(key);
+      setTimeout(() => sent.forEach(({ key }) => drop(key).catch(() => undefined)), READ);
     }
     const mine = new Set((await waiting().catch(() => [])).filter(isMine).map((report) => report.key));
     const state = tried.find((each) => mine.has(each.key) && ['signed_out', 'other'].includes(each.state))?.state;
