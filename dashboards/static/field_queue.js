@@ -236,15 +236,14 @@ self.fieldQueue = (() => {
   const wentOut = async () => (await waiting()).filter((report) => report.sent && !submitting.has(report.key));
 
   /**
-   * Tries every report that waits, and notes what became of it: one that was sent stays as a line (`sent`) until a page
-   * has shown it for long enough to be read, one that was refused with the reason, until somebody puts it right.
+   * Tries every report that waits, and notes what became of it: one that was sent stays as a line (`sent`) until its
+   * page has shown it for long enough to be read, one that was refused with the reason, until somebody puts it right.
    */
   function sendAll() {
     return alone(async () => {
       const results = [];
       for (const report of await waiting()) {
-        if (report.sent) continue;
-        if (report.refused) {
+        if (report.sent || report.refused) {
           if (Date.now() - report.began > FORGOTTEN) await drop(report.key);
           continue;
         }

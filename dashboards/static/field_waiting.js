@@ -97,10 +97,9 @@ async function trySending() {
   trying = true;
   try {
     const tried = await sendAll().catch(() => []);
-    const sent = (await wentOut().catch(() => [])).filter((report) => !told.has(report.key));
+    const sent = (await wentOut().catch(() => [])).filter((report) => isMine(report) && !told.has(report.key));
     if (sent.length) {
-      const here = sent.filter(isMine);
-      if (here.length) home.done.textContent = fill(words.sent_meanwhile, { n: here.map((report) => report.sent.report).join(', ') });
+      home.done.textContent = fill(words.sent_meanwhile, { n: sent.map((report) => report.sent.report).join(', ') });
       if (home.problem.dataset.queued) clearQueued();
       for (const { key } of sent) told.add(key);
       setTimeout(() => sent.forEach(({ key }) => drop(key).catch(() => undefined)), READ);

@@ -9,6 +9,8 @@ async function leave() {
   for (const name of Object.keys(localStorage)) {
     if (name === STAFF || name.startsWith(`${STAFF}#`)) localStorage.removeItem(name);
   }
+  const went = (await waiting().catch(() => [])).filter((report) => report.author && report.sent);
+  for (const report of went) await drop(report.key);
   for (const name of [STAFF, `${STAFF}#drill`]) await store('drafts', 'readwrite', (all) => all.delete(name)).catch(() => undefined);
   for (const path of [STAFF, ...COUNTS, CASES]) {
     if (self.caches) await dropCopies(path);

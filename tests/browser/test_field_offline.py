@@ -113,6 +113,13 @@ def test_what_waits_goes_out_once_while_no_page_is_open(chromium: Browser, far_t
                 {"origin": far_town.url, "registrationId": registration, "tag": "field", "lastChance": False},
             )
             until_reported(elsewhere, far_town, 1)
+        # The form of another link says nothing of it, and leaves it to be said.
+        other = page.context.new_page()
+        other.add_init_script("const wait = setTimeout; self.setTimeout = (act, ms) => wait(act, ms < 3000 ? ms : 0);")
+        opened_once(other, far_town.url + link(far_town))
+        other.wait_for_timeout(500)
+        expect(other.locator("#done")).to_be_empty()
+        other.close()
         # A page that is left before anybody can have read it is followed by one that says it too.
         left = page.context.new_page()
         left.add_init_script("const wait = setTimeout; self.setTimeout = (act, ms) => (ms < 3000 ? wait(act, ms) : 0);")
@@ -244,12 +251,20 @@ def test_signing_out_leaves_nothing_but_what_the_town_hall_has_not_got(chromium:
         far_town.reconnect(staff.context)
         staff.open(FORM).locator("#text").fill("書きかけ")
         entered_in_the_street(far_town, staff)
+        # what has gone out and was not said anywhere yet
+        page.evaluate(
+            "self.fieldQueue.store('waiting', 'readwrite', (all) => "
+            "all.put({ key: 'gone', author: 'water', action: '/water/leaks/9', sent: { report: 1 } }, 'gone'))"
+        )
         staff.open("/disaster")
         page.get_by_role("button", name="サインアウト").click()
         expect(page.locator("html")).to_have_attribute("data-left", "done", timeout=UNTIL)
         expect(page.locator("#left-text")).to_contain_text("1件残っています")
         fits(page, 1280)
         screenshot(page, "signed-out-ja-1280")
+        assert page.evaluate("self.fieldQueue.waiting().then((all) => all.map(({ fields }) => fields?.text))") == [
+            "まだ届いていないこと"
+        ]
         assert page.evaluate(KEPT) == []
         assert page.evaluate("Object.keys(localStorage).filter((name) => name.startsWith('/disaster'))") == []
         assert page.evaluate("navigator.serviceWorker.getRegistrations().then((all) => all.length)") == 0
